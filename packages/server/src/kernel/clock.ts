@@ -1,0 +1,28 @@
+/** Injected everywhere time is read, so that tests advance it instead of sleeping. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  nowMs(): number;
+  /** Milliseconds that never go back; only differences mean anything. */
+  monotonicMs(): number;
+  /** Calls back once after `delayMs`; the returned function cancels. Never keeps the process alive. */
+  setTimer(delayMs: number, callback: () => void): () => void;
+}
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  setTimer(delayMs, callback) {
+    const timer = setTimeout(callback, delayMs);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/** ISO-8601 UTC with milliseconds and `Z` (contract README §5). */
+export function isoTime(epochMs: number): string {
+  return new Date(epochMs).toISOString();
+}
+
+export function isoTimeOrNull(epochMs: number | null): string | null {
+  return epochMs === null ? null : isoTime(epochMs);
+}

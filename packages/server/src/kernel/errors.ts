@@ -1,0 +1,97 @@
+/**
+ * Every error type that reaches the wire, with its one status (contract README §1.2).
+ * Adding one here is what makes it exist: the union, the docs page and the coverage test follow from it.
+ */
+export const ERROR_STATUS = {
+  validation_error: 400,
+  invalid_api_version: 400,
+  missing_proxy_url: 400,
+  invalid_proxy_url: 400,
+  too_many_tokens: 400,
+  template_error: 400,
+  authentication_required: 401,
+  invalid_api_key: 401,
+  invalid_token: 401,
+  wrong_key_type: 403,
+  subscription_inactive: 403,
+  forbidden: 403,
+  ssrf_blocked: 403,
+  egress_blocked: 403,
+  not_found: 404,
+  tenant_not_found: 404,
+  token_not_found: 404,
+  method_not_allowed: 405,
+  conflict: 409,
+  vault_disabled: 409,
+  token_space_exhausted: 409,
+  token_erased: 410,
+  payload_too_large: 413,
+  unsupported_media_type: 415,
+  rate_limit_exceeded: 429,
+  headers_too_large: 431,
+  internal_error: 500,
+  upstream_unreachable: 502,
+  dns_failure: 502,
+  upstream_tls_error: 502,
+  redaction_failed: 502,
+  dependency_unavailable: 503,
+  tenant_sealed: 503,
+  upstream_timeout: 504,
+  loop_detected: 508,
+} as const;
+
+export type ErrorType = keyof typeof ERROR_STATUS;
+
+/** Field name → one or more sentences saying which rule it broke. */
+export type FieldErrors = Record<string, string[]>;
+
+export interface AppErrorOptions {
+  /** For operators only: logged, never sent. May name internal addresses; must never hold a secret. */
+  detail?: string;
+  fields?: FieldErrors;
+  retryAfterSeconds?: number;
+  /** Which of the server's own dependencies failed (503). */
+  dependency?: string;
+  /** Further members of the wire `error` object that the contract names for this type. */
+  extra?: Record<string, unknown>;
+  cause?: unknown;
+}
+
+/** What the caller or the world can cause. What only a bug can cause is an `assert` failure instead. */
+export class AppError extends Error {
+  readonly type: ErrorType;
+  readonly status: number;
+  readonly publicMessage: string;
+  readonly detail: string | undefined;
+  readonly fields: FieldErrors | undefined;
+  readonly retryAfterSeconds: number | undefined;
+  readonly dependency: string | undefined;
+  readonly extra: Record<string, unknown> | undefined;
+
+  constructor(type: ErrorType, publicMessage: string, options: AppErrorOptions = {}) {
+    super(publicMessage, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'AppError';
+    this.type = type;
+    this.status = ERROR_STATUS[type];
+    this.publicMessage = publicMessage;
+    this.detail = options.detail;
+    this.fields = options.fields;
+    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.dependency = options.dependency;
+    this.extra = options.extra;
+  }
+}
+
+export function isAppError(error: unknown, type?: ErrorType): error is AppError {
+  return error instanceof AppError && (type === undefined || error.type === type);
+}
+
+/** One refused field: the message names the field and the rule. */
+export function validationError(field: string, rule: string): AppError {
+  return new AppError('validation_error', `${field}: ${rule}`, { fields: { [field]: [rule] } });
+}
+
+/** Unknown, foreign and wrong-mode rows all answer with this one text (contract README §1.2). */
+export function notFound(what = 'Resource'): AppError {
+  return new AppError('not_found', `${what} not found`);
+}

@@ -1,0 +1,37 @@
+/** The one table of limits (contract README §7). Units stand last in the names; each bound is inclusive. */
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+export const LIMITS = {
+  managementBodyBytesMax: 1 * MiB,
+  vaultBodyBytesMax: 16 * MiB,
+  templatedBodyBytesMax: 10 * MiB,
+  transparentBodyBytesMax: 100 * MiB,
+  requestHeadersBytesMax: 32 * KiB,
+  proxyUrlBytesMax: 8 * KiB,
+  jsonDepthMax: 64,
+  nameCharactersMax: 255,
+  descriptionCharactersMax: 2000,
+  tokenReferencesMax: 20,
+  perPageDefault: 20,
+  perPageMax: 100,
+  feedLimitDefault: 100,
+  feedLimitMax: 1000,
+  vaultValueBytesMax: 64 * KiB,
+  vaultMetadataBytesMax: 4 * KiB,
+  redactionBodyBytesMax: 5 * MiB,
+  redactionRecordBytesMax: 256 * KiB,
+  redactionRulesMax: 500,
+  dnsAnswersMax: 64,
+  judgedNamesMax: 10_000,
+  upstreamPoolsMax: 1_000,
+  upstreamIdleMs: 60_000,
+  judgedNameTtlMs: 60_000,
+  failedNameTtlMs: 5_000,
+  dnsTryMs: 2_000,
+  dnsTries: 2,
+  upstreamTimeoutDefaultMs: 25_000,
+  upstreamTimeoutMaxMs: 30_000,
+  tenantKeyCacheMs: 3_600_000,
+  logPathCharactersMax: 2048,
+} as const;
