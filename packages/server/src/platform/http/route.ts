@@ -1,0 +1,69 @@
+import type { z } from 'zod';
+import type { Caller } from '../../kernel/principal.js';
+
+type Schema = z.ZodType;
+type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+/** One endpoint. The HTTP floor reads it for authentication, permission, validation, OpenAPI and the answer's shape. */
+export interface RouteDefinition<
+  Params extends Schema | undefined = Schema | undefined,
+  Query extends Schema | undefined = Schema | undefined,
+  Body extends Schema | undefined = Schema | undefined,
+> {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  /** Full path with `:name` parameters, `/v1/vaults/:nameOrId`. */
+  readonly path: string;
+  readonly summary: string;
+  /** A name of contract README §2; `null` = any valid credential. */
+  readonly permission: string | null;
+  /** Audit actions that a success writes; `null` = read-only. */
+  readonly audit: string | null;
+  readonly params?: Params;
+  readonly query?: Query;
+  readonly body?: Body;
+  /** Schema of `data`; strips what must not leave. */
+  readonly response: Schema;
+  /** `page` answers `{data: [...], meta: {total, page, ...}}`; `feed` a cursor feed; default `{data, meta:{request_id}}`. */
+  readonly answer?: 'single' | 'page' | 'feed';
+  /** 200 unless it adds a row to a collection (201). */
+  readonly status?: 200 | 201;
+  /** Default `LIMITS.managementBodyBytesMax`. */
+  readonly bodyBytesMax?: number;
+  /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
+  readonly noStore?: boolean;
+  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>>): Promise<unknown>;
+}
+
+export interface RouteRequest<Params, Query, Body> {
+  readonly caller: Caller;
+  readonly params: Params;
+  readonly query: Query;
+  readonly body: Body;
+}
+
+/** What a handler of an `answer: 'page'` route returns. */
+export interface Page<Row> {
+  readonly rows: readonly Row[];
+  readonly total: number;
+  readonly page: number;
+  readonly perPage: number;
+}
+
+/** What a handler of an `answer: 'feed'` route returns. */
+export interface Feed<Row> {
+  readonly rows: readonly Row[];
+  readonly nextCursor: string | null;
+  readonly limit: number;
+  readonly dedupeOn: string;
+  readonly watermarkSeconds: number;
+  readonly redacted?: readonly string[];
+}
+
+/** Keeps the schemas' types for the handler; the list of an API holds them all as `RouteDefinition`. */
+export function route<
+  Params extends Schema | undefined,
+  Query extends Schema | undefined,
+  Body extends Schema | undefined,
+>(definition: RouteDefinition<Params, Query, Body>): RouteDefinition {
+  return definition as unknown as RouteDefinition;
+}

@@ -1,0 +1,16 @@
+/**
+ * Why a query may cross tenants; a golden list, so that a new one is seen in review.
+ * The key is what stores pass to `view.system`.
+ */
+export const SYSTEM_REASONS = {
+  bootstrap: 'The first start asks whether any tenant exists and makes one.',
+  credential_by_hash: 'A credential names its tenant; before it is found there is no scope.',
+  tenant_by_slug: 'A tenant host names the tenant.',
+  generations: 'Cache generations are read for all tenants at once.',
+  metrics: 'Counts over all tenants.',
+  retention: 'Expired rows of all tenants are removed in bounded batches.',
+  sealer: 'The audit sealer numbers committed rows of all tenants.',
+  root_key: 'The check that the root key is the one the data was wrapped with.',
+} as const;
+
+export type SystemReason = keyof typeof SYSTEM_REASONS;
