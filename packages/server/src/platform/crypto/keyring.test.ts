@@ -103,6 +103,5 @@ it('zeroes all when cleared', async () => {
 });
 
 it('refuses a borrower that would keep the key', async () => {
-  const keeping = (async (key: Buffer) => key[0]) as unknown as (key: Buffer) => number;
-  await expect(keyring.use('a', open, keeping)).rejects.toThrow('kept');
+  await expect(keyring.use('a', open, async (key) => key[0])).rejects.toThrow('kept');
 });

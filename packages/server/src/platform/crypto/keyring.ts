@@ -4,17 +4,14 @@ import type { Clock } from '../../kernel/clock.js';
 /** Opened keys in process memory only, for a bounded time; the bytes are zeroed when a key leaves (kms-admin.md §3.4). */
 export interface Keyring {
   /**
-   * Lends the key of that name for the length of one synchronous call; the key must not be kept.
+   * Lends the key of that name for one synchronous call. It must not be kept: it may be zeroed when the loop turns.
    * Concurrent first uses share one `open`; a failed one is not remembered.
    */
-  use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => Synchronous<T>): Promise<T>;
+  use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => T): Promise<T>;
   forget(name: string): void;
   clear(): void;
   readonly size: number;
 }
-
-/** A borrowed key may be zeroed as soon as the event loop turns, so the borrower must not be asynchronous. */
-type Synchronous<T> = T extends PromiseLike<unknown> ? never : T;
 
 interface Entry {
   readonly key: Promise<Buffer>;
