@@ -56,7 +56,11 @@ export function createCryptoKeyStore(db: Database) {
     },
 
     async listCurrentVersions(scope: Scope): Promise<Map<CryptoKeyId, number>> {
-      const rows = await view.scoped(scope).selectFrom('crypto_keys').select(['id', 'current_version']).execute();
+      const rows = await view
+        .scoped(scope)
+        .selectFrom('crypto_keys')
+        .select(['id', 'current_version'])
+        .execute();
       return new Map(rows.map((row) => [row.id as CryptoKeyId, row.current_version]));
     },
 

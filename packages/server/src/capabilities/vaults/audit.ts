@@ -1,5 +1,5 @@
-import type { AuditEntry } from '../audit-logs/index.js';
 import type { VaultId } from '../../kernel/ids.js';
+import type { AuditEntry } from '../audit-logs/index.js';
 
 export type VaultAction =
   | 'vault.create'

@@ -1,6 +1,7 @@
-import { assert } from '../../kernel/assert.js';
+import type { Clock } from '../../kernel/clock.js';
 import { type CryptoKeyId, isUuid, modeOf, type Scope, type VaultId } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
+import { createLru } from '../../platform/cache/lru.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
 import type { VaultStore } from './store.js';
@@ -25,6 +26,7 @@ export interface VaultDefinitions {
 }
 
 export interface VaultDefinitionsDeps {
+  readonly clock: Clock;
   readonly store: Pick<VaultStore, 'listDefinitions'>;
   readonly cryptoKeys: Pick<CryptoKeys, 'listCurrentVersions'>;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
@@ -36,16 +38,16 @@ interface Loaded {
   readonly names: ReadonlySet<string>;
 }
 
-interface Entry {
-  readonly generation: number;
-  readonly loaded: Promise<Loaded>;
-}
-
 const SCOPES_MAX = 1_000;
 
 export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinitions {
-  const { store, cryptoKeys, generations } = deps;
-  const entries = new Map<string, Entry>();
+  const { clock, store, cryptoKeys, generations } = deps;
+  const scopes = createLru<string, Loaded>({
+    entriesMax: SCOPES_MAX,
+    clock,
+    generation: (name) => generations.current(name),
+    isFresh: () => generations.isFresh(),
+  });
   const generationName = (scope: Scope) => `vaults:${scope.tenantId}:${modeOf(scope)}`;
 
   async function load(scope: Scope): Promise<Loaded> {
@@ -63,26 +65,7 @@ export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinit
     return { byId, byName, names: new Set(byName.keys()) };
   }
 
-  function current(scope: Scope): Promise<Loaded> {
-    if (!generations.isFresh()) return load(scope);
-    const name = generationName(scope);
-    // Read before the rows: a change after this makes the entry stale, never wrong.
-    const generation = generations.current(name);
-    const known = entries.get(name);
-    if (known?.generation === generation) return known.loaded;
-    entries.delete(name);
-    const entry: Entry = { generation, loaded: load(scope) };
-    entries.set(name, entry);
-    entry.loaded.catch(() => {
-      if (entries.get(name) === entry) entries.delete(name);
-    });
-    if (entries.size > SCOPES_MAX) {
-      const [oldest] = entries.keys();
-      assert(oldest !== undefined, 'a full cache has a first entry');
-      entries.delete(oldest);
-    }
-    return entry.loaded;
-  }
+  const current = (scope: Scope) => scopes.load(generationName(scope), () => load(scope));
 
   return {
     async find(scope, nameOrId) {

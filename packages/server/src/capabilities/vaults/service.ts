@@ -56,7 +56,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
   const { db, clock, ids, cryptoKeys, auditLogs, generations } = deps;
   const store = createVaultStore(db);
   const tokenStore = createTokenStore(db);
-  const definitions = createVaultDefinitions({ store, cryptoKeys, generations });
+  const definitions = createVaultDefinitions({ clock, store, cryptoKeys, generations });
 
   async function getVault(scope: Scope, nameOrId: string, tx?: Transaction): Promise<Vault> {
     const vault = await store.find(scope, nameOrId, tx);
@@ -78,6 +78,9 @@ export function createVaults(deps: VaultsDeps): Vaults {
       const deleted = await tokenStore.deleteSome(tx, scope, id, LIMITS.vaultTokensDeletedAtOnce);
       const details = { tokens_deleted: deleted };
       if (deleted === LIMITS.vaultTokensDeletedAtOnce) {
+        // Disabled, so that no more come in than go out.
+        await store.update(tx, scope, id, { enabled: false }, clock.nowMs());
+        await definitions.changed(tx, scope);
         await auditLogs.record(tx, actorOf(caller), vaultEntry('vault.token.delete', vault, details));
         return false;
       }

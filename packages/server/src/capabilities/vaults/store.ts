@@ -1,7 +1,7 @@
 import type { Selectable, Updateable } from 'kysely';
 import { type CryptoKeyId, isUuid, type Scope, type VaultId } from '../../kernel/ids.js';
-import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import { offsetOf } from '../../platform/http/pagination.js';
+import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import { vaultNameTaken } from './errors.js';
 import { type TokenFormat, type VaultRow, vaultTables } from './tables.js';
 
@@ -55,7 +55,11 @@ export function createVaultStore(db: Database) {
             custody_mode: vault.custodyMode,
             created_at: vault.createdAtMs,
             created_by: vault.createdBy,
-            ...changedColumns(vault, vault.updatedAtMs),
+            updated_at: vault.updatedAtMs,
+            description: vault.description,
+            metadata: jsonOf(vault.metadata),
+            enabled: flagOf(vault.enabled),
+            echo_guard: flagOf(vault.echoGuard),
           })
           .execute();
       } catch (error) {
@@ -133,15 +137,23 @@ export function createVaultStore(db: Database) {
   };
 }
 
-function changedColumns(changes: VaultChanges, nowMs: number) {
+function changedColumns(changes: VaultChanges, nowMs: number): Updateable<VaultRow> {
   const { description, metadata, enabled, echoGuard } = changes;
   return {
     updated_at: nowMs,
     ...(description !== undefined && { description }),
-    ...(metadata !== undefined && { metadata: metadata && JSON.stringify(metadata) }),
-    ...(enabled !== undefined && { enabled: enabled ? 1 : 0 }),
-    ...(echoGuard !== undefined && { echo_guard: echoGuard ? 1 : 0 }),
-  } satisfies Updateable<VaultRow>;
+    ...(metadata !== undefined && { metadata: jsonOf(metadata) }),
+    ...(enabled !== undefined && { enabled: flagOf(enabled) }),
+    ...(echoGuard !== undefined && { echo_guard: flagOf(echoGuard) }),
+  };
+}
+
+function jsonOf(metadata: Metadata | null): string | null {
+  return metadata && JSON.stringify(metadata);
+}
+
+function flagOf(fact: boolean): number {
+  return fact ? 1 : 0;
 }
 
 function vaultOf(row: Selectable<VaultRow>): Vault {

@@ -1,5 +1,12 @@
 import type { Selectable } from 'kysely';
-import { type ApiKeyId, isUuid, type Scope, type TokenId, type UserId, type VaultId } from '../../../kernel/ids.js';
+import {
+  type ApiKeyId,
+  isUuid,
+  type Scope,
+  type TokenId,
+  type UserId,
+  type VaultId,
+} from '../../../kernel/ids.js';
 import { offsetOf } from '../../../platform/http/pagination.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
 import type { ListOptions, Metadata } from '../store.js';
@@ -50,8 +57,10 @@ export function createTokenStore(db: Database) {
         .where('token', '=', arg('token'))
         .where('vault_id', '=', arg('vault_id')),
   );
-  const inAnyVault = view.define<{ token: string }, StoredColumns>('vault_token_in_any_vault', (queries, arg) =>
-    queries.selectFrom('vault_tokens').select(STORED_COLUMNS).where('token', '=', arg('token')).limit(2),
+  const inAnyVault = view.define<{ token: string }, StoredColumns>(
+    'vault_token_in_any_vault',
+    (queries, arg) =>
+      queries.selectFrom('vault_tokens').select(STORED_COLUMNS).where('token', '=', arg('token')).limit(2),
   );
 
   /** A row id comes before a token text that looks like one. */
@@ -150,11 +159,12 @@ export function createTokenStore(db: Database) {
     /** At most `rowsMax` of the vault's tokens; returns how many there were. */
     async deleteSome(tx: Transaction, scope: Scope, vaultId: VaultId, rowsMax: number): Promise<number> {
       const queries = view.scoped(scope, tx);
-      const some = queries.selectFrom('vault_tokens').select('id').where('vault_id', '=', vaultId).limit(rowsMax);
-      const result = await queries
-        .deleteFrom('vault_tokens')
-        .where('id', 'in', some)
-        .executeTakeFirst();
+      const some = queries
+        .selectFrom('vault_tokens')
+        .select('id')
+        .where('vault_id', '=', vaultId)
+        .limit(rowsMax);
+      const result = await queries.deleteFrom('vault_tokens').where('id', 'in', some).executeTakeFirst();
       return Number(result.numDeletedRows);
     },
   };
