@@ -5,8 +5,10 @@ export const apiLogsMigration: Migration = {
   id: '0009-api-logs',
   file: 'log',
   statements: (t) => [
+    // A partitioned table has no identity column before PostgreSQL 17, and no key without its partition column.
+    ...(t.dialect === 'postgres' ? ['CREATE SEQUENCE api_logs_id'] : []),
     `CREATE TABLE api_logs (
-      id ${t.rowId},
+      id ${t.dialect === 'postgres' ? "BIGINT NOT NULL DEFAULT nextval('api_logs_id')" : t.rowId},
       request_id ${t.text} NOT NULL,
       tenant_id ${t.text} NOT NULL,
       route_id ${t.text},
