@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import type { Clock } from '../kernel/clock.js';
 import { type Config, ConfigError, loadConfig } from '../platform/config/config.js';
 import { describeConfig } from '../platform/config/describe.js';
 import type { EnvironmentSource } from '../platform/config/env.js';
@@ -20,6 +21,7 @@ export interface CommandDeps {
   readonly environment: EnvironmentSource;
   readonly workingDir: string;
   readonly terminal: Terminal;
+  readonly clock: Clock;
   readonly stopAsked: Promise<void>;
   /** Loaded by the command that needs it, so that the others answer at once. */
   loadStartServer(): Promise<StartServer>;
@@ -51,10 +53,11 @@ export async function runCommand(words: readonly string[], deps: CommandDeps): P
 async function start(deps: CommandDeps): Promise<number> {
   const config = readConfig(deps);
   if (!config) return 1;
-  const { terminal, stopAsked } = deps;
+  const { terminal, clock, stopAsked } = deps;
   return await runStart({
     config,
     terminal,
+    clock,
     stopAsked,
     version: version(),
     startServer: await deps.loadStartServer(),

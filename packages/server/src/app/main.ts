@@ -1,3 +1,4 @@
+import { systemClock } from '../kernel/clock.js';
 import { processEnvironment } from '../platform/config/env.js';
 import { runCommand } from './commands.js';
 
@@ -25,6 +26,7 @@ const code = await runCommand(process.argv.slice(2), {
     error: (text) => process.stderr.write(text),
     isColoured: process.stdout.isTTY === true && !environment['NO_COLOR'],
   },
+  clock: systemClock,
   stopAsked,
   loadStartServer: async () => (await import('./server.js')).startServer,
 });

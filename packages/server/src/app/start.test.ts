@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StartRefused } from '../platform/config/private-files.js';
+import { createManualClock } from '../testing/manual-clock.js';
 import { curlLines } from './banner.js';
 import type { BootstrapContent } from './bootstrap-file.js';
 import { type CommandDeps, runCommand } from './commands.js';
@@ -16,6 +17,8 @@ const content: BootstrapContent = {
   live_api_key: 'tk_live_abc_def',
   test_api_key: 'tk_test_abc_def',
 };
+
+const clock = createManualClock();
 
 const open: Server[] = [];
 afterEach(() => {
@@ -33,7 +36,10 @@ function listening(options: { firstStart?: boolean; closes?: boolean } = {}): St
       addresses: [{ address: '127.0.0.1', port: (server.address() as AddressInfo).port }],
       bootstrapFile: null,
       close: async () => {
-        if (options.closes === false) await new Promise(() => {});
+        if (options.closes !== false) return;
+        clock.advance(999);
+        queueMicrotask(() => clock.advance(1));
+        await new Promise(() => {});
       },
     };
   };
@@ -53,6 +59,7 @@ async function run(words: string[], startServer: StartServer, environment: Comma
       },
       isColoured: false,
     },
+    clock,
     stopAsked: Promise.resolve(),
     loadStartServer: async () => startServer,
   });

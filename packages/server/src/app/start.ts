@@ -1,3 +1,4 @@
+import type { Clock } from '../kernel/clock.js';
 import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
 import { renderBanner } from './banner.js';
@@ -29,6 +30,7 @@ export interface StartDeps {
   readonly config: Config;
   readonly version: string;
   readonly terminal: Terminal;
+  readonly clock: Clock;
   readonly startServer: StartServer;
   /** Resolves at the first SIGTERM or SIGINT; the second ends the process without waiting. */
   readonly stopAsked: Promise<void>;
@@ -71,15 +73,15 @@ async function reachableUrl(server: RunningServer, terminal: Terminal): Promise<
   }
 }
 
-async function stop(server: RunningServer, { config, terminal }: StartDeps): Promise<number> {
+async function stop(server: RunningServer, { config, terminal, clock }: StartDeps): Promise<number> {
   terminal.out('Stopping: no new requests, finishing those under way.\n');
-  let cancel = () => {};
-  const tooLong = new Promise<'too_long'>((resolve) => {
-    const timer = setTimeout(resolve, config.shutdownTimeoutMs, 'too_long' as const);
-    cancel = () => clearTimeout(timer);
+  const outcome = await new Promise<'closed' | 'too_long'>((resolve, reject) => {
+    const cancel = clock.setTimer(config.shutdownTimeoutMs, () => resolve('too_long'));
+    server
+      .close()
+      .then(() => resolve('closed'), reject)
+      .finally(cancel);
   });
-  const outcome = await Promise.race([server.close().then(() => 'closed' as const), tooLong]);
-  cancel();
   if (outcome === 'closed') return 0;
   terminal.error(`Not everything ended within ${config.shutdownTimeoutMs / 1000} s; leaving.\n`);
   return 1;
