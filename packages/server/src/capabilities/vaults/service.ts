@@ -12,6 +12,7 @@ import type { CryptoKeys } from '../crypto-keys/index.js';
 import { vaultEntry } from './audit.js';
 import { createVaultDefinitions } from './definitions.js';
 import { tooManyVaults, vaultHoldsTokens } from './errors.js';
+import { requireMetadataFits } from './metadata.js';
 import { createVaultStore, type ListOptions, type Metadata, type Vault, type VaultChanges } from './store.js';
 import type { TokenFormat } from './tables.js';
 import { createVaultTokens, type VaultTokens } from './tokens/service.js';
@@ -97,6 +98,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
 
     async create(caller, input) {
       const { scope, userId, apiKeyId } = caller.principal;
+      requireMetadataFits('metadata_jsonb', input.metadata);
       // Before the transaction: sealing the key may call a KMS.
       const key = await cryptoKeys.prepare(scope);
       const nowMs = clock.nowMs();
@@ -135,6 +137,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
 
     async update(caller, nameOrId, changes) {
       const { scope } = caller.principal;
+      requireMetadataFits('metadata_jsonb', changes.metadata);
       const { id } = await getVault(scope, nameOrId);
       return db.transaction(async (tx) => {
         const vault = await lockVault(tx, scope, id);

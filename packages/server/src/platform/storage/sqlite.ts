@@ -164,7 +164,10 @@ function openReader(path: string): Reader {
 
   return {
     // `all` runs the statement to its end, so that no read transaction stays open on the write-ahead log.
-    all: (sql, parameters) => fromDriver(prepared(sql).all(...parameters) as Row[]),
+    all(sql, parameters) {
+      if (!connection.isOpen) throw databaseUnavailable('the database is closed');
+      return fromDriver(prepared(sql).all(...parameters) as Row[]);
+    },
     close() {
       statements.clear();
       connection.close();
