@@ -1,9 +1,9 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
 import { assertIdentifier } from './binding.js';
-import { type Bindable, type Insertion, UniqueViolation } from './database.js';
+import { type Bindable, type Insertion, ReferenceViolation, UniqueViolation } from './database.js';
 import {
   databaseUnavailable,
   type Engine,
@@ -23,8 +23,6 @@ import {
   startSqliteWriter,
 } from './sqlite-writer.js';
 
-const FILE_NAMES: Record<FileName, string> = { main: 'knox.db', log: 'knox-log.db' };
-
 /** How long the writer waits for another process, such as a backup, before the caller is told to come back. */
 const WRITER_BUSY_MS = 2_000;
 const READER_STATEMENTS_MAX = 500;
@@ -33,7 +31,7 @@ const WRITER_PRAGMAS = [
   `busy_timeout = ${WRITER_BUSY_MS}`,
   'journal_mode = WAL',
   'synchronous = FULL',
-  'foreign_keys = OFF',
+  'foreign_keys = ON',
   'cache_size = -4096',
   'temp_store = MEMORY',
   'journal_size_limit = 16777216',
@@ -71,10 +69,10 @@ interface Reader {
   close(): void;
 }
 
-export async function openSqlite(dataDir: string): Promise<SqliteEngine> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const main = await openFile(join(dataDir, FILE_NAMES.main));
-  const log = await openFile(join(dataDir, FILE_NAMES.log));
+export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
+  for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const main = await openFile(paths.main);
+  const log = await openFile(paths.log);
   const files: Record<FileName, DatabaseFile> = { main, log };
   const insertTexts = new Map<string, string>();
 
@@ -254,6 +252,7 @@ function isBusy(error: unknown): boolean {
 }
 
 const CONSTRAINT_UNIQUE = new Set([1555, 2067]);
+const CONSTRAINT_FOREIGN_KEY = 787;
 
 /** The driver's text holds names of tables and columns only, never values. */
 function storageError(error: unknown, table: string): Error {
@@ -273,6 +272,7 @@ function storageError(error: unknown, table: string): Error {
     const names = columns.filter((name) => /^\w+\.\w+$/.test(name)).map((name) => name.split('.')[1] ?? '');
     return new UniqueViolation(columns[0]?.split('.')[0] ?? table, names);
   }
+  if (errcode === CONSTRAINT_FOREIGN_KEY) return new ReferenceViolation(table);
   const unavailable = UNAVAILABLE.get(errcode & 0xff);
   if (unavailable !== undefined) return databaseUnavailable(`SQLite: ${unavailable}`, error);
   return new StatementFailure(table, `SQLite ${errcode}`, message);
