@@ -161,5 +161,5 @@ async function listen(app: FastifyInstance, { listen: { host, port } }: Config):
   } catch (error) {
     throw new StartRefused(`KNOX_HOST, KNOX_PORT: cannot listen on ${host} port ${port} (${codeOf(error)})`);
   }
-  return app.addresses();
+  return app.addresses().filter((address) => typeof address !== 'string');
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
 import { renderBanner } from './banner.js';
-import { type BootstrapContent, writeBootstrapFile } from './bootstrap-file.js';
+import type { BootstrapContent } from './bootstrap-file.js';
 import { type ListenAddress, reachItself, urlOf } from './self-check.js';
 
 export interface RunningServer {
@@ -14,7 +14,7 @@ export interface RunningServer {
 }
 
 export interface StartHooks {
-  /** Called once the first start is committed, before the listener opens: what happens later cannot lose the keys. */
+  /** Called once the first start is committed. */
   onFirstStart(content: BootstrapContent): void;
 }
 
@@ -48,12 +48,10 @@ export async function runStart(deps: StartDeps): Promise<number> {
     server = await deps.startServer(config, { onFirstStart });
   } catch (error) {
     terminal.error(`Cannot start: ${startErrorText(error)}\n`);
-    if (firstStart && !config.bootstrap.filePath) terminal.out(`${JSON.stringify(firstStart)}\n`);
     return 1;
   }
   const url = await reachableUrl(server, terminal);
   if (url) {
-    firstStart = withBaseUrl(firstStart, url, config);
     const { bootstrapFile } = server;
     terminal.out(
       renderBanner({ version, config, url, firstStart, bootstrapFile, isColoured: terminal.isColoured }),
@@ -61,15 +59,6 @@ export async function runStart(deps: StartDeps): Promise<number> {
   } else if (firstStart) terminal.out(`${JSON.stringify(firstStart)}\n`);
   await deps.stopAsked;
   return await stop(server, deps);
-}
-
-/** With port 0 the address is known only now. */
-function withBaseUrl(content: BootstrapContent | null, url: string, config: Config): BootstrapContent | null {
-  const baseUrl = config.hosts.publicUrl ?? url;
-  if (!content || content.base_url === baseUrl) return content;
-  const corrected = { ...content, base_url: baseUrl };
-  if (config.bootstrap.filePath) writeBootstrapFile(config.bootstrap.filePath, corrected);
-  return corrected;
 }
 
 async function reachableUrl(server: RunningServer, terminal: Terminal): Promise<string | null> {

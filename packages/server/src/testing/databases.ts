@@ -40,9 +40,14 @@ export function forEachDatabase(suite: (name: 'sqlite' | 'postgres', open: OpenT
 /** A fresh SQLite database in a folder of its own. */
 export const openTestSqlite: OpenTestDatabase = async (migrations, options = {}) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
-  return openTest({ kind: 'sqlite', dataDir }, migrations, options, async () => {
-    rmSync(dataDir, { recursive: true });
-  });
+  return openTest(
+    { kind: 'sqlite', path: join(dataDir, 'knox.db'), logPath: join(dataDir, 'knox-log.db') },
+    migrations,
+    options,
+    async () => {
+      rmSync(dataDir, { recursive: true });
+    },
+  );
 };
 
 /** A fresh PostgreSQL database on the server that TEST_DATABASE_URL names. */

@@ -199,14 +199,14 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {
   const owner = { email: `owner@${slug}.example`, passwordHash: 'not a hash: nobody signs in here' };
   return floor.db.transaction(async (tx) => {
-    const input = { slug, name: slug, plan: 'enterprise' as const };
+    const input = { id: floor.ids.uuid() as TenantId, slug, name: slug, plan: 'enterprise' as const };
     const { tenant } = await floor.accounts.createTenantWithOwner(tx, input, owner);
     const actor = systemActor(tenant.id);
-    const live = await floor.apiKeys.createIn(tx, actor, 'live key');
+    const live = await floor.apiKeys.createIn(tx, actor, floor.apiKeys.prepare('live', 'live key'));
     const test = await floor.apiKeys.createIn(
       tx,
       { ...actor, scope: { ...actor.scope, sandbox: true } },
-      'test key',
+      floor.apiKeys.prepare('test', 'test key'),
     );
     const shown = ({ id, keyId, apiKey }: typeof live): TestKey => ({ id, keyId, apiKey: apiKey.reveal() });
     return { id: tenant.id, slug, live: shown(live), test: shown(test) };

@@ -28,13 +28,21 @@ forEachDatabase((_name, open) => {
   const owner = (slug: string) => ({ email: `Owner@${slug}.example`, passwordHash: 'unused' });
   const make = (slug: string) =>
     db.transaction((tx) =>
-      accounts.createTenantWithOwner(tx, { slug, name: slug, plan: 'enterprise' }, owner(slug)),
+      accounts.createTenantWithOwner(
+        tx,
+        { id: systemIds.uuid() as TenantId, slug, name: slug, plan: 'enterprise' },
+        owner(slug),
+      ),
     );
 
   it('makes a tenant with its owner in one transaction, or nothing', async () => {
     expect(await accounts.hasTenants()).toBe(false);
     const failing = db.transaction(async (tx) => {
-      await accounts.createTenantWithOwner(tx, { slug: 'gone', name: 'x', plan: 'free' }, owner('gone'));
+      await accounts.createTenantWithOwner(
+        tx,
+        { id: systemIds.uuid() as TenantId, slug: 'gone', name: 'x', plan: 'free' },
+        owner('gone'),
+      );
       throw new Error('no keys');
     });
     await expect(failing).rejects.toThrow('no keys');

@@ -62,7 +62,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
         throw validationError('slug', 'must be one DNS label that is not reserved');
       const createdAtMs = clock.nowMs();
       const tenant: Tenant = {
-        id: ids.uuid() as TenantId,
+        id: input.id,
         slug: input.slug,
         name: input.name,
         plan: input.plan,

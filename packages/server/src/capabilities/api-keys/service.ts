@@ -1,6 +1,7 @@
+import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError } from '../../kernel/errors.js';
-import { type ApiKeyId, type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
+import { type ApiKeyId, type IdSource, isUuid, type Mode, modeOf, type Scope } from '../../kernel/ids.js';
 import { type Actor, actorOf, type Caller, type Principal } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
@@ -38,11 +39,19 @@ export interface CreatedApiKey {
   readonly name: string;
 }
 
+/** A key that exists in memory only. */
+export interface PreparedApiKey extends CreatedApiKey {
+  readonly mode: Mode;
+  readonly hash: Buffer;
+}
+
 export interface ApiKeys {
   list(scope: Scope, page: KeyListPage): Promise<{ rows: ApiKey[]; total: number }>;
   create(caller: Caller, name: string): Promise<CreatedApiKey>;
-  /** In the caller's transaction; the mode of the actor's scope decides the type. */
-  createIn(tx: Transaction, actor: Actor, name: string): Promise<CreatedApiKey>;
+  /** Draws a key in memory, so that it can be shown or kept before the transaction that makes it valid. */
+  prepare(mode: Mode, name: string): PreparedApiKey;
+  /** In the caller's transaction; the key's mode must be that of the actor's scope. */
+  createIn(tx: Transaction, actor: Actor, key: PreparedApiKey): Promise<CreatedApiKey>;
   /** By row id or key id. 404 when unknown, foreign, of the other mode or revoked already. */
   revoke(caller: Caller, idOrKeyId: string): Promise<void>;
   findActiveByHash(hash: Buffer): Promise<StoredCredential | undefined>;
@@ -56,30 +65,31 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
   const store = createApiKeyStore(db);
   const lastUsed = createLastUsed({ db, store, clock, logger: deps.logger });
 
-  async function createIn(tx: Transaction, actor: Actor, name: string): Promise<CreatedApiKey> {
-    const key = newKey(random, modeOf(actor.scope));
-    const created: CreatedApiKey = {
-      id: ids.uuid() as ApiKeyId,
-      keyId: key.keyId,
-      apiKey: key.apiKey,
-      prefix: key.prefix,
-      type: key.type,
-      name,
-    };
-    await store.insert(tx, actor.scope, { ...created, hash: key.hash, createdAtMs: clock.nowMs() });
+  function prepare(mode: Mode, name: string): PreparedApiKey {
+    return { ...newKey(random, mode), id: ids.uuid() as ApiKeyId, name, mode };
+  }
+
+  async function createIn(tx: Transaction, actor: Actor, key: PreparedApiKey): Promise<CreatedApiKey> {
+    assert(key.mode === modeOf(actor.scope), 'a key is made in the space of its mode');
+    const { hash, mode: _, ...created } = key;
+    await store.insert(tx, actor.scope, { ...created, hash, createdAtMs: clock.nowMs() });
     await auditLogs.record(tx, actor, {
       action: 'api_key.create',
       resourceType: 'api_key',
       resourceId: created.id,
-      details: { name, key_id: key.keyId, key_type: key.type },
+      details: { name: key.name, key_id: key.keyId, key_type: key.type },
     });
     return created;
   }
 
   return {
     list: (scope, page) => store.list(scope, page),
+    prepare,
     createIn,
-    create: (caller, name) => db.transaction((tx) => createIn(tx, actorOf(caller), name)),
+    create(caller, name) {
+      const key = prepare(modeOf(caller.principal.scope), name);
+      return db.transaction((tx) => createIn(tx, actorOf(caller), key));
+    },
 
     async revoke(caller, idOrKeyId) {
       const name = keyName(idOrKeyId);

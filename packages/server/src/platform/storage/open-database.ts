@@ -12,7 +12,7 @@ import { runTransaction } from './transaction.js';
 import { CheckedInsertion, createView } from './view.js';
 
 export type StorageOptions =
-  | { readonly kind: 'sqlite'; readonly dataDir: string }
+  | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
   | { readonly kind: 'postgres'; readonly url: string; readonly poolMax: number };
 
 export interface OpenOptions {
@@ -34,7 +34,7 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
   const { migrations, clock, logger } = options;
   switch (storage.kind) {
     case 'sqlite': {
-      const engine = await openSqlite(storage.dataDir);
+      const engine = await openSqlite({ main: storage.path, log: storage.logPath });
       await closingOnFailure(engine, () => migrateSqlite(engine, migrations, clock));
       return createDatabase(engine, options, async () => {});
     }

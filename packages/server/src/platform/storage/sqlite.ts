@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
 import { assertIdentifier } from './binding.js';
@@ -22,8 +22,6 @@ import {
   type SqliteWriter,
   startSqliteWriter,
 } from './sqlite-writer.js';
-
-const FILE_NAMES: Record<FileName, string> = { main: 'knox.db', log: 'knox-log.db' };
 
 /** How long the writer waits for another process, such as a backup, before the caller is told to come back. */
 const WRITER_BUSY_MS = 2_000;
@@ -71,10 +69,10 @@ interface Reader {
   close(): void;
 }
 
-export async function openSqlite(dataDir: string): Promise<SqliteEngine> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const main = await openFile(join(dataDir, FILE_NAMES.main));
-  const log = await openFile(join(dataDir, FILE_NAMES.log));
+export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
+  for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const main = await openFile(paths.main);
+  const log = await openFile(paths.log);
   const files: Record<FileName, DatabaseFile> = { main, log };
   const insertTexts = new Map<string, string>();
 
