@@ -1,6 +1,12 @@
 import { accountsMigration } from './migrations/0001-accounts.js';
 
-export { type Accounts, type AccountsDeps, createAccounts, credentialGeneration, systemActor } from './service.js';
+export {
+  type Accounts,
+  type AccountsDeps,
+  createAccounts,
+  credentialGeneration,
+  systemActor,
+} from './service.js';
 export {
   type CreatedTenant,
   isSubscriptionActive,

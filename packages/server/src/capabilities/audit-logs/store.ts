@@ -1,6 +1,6 @@
 import type { TenantId } from '../../kernel/ids.js';
-import type { Bindable, Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import { offsetOf } from '../../platform/http/pagination.js';
+import type { Bindable, Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import type { ActionFilter } from './action-filter.js';
 import { type AuditTables, auditTables } from './tables.js';
 

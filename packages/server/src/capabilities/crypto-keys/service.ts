@@ -20,8 +20,8 @@ export interface CryptoKeys {
   /** Makes a key and seals it; may call a KMS, so never inside a transaction. */
   prepare(scope: Scope): Promise<PreparedCryptoKey>;
   createFor(tx: Transaction, prepared: PreparedCryptoKey): Promise<void>;
-  /** Undefined for a key that is unknown or destroyed. */
-  findCurrentVersion(scope: Scope, keyId: CryptoKeyId): Promise<number | undefined>;
+  /** Of every key of the scope. */
+  listCurrentVersions(scope: Scope): Promise<ReadonlyMap<CryptoKeyId, number>>;
   /** Lends the key for one synchronous call; 404 when the version is unknown or destroyed. */
   use<T>(scope: Scope, keyId: CryptoKeyId, version: number, act: (key: Buffer) => T): Promise<T>;
   /** What was encrypted under it is unreadable once the transaction commits. */
@@ -67,7 +67,7 @@ export function createCryptoKeys({ db, clock, ids, random, tenantKeys }: CryptoK
 
     createFor: (tx, prepared) => store.insert(tx, prepared.scope, prepared, clock.nowMs()),
 
-    findCurrentVersion: (scope, keyId) => store.findCurrentVersion(scope, keyId),
+    listCurrentVersions: (scope) => store.listCurrentVersions(scope),
 
     use: (scope, keyId, version, act) =>
       keyring.use(nameOf(scope, keyId, version), () => openKey(scope, keyId, version), act),

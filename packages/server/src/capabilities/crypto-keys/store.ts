@@ -21,7 +21,7 @@ export function createCryptoKeyStore(db: Database) {
   const view = db.view(cryptoKeyTables);
 
   const version = view.define<{ key_id: string; version: number }, { id: string; key_envelope: Buffer }>(
-    'cryptoKeys.version',
+    'crypto_key_version',
     (queries, arg) =>
       queries
         .selectFrom('crypto_key_versions')
@@ -32,12 +32,10 @@ export function createCryptoKeyStore(db: Database) {
 
   return {
     async insert(tx: Transaction, scope: Scope, key: NewCryptoKey, nowMs: number): Promise<void> {
-      const owner = { tenant_id: scope.tenantId, sandbox: scope.sandbox ? 1 : 0 };
       const queries = view.scoped(scope, tx);
       await queries
         .insertInto('crypto_keys')
         .values({
-          ...owner,
           id: key.id,
           key_type: key.keyType,
           current_version: 1,
@@ -48,7 +46,6 @@ export function createCryptoKeyStore(db: Database) {
       await queries
         .insertInto('crypto_key_versions')
         .values({
-          ...owner,
           id: key.versionRowId,
           key_id: key.id,
           version: 1,
@@ -58,14 +55,13 @@ export function createCryptoKeyStore(db: Database) {
         .execute();
     },
 
-    async findCurrentVersion(scope: Scope, keyId: CryptoKeyId): Promise<number | undefined> {
-      const row = await view
+    async listCurrentVersions(scope: Scope): Promise<Map<CryptoKeyId, number>> {
+      const rows = await view
         .scoped(scope)
         .selectFrom('crypto_keys')
-        .select('current_version')
-        .where('id', '=', keyId)
-        .executeTakeFirst();
-      return row?.current_version;
+        .select(['id', 'current_version'])
+        .execute();
+      return new Map(rows.map((row) => [row.id as CryptoKeyId, row.current_version]));
     },
 
     async findVersion(

@@ -1,10 +1,9 @@
+import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 
 export type KeyType = 'aes256-gcm';
 
-export interface CryptoKeyRow {
-  tenant_id: string;
-  sandbox: number;
+export interface CryptoKeyRow extends TenantModeColumns {
   id: string;
   key_type: KeyType;
   current_version: number;
@@ -12,9 +11,7 @@ export interface CryptoKeyRow {
   updated_at: number;
 }
 
-export interface CryptoKeyVersionRow {
-  tenant_id: string;
-  sandbox: number;
+export interface CryptoKeyVersionRow extends TenantModeColumns {
   id: string;
   key_id: string;
   version: number;

@@ -21,14 +21,14 @@ export function createKmsStore(db: Database) {
   const view = db.view(kmsTables);
 
   const activeVersion = view.define<Record<never, never>, { version: number }>(
-    'kms.activeVersion',
+    'kms_active_version',
     (queries) => queries.selectFrom('tenant_master_keys').select('version').where('status', '=', 'active'),
   );
 
   const byVersion = view.define<
     { version: number },
     { status: MasterKeyStatus; wrap_method: WrapMethod; wrapped: Buffer | null }
-  >('kms.byVersion', (queries, arg) =>
+  >('kms_key_by_version', (queries, arg) =>
     queries
       .selectFrom('tenant_master_keys')
       .select(['status', 'wrap_method', 'wrapped'])
@@ -71,7 +71,6 @@ export function createKmsStore(db: Database) {
         .scoped({ tenantId }, tx)
         .insertInto('tenant_master_keys')
         .values({
-          tenant_id: tenantId,
           version: key.version,
           status: 'active',
           wrap_method: key.wrapMethod,
@@ -101,4 +100,16 @@ export function createKmsStore(db: Database) {
         .execute();
     },
   };
+}
+
+/** Whether anything was ever wrapped here; asked before a root key is at hand. */
+export async function hasWrappedData(db: Database): Promise<boolean> {
+  const row = await db
+    .view(kmsTables)
+    .system('root_key')
+    .selectFrom('root_key_checks')
+    .select('wrap_method')
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
 }

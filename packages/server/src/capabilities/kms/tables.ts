@@ -1,10 +1,10 @@
+import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 
 export type WrapMethod = 'global';
 export type MasterKeyStatus = 'active' | 'retired' | 'revoked';
 
-export interface TenantMasterKeyRow {
-  tenant_id: string;
+export interface TenantMasterKeyRow extends TenantColumns {
   version: number;
   status: MasterKeyStatus;
   wrap_method: WrapMethod;

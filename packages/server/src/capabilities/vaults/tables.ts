@@ -1,12 +1,11 @@
+import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 
 /** Those of dataplane.md §6.2 that exist. */
 export const TOKEN_FORMATS = ['generic', 'pan'] as const;
 export type TokenFormat = (typeof TOKEN_FORMATS)[number];
 
-export interface VaultRow {
-  tenant_id: string;
-  sandbox: number;
+export interface VaultRow extends TenantModeColumns {
   id: string;
   name: string;
   token_format: TokenFormat;
@@ -22,9 +21,7 @@ export interface VaultRow {
   created_by: string | null;
 }
 
-export interface VaultTokenRow {
-  tenant_id: string;
-  sandbox: number;
+export interface VaultTokenRow extends TenantModeColumns {
   id: string;
   vault_id: string;
   token: string;

@@ -1,9 +1,11 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Database, Insertion, TableDeclaration } from './database.js';
-import type { Engine, FileName, StorageLogger } from './engine.js';
+import { databaseUnavailable, type Engine, type FileName, type StorageLogger } from './engine.js';
 import { createGroupCommit, type GroupCommit } from './group-commit.js';
 import type { Migration } from './migration.js';
+import { openPostgres } from './postgres.js';
+import { migratePostgres, startDayPartitions } from './postgres-migrations.js';
 import { openSqlite } from './sqlite.js';
 import { migrateSqlite } from './sqlite-migrations.js';
 import { runTransaction } from './transaction.js';
@@ -29,24 +31,51 @@ const GROUP_COMMIT_LIMITS = {
 
 /** Opens the database and brings its tables up to date. */
 export async function openDatabase(storage: StorageOptions, options: OpenOptions): Promise<Database> {
-  assert(storage.kind === 'sqlite', 'PostgreSQL comes next');
-  const engine = await openSqlite(storage.dataDir);
+  const { migrations, clock, logger } = options;
+  switch (storage.kind) {
+    case 'sqlite': {
+      const engine = await openSqlite(storage.dataDir);
+      await closingOnFailure(engine, () => migrateSqlite(engine, migrations, clock));
+      return createDatabase(engine, options, async () => {});
+    }
+    case 'postgres': {
+      const engine = await openPostgres({ ...storage, logger });
+      const partitions = await closingOnFailure(engine, async () => {
+        await migratePostgres(engine, migrations, clock);
+        return startDayPartitions(engine, migrations, clock, logger);
+      });
+      return createDatabase(engine, options, partitions.stop);
+    }
+  }
+}
+
+async function closingOnFailure<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
   try {
-    await migrateSqlite(engine, options.migrations, options.clock);
+    return await work();
   } catch (error) {
     await engine.close();
     throw error;
   }
-  return createDatabase(engine, options);
 }
 
-function createDatabase(engine: Engine, { clock, logger }: OpenOptions): Database {
+function createDatabase(
+  engine: Engine,
+  { clock, logger }: OpenOptions,
+  stopTimers: () => Promise<void>,
+): Database {
   const groupCommits: Record<FileName, GroupCommit> = {
     main: groupCommitOf('main'),
     log: groupCommitOf('log'),
   };
   const definitions = new Map<string, string>();
   const declared = new Map<string, TableDeclaration>();
+  let closing: Promise<void> | null = null;
+
+  async function close(): Promise<void> {
+    await Promise.all([groupCommits.main.close(), groupCommits.log.close()]);
+    await stopTimers();
+    await engine.close();
+  }
 
   function groupCommitOf(file: FileName): GroupCommit {
     return createGroupCommit({
@@ -70,8 +99,12 @@ function createDatabase(engine: Engine, { clock, logger }: OpenOptions): Databas
       declare(tables as Readonly<Record<string, TableDeclaration>>);
       return createView({ owner: database, engine, definitions }, tables);
     },
-    transaction: (run) =>
-      engine.transaction((session) => runTransaction(session, run, { owner: database, clock, logger })),
+    async transaction(run) {
+      if (closing) throw databaseUnavailable('the database is closed');
+      return engine.transaction((session) =>
+        runTransaction(session, run, { owner: database, clock, logger }),
+      );
+    },
     async commitInserts(rows) {
       if (rows.length === 0) return;
       const file = rows[0]?.file ?? 'main';
@@ -85,9 +118,9 @@ function createDatabase(engine: Engine, { clock, logger }: OpenOptions): Databas
       await Promise.all([groupCommits.main.flush(), groupCommits.log.flush()]);
     },
     ping: () => engine.ping(),
-    async close() {
-      await Promise.all([groupCommits.main.close(), groupCommits.log.close()]);
-      await engine.close();
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
   return database;

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
 import { assertIdentifier } from './binding.js';
-import { type Bindable, type Insertion, UniqueViolation } from './database.js';
+import { type Bindable, type Insertion, ReferenceViolation, UniqueViolation } from './database.js';
 import {
   databaseUnavailable,
   type Engine,
@@ -33,7 +33,7 @@ const WRITER_PRAGMAS = [
   `busy_timeout = ${WRITER_BUSY_MS}`,
   'journal_mode = WAL',
   'synchronous = FULL',
-  'foreign_keys = OFF',
+  'foreign_keys = ON',
   'cache_size = -4096',
   'temp_store = MEMORY',
   'journal_size_limit = 16777216',
@@ -164,7 +164,10 @@ function openReader(path: string): Reader {
 
   return {
     // `all` runs the statement to its end, so that no read transaction stays open on the write-ahead log.
-    all: (sql, parameters) => fromDriver(prepared(sql).all(...parameters) as Row[]),
+    all(sql, parameters) {
+      if (!connection.isOpen) throw databaseUnavailable('the database is closed');
+      return fromDriver(prepared(sql).all(...parameters) as Row[]);
+    },
     close() {
       statements.clear();
       connection.close();
@@ -251,6 +254,7 @@ function isBusy(error: unknown): boolean {
 }
 
 const CONSTRAINT_UNIQUE = new Set([1555, 2067]);
+const CONSTRAINT_FOREIGN_KEY = 787;
 
 /** The driver's text holds names of tables and columns only, never values. */
 function storageError(error: unknown, table: string): Error {
@@ -270,6 +274,7 @@ function storageError(error: unknown, table: string): Error {
     const names = columns.filter((name) => /^\w+\.\w+$/.test(name)).map((name) => name.split('.')[1] ?? '');
     return new UniqueViolation(columns[0]?.split('.')[0] ?? table, names);
   }
+  if (errcode === CONSTRAINT_FOREIGN_KEY) return new ReferenceViolation(table);
   const unavailable = UNAVAILABLE.get(errcode & 0xff);
   if (unavailable !== undefined) return databaseUnavailable(`SQLite: ${unavailable}`, error);
   return new StatementFailure(table, `SQLite ${errcode}`, message);

@@ -22,7 +22,8 @@ export const vaultsMigration: Migration = {
       PRIMARY KEY (tenant_id, sandbox, id),
       UNIQUE (tenant_id, sandbox, name)
     )`,
-    // The foreign key is what refuses a token whose vault is deleted while it is being made.
+    // The foreign key refuses a token whose vault is deleted while it is being made. The unique key begins with the
+    // token, because an unqualified template names the token alone.
     `CREATE TABLE vault_tokens (
       tenant_id ${text} NOT NULL,
       sandbox ${integer} NOT NULL,
@@ -36,11 +37,9 @@ export const vaultsMigration: Migration = {
       created_by_api_key_id ${text},
       created_by_user_id ${text},
       PRIMARY KEY (tenant_id, sandbox, id),
-      UNIQUE (tenant_id, sandbox, vault_id, token),
+      UNIQUE (tenant_id, sandbox, token, vault_id),
       FOREIGN KEY (tenant_id, sandbox, vault_id) REFERENCES vaults (tenant_id, sandbox, id)
     )`,
-    // An unqualified template names the token alone.
-    'CREATE INDEX vault_tokens_by_token ON vault_tokens (tenant_id, sandbox, token)',
     'CREATE INDEX vault_tokens_by_age ON vault_tokens (tenant_id, sandbox, vault_id, created_at)',
   ],
 };

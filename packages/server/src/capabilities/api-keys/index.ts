@@ -1,0 +1,8 @@
+import { apiKeysMigration } from './migrations/0005-api-keys.js';
+
+export { hashKey } from './key-format.js';
+export { apiKeyRoutes } from './routes.js';
+export { type ApiKeys, type ApiKeysDeps, type CreatedApiKey, createApiKeys } from './service.js';
+export type { StoredCredential } from './store.js';
+
+export const migrations = [apiKeysMigration];
