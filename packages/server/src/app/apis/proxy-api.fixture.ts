@@ -224,10 +224,17 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
   });
   registerProxyApi(app, {
     proxy,
-    async authenticate(request) {
-      const given = request.headers.authorization?.replace(/^Bearer /, '') ?? request.headers['x-api-key'];
-      if (given === undefined) throw new AppError('authentication_required', 'No credential');
-      return { principal: principalOf(String(given)), requestId: request.id as RequestId, ip: '127.0.0.1' };
+    async authenticate(request, rawHeaders) {
+      const given = new Set<string>();
+      rawHeaders.forEach((value, i) => {
+        if (i % 2 === 1 && /^(authorization|x-api-key)$/i.test(rawHeaders[i - 1]!))
+          given.add(value.replace(/^Bearer /, ''));
+      });
+      if (given.size > 1)
+        throw new AppError('validation_error', 'The request carries two different credentials');
+      const [key] = given;
+      if (key === undefined) throw new AppError('authentication_required', 'No credential');
+      return { principal: principalOf(key), requestId: request.id as RequestId, ip: '127.0.0.1' };
     },
     refuse: writeErrorRaw,
   });
