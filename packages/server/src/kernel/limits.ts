@@ -19,6 +19,8 @@ export const LIMITS = {
   feedLimitMax: 1000,
   vaultValueBytesMax: 64 * KiB,
   vaultMetadataBytesMax: 4 * KiB,
+  vaultsMax: 10_000,
+  vaultTokensDeletedAtOnce: 5_000,
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,

@@ -1,8 +1,11 @@
-import type { Transaction } from '../storage/database.js';
+import type { Clock } from '../../kernel/clock.js';
+import type { Database, TableSet, Transaction } from '../storage/database.js';
+import type { Migration } from '../storage/migration.js';
+import { generationsMigration } from './migrations/0002-generations.js';
 
 /**
  * Which cached things have changed. A change bumps its name in the transaction that makes it; every process reads
- * all names each 500 ms. A cache keeps the generation it was filled under and drops what is older.
+ * what is new each 500 ms. A cache keeps the generation it was filled under and drops what is older.
  */
 export interface Generations {
   /** Bumps in the transaction; this process sees it the moment the commit is durable, others within 500 ms. */
@@ -12,4 +15,87 @@ export interface Generations {
   isFresh(): boolean;
   start(): Promise<void>;
   stop(): Promise<void>;
+}
+
+interface GenerationRow {
+  name: string;
+  generation: number;
+  changed_at: number;
+}
+
+const TABLES: TableSet<{ generations: GenerationRow }> = { generations: { scope: 'system' } };
+
+export const migrations: readonly Migration[] = [generationsMigration];
+
+const POLL_MS = 500;
+const FRESH_MS = 1_000;
+/** Each poll looks back this far: clocks of processes differ, and a change is visible only once it is committed. */
+const LOOK_BACK_MS = 60_000;
+
+export function createGenerations({ db, clock }: { db: Database; clock: Clock }): Generations {
+  const view = db.view<{ generations: GenerationRow }>(TABLES);
+  const changedSince = view.defineSystem<{ since: number }, { name: string; generation: number }>(
+    'generations_changed_since',
+    'generations',
+    (queries, arg) =>
+      queries
+        .selectFrom('generations')
+        .select(['name', 'generation'])
+        .where('changed_at', '>=', arg('since')),
+  );
+  const known = new Map<string, number>();
+  let freshAtMs = Number.NEGATIVE_INFINITY;
+  let cancelTimer = () => {};
+  let polling: Promise<void> = Promise.resolve();
+  let running = false;
+
+  function learn(name: string, generation: number): void {
+    if (generation > (known.get(name) ?? 0)) known.set(name, generation);
+  }
+
+  async function poll(sinceMs: number): Promise<void> {
+    const startedAtMs = clock.monotonicMs();
+    for (const row of await changedSince.all(null, { since: sinceMs })) learn(row.name, row.generation);
+    freshAtMs = startedAtMs;
+  }
+
+  function schedule(): void {
+    cancelTimer = clock.setTimer(POLL_MS, () => {
+      // A poll that fails is seen by `isFresh`, which those ask who depend on it.
+      polling = poll(clock.nowMs() - LOOK_BACK_MS)
+        .catch(() => {})
+        .finally(() => running && schedule());
+    });
+  }
+
+  return {
+    async bump(tx, name) {
+      const changedAt = clock.nowMs();
+      const rows = await view
+        .system('generations', tx)
+        .insertInto('generations')
+        .values({ name, generation: 1, changed_at: changedAt })
+        .onConflict((conflict) =>
+          conflict.column('name').doUpdateSet((eb) => ({
+            generation: eb('generations.generation', '+', 1),
+            changed_at: changedAt,
+          })),
+        )
+        .returning('generation')
+        .execute();
+      for (const row of rows) tx.afterCommit(() => learn(name, row.generation));
+    },
+    current: (name) => known.get(name) ?? 0,
+    isFresh: () => clock.monotonicMs() - freshAtMs < FRESH_MS,
+    async start() {
+      await poll(0);
+      running = true;
+      schedule();
+    },
+    async stop() {
+      running = false;
+      cancelTimer();
+      await polling;
+    },
+  };
 }

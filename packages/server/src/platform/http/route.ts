@@ -21,7 +21,7 @@ export interface RouteDefinition<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
-  /** Schema of `data`; strips what must not leave. */
+  /** Schema of `data`, of one row where the answer is a page or a feed; strips what must not leave. */
   readonly response: Schema;
   /** `page` answers `{data: [...], meta: {total, page, ...}}`; `feed` a cursor feed; default `{data, meta:{request_id}}`. */
   readonly answer?: 'single' | 'page' | 'feed';

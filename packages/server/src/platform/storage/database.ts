@@ -92,7 +92,7 @@ export interface Database {
   transaction<T>(run: (tx: Transaction) => Promise<T>): Promise<T>;
   /**
    * Group commit: the rows are inserted together or not at all, and the promise resolves when they are durable.
-   * Concurrent calls share one commit; a failing one fails alone. Rejects with `UniqueViolation`, or with
+   * Concurrent calls share one commit; a failing one fails alone. Rejects with `UniqueViolation`, `ReferenceViolation`, or with
    * `dependency_unavailable` when the queue is full or the database is down. All rows of a call are of one file.
    */
   commitInserts(rows: readonly Insertion[]): Promise<void>;
@@ -111,5 +111,13 @@ export class UniqueViolation extends Error {
     readonly columns: readonly string[],
   ) {
     super(`unique key of ${table} (${columns.join(', ')})`);
+  }
+}
+
+/** A foreign key refused the row: what it refers to is gone, or what is deleted is still referred to. */
+export class ReferenceViolation extends Error {
+  override readonly name = 'ReferenceViolation';
+  constructor(readonly table: string) {
+    super(`foreign key of ${table}`);
   }
 }

@@ -6,6 +6,7 @@ export const SYSTEM_REASONS = {
   bootstrap: 'The first start asks whether any tenant exists and makes one.',
   credential_by_hash: 'A credential names its tenant; before it is found there is no scope.',
   tenant_by_slug: 'A tenant host names the tenant.',
+  operator: 'The operator changes the plan or the status of any tenant.',
   generations: 'Cache generations are read for all tenants at once.',
   metrics: 'Counts over all tenants.',
   retention: 'Expired rows of all tenants are removed in bounded batches.',

@@ -1,0 +1,48 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { EphemeralProxy } from '../../capabilities/proxy/index.js';
+import type { RequestId } from '../../kernel/ids.js';
+import type { Caller } from '../../kernel/principal.js';
+
+export interface ProxyApiDeps {
+  readonly proxy: EphemeralProxy;
+  /** Version header, host, credential and mode; a missing permission is the pipeline's to refuse. */
+  authenticate(request: FastifyRequest): Promise<Caller>;
+  /** Writes an error on an answer that Fastify no longer owns. */
+  refuse(request: FastifyRequest, response: ServerResponse, cause: unknown): void;
+}
+
+const PATH = '/v1/proxy';
+
+/**
+ * `ANY /v1/proxy`. The call leaves Fastify before a body parser or serialiser is reached: bytes go between the
+ * sockets' streams alone.
+ */
+export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): void {
+  deferContinue(app);
+  app.route({
+    method: app.supportedMethods,
+    url: PATH,
+    onRequest: (request, reply) => {
+      reply.hijack();
+      void deps.proxy.serveEphemeral({
+        request: request.raw,
+        response: reply.raw,
+        requestId: request.id as RequestId,
+        authenticate: () => deps.authenticate(request),
+        refuse: (cause) => deps.refuse(request, reply.raw, cause),
+      });
+    },
+    // Never reached; a route must have one.
+    handler: () => undefined,
+  });
+}
+
+/** Node would invite every body at once; on the proxy's path the pipeline does, after its checks. */
+function deferContinue(app: FastifyInstance): void {
+  app.server.on('checkContinue', (request, response) => {
+    const url = request.url ?? '';
+    if (url !== PATH && !url.startsWith(`${PATH}?`)) response.writeContinue();
+    app.server.emit('request', request, response);
+  });
+}

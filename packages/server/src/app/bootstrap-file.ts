@@ -1,0 +1,59 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Clock } from '../kernel/clock.js';
+import { codeOf, removeFile, replacePrivateFile, StartRefused } from '../platform/config/private-files.js';
+
+/** Credentials of the first start, in the form of the bootstrap file (contract README §8). */
+export interface BootstrapContent {
+  readonly base_url: string;
+  readonly tenant: { readonly id: string; readonly slug: string };
+  readonly admin: { readonly email: string; readonly password: string };
+  readonly live_api_key: string;
+  readonly test_api_key: string;
+}
+
+const LIFETIME_MS = 24 * 3600 * 1000;
+
+/** Never replaces a file that is not a bootstrap file: the path comes from a variable. */
+export function writeBootstrapFile(path: string, content: BootstrapContent): void {
+  if (read(path) === 'foreign')
+    throw new StartRefused(`KNOX_BOOTSTRAP_FILE: ${path} exists and is something else`);
+  try {
+    replacePrivateFile(path, `${JSON.stringify(content, null, 2)}\n`);
+  } catch (error) {
+    throw new StartRefused(`KNOX_BOOTSTRAP_FILE: cannot write ${path} (${codeOf(error)})`);
+  }
+}
+
+export function removeBootstrapFile(path: string): void {
+  if (read(path) === 'bootstrap') removeFile(path);
+}
+
+export interface BootstrapFileExpiry {
+  /** Whether the file is there now, for the start's output. */
+  readonly isPresent: boolean;
+  cancel(): void;
+}
+
+/** Removes the file 24 h after it was written: at once when that is past, else by timer. */
+export function expireBootstrapFile(path: string, clock: Clock): BootstrapFileExpiry {
+  if (read(path) !== 'bootstrap') return { isPresent: false, cancel: () => {} };
+  const remainingMs = statSync(path).mtimeMs + LIFETIME_MS - clock.nowMs();
+  if (remainingMs <= 0) {
+    removeFile(path);
+    return { isPresent: false, cancel: () => {} };
+  }
+  // A clock that was set back must not keep the file for longer than its lifetime.
+  const cancel = clock.setTimer(Math.min(remainingMs, LIFETIME_MS), () => removeBootstrapFile(path));
+  return { isPresent: true, cancel };
+}
+
+function read(path: string): 'absent' | 'bootstrap' | 'foreign' {
+  try {
+    const content: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    const isOurs =
+      content !== null && typeof content === 'object' && 'live_api_key' in content && 'admin' in content;
+    return isOurs ? 'bootstrap' : 'foreign';
+  } catch (error) {
+    return codeOf(error) === 'ENOENT' ? 'absent' : 'foreign';
+  }
+}

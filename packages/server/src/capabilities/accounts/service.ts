@@ -1,0 +1,111 @@
+import { hash } from '@node-rs/argon2';
+import type { Clock } from '../../kernel/clock.js';
+import { notFound, validationError } from '../../kernel/errors.js';
+import type { IdSource, TenantId, UserId } from '../../kernel/ids.js';
+import type { Actor } from '../../kernel/principal.js';
+import type { Secret } from '../../kernel/secret.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import { isTenantSlug } from '../../platform/http/hosts.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import { createAccountsStore } from './store.js';
+import type { CreatedTenant, NewTenant, PreparedOwner, SubscriptionStatus, Tenant } from './types.js';
+
+export interface AccountsDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly generations: Pick<Generations, 'bump'>;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+}
+
+export interface Accounts {
+  hasTenants(tx?: Transaction): Promise<boolean>;
+  tenantById(id: TenantId): Promise<Tenant | undefined>;
+  tenantBySlug(slug: string): Promise<Tenant | undefined>;
+  /** Hashes the password; call it before the transaction that makes the tenant. */
+  prepareOwner(email: string, password: Secret<string>): Promise<PreparedOwner>;
+  /** Tenant, owner and membership in the caller's transaction, so that its keys can be made in the same one. */
+  createTenantWithOwner(tx: Transaction, tenant: NewTenant, owner: PreparedOwner): Promise<CreatedTenant>;
+  /** Operator only: a paused or cancelled tenant's next call is refused, everywhere within 1 s (auth.md §11). */
+  setSubscriptionStatus(tenantId: TenantId, status: SubscriptionStatus): Promise<void>;
+}
+
+const PASSWORD_CHARACTERS_MIN = 12;
+const PASSWORD_CHARACTERS_MAX = 1_024;
+/** OWASP's first choice for argon2id, which is the library's default algorithm. */
+const ARGON2 = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
+
+/** The generation under which everything is cached that decides a tenant's credentials. */
+export function credentialGeneration(tenantId: TenantId): string {
+  return `api_keys:${tenantId}`;
+}
+
+export function createAccounts(deps: AccountsDeps): Accounts {
+  const { db, clock, ids, generations, auditLogs } = deps;
+  const store = createAccountsStore(db);
+
+  return {
+    hasTenants: (tx) => store.hasTenants(tx),
+    tenantById: (id) => store.findTenantById(id),
+    tenantBySlug: (slug) => store.findTenantBySlug(slug),
+
+    async prepareOwner(email, password) {
+      const text = password.reveal();
+      if (text.length < PASSWORD_CHARACTERS_MIN || text.length > PASSWORD_CHARACTERS_MAX)
+        throw validationError('password', `must have at least ${PASSWORD_CHARACTERS_MIN} characters`);
+      return { email, passwordHash: await hash(text, ARGON2) };
+    },
+
+    async createTenantWithOwner(tx, input, owner) {
+      if (!isTenantSlug(input.slug))
+        throw validationError('slug', 'must be one DNS label that is not reserved');
+      const createdAtMs = clock.nowMs();
+      const tenant: Tenant = {
+        id: input.id,
+        slug: input.slug,
+        name: input.name,
+        plan: input.plan,
+        subscriptionStatus: 'active',
+        ephemeralEnabled: null,
+        createdAtMs,
+      };
+      const ownerId = ids.uuid() as UserId;
+      await store.insertTenant(tx, tenant);
+      await store.insertUser(tx, { id: ownerId, ...owner, createdAtMs });
+      await store.insertMembership(tx, tenant.id, { userId: ownerId, role: 'owner', createdAtMs });
+      await auditLogs.record(tx, systemActor(tenant.id), {
+        action: 'tenant.create',
+        resourceType: 'tenant',
+        resourceId: tenant.id,
+        details: { slug: tenant.slug, name: tenant.name, plan: tenant.plan },
+      });
+      return { tenant, ownerId };
+    },
+
+    async setSubscriptionStatus(tenantId, status) {
+      await db.transaction(async (tx) => {
+        if (!(await store.updateSubscription(tx, tenantId, status, clock.nowMs()))) throw notFound('Tenant');
+        await generations.bump(tx, credentialGeneration(tenantId));
+        await auditLogs.record(tx, systemActor(tenantId), {
+          action: 'tenant.update',
+          resourceType: 'tenant',
+          resourceId: tenantId,
+          details: { subscription_status: status },
+        });
+      });
+    },
+  };
+}
+
+/** The cause of what the operator does on the server itself, and of background work. */
+export function systemActor(tenantId: TenantId): Actor {
+  return {
+    scope: { tenantId, sandbox: false },
+    apiKeyId: null,
+    keyId: null,
+    userId: null,
+    requestId: null,
+    ip: null,
+  };
+}

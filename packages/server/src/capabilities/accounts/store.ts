@@ -1,0 +1,150 @@
+import { assert } from '../../kernel/assert.js';
+import type { TenantId, UserId } from '../../kernel/ids.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
+import { accountsTables } from './tables.js';
+import { PLANS, SUBSCRIPTION_STATUSES, type SubscriptionStatus, type Tenant } from './types.js';
+
+export type AccountsStore = ReturnType<typeof createAccountsStore>;
+
+const TENANT_COLUMNS = [
+  'id',
+  'slug',
+  'name',
+  'plan',
+  'subscription_status',
+  'ephemeral_enabled',
+  'created_at',
+] as const;
+
+export function createAccountsStore(db: Database) {
+  const view = db.view(accountsTables);
+
+  const byId = view.defineSystem<{ id: string }, TenantRow>(
+    'accounts_tenant_by_id',
+    'credential_by_hash',
+    (queries, arg) =>
+      queries
+        .selectFrom('tenants')
+        .select(TENANT_COLUMNS)
+        .where('id', '=', arg('id') as TenantId),
+  );
+  const bySlug = view.defineSystem<{ slug: string }, TenantRow>(
+    'accounts_tenant_by_slug',
+    'tenant_by_slug',
+    (queries, arg) => queries.selectFrom('tenants').select(TENANT_COLUMNS).where('slug', '=', arg('slug')),
+  );
+
+  return {
+    async findTenantById(id: TenantId): Promise<Tenant | undefined> {
+      const row = await byId.first(null, { id });
+      return row && tenantOf(row);
+    },
+
+    async findTenantBySlug(slug: string): Promise<Tenant | undefined> {
+      const row = await bySlug.first(null, { slug });
+      return row && tenantOf(row);
+    },
+
+    async hasTenants(tx?: Transaction): Promise<boolean> {
+      const row = await view
+        .system('bootstrap', tx)
+        .selectFrom('tenants')
+        .select('id')
+        .limit(1)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async insertTenant(tx: Transaction, tenant: Tenant): Promise<void> {
+      await view
+        .system('bootstrap', tx)
+        .insertInto('tenants')
+        .values({
+          id: tenant.id,
+          slug: tenant.slug,
+          name: tenant.name,
+          plan: tenant.plan,
+          subscription_status: tenant.subscriptionStatus,
+          ephemeral_enabled: tenant.ephemeralEnabled === null ? null : Number(tenant.ephemeralEnabled),
+          created_at: tenant.createdAtMs,
+          updated_at: tenant.createdAtMs,
+        })
+        .execute();
+    },
+
+    async insertUser(
+      tx: Transaction,
+      user: { id: UserId; email: string; passwordHash: string; createdAtMs: number },
+    ): Promise<void> {
+      await view
+        .system('bootstrap', tx)
+        .insertInto('users')
+        .values({
+          id: user.id,
+          email: user.email,
+          email_folded: foldEmail(user.email),
+          password_hash: user.passwordHash,
+          created_at: user.createdAtMs,
+        })
+        .execute();
+    },
+
+    async insertMembership(
+      tx: Transaction,
+      tenantId: TenantId,
+      member: { userId: UserId; role: string; createdAtMs: number },
+    ): Promise<void> {
+      await view
+        .scoped({ tenantId }, tx)
+        .insertInto('memberships')
+        .values({ user_id: member.userId, role: member.role, created_at: member.createdAtMs })
+        .execute();
+    },
+
+    /** False when there is no such tenant. */
+    async updateSubscription(
+      tx: Transaction,
+      tenantId: TenantId,
+      status: SubscriptionStatus,
+      nowMs: number,
+    ): Promise<boolean> {
+      const updated = await view
+        .system('operator', tx)
+        .updateTable('tenants')
+        .set({ subscription_status: status, updated_at: nowMs })
+        .where('id', '=', tenantId)
+        .returning('id')
+        .executeTakeFirst();
+      return updated !== undefined;
+    },
+  };
+}
+
+export function foldEmail(email: string): string {
+  return email.toLowerCase();
+}
+
+interface TenantRow {
+  readonly id: TenantId;
+  readonly slug: string;
+  readonly name: string;
+  readonly plan: string;
+  readonly subscription_status: string;
+  readonly ephemeral_enabled: number | null;
+  readonly created_at: number;
+}
+
+function tenantOf(row: TenantRow): Tenant {
+  const plan = PLANS.find((name) => name === row.plan);
+  const subscriptionStatus = SUBSCRIPTION_STATUSES.find((name) => name === row.subscription_status);
+  assert(plan && subscriptionStatus, 'a stored tenant has an unknown plan or status');
+  return {
+    id: row.id,
+    slug: row.slug,
+    name: row.name,
+    plan,
+    subscriptionStatus,
+    ephemeralEnabled: row.ephemeral_enabled === null ? null : row.ephemeral_enabled === 1,
+    createdAtMs: row.created_at,
+  };
+}

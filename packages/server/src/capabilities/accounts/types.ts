@@ -1,0 +1,42 @@
+import type { TenantId, UserId } from '../../kernel/ids.js';
+
+export const PLANS = ['free', 'starter', 'pro', 'enterprise'] as const;
+export type Plan = (typeof PLANS)[number];
+
+export const SUBSCRIPTION_STATUSES = ['active', 'trialing', 'past_due', 'paused', 'cancelled'] as const;
+export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
+
+export interface Tenant {
+  readonly id: TenantId;
+  readonly slug: string;
+  readonly name: string;
+  readonly plan: Plan;
+  readonly subscriptionStatus: SubscriptionStatus;
+  /** Overrides the plan; `null` = by plan. */
+  readonly ephemeralEnabled: boolean | null;
+  readonly createdAtMs: number;
+}
+
+/** `past_due` still serves (auth.md §11). */
+export function isSubscriptionActive(status: SubscriptionStatus): boolean {
+  return status !== 'paused' && status !== 'cancelled';
+}
+
+export interface NewTenant {
+  /** Chosen before the transaction, because the tenant's master key is wrapped for it outside. */
+  readonly id: TenantId;
+  readonly slug: string;
+  readonly name: string;
+  readonly plan: Plan;
+}
+
+/** An owner whose password is already hashed: hashing takes tens of milliseconds and must not hold a transaction. */
+export interface PreparedOwner {
+  readonly email: string;
+  readonly passwordHash: string;
+}
+
+export interface CreatedTenant {
+  readonly tenant: Tenant;
+  readonly ownerId: UserId;
+}

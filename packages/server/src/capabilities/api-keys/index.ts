@@ -1,0 +1,14 @@
+import { apiKeysMigration } from './migrations/0005-api-keys.js';
+
+export { hashKey } from './key-format.js';
+export { apiKeyRoutes } from './routes.js';
+export {
+  type ApiKeys,
+  type ApiKeysDeps,
+  type CreatedApiKey,
+  createApiKeys,
+  type PreparedApiKey,
+} from './service.js';
+export type { StoredCredential } from './store.js';
+
+export const migrations = [apiKeysMigration];

@@ -1,0 +1,32 @@
+import type { RequestId, Scope } from '../../kernel/ids.js';
+
+export type ProxyMode = 'ephemeral' | 'route';
+export type ClientOrigin = 'direct' | 'sdk_intercept';
+
+/** What a data-plane call leaves behind: never a body, a query value or a substituted value. */
+export interface ApiLogEntry {
+  readonly scope: Scope;
+  readonly requestId: RequestId;
+  readonly routeId: string | null;
+  readonly matchedClientId: string | null;
+  /** How the caller was recognised: `api_key`. */
+  readonly identificationMethod: string | null;
+  readonly method: string;
+  /** What the client saw; 499 where it left before an answer. */
+  readonly statusCode: number;
+  readonly srcIp: string | null;
+  readonly environment: string | null;
+  readonly tsMs: number;
+  readonly path: string | null;
+  readonly latencyMs: number;
+  readonly upstreamHost: string | null;
+  /** Type of a refusal of ours, or `client_disconnected`. */
+  readonly error: string | null;
+  readonly rateLimited: boolean;
+  readonly proxyMode: ProxyMode;
+  readonly clientOrigin: ClientOrigin;
+}
+
+export interface ApiLog extends ApiLogEntry {
+  readonly id: number;
+}

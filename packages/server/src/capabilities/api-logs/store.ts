@@ -1,0 +1,128 @@
+import type { Selectable } from 'kysely';
+import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import type { Database, Insertion } from '../../platform/storage/database.js';
+import type { ApiLog, ApiLogEntry, ClientOrigin, ProxyMode } from './api-log.js';
+import { type ApiLogRow, apiLogTables } from './tables.js';
+
+export interface ApiLogFilter {
+  readonly routeId?: string | undefined;
+  readonly statusCode?: number | undefined;
+  readonly proxyMode?: ProxyMode | undefined;
+  readonly environment?: string | undefined;
+  readonly method?: string | undefined;
+  /** Inclusive. */
+  readonly fromMs?: number | undefined;
+  /** Exclusive. */
+  readonly toMs?: number | undefined;
+}
+
+export interface FeedWindow {
+  readonly afterId: number;
+  readonly limit: number;
+  /** Nothing at or behind the first row handed over later than this is shown; null = show all. */
+  readonly youngSinceMs: number | null;
+}
+
+export interface ApiLogStore {
+  insertion(entry: ApiLogEntry, loggedAtMs: number): Insertion;
+  /** Ascending by id. */
+  feed(scope: Scope, filter: ApiLogFilter, window: FeedWindow): Promise<ApiLog[]>;
+  findByRequestId(scope: Scope, requestId: string): Promise<ApiLog | undefined>;
+}
+
+export function createApiLogStore(db: Database): ApiLogStore {
+  const view = db.view(apiLogTables);
+
+  async function firstYoungId(scope: Scope, youngSinceMs: number): Promise<number | null> {
+    const row = await view
+      .scoped(scope)
+      .selectFrom('api_logs')
+      .select((q) => q.fn.min('id').as('first_id'))
+      .where('logged_at', '>', youngSinceMs)
+      .executeTakeFirst();
+    return row?.first_id ?? null;
+  }
+
+  return {
+    insertion: (entry, loggedAtMs) => view.insertion('api_logs', entry.scope, toColumns(entry, loggedAtMs)),
+
+    async feed(scope, filter, window) {
+      const barrier = window.youngSinceMs === null ? null : await firstYoungId(scope, window.youngSinceMs);
+      let query = view
+        .scoped(scope)
+        .selectFrom('api_logs')
+        .selectAll()
+        .where('id', '>', window.afterId)
+        .orderBy('id', 'asc')
+        .limit(window.limit);
+      if (barrier !== null) query = query.where('id', '<', barrier);
+      // A row committed between the two queries is young too.
+      if (window.youngSinceMs !== null) query = query.where('logged_at', '<=', window.youngSinceMs);
+      if (filter.routeId !== undefined) query = query.where('route_id', '=', filter.routeId);
+      if (filter.statusCode !== undefined) query = query.where('status_code', '=', filter.statusCode);
+      if (filter.proxyMode !== undefined) query = query.where('proxy_mode', '=', filter.proxyMode);
+      if (filter.environment !== undefined) query = query.where('environment', '=', filter.environment);
+      if (filter.method !== undefined) query = query.where('method', '=', filter.method);
+      if (filter.fromMs !== undefined) query = query.where('ts', '>=', filter.fromMs);
+      if (filter.toMs !== undefined) query = query.where('ts', '<', filter.toMs);
+      return (await query.execute()).map(fromRow);
+    },
+
+    async findByRequestId(scope, requestId) {
+      const row = await view
+        .scoped(scope)
+        .selectFrom('api_logs')
+        .selectAll()
+        .where('request_id', '=', requestId)
+        .orderBy('id', 'asc')
+        .executeTakeFirst();
+      return row === undefined ? undefined : fromRow(row);
+    },
+  };
+}
+
+function toColumns(entry: ApiLogEntry, loggedAtMs: number): Record<string, string | number | null> {
+  return {
+    request_id: entry.requestId,
+    route_id: entry.routeId,
+    matched_client_id: entry.matchedClientId,
+    identification_method: entry.identificationMethod,
+    method: entry.method,
+    status_code: entry.statusCode,
+    src_ip: entry.srcIp,
+    environment: entry.environment,
+    ts: entry.tsMs,
+    path: entry.path === null ? null : entry.path.slice(0, LIMITS.logPathCharactersMax),
+    latency_ms: entry.latencyMs,
+    upstream_host: entry.upstreamHost,
+    error: entry.error,
+    rate_limited: entry.rateLimited ? 1 : 0,
+    proxy_mode: entry.proxyMode,
+    client_origin: entry.clientOrigin,
+    logged_at: loggedAtMs,
+  };
+}
+
+function fromRow(row: Selectable<ApiLogRow>): ApiLog {
+  return {
+    id: row.id,
+    scope: { tenantId: row.tenant_id as TenantId, sandbox: row.sandbox === 1 },
+    requestId: row.request_id as RequestId,
+    routeId: row.route_id,
+    matchedClientId: row.matched_client_id,
+    identificationMethod: row.identification_method,
+    method: row.method,
+    statusCode: row.status_code,
+    srcIp: row.src_ip,
+    environment: row.environment,
+    tsMs: row.ts,
+    path: row.path,
+    latencyMs: row.latency_ms,
+    upstreamHost: row.upstream_host,
+    error: row.error,
+    rateLimited: row.rate_limited === 1,
+    proxyMode: row.proxy_mode as ProxyMode,
+    clientOrigin: row.client_origin as ClientOrigin,
+  };
+}

@@ -1,0 +1,34 @@
+import type { Generated } from 'kysely';
+import type { TableSet } from '../../platform/storage/database.js';
+
+export interface ApiLogRow {
+  id: Generated<number>;
+  request_id: string;
+  tenant_id: string;
+  route_id: string | null;
+  matched_client_id: string | null;
+  identification_method: string | null;
+  method: string;
+  status_code: number;
+  src_ip: string | null;
+  environment: string | null;
+  sandbox: number | null;
+  ts: number;
+  path: string | null;
+  latency_ms: number;
+  upstream_host: string | null;
+  error: string | null;
+  rate_limited: number;
+  proxy_mode: string;
+  client_origin: string;
+  /** When the row was handed to the database; the feed's watermark compares it. */
+  logged_at: number;
+}
+
+export interface ApiLogTables {
+  api_logs: ApiLogRow;
+}
+
+export const apiLogTables: TableSet<ApiLogTables> = {
+  api_logs: { scope: 'tenant+mode', file: 'log' },
+};

@@ -1,0 +1,47 @@
+import { isoTime } from '../../kernel/clock.js';
+import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { parseActionFilter } from './action-filter.js';
+import { auditListQuery, auditRowResponse } from './schemas.js';
+import type { AuditLogs } from './service.js';
+
+export function auditLogRoutes(auditLogs: AuditLogs): RouteDefinition[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/audit-logs',
+      summary: 'List audit rows, newest first',
+      permission: 'audit_log:list',
+      audit: null,
+      query: auditListQuery,
+      response: auditRowResponse,
+      answer: 'page',
+      async handle({ caller, query }) {
+        const { rows, total } = await auditLogs.list(caller.principal.scope.tenantId, {
+          page: query.page,
+          perPage: query.per_page,
+          order: query.order,
+          action: query.action === undefined ? undefined : parseActionFilter(query.action),
+          resourceType: query.resource_type,
+          userId: query.user_id,
+          sandbox: query.sandbox,
+          fromMs: query.from,
+          toMs: query.to,
+        });
+        return {
+          rows: rows.map((row) => ({
+            id: row.id,
+            action: row.action,
+            resource_type: row.resourceType,
+            resource_id: row.resourceId,
+            details: row.details,
+            ip_address: row.ipAddress,
+            created_at: isoTime(row.createdAtMs),
+          })),
+          total,
+          page: query.page,
+          perPage: query.per_page,
+        };
+      },
+    }),
+  ];
+}

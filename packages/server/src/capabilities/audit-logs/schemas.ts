@@ -1,0 +1,31 @@
+import { z } from 'zod';
+import { LIMITS } from '../../kernel/limits.js';
+import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
+
+const name = z.string().min(1).max(LIMITS.nameCharactersMax);
+const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+
+export const auditListQuery = z.object({
+  ...pageQuery,
+  sort: z.literal('created_at').optional(),
+  order: orderQuery,
+  action: name.optional(),
+  resource_type: name.optional(),
+  user_id: z.uuid().toLowerCase().optional(),
+  sandbox: z
+    .enum(['true', 'false'])
+    .transform((text) => text === 'true')
+    .optional(),
+  from: instant.optional(),
+  to: instant.optional(),
+});
+
+export const auditRowResponse = z.object({
+  id: z.string(),
+  action: z.string(),
+  resource_type: z.string(),
+  resource_id: z.string().nullable(),
+  details: z.record(z.string(), z.unknown()),
+  ip_address: z.string().nullable(),
+  created_at: z.string(),
+});

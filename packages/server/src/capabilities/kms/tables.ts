@@ -1,0 +1,30 @@
+import type { TenantColumns } from '../../platform/storage/columns.js';
+import type { TableSet } from '../../platform/storage/database.js';
+
+export type WrapMethod = 'global';
+export type MasterKeyStatus = 'active' | 'retired' | 'revoked';
+
+export interface TenantMasterKeyRow extends TenantColumns {
+  version: number;
+  status: MasterKeyStatus;
+  wrap_method: WrapMethod;
+  /** As the provider gave it; null once revoked. */
+  wrapped: Buffer | null;
+  created_at: number;
+}
+
+export interface RootKeyCheckRow {
+  wrap_method: WrapMethod;
+  wrapped: Buffer;
+  created_at: number;
+}
+
+export interface KmsTables {
+  tenant_master_keys: TenantMasterKeyRow;
+  root_key_checks: RootKeyCheckRow;
+}
+
+export const kmsTables: TableSet<KmsTables> = {
+  tenant_master_keys: { scope: 'tenant' },
+  root_key_checks: { scope: 'system' },
+};

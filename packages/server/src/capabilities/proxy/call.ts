@@ -1,0 +1,53 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { RequestId } from '../../kernel/ids.js';
+import type { Caller } from '../../kernel/principal.js';
+import { ClientGone } from './errors.js';
+import { RequestHeaders } from './request-headers.js';
+
+/** One request as the HTTP floor hands it over: raw, its body unread, its answer unwritten. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly requestId: RequestId;
+  /** Version header, host, credential and mode (auth.md §5), without a permission. */
+  authenticate(): Promise<Caller>;
+  /** Writes the error in the common shape, or breaks off an answer that has begun. */
+  refuse(cause: unknown): void;
+}
+
+/** What the steps of a pipeline share about one call. Results that only the next step needs are passed on instead. */
+export class ProxyCall {
+  readonly headers: RequestHeaders;
+  /** Known once the credential is: from then on the call leaves a log row. */
+  caller: Caller | null = null;
+  /** Of the target, for the log row: never its query, where values stand. */
+  upstreamHost: string | null = null;
+  path: string | null = null;
+  readonly #gone = new AbortController();
+
+  constructor(
+    readonly exchange: Exchange,
+    readonly receivedAtMs: number,
+    readonly startedMs: number,
+  ) {
+    this.headers = new RequestHeaders(exchange.request.rawHeaders);
+    const { response } = exchange;
+    response.once('close', () => {
+      // An answer that we broke off ourselves carries the error it was broken off with.
+      if (!response.writableFinished && response.errored === null) this.#gone.abort();
+    });
+  }
+
+  /** Aborts when the client leaves before its answer is complete. */
+  get gone(): AbortSignal {
+    return this.#gone.signal;
+  }
+
+  get method(): string {
+    return this.exchange.request.method ?? 'GET';
+  }
+
+  assertClientPresent(): void {
+    if (this.#gone.signal.aborted) throw new ClientGone();
+  }
+}

@@ -1,0 +1,41 @@
+import { AppError, validationError } from '../../kernel/errors.js';
+
+export function missingProxyUrl(): AppError {
+  return new AppError('missing_proxy_url', 'X-Knox-Proxy-URL names the upstream and is required');
+}
+
+export function repeatedProxyUrl(): AppError {
+  return new AppError('invalid_proxy_url', 'X-Knox-Proxy-URL was sent more than once');
+}
+
+export function repeatedHeader(name: string): AppError {
+  return validationError(name, 'was sent more than once');
+}
+
+/** A caller who sends it relies on what it does: forwarding without it would do something else. */
+export function unsupportedHeader(name: string): AppError {
+  return name === 'x-knox-encrypted'
+    ? new AppError('template_error', 'X-Knox-Encrypted is not supported by this version')
+    : validationError(name, 'is not supported by this version');
+}
+
+export function loopDetected(): AppError {
+  return new AppError('loop_detected', 'This call has already passed through this installation');
+}
+
+export function forbidden(permission: string): AppError {
+  return new AppError('forbidden', `This credential lacks the permission ${permission}`);
+}
+
+export function bodyTooLarge(bytesMax: number): AppError {
+  return new AppError('payload_too_large', `The request body is above the limit of ${bytesMax} bytes`);
+}
+
+export function upstreamTimeout(): AppError {
+  return new AppError('upstream_timeout', 'The call ran out of its time before the upstream answered');
+}
+
+/** Nobody is left to be answered; only the log row hears of it. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+}

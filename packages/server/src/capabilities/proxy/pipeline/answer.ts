@@ -1,0 +1,86 @@
+import type { ServerResponse } from 'node:http';
+import { pipeline, Writable } from 'node:stream';
+import type { RequestId } from '../../../kernel/ids.js';
+import type { UpstreamHead } from '../../../platform/egress/egress.js';
+import { hasHeader, headerValue, passedHeaders } from '../response-headers.js';
+import type { AnswerPlan } from './redact.js';
+
+/** Writes the upstream's answer to the caller: head rewritten, body passed on or through redaction. */
+export function beginAnswer(
+  response: ServerResponse,
+  method: string,
+  requestId: RequestId,
+  plan: AnswerPlan,
+  upstream: UpstreamHead,
+): Writable {
+  const { status } = upstream;
+  const planned = plan.head(status, passedHeaders(upstream.rawHeaders));
+  const rawHeaders = planned.rawHeaders;
+  rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
+  const isBodiless = method === 'HEAD' || status === 204 || status === 304;
+  if (planned.body === null || isBodiless) {
+    response.writeHead(status, rawHeaders);
+    if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
+    return response;
+  }
+  const sink = new HeldAnswer(response, status, rawHeaders);
+  if (isRecordStream(headerValue(rawHeaders, 'content-type'))) sink.begin();
+  // A failure destroys the sink, which breaks off the answer or leaves it to be refused.
+  pipeline(planned.body, sink, () => {});
+  return planned.body;
+}
+
+/** A head whose body is still to come must not wait for it; one whose body follows at once shares its packet. */
+function flushUnlessBodyFollows(response: ServerResponse): void {
+  const { socket } = response;
+  const written = socket?.bytesWritten;
+  queueMicrotask(() => {
+    if (socket === response.socket && socket?.bytesWritten === written && !response.writableEnded) {
+      response.flushHeaders();
+    }
+  });
+}
+
+function isRecordStream(contentType: string | null): boolean {
+  const type = contentType?.toLowerCase() ?? '';
+  return type.startsWith('text/event-stream') || type.includes('ndjson') || type.includes('jsonl');
+}
+
+/**
+ * Holds the head back until redaction lets the first bytes go: until then a body that it must not pass can still be
+ * refused with 502 instead of a broken stream.
+ */
+class HeldAnswer extends Writable {
+  readonly #response: ServerResponse;
+  readonly #status: number;
+  readonly #rawHeaders: string[];
+
+  constructor(response: ServerResponse, status: number, rawHeaders: string[]) {
+    super();
+    this.#response = response;
+    this.#status = status;
+    this.#rawHeaders = rawHeaders;
+  }
+
+  begin(): void {
+    if (this.#response.headersSent) return;
+    this.#response.writeHead(this.#status, this.#rawHeaders);
+    this.#response.flushHeaders();
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
+    if (!this.#response.headersSent) this.#response.writeHead(this.#status, this.#rawHeaders);
+    if (this.#response.write(chunk)) callback();
+    else this.#response.once('drain', callback);
+  }
+
+  override _final(callback: () => void): void {
+    if (!this.#response.headersSent) this.#response.writeHead(this.#status, this.#rawHeaders);
+    this.#response.end(callback);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (error !== null && this.#response.headersSent) this.#response.destroy();
+    callback(error);
+  }
+}

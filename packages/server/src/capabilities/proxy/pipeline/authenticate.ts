@@ -1,0 +1,13 @@
+import type { Caller } from '../../../kernel/principal.js';
+import type { ProxyCall } from '../call.js';
+import { forbidden } from '../errors.js';
+
+export async function authenticate(call: ProxyCall): Promise<Caller> {
+  const caller = await call.exchange.authenticate();
+  call.caller = caller;
+  return caller;
+}
+
+export function requirePermission(caller: Caller, permission: string): void {
+  if (!caller.principal.may(permission)) throw forbidden(permission);
+}

@@ -1,0 +1,118 @@
+import type { IncomingMessage } from 'node:http';
+import { Readable } from 'node:stream';
+import type { CallClock } from '../../../platform/egress/egress.js';
+import type { ProxyCall } from '../call.js';
+import { bodyTooLarge, ClientGone, upstreamTimeout } from '../errors.js';
+
+/** A client that waits for leave to send (RFC 9110 §10.1.1) gets it here: after the checks, before the first read. */
+function invite(call: ProxyCall): void {
+  const { response } = call.exchange;
+  if (call.headers.expectsContinue && !response.headersSent) response.writeContinue();
+}
+
+function refuseDeclaredSize(call: ProxyCall, bytesMax: number): void {
+  if ((call.headers.contentLength ?? 0) > bytesMax) throw bodyTooLarge(bytesMax);
+}
+
+/** Reads the whole body, never more than `bytesMax` of it. */
+export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number): Promise<Buffer> {
+  refuseDeclaredSize(call, bytesMax);
+  const { request } = call.exchange;
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let length = 0;
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length;
+      if (length > bytesMax) settle(() => reject(bodyTooLarge(bytesMax)));
+      else chunks.push(chunk);
+    };
+    const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    const onLost = (): void => settle(() => reject(new ClientGone()));
+    const onAbort = (): void =>
+      settle(() => reject(call.gone.aborted ? new ClientGone() : upstreamTimeout()));
+    function settle(finish: () => void): void {
+      request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost);
+      clock.signal.removeEventListener('abort', onAbort);
+      finish();
+    }
+    if (clock.signal.aborted) {
+      reject(call.gone.aborted ? new ClientGone() : upstreamTimeout());
+      return;
+    }
+    clock.signal.addEventListener('abort', onAbort);
+    request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost);
+    invite(call);
+  });
+}
+
+/**
+ * The body as it comes, counted on the way. It stands between the client's request and the upstream's client, which
+ * destroys what it could not send: that must not take the client's connection with it, on which the answer is due.
+ */
+export class StreamedBody extends Readable {
+  readonly #request: IncomingMessage;
+  readonly #bytesMax: number;
+  #bytes = 0;
+  #isReading = false;
+
+  constructor(request: IncomingMessage, bytesMax: number) {
+    super();
+    this.#request = request;
+    this.#bytesMax = bytesMax;
+  }
+
+  override _read(): void {
+    if (this.#isReading) {
+      this.#request.resume();
+      return;
+    }
+    this.#isReading = true;
+    this.#request
+      .on('data', this.#onData)
+      .on('end', this.#onEnd)
+      .on('error', this.#onLost)
+      .on('close', this.#onLost);
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#request
+      .off('data', this.#onData)
+      .off('end', this.#onEnd)
+      .off('error', this.#onLost)
+      .off('close', this.#onLost);
+    // What is left is read and dropped, so that the connection stays in step for its next request.
+    if (!this.#request.destroyed) this.#request.resume();
+    callback(error);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length;
+    if (this.#bytes > this.#bytesMax) this.destroy(bodyTooLarge(this.#bytesMax));
+    else if (!this.push(chunk)) this.#request.pause();
+  };
+
+  readonly #onEnd = (): void => {
+    this.push(null);
+  };
+
+  readonly #onLost = (): void => {
+    if (!this.#request.readableEnded) this.destroy(new ClientGone());
+  };
+}
+
+/** Short bodies are sent in one write with the head; collecting them costs less than a stream. */
+const SHORT_BODY_BYTES_MAX = 64 * 1024;
+
+/** The body to forward without looking into it. */
+export async function passBody(
+  call: ProxyCall,
+  clock: CallClock,
+  bytesMax: number,
+): Promise<Buffer | StreamedBody> {
+  refuseDeclaredSize(call, bytesMax);
+  const { contentLength } = call.headers;
+  if (contentLength !== null && contentLength <= SHORT_BODY_BYTES_MAX)
+    return bufferBody(call, clock, bytesMax);
+  invite(call);
+  return new StreamedBody(call.exchange.request, bytesMax);
+}

@@ -1,0 +1,53 @@
+import type { Clock } from '../../../kernel/clock.js';
+import type { Egress } from '../../../platform/egress/egress.js';
+import { type Exchange, ProxyCall } from '../call.js';
+import { ClientGone } from '../errors.js';
+import { authenticate, requirePermission } from './authenticate.js';
+import { detokenize, type TokenSource } from './detokenize.js';
+import type { HopMarker } from './hop-marker.js';
+import { type CallLog, writeLogRow } from './log.js';
+import { readOptions } from './options.js';
+import type { AnswerRules } from './redact.js';
+import { render } from './render.js';
+import { joinedQuery, passThrough, scan } from './scan.js';
+import { send } from './send.js';
+import { guardTarget } from './target.js';
+
+export interface EphemeralDeps {
+  readonly clock: Clock;
+  readonly egress: Egress;
+  readonly vaults: TokenSource;
+  readonly redaction: AnswerRules;
+  readonly apiLogs: CallLog;
+  readonly hopMarker: HopMarker;
+}
+
+/** The steps of dataplane §1.3 in their order. Nothing is sent upstream unless all before `send` went well. */
+async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
+  const caller = await authenticate(call);
+  deps.apiLogs.assertRoom();
+  requirePermission(caller, 'proxy:invoke');
+  deps.hopMarker.refuseLoop(call.headers.via);
+  const options = readOptions(call.headers);
+  const guarded = await guardTarget(deps.egress, call, caller, options.proxyUrl, options.timeoutMs);
+  const query = joinedQuery(guarded.target.url, call.exchange.request.url ?? '');
+  const scanned = await (options.isTransparent ? passThrough : scan)(call, guarded.clock, query);
+  const values = scanned.template === null ? [] : await detokenize(deps.vaults, caller, scanned.template);
+  const outbound = render(guarded.target, scanned, values);
+  const plan = await deps.redaction.planFor(caller.principal.scope, 'ephemeral');
+  await send(deps, call, guarded, outbound, plan);
+}
+
+/** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */
+export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): Promise<void> {
+  const call = new ProxyCall(exchange, deps.clock.nowMs(), deps.clock.monotonicMs());
+  let failure: unknown = null;
+  try {
+    await run(deps, call);
+  } catch (cause) {
+    failure = call.gone.aborted ? new ClientGone() : cause;
+    if (failure instanceof ClientGone) exchange.response.destroy();
+    else exchange.refuse(failure);
+  }
+  writeLogRow(deps.apiLogs, deps.clock, call, 'ephemeral', failure);
+}

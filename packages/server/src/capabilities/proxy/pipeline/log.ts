@@ -1,0 +1,52 @@
+import type { Clock } from '../../../kernel/clock.js';
+import { AppError } from '../../../kernel/errors.js';
+import type { ApiLogEntry, ProxyMode } from '../../api-logs/index.js';
+import type { ProxyCall } from '../call.js';
+import { ClientGone } from '../errors.js';
+
+/** The part of the request log that a pipeline uses. */
+export interface CallLog {
+  assertRoom(): void;
+  append(entry: ApiLogEntry): void;
+}
+
+/** As nginx writes it: the client left before there was an answer, so no status was seen by anyone. */
+const CLIENT_GONE_STATUS = 499;
+
+function errorName(failure: unknown): string | null {
+  if (failure === null) return null;
+  if (failure instanceof ClientGone) return 'client_disconnected';
+  return failure instanceof AppError ? failure.type : 'internal_error';
+}
+
+/** Every call with a valid credential leaves one row, refused or not (dataplane §1.7). */
+export function writeLogRow(
+  log: CallLog,
+  clock: Clock,
+  call: ProxyCall,
+  proxyMode: ProxyMode,
+  failure: unknown,
+): void {
+  const { caller, exchange } = call;
+  if (caller === null) return;
+  const nobodySawIt = failure instanceof ClientGone && !exchange.response.headersSent;
+  log.append({
+    scope: caller.principal.scope,
+    requestId: exchange.requestId,
+    routeId: null,
+    matchedClientId: null,
+    identificationMethod: caller.principal.kind,
+    method: call.method,
+    statusCode: nobodySawIt ? CLIENT_GONE_STATUS : exchange.response.statusCode,
+    srcIp: caller.ip,
+    environment: null,
+    tsMs: call.receivedAtMs,
+    path: call.path,
+    latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
+    upstreamHost: call.upstreamHost,
+    error: errorName(failure),
+    rateLimited: failure instanceof AppError && failure.type === 'rate_limit_exceeded',
+    proxyMode,
+    clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
+  });
+}

@@ -1,0 +1,43 @@
+import { validationError } from '../../../kernel/errors.js';
+import { LIMITS } from '../../../kernel/limits.js';
+import { missingProxyUrl, repeatedHeader, repeatedProxyUrl, unsupportedHeader } from '../errors.js';
+import type { RequestHeaders } from '../request-headers.js';
+
+/** What the caller asked for by `X-Knox-*` headers (dataplane §1.1). */
+export interface EphemeralOptions {
+  readonly proxyUrl: string;
+  readonly timeoutMs: number;
+  readonly isTransparent: boolean;
+}
+
+export function readOptions(headers: RequestHeaders): EphemeralOptions {
+  if (headers.repeated === 'x-knox-proxy-url') throw repeatedProxyUrl();
+  if (headers.proxyUrl === null || headers.proxyUrl === '') throw missingProxyUrl();
+  if (headers.repeated !== null) throw repeatedHeader(headers.repeated);
+  if (headers.unsupported !== null) throw unsupportedHeader(headers.unsupported);
+  return {
+    proxyUrl: headers.proxyUrl,
+    timeoutMs: readTimeout(headers.timeoutMs),
+    isTransparent: readMode(headers.mode),
+  };
+}
+
+function readTimeout(text: string | null): number {
+  if (text === null) return LIMITS.upstreamTimeoutDefaultMs;
+  const timeoutMs = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  if (timeoutMs < 1 || timeoutMs > LIMITS.upstreamTimeoutMaxMs) {
+    throw validationError(
+      'X-Knox-Timeout-Ms',
+      `must be a whole number from 1 to ${LIMITS.upstreamTimeoutMaxMs}`,
+    );
+  }
+  return timeoutMs;
+}
+
+function readMode(text: string | null): boolean {
+  if (text === null) return false;
+  if (text.toLowerCase() !== 'transparent') {
+    throw validationError('X-Knox-Proxy-Mode', 'the only mode is transparent');
+  }
+  return true;
+}

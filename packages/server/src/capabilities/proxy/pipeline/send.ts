@@ -1,0 +1,69 @@
+import type { Egress } from '../../../platform/egress/egress.js';
+import type { ProxyCall } from '../call.js';
+import { withIdentityEncoding } from '../request-headers.js';
+import { beginAnswer } from './answer.js';
+import { StreamedBody } from './body.js';
+import type { HopMarker } from './hop-marker.js';
+import type { AnswerPlan } from './redact.js';
+import type { Outbound } from './render.js';
+import type { GuardedTarget } from './target.js';
+
+export interface SendDeps {
+  readonly egress: Pick<Egress, 'stream'>;
+  readonly hopMarker: HopMarker;
+}
+
+function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: AnswerPlan): string[] {
+  const inbound = call.headers;
+  const headers = plan.hasBodyRules ? withIdentityEncoding(inbound.forward) : inbound.forward;
+  // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
+  if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
+    headers.push('content-length', String(inbound.contentLength));
+  }
+  headers.push('via', inbound.via === '' ? deps.hopMarker.via : `${inbound.via}, ${deps.hopMarker.via}`);
+  return headers;
+}
+
+/** One attempt, to the judged addresses only; resolves when the caller's answer is complete. */
+export async function send(
+  deps: SendDeps,
+  call: ProxyCall,
+  guarded: GuardedTarget,
+  outbound: Outbound,
+  plan: AnswerPlan,
+): Promise<void> {
+  const { response, requestId } = call.exchange;
+  const { target, clock } = guarded;
+  call.assertClientPresent();
+  // What went wrong on the caller's side is known better here than by whoever streams.
+  let answerError: unknown = null;
+  try {
+    await deps.egress.stream(
+      target,
+      {
+        method: call.method,
+        path: outbound.path,
+        headers: upstreamHeaders(call, deps, outbound, plan),
+        body: outbound.body,
+        clock,
+        idleTimeoutMs: clock.timeoutMs,
+      },
+      (head) => {
+        try {
+          const sink = beginAnswer(response, call.method, requestId, plan, head);
+          sink.on('error', (error) => {
+            answerError ??= error;
+          });
+          return sink;
+        } catch (error) {
+          answerError = error;
+          throw error;
+        }
+      },
+    );
+  } catch (error) {
+    call.assertClientPresent();
+    if (outbound.body instanceof StreamedBody && outbound.body.errored !== null) throw outbound.body.errored;
+    throw answerError ?? error;
+  }
+}

@@ -1,0 +1,30 @@
+import type { Caller } from '../../../kernel/principal.js';
+import type { CallClock, Egress, EgressPolicy, JudgedTarget } from '../../../platform/egress/egress.js';
+import type { ProxyCall } from '../call.js';
+
+export interface GuardedTarget {
+  readonly target: JudgedTarget;
+  /** Runs from the name's resolution to the upstream's headers (dataplane §1.4). */
+  readonly clock: CallClock;
+}
+
+const EVERY_PUBLIC_HOST: readonly string[] = [];
+
+/** Scheme, name, resolution and every address, before anything of the caller's body is looked at. */
+export async function guardTarget(
+  egress: Pick<Egress, 'parse' | 'judge' | 'startClock'>,
+  call: ProxyCall,
+  caller: Caller,
+  rawUrl: string,
+  timeoutMs: number,
+): Promise<GuardedTarget> {
+  const policy: EgressPolicy = {
+    tenantSlug: caller.principal.tenantSlug,
+    allowedHosts: EVERY_PUBLIC_HOST,
+  };
+  const url = egress.parse(rawUrl, policy);
+  call.upstreamHost = url.hostname;
+  call.path = url.pathname;
+  const clock = egress.startClock(timeoutMs, call.gone);
+  return { target: await egress.judge(url, policy, clock), clock };
+}

@@ -1,0 +1,220 @@
+/** What becomes of an inbound header (dataplane §1.2). */
+type Fate =
+  | 'forward'
+  | 'strip'
+  | 'connection'
+  | 'content-type'
+  | 'content-encoding'
+  | 'content-length'
+  | 'transfer-encoding'
+  | 'accept-encoding'
+  | 'authorization'
+  | 'x-api-key'
+  | 'cookie'
+  | 'via'
+  | 'expect'
+  | 'origin'
+  | 'proxy-url'
+  | 'timeout'
+  | 'mode'
+  | 'unsupported';
+
+const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
+  ['connection', 'connection'],
+  ...[
+    'keep-alive',
+    'te',
+    'trailer',
+    'trailers',
+    'upgrade',
+    'proxy-connection',
+    'proxy-authorization',
+    'proxy-authenticate',
+    'http2-settings',
+    'host',
+    'dpop',
+    'x-idempotency-key',
+    'knoxcall-version',
+    'forwarded',
+  ].map((name) => [name, 'strip'] as const),
+  ['content-type', 'content-type'],
+  ['content-encoding', 'content-encoding'],
+  ['content-length', 'content-length'],
+  ['transfer-encoding', 'transfer-encoding'],
+  ['accept-encoding', 'accept-encoding'],
+  ['authorization', 'authorization'],
+  ['x-api-key', 'x-api-key'],
+  ['cookie', 'cookie'],
+  ['via', 'via'],
+  ['expect', 'expect'],
+  ['x-knoxcall-origin', 'origin'],
+  ['x-knox-proxy-url', 'proxy-url'],
+  ['x-knox-timeout-ms', 'timeout'],
+  ['x-knox-proxy-mode', 'mode'],
+  ...[
+    'x-knox-encrypted',
+    'x-knox-upstream-authorization',
+    'x-knox-upstream-auth-secret',
+    'x-knox-upstream-auth-scheme',
+    'x-knox-dry-run',
+  ].map((name) => [name, 'unsupported'] as const),
+]);
+
+const STRIPPED_PREFIXES = ['x-knox-', 'x-knoxcall-', 'x-forwarded-'];
+
+function fateOf(name: string): Fate {
+  const lower = name.toLowerCase();
+  return (
+    FATES.get(lower) ?? (STRIPPED_PREFIXES.some((prefix) => lower.startsWith(prefix)) ? 'strip' : 'forward')
+  );
+}
+
+/** Clients spell the same few names the same way, so that each spelling is judged once. */
+const KNOWN_SPELLINGS_MAX = 1000;
+const knownFates = new Map<string, Fate>();
+
+function knownFateOf(name: string): Fate {
+  const known = knownFates.get(name);
+  if (known !== undefined) return known;
+  const fate = fateOf(name);
+  if (knownFates.size < KNOWN_SPELLINGS_MAX) knownFates.set(name, fate);
+  return fate;
+}
+
+/** Ours by shape: such a key never leaves, whatever authenticated the call. */
+function isOwnCredential(value: string): boolean {
+  return value.startsWith('tk_') || value.startsWith('kc_') || value.startsWith('AKE');
+}
+
+/** Cookies of our own host, which a browser adds by itself; the others are meant for the upstream. */
+function foreignCookies(header: string): string {
+  if (!header.includes('knox')) return header;
+  return header
+    .split(';')
+    .map((cookie) => cookie.trim())
+    .filter((cookie) => !/^(__Host-|__Secure-)?knox/i.test(cookie))
+    .join('; ');
+}
+
+/** The inbound head, read in one pass: what goes on, and what was said to us. */
+export class RequestHeaders {
+  /** Flat name, value list of what goes upstream as it came. */
+  forward: string[] = [];
+  contentType: string | null = null;
+  contentEncoding: string | null = null;
+  contentLength: number | null = null;
+  isChunked = false;
+  expectsContinue = false;
+  isFromSdkIntercept = false;
+  via = '';
+  proxyUrl: string | null = null;
+  timeoutMs: string | null = null;
+  mode: string | null = null;
+  /** A header of the contract that this version does not carry out. */
+  unsupported: string | null = null;
+  /** A header that may stand once and stood twice. */
+  repeated: string | null = null;
+  #apiKeys: string[] = [];
+  #isBearer = false;
+  #connection = '';
+
+  constructor(rawHeaders: readonly string[]) {
+    for (let i = 0; i < rawHeaders.length; i += 2) this.#take(rawHeaders[i]!, rawHeaders[i + 1]!);
+    // With another credential present, an `x-api-key` of foreign shape is the upstream's.
+    if (this.#isBearer) for (const key of this.#apiKeys) this.forward.push('x-api-key', key);
+    if (this.#connection !== '') this.#stripNamed();
+  }
+
+  get hasBody(): boolean {
+    return this.isChunked || (this.contentLength !== null && this.contentLength > 0);
+  }
+
+  #take(name: string, value: string): void {
+    switch (knownFateOf(name)) {
+      case 'forward':
+      case 'accept-encoding':
+        this.forward.push(name, value);
+        return;
+      case 'content-type':
+        if (this.contentType !== null) this.repeated ??= 'content-type';
+        this.contentType = value;
+        this.forward.push(name, value);
+        return;
+      case 'content-encoding':
+        this.contentEncoding = this.contentEncoding === null ? value : `${this.contentEncoding}, ${value}`;
+        this.forward.push(name, value);
+        return;
+      case 'content-length':
+        this.contentLength = Number(value);
+        return;
+      case 'transfer-encoding':
+        this.isChunked = true;
+        return;
+      case 'connection':
+        this.#takeConnection(value);
+        return;
+      case 'authorization':
+        this.#isBearer = true;
+        return;
+      case 'x-api-key':
+        if (!isOwnCredential(value)) this.#apiKeys.push(value);
+        return;
+      case 'cookie': {
+        const cookies = foreignCookies(value);
+        if (cookies !== '') this.forward.push(name, cookies);
+        return;
+      }
+      case 'via':
+        this.via = this.via === '' ? value : `${this.via}, ${value}`;
+        return;
+      case 'expect':
+        this.expectsContinue = value.toLowerCase() === '100-continue';
+        return;
+      case 'origin':
+        this.isFromSdkIntercept = value === 'sdk-intercept';
+        return;
+      case 'unsupported':
+        this.unsupported ??= name.toLowerCase();
+        return;
+      case 'proxy-url':
+        if (this.proxyUrl !== null) this.repeated ??= 'x-knox-proxy-url';
+        this.proxyUrl = value;
+        return;
+      case 'timeout':
+        if (this.timeoutMs !== null) this.repeated ??= 'x-knox-timeout-ms';
+        this.timeoutMs = value;
+        return;
+      case 'mode':
+        if (this.mode !== null) this.repeated ??= 'x-knox-proxy-mode';
+        this.mode = value;
+        return;
+      case 'strip':
+        return;
+    }
+  }
+
+  #takeConnection(value: string): void {
+    const lower = value.toLowerCase();
+    if (lower !== 'keep-alive' && lower !== 'close') this.#connection += `${lower},`;
+  }
+
+  /** RFC 9110 §7.6.1: what `Connection` names is for this hop only. Headers that we add come later and stay. */
+  #stripNamed(): void {
+    const named = new Set(this.#connection.split(',').map((name) => name.trim()));
+    const kept: string[] = [];
+    for (let i = 0; i < this.forward.length; i += 2) {
+      if (!named.has(this.forward[i]!.toLowerCase())) kept.push(this.forward[i]!, this.forward[i + 1]!);
+    }
+    this.forward = kept;
+  }
+}
+
+/** `identity` in place of what the client takes, so that redaction can read the answer. */
+export function withIdentityEncoding(headers: readonly string[]): string[] {
+  const out: string[] = [];
+  for (let i = 0; i < headers.length; i += 2) {
+    if (knownFateOf(headers[i]!) !== 'accept-encoding') out.push(headers[i]!, headers[i + 1]!);
+  }
+  out.push('accept-encoding', 'identity');
+  return out;
+}

@@ -1,0 +1,74 @@
+type Fate = 'pass' | 'strip' | 'connection' | 'request-id';
+
+const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
+  ['connection', 'connection'],
+  ['x-request-id', 'request-id'],
+  ...[
+    'keep-alive',
+    'proxy-connection',
+    'te',
+    'trailer',
+    'trailers',
+    'transfer-encoding',
+    'upgrade',
+    'proxy-authenticate',
+    'proxy-authorization',
+    // A caller might follow it past the guard (case S109).
+    'alt-svc',
+  ].map((name) => [name, 'strip'] as const),
+]);
+
+/** Upstreams send the same few names, so that each spelling is judged once. */
+const KNOWN_SPELLINGS_MAX = 1000;
+const knownFates = new Map<string, Fate>();
+
+function fateOf(name: string): Fate {
+  const known = knownFates.get(name);
+  if (known !== undefined) return known;
+  const lower = name.toLowerCase();
+  const fate = FATES.get(lower) ?? (lower.startsWith('x-knox-') ? 'strip' : 'pass');
+  if (knownFates.size < KNOWN_SPELLINGS_MAX) knownFates.set(name, fate);
+  return fate;
+}
+
+/** The upstream's headers as the caller may see them (dataplane §1.4): no marker of ours can be forged. */
+export function passedHeaders(rawHeaders: readonly string[]): string[] {
+  const out: string[] = [];
+  let named: Set<string> | null = null;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    const value = rawHeaders[i + 1]!;
+    switch (fateOf(name)) {
+      case 'pass':
+        out.push(name, value);
+        break;
+      case 'request-id':
+        out.push('X-Knox-Upstream-Request-Id', value);
+        break;
+      case 'connection':
+        named ??= new Set();
+        for (const one of value.toLowerCase().split(',')) named.add(one.trim());
+        break;
+      case 'strip':
+        break;
+    }
+  }
+  if (named === null) return out;
+  const kept: string[] = [];
+  for (let i = 0; i < out.length; i += 2) {
+    if (!named.has(out[i]!.toLowerCase())) kept.push(out[i]!, out[i + 1]!);
+  }
+  return kept;
+}
+
+export function hasHeader(rawHeaders: readonly string[], lowerName: string): boolean {
+  return headerValue(rawHeaders, lowerName) !== null;
+}
+
+export function headerValue(rawHeaders: readonly string[], lowerName: string): string | null {
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) return rawHeaders[i + 1]!;
+  }
+  return null;
+}

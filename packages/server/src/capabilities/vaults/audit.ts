@@ -1,0 +1,27 @@
+import type { VaultId } from '../../kernel/ids.js';
+import type { AuditEntry } from '../audit-logs/index.js';
+
+export type VaultAction =
+  | 'vault.create'
+  | 'vault.update'
+  | 'vault.delete'
+  | 'vault.tokenize'
+  | 'vault.detokenize'
+  | 'vault.token.delete';
+
+/** Details never hold a value, and of a token only its row id: a card token shows the card's first and last digits. */
+export interface VaultAuditDetails {
+  readonly token_id?: string;
+  readonly via?: 'api' | 'ephemeral_proxy';
+  readonly changed?: readonly string[];
+  readonly token_format?: string;
+  readonly tokens_deleted?: number;
+}
+
+export function vaultEntry(
+  action: VaultAction,
+  vault: { readonly id: VaultId; readonly name: string },
+  details: VaultAuditDetails = {},
+): AuditEntry {
+  return { action, resourceType: 'vault', resourceId: vault.id, details: { vault: vault.name, ...details } };
+}

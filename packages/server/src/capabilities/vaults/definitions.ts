@@ -1,0 +1,78 @@
+import type { Clock } from '../../kernel/clock.js';
+import { type CryptoKeyId, isUuid, modeOf, type Scope, type VaultId } from '../../kernel/ids.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import { createLru } from '../../platform/cache/lru.js';
+import type { Transaction } from '../../platform/storage/database.js';
+import type { CryptoKeys } from '../crypto-keys/index.js';
+import type { VaultStore } from './store.js';
+import type { TokenFormat } from './tables.js';
+
+/** What tokenize and detokenize need to know of a vault; read from memory on the hot path. */
+export interface VaultDefinition {
+  readonly id: VaultId;
+  readonly name: string;
+  readonly tokenFormat: TokenFormat;
+  readonly cryptoKeyId: CryptoKeyId;
+  /** The version that encrypts new tokens. */
+  readonly keyVersion: number;
+  readonly enabled: boolean;
+}
+
+export interface VaultDefinitions {
+  find(scope: Scope, nameOrId: string): Promise<VaultDefinition | undefined>;
+  names(scope: Scope): Promise<ReadonlySet<string>>;
+  /** With every change of a vault, in its transaction. */
+  changed(tx: Transaction, scope: Scope): Promise<void>;
+}
+
+export interface VaultDefinitionsDeps {
+  readonly clock: Clock;
+  readonly store: Pick<VaultStore, 'listDefinitions'>;
+  readonly cryptoKeys: Pick<CryptoKeys, 'listCurrentVersions'>;
+  readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
+}
+
+interface Loaded {
+  readonly byId: ReadonlyMap<string, VaultDefinition>;
+  readonly byName: ReadonlyMap<string, VaultDefinition>;
+  readonly names: ReadonlySet<string>;
+}
+
+const SCOPES_MAX = 1_000;
+
+export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinitions {
+  const { clock, store, cryptoKeys, generations } = deps;
+  const scopes = createLru<string, Loaded>({
+    entriesMax: SCOPES_MAX,
+    clock,
+    generation: (name) => generations.current(name),
+    isFresh: () => generations.isFresh(),
+  });
+  const generationName = (scope: Scope) => `vaults:${scope.tenantId}:${modeOf(scope)}`;
+
+  async function load(scope: Scope): Promise<Loaded> {
+    const rows = await store.listDefinitions(scope);
+    // After the vaults: a vault found above whose key is gone was deleted in between.
+    const versions = await cryptoKeys.listCurrentVersions(scope);
+    const byId = new Map<string, VaultDefinition>();
+    const byName = new Map<string, VaultDefinition>();
+    for (const row of rows) {
+      const keyVersion = versions.get(row.cryptoKeyId);
+      if (keyVersion === undefined) continue;
+      byId.set(row.id, { ...row, keyVersion });
+      byName.set(row.name, { ...row, keyVersion });
+    }
+    return { byId, byName, names: new Set(byName.keys()) };
+  }
+
+  const current = (scope: Scope) => scopes.load(generationName(scope), () => load(scope));
+
+  return {
+    async find(scope, nameOrId) {
+      const { byId, byName } = await current(scope);
+      return isUuid(nameOrId) ? byId.get(nameOrId.toLowerCase()) : byName.get(nameOrId);
+    },
+    names: async (scope) => (await current(scope)).names,
+    changed: (tx, scope) => generations.bump(tx, generationName(scope)),
+  };
+}

@@ -1,0 +1,75 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { systemRandom } from '../../../platform/crypto/random.js';
+import type { VaultFormat } from './types.js';
+
+export interface FormatSamples {
+  /** Values that fit. */
+  readonly fitting: fc.Arbitrary<string>;
+  /** Values that do not. */
+  readonly refused: readonly string[];
+  /** What every token looks like. */
+  readonly token: RegExp;
+}
+
+/** What every vault format must do. */
+export function vaultFormatContract(format: VaultFormat, samples: FormatSamples): void {
+  describe(`vault format contract: ${format.name}`, () => {
+    it('accepts what fits', () => {
+      fc.assert(fc.property(samples.fitting, (value) => format.validate(value) === null));
+    });
+
+    it('refuses what does not, without repeating it', () => {
+      for (const value of samples.refused) {
+        const rule = format.validate(value);
+        expect(rule, value).toMatch(/^must /);
+        if (value.length > 3) expect(rule).not.toContain(value);
+      }
+    });
+
+    it('gives well-formed tokens that are not the value', () => {
+      fc.assert(
+        fc.property(samples.fitting, (value) => {
+          const token = format.generate(value, systemRandom);
+          expect(token).toMatch(samples.token);
+          expect(token).not.toBe(value);
+        }),
+      );
+    });
+
+    it('is not convergent', () => {
+      fc.assert(
+        fc.property(samples.fitting, (value) => {
+          const tokens = new Set(Array.from({ length: 200 }, () => format.generate(value, systemRandom)));
+          expect(tokens.size).toBeGreaterThan(1);
+        }),
+        { numRuns: 20 },
+      );
+    });
+
+    it('masks without showing the value', () => {
+      fc.assert(
+        fc.property(samples.fitting, (value) => {
+          expect(format.mask(value)).not.toBe('');
+          expect(format.mask(value)).not.toContain(value);
+        }),
+      );
+    });
+
+    it('walks tokens that it would generate, each once', () => {
+      fc.assert(
+        fc.property(samples.fitting, (value) => {
+          const seen = new Set<string>();
+          for (const token of format.walk?.(value, systemRandom) ?? []) {
+            expect(token).toMatch(samples.token);
+            expect(token).not.toBe(value);
+            expect(seen.has(token)).toBe(false);
+            seen.add(token);
+            if (seen.size === 500) break;
+          }
+        }),
+        { numRuns: 30 },
+      );
+    });
+  });
+}

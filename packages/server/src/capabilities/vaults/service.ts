@@ -1,0 +1,160 @@
+import type { Clock } from '../../kernel/clock.js';
+import { notFound } from '../../kernel/errors.js';
+import type { IdSource, Scope, VaultId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { actorOf, type Caller } from '../../kernel/principal.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import type { Random } from '../../platform/crypto/random.js';
+import type { Page } from '../../platform/http/route.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import type { CryptoKeys } from '../crypto-keys/index.js';
+import { vaultEntry } from './audit.js';
+import { createVaultDefinitions } from './definitions.js';
+import { tooManyVaults, vaultHoldsTokens } from './errors.js';
+import { requireMetadataFits } from './metadata.js';
+import { createVaultStore, type ListOptions, type Metadata, type Vault, type VaultChanges } from './store.js';
+import type { TokenFormat } from './tables.js';
+import { createVaultTokens, type VaultTokens } from './tokens/service.js';
+import { createTokenStore } from './tokens/store.js';
+
+export interface NewVault {
+  readonly name: string;
+  readonly tokenFormat: TokenFormat;
+  readonly description: string | null;
+  readonly metadata: Metadata | null;
+  readonly echoGuard: boolean;
+}
+
+export interface VaultWithStats extends Vault {
+  readonly tokenCount: number;
+}
+
+export interface VaultRecords {
+  create(caller: Caller, input: NewVault): Promise<Vault>;
+  list(caller: Caller, options: ListOptions<'created_at' | 'name'>): Promise<Page<Vault>>;
+  get(caller: Caller, nameOrId: string): Promise<VaultWithStats>;
+  update(caller: Caller, nameOrId: string, changes: VaultChanges): Promise<Vault>;
+  /** Destroys the vault's key with it. Refused while it holds tokens, unless forced. */
+  delete(caller: Caller, nameOrId: string, options: { force: boolean }): Promise<void>;
+  /** From memory; what a template's qualifier may be. */
+  vaultNames(scope: Scope): Promise<ReadonlySet<string>>;
+}
+
+export interface Vaults extends VaultRecords, VaultTokens {}
+
+export interface VaultsDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly cryptoKeys: CryptoKeys;
+  readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
+  readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
+}
+
+export function createVaults(deps: VaultsDeps): Vaults {
+  const { db, clock, ids, cryptoKeys, auditLogs, generations } = deps;
+  const store = createVaultStore(db);
+  const tokenStore = createTokenStore(db);
+  const definitions = createVaultDefinitions({ clock, store, cryptoKeys, generations });
+
+  async function getVault(scope: Scope, nameOrId: string, tx?: Transaction): Promise<Vault> {
+    const vault = await store.find(scope, nameOrId, tx);
+    if (!vault) throw notFound('Vault');
+    return vault;
+  }
+
+  async function lockVault(tx: Transaction, scope: Scope, id: VaultId): Promise<Vault> {
+    await tx.lock('vaults', id);
+    return getVault(scope, id, tx);
+  }
+
+  /** One bounded step; true when the vault is gone. A token made meanwhile is seen, or refused by its foreign key. */
+  function deleteStep(caller: Caller, id: VaultId, force: boolean): Promise<boolean> {
+    const { scope } = caller.principal;
+    return db.transaction(async (tx) => {
+      const vault = await lockVault(tx, scope, id);
+      if (!force && (await tokenStore.hasAny(tx, scope, id))) throw vaultHoldsTokens(vault.name);
+      const deleted = await tokenStore.deleteSome(tx, scope, id, LIMITS.vaultTokensDeletedAtOnce);
+      const details = { tokens_deleted: deleted };
+      if (deleted === LIMITS.vaultTokensDeletedAtOnce) {
+        // Disabled, so that no more come in than go out.
+        await store.update(tx, scope, id, { enabled: false }, clock.nowMs());
+        await definitions.changed(tx, scope);
+        await auditLogs.record(tx, actorOf(caller), vaultEntry('vault.token.delete', vault, details));
+        return false;
+      }
+      await store.delete(tx, scope, id);
+      await cryptoKeys.destroy(tx, scope, vault.cryptoKeyId);
+      await auditLogs.record(tx, actorOf(caller), vaultEntry('vault.delete', vault, details));
+      await definitions.changed(tx, scope);
+      return true;
+    });
+  }
+
+  return {
+    ...createVaultTokens({ ...deps, definitions, store: tokenStore }),
+
+    async create(caller, input) {
+      const { scope, userId, apiKeyId } = caller.principal;
+      requireMetadataFits('metadata_jsonb', input.metadata);
+      // Before the transaction: sealing the key may call a KMS.
+      const key = await cryptoKeys.prepare(scope);
+      const nowMs = clock.nowMs();
+      const vault: Vault = {
+        ...input,
+        id: ids.uuid() as VaultId,
+        cryptoKeyId: key.id,
+        custodyMode: 'managed',
+        enabled: true,
+        createdAtMs: nowMs,
+        updatedAtMs: nowMs,
+        createdBy: userId ?? apiKeyId,
+      };
+      await db.transaction(async (tx) => {
+        if ((await store.count(scope, tx)) >= LIMITS.vaultsMax) throw tooManyVaults(LIMITS.vaultsMax);
+        await cryptoKeys.createFor(tx, key);
+        await store.insert(tx, scope, vault);
+        const entry = vaultEntry('vault.create', vault, { token_format: vault.tokenFormat });
+        await auditLogs.record(tx, actorOf(caller), entry);
+        await definitions.changed(tx, scope);
+      });
+      return vault;
+    },
+
+    async list(caller, options) {
+      const { scope } = caller.principal;
+      const [rows, total] = await Promise.all([store.list(scope, options), store.count(scope)]);
+      return { rows, total, page: options.page, perPage: options.perPage };
+    },
+
+    async get(caller, nameOrId) {
+      const { scope } = caller.principal;
+      const vault = await getVault(scope, nameOrId);
+      return { ...vault, tokenCount: await tokenStore.count(scope, vault.id) };
+    },
+
+    async update(caller, nameOrId, changes) {
+      const { scope } = caller.principal;
+      requireMetadataFits('metadata_jsonb', changes.metadata);
+      const { id } = await getVault(scope, nameOrId);
+      return db.transaction(async (tx) => {
+        const vault = await lockVault(tx, scope, id);
+        const updatedAtMs = clock.nowMs();
+        await store.update(tx, scope, id, changes, updatedAtMs);
+        const entry = vaultEntry('vault.update', vault, { changed: Object.keys(changes) });
+        await auditLogs.record(tx, actorOf(caller), entry);
+        await definitions.changed(tx, scope);
+        return { ...vault, ...changes, updatedAtMs };
+      });
+    },
+
+    async delete(caller, nameOrId, { force }) {
+      const { id } = await getVault(caller.principal.scope, nameOrId);
+      while (!(await deleteStep(caller, id, force)));
+    },
+
+    vaultNames: (scope) => definitions.names(scope),
+  };
+}

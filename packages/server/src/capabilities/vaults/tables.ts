@@ -1,0 +1,46 @@
+import type { TenantModeColumns } from '../../platform/storage/columns.js';
+import type { TableSet } from '../../platform/storage/database.js';
+
+/** Those of dataplane.md §6.2 that exist. */
+export const TOKEN_FORMATS = ['generic', 'pan'] as const;
+export type TokenFormat = (typeof TOKEN_FORMATS)[number];
+
+export interface VaultRow extends TenantModeColumns {
+  id: string;
+  name: string;
+  token_format: TokenFormat;
+  crypto_key_id: string;
+  custody_mode: 'managed';
+  description: string | null;
+  /** JSON text. */
+  metadata: string | null;
+  enabled: number;
+  echo_guard: number;
+  created_at: number;
+  updated_at: number;
+  created_by: string | null;
+}
+
+export interface VaultTokenRow extends TenantModeColumns {
+  id: string;
+  vault_id: string;
+  token: string;
+  crypto_key_version: number;
+  /** Sealed under the vault's key, bound to tenant, mode, vault and row. */
+  ciphertext: Buffer;
+  /** JSON text. */
+  metadata: string | null;
+  created_at: number;
+  created_by_api_key_id: string | null;
+  created_by_user_id: string | null;
+}
+
+export interface VaultTables {
+  vaults: VaultRow;
+  vault_tokens: VaultTokenRow;
+}
+
+export const vaultTables: TableSet<VaultTables> = {
+  vaults: { scope: 'tenant+mode' },
+  vault_tokens: { scope: 'tenant+mode' },
+};

@@ -1,0 +1,57 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
+import { createManualClock } from '../../testing/manual-clock.js';
+import { createGenerations, migrations } from './generations.js';
+
+export function generationsContract(open: OpenTestDatabase): void {
+  let db: TestDatabase;
+  beforeAll(async () => {
+    db = await open(migrations);
+  });
+  afterAll(() => db.cleanup());
+
+  it('is seen here at the commit and elsewhere at the next poll', async () => {
+    const clock = createManualClock();
+    const here = createGenerations({ db, clock });
+    const elsewhere = createGenerations({ db, clock });
+    await here.start();
+    await elsewhere.start();
+    await db.transaction(async (tx) => {
+      await here.bump(tx, 'rules:a');
+      expect(here.current('rules:a')).toBe(0);
+    });
+    await db.transaction((tx) => here.bump(tx, 'rules:a'));
+    expect([here.current('rules:a'), elsewhere.current('rules:a')]).toEqual([2, 0]);
+    clock.advance(500);
+    await elsewhere.stop();
+    expect(elsewhere.current('rules:a')).toBe(2);
+    await here.stop();
+    const later = createGenerations({ db, clock });
+    await later.start();
+    expect(later.current('rules:a')).toBe(2);
+    await later.stop();
+  });
+
+  it('forgets a bump that was rolled back', async () => {
+    const generations = createGenerations({ db, clock: createManualClock() });
+    const change = db.transaction(async (tx) => {
+      await generations.bump(tx, 'rules:b');
+      throw new Error('no');
+    });
+    await expect(change).rejects.toThrow('no');
+    await generations.start();
+    expect(generations.current('rules:b')).toBe(0);
+    await generations.stop();
+  });
+
+  it('is not fresh before it has read, nor when it could not read for 1 s', async () => {
+    const clock = createManualClock();
+    const generations = createGenerations({ db, clock });
+    expect(generations.isFresh()).toBe(false);
+    await generations.start();
+    expect(generations.isFresh()).toBe(true);
+    await generations.stop();
+    clock.advance(1_000);
+    expect(generations.isFresh()).toBe(false);
+  });
+}

@@ -1,0 +1,83 @@
+import type { Clock } from '../../kernel/clock.js';
+
+export interface LruOptions<K> {
+  readonly entriesMax: number;
+  readonly clock: Clock;
+  readonly ttlMs?: number;
+  /** The generation of what a key's entry was made from; an entry of an older one is not given out. */
+  readonly generation?: (key: K) => number;
+  /** False while changes may go unseen: then nothing cached is given out (contract auth.md §1.3). */
+  readonly isFresh?: () => boolean;
+}
+
+/** Bounded; what was used longest ago leaves first. */
+export interface Lru<K, V> {
+  get(key: K): V | undefined;
+  /** The cached value, else what `read` gives; those who ask for a key meanwhile share one read. */
+  load(key: K, read: () => Promise<V>): Promise<V>;
+  delete(key: K): void;
+  clear(): void;
+  readonly size: number;
+}
+
+interface Entry<V> {
+  readonly value: V;
+  readonly generation: number;
+  readonly expiresAtMs: number;
+}
+
+export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
+  const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY } = options;
+  const entries = new Map<K, Entry<V>>();
+  const reads = new Map<K, { generation: number; value: Promise<V> }>();
+  const generationOf = options.generation ?? (() => 0);
+  const isFresh = options.isFresh ?? (() => true);
+
+  function get(key: K): V | undefined {
+    const entry = entries.get(key);
+    if (!entry || !isFresh()) return undefined;
+    entries.delete(key);
+    if (entry.generation !== generationOf(key) || clock.monotonicMs() >= entry.expiresAtMs) return undefined;
+    entries.set(key, entry);
+    return entry.value;
+  }
+
+  function keep(key: K, value: V, generation: number): void {
+    entries.delete(key);
+    const oldest = entries.keys().next();
+    if (entries.size >= entriesMax && !oldest.done) entries.delete(oldest.value);
+    entries.set(key, { value, generation, expiresAtMs: clock.monotonicMs() + ttlMs });
+  }
+
+  return {
+    get,
+    async load(key, read) {
+      const cached = get(key);
+      if (cached !== undefined) return cached;
+      // Taken before the read: a change during it makes the entry old, and no asker after it shares the read.
+      const generation = generationOf(key);
+      const shared = reads.get(key);
+      if (shared?.generation === generation) return shared.value;
+      const reading = { generation, value: read() };
+      reads.set(key, reading);
+      try {
+        const value = await reading.value;
+        if (reads.get(key) === reading) keep(key, value, generation);
+        return value;
+      } finally {
+        if (reads.get(key) === reading) reads.delete(key);
+      }
+    },
+    delete(key) {
+      entries.delete(key);
+      reads.delete(key);
+    },
+    clear() {
+      entries.clear();
+      reads.clear();
+    },
+    get size() {
+      return entries.size;
+    },
+  };
+}

@@ -1,0 +1,221 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ConfigError, loadConfig } from './config.js';
+import { describeConfig } from './describe.js';
+import type { EnvironmentSource } from './env.js';
+
+const KEY = Buffer.alloc(32, 7).toString('base64');
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'knox-config-'));
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+function problemsOf(source: EnvironmentSource): string[] {
+  try {
+    loadConfig(source, dir);
+  } catch (error) {
+    if (error instanceof ConfigError)
+      return error.problems.map(({ variable, rule }) => `${variable} ${rule}`);
+    throw error;
+  }
+  return [];
+}
+
+describe('defaults', () => {
+  it('starts with an empty environment', () => {
+    const { config, warnings } = loadConfig({}, '/srv/knox');
+    expect(config).toMatchObject({
+      dataDir: '/srv/knox/data',
+      listen: { host: '127.0.0.1', port: 8787 },
+      storage: { kind: 'sqlite', path: '/srv/knox/data/knox.db', logPath: '/srv/knox/data/knox-log.db' },
+      rootKey: { kind: 'file', path: '/srv/knox/data/root.key' },
+      bootstrap: { filePath: '/srv/knox/data/bootstrap.json', ownerEmail: 'owner@localhost' },
+      hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
+      egress: { allowPrivateUpstreams: '', dnsServers: null, extraCaPem: null, nat64: false },
+      log: { level: 'info' },
+      shutdownTimeoutMs: 10_000,
+    });
+    expect(warnings).toEqual([]);
+  });
+
+  it('takes an empty value as absent', () => {
+    expect(loadConfig({ KNOX_PORT: '', DATABASE_URL: ' ', REDIS_URL: '' }, dir).config).toEqual(
+      loadConfig({}, dir).config,
+    );
+  });
+
+  it('is immutable at every level', () => {
+    const { config } = loadConfig({}, dir);
+    expect(() => {
+      (config.listen as { port: number }).port = 1;
+    }).toThrow(TypeError);
+  });
+});
+
+describe('values', () => {
+  it.each([
+    [
+      'KNOX_DNS_SERVERS',
+      '127.0.0.1:5353, ::1,[::1]:54',
+      [
+        { address: '127.0.0.1', port: 5353 },
+        { address: '::1', port: 53 },
+        { address: '::1', port: 54 },
+      ],
+      'egress.dnsServers',
+    ],
+    [
+      'KNOX_CUSTOM_HOSTS',
+      'Pay.Example.com=acme',
+      [{ host: 'pay.example.com', slug: 'acme' }],
+      'hosts.customHosts',
+    ],
+    ['KNOX_PUBLIC_URL', 'https://knox.example.com/', 'https://knox.example.com', 'hosts.publicUrl'],
+    ['KNOX_BOOTSTRAP_FILE', 'off', null, 'bootstrap.filePath'],
+    ['KNOX_SHUTDOWN_TIMEOUT_SECONDS', '3', 3000, 'shutdownTimeoutMs'],
+    ['KNOX_EGRESS_NAT64', 'on', true, 'egress.nat64'],
+    ['DATABASE_URL', 'sqlite:/var/lib/k.db', '/var/lib/k.db', 'storage.path'],
+    ['DATABASE_URL', 'sqlite:k.db', '/w/k.db', 'storage.path'],
+    ['DATABASE_URL', 'sqlite:k.db', '/w/k-log.db', 'storage.logPath'],
+    ['KNOX_HOST', '::1', '::1', 'listen.host'],
+  ])('%s=%s', (name, text, expected, path) => {
+    const { config } = loadConfig({ [name]: text }, '/w');
+    expect(config).toHaveProperty(path, expected);
+  });
+
+  it('reads secrets from the file that <NAME>_FILE names', () => {
+    const path = join(dir, 'key');
+    writeFileSync(path, `${KEY}\n`);
+    const { config } = loadConfig({ MASTER_KEY_B64_FILE: path }, dir);
+    expect(config.rootKey.kind === 'value' && config.rootKey.key.reveal()).toEqual(Buffer.alloc(32, 7));
+  });
+
+  it('warns of an unknown KNOX_ variable and of a file form that does not exist', () => {
+    const source = { KNOX_PROT: '1', KNOX_HOST_FILE: '/x', KNOXCALL_API_KEY: 'tk', PATH: '/bin' };
+    expect(loadConfig(source, dir).warnings).toEqual([
+      'KNOX_HOST_FILE is not a variable of this server and was ignored',
+      'KNOX_PROT is not a variable of this server and was ignored',
+    ]);
+  });
+});
+
+describe('refusals', () => {
+  it('reports every problem at once, each by its variable', () => {
+    const problems = problemsOf({
+      KNOX_PORT: '70000',
+      MASTER_KEY_B64: 'c2hvcnQ=',
+      KNOX_LOG_LEVEL: 'loud',
+      KNOX_EXTRA_CA_FILE: '/nowhere/ca.pem',
+      NODE_TLS_REJECT_UNAUTHORIZED: '0',
+    });
+    expect(problems).toEqual([
+      'MASTER_KEY_B64 must be the base64 of exactly 32 bytes (openssl rand -base64 32)',
+      'KNOX_PORT must be a whole number from 0 to 65535',
+      'KNOX_LOG_LEVEL must be one of trace, debug, info, warn, error',
+      'NODE_TLS_REJECT_UNAUTHORIZED must not be 0: it turns TLS verification off',
+      'KNOX_EXTRA_CA_FILE cannot read /nowhere/ca.pem (ENOENT)',
+    ]);
+  });
+
+  it.each([
+    ['MASTER_KEY_B64', Buffer.alloc(31).toString('base64')],
+    ['MASTER_KEY_B64', Buffer.alloc(33).toString('base64')],
+    ['MASTER_KEY_B64', `${KEY.slice(0, -2)}!=`],
+    ['MASTER_KEY_B64', Buffer.alloc(32, 255).toString('base64url')],
+    ['KNOX_PORT', 'tcp://10.0.0.7:8787'],
+    ['KNOX_PORT', '-1'],
+    ['KNOX_PORT', '1e3'],
+    ['KNOX_HOST', 'not a host'],
+    ['KNOX_BASE_DOMAIN', '10.0.0.1'],
+    ['KNOX_PUBLIC_URL', 'https://knox.example.com/app'],
+    ['KNOX_PUBLIC_URL', 'ftp://knox.example.com'],
+    ['KNOX_PUBLIC_URL', 'https://user:pw@knox.example.com'],
+    ['DATABASE_URL', 'mysql://localhost/knox'],
+    ['DATABASE_URL', 'sqlite:'],
+    ['KNOX_CUSTOM_HOSTS', 'a.example.com'],
+    ['KNOX_CUSTOM_HOSTS', 'a.example.com=x,a.example.com=y'],
+    ['KNOX_DNS_SERVERS', 'dns.example.com'],
+    ['KNOX_DNS_SERVERS', '127.0.0.1:99999'],
+    ['KNOX_OWNER_EMAIL', 'nobody'],
+    ['KNOX_SHUTDOWN_TIMEOUT_SECONDS', '0'],
+    ['KNOX_DB_POOL_MAX', '201'],
+    ['KNOX_EGRESS_NAT64', 'yes'],
+  ])('%s=%s', (name, text) => {
+    const problems = problemsOf({ [name]: text });
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toMatch(new RegExp(`^${name} (must|names)`));
+  });
+
+  it.each([
+    ['MASTER_KEY_B64_PREVIOUS', KEY],
+    ['REDIS_URL', 'redis://localhost'],
+    ['REDIS_URL_FILE', '/run/secrets/redis'],
+    ['KNOX_SIGNUP', 'on'],
+    ['KNOX_DEPLOYMENT_MODE', 'cloud'],
+    ['KNOX_TENANT_KMS_ACME_SECRET', 'x'],
+  ])('a variable of the contract that does nothing yet stops the start: %s', (name, value) => {
+    expect(problemsOf({ [name]: value })).toEqual([`${name} is not carried out by this version; unset it`]);
+  });
+
+  it.each([
+    ['KNOX_SIGNUP', 'off'],
+    ['KNOX_DEPLOYMENT_MODE', 'self_hosted'],
+    ['KNOX_AUDIT_RETENTION_DAYS', '0'],
+  ])('unless its value asks for what happens anyway: %s=%s', (name, value) => {
+    expect(problemsOf({ [name]: value })).toEqual([]);
+  });
+
+  it('refuses a secret that is set twice, an empty secret file and one that is not there', () => {
+    const path = join(dir, 'empty');
+    writeFileSync(path, '\n');
+    expect(problemsOf({ MASTER_KEY_B64: KEY, MASTER_KEY_B64_FILE: path })).toEqual([
+      'MASTER_KEY_B64 is set twice, here and in MASTER_KEY_B64_FILE; keep one',
+    ]);
+    expect(problemsOf({ MASTER_KEY_B64_FILE: path })).toEqual([`MASTER_KEY_B64 ${path} is empty`]);
+    expect(problemsOf({ MASTER_KEY_B64_FILE: '/nowhere' })).toEqual([
+      'MASTER_KEY_B64 cannot read /nowhere (ENOENT)',
+    ]);
+  });
+
+  it('asks the part that understands a value and reports its rule', () => {
+    const checks = {
+      allowPrivateUpstreams: (text: string) => (text === '10.0.0.0/4' ? 'is too wide' : null),
+    };
+    expect(() => loadConfig({ KNOX_ALLOW_PRIVATE_UPSTREAMS: '10.0.0.0/4' }, dir, checks)).toThrow(
+      'KNOX_ALLOW_PRIVATE_UPSTREAMS is too wide',
+    );
+  });
+});
+
+describe('masking', () => {
+  const source = {
+    MASTER_KEY_B64: KEY,
+    DATABASE_URL: 'postgres://knox:hunter2@db.internal:5432/knox?password=hunter3',
+  };
+
+  it('shows no secret in the description, in JSON or by inspection', () => {
+    const { config } = loadConfig(source, dir);
+    const texts = [
+      JSON.stringify(describeConfig(config, source)),
+      JSON.stringify(config),
+      inspect(config, { depth: 9 }),
+    ];
+    for (const text of texts) expect(text).not.toMatch(/hunter|BwcHBwc/);
+  });
+
+  it('says what is effective and where it comes from', () => {
+    const rows = describeConfig(loadConfig(source, '/w').config, source);
+    expect(rows).toContainEqual({
+      variable: 'DATABASE_URL',
+      value: 'postgres://knox:[SECRET]@db.internal:5432/knox?[SECRET]',
+      from: 'environment',
+    });
+    expect(rows).toContainEqual({ variable: 'KNOX_DATA_DIR', value: '/w/data', from: 'default' });
+    expect(rows).toContainEqual({ variable: 'MASTER_KEY_B64', value: '[SECRET]', from: 'environment' });
+  });
+});

@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs';
+import { dirname, join, parse as parsePath, resolve } from 'node:path';
+import type { Secret } from '../../kernel/secret.js';
+import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
+import type { CustomHost, DnsServer } from './parsers.js';
+
+export type StorageConfig =
+  | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
+  | { readonly kind: 'postgres'; readonly url: Secret<string>; readonly poolMax: number };
+
+export type RootKeyConfig =
+  | { readonly kind: 'value'; readonly key: Secret<Buffer> }
+  | { readonly kind: 'file'; readonly path: string };
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+/** Nested and immutable; every path is absolute. */
+export interface Config {
+  readonly dataDir: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly storage: StorageConfig;
+  readonly rootKey: RootKeyConfig;
+  readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string };
+  readonly hosts: {
+    readonly baseDomain: string;
+    /** Null = the address that the server listens on, known once it does. */
+    readonly publicUrl: string | null;
+    readonly customHosts: readonly CustomHost[];
+  };
+  readonly egress: {
+    /** Entries as written; the egress guard parses them. */
+    readonly allowPrivateUpstreams: string;
+    /** Null = the servers of /etc/resolv.conf. */
+    readonly dnsServers: readonly DnsServer[] | null;
+    readonly extraCaFile: string | null;
+    /** Certificates of that file, PEM. */
+    readonly extraCaPem: string | null;
+    readonly nat64: boolean;
+  };
+  readonly log: { readonly level: LogLevel };
+  readonly shutdownTimeoutMs: number;
+}
+
+/** Every problem of the environment at once, each naming its variable. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly problems: readonly ConfigProblem[]) {
+    super(problems.map(({ variable, rule }) => `${variable} ${rule}`).join('\n'));
+  }
+}
+
+export interface LoadedConfig {
+  readonly config: Config;
+  readonly warnings: readonly string[];
+}
+
+/** Checks of values that another part understands; it returns the rule that was broken. */
+export interface ConfigChecks {
+  readonly allowPrivateUpstreams?: (text: string) => string | null;
+}
+
+export function loadConfig(
+  source: EnvironmentSource,
+  workingDir: string,
+  checks: ConfigChecks = {},
+): LoadedConfig {
+  const { values, problems: found, warnings } = readEnvironment(source);
+  const problems = [...found];
+  const extraCaPem = readExtraCa(values, workingDir, problems);
+  const brokenRule = checks.allowPrivateUpstreams?.(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
+  if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { config: freezeDeep(configOf(values, workingDir, extraCaPem)), warnings };
+}
+
+function configOf(values: Environment, workingDir: string, extraCaPem: string | null): Config {
+  const dataDir = resolve(workingDir, values.KNOX_DATA_DIR ?? 'data');
+  const bootstrapFile = values.KNOX_BOOTSTRAP_FILE ?? join(dataDir, 'bootstrap.json');
+  return {
+    dataDir,
+    listen: { host: values.KNOX_HOST ?? '127.0.0.1', port: values.KNOX_PORT ?? 8787 },
+    storage: storageOf(values, workingDir, dataDir),
+    rootKey: values.MASTER_KEY_B64
+      ? { kind: 'value', key: values.MASTER_KEY_B64 }
+      : { kind: 'file', path: resolve(workingDir, values.KNOX_ROOT_KEY_FILE ?? join(dataDir, 'root.key')) },
+    bootstrap: {
+      filePath: bootstrapFile === 'off' ? null : resolve(workingDir, bootstrapFile),
+      ownerEmail: values.KNOX_OWNER_EMAIL ?? 'owner@localhost',
+    },
+    hosts: {
+      baseDomain: values.KNOX_BASE_DOMAIN ?? 'localhost',
+      publicUrl: values.KNOX_PUBLIC_URL ?? null,
+      customHosts: values.KNOX_CUSTOM_HOSTS ?? [],
+    },
+    egress: {
+      allowPrivateUpstreams: values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '',
+      dnsServers: values.KNOX_DNS_SERVERS?.length ? values.KNOX_DNS_SERVERS : null,
+      extraCaFile: values.KNOX_EXTRA_CA_FILE ? resolve(workingDir, values.KNOX_EXTRA_CA_FILE) : null,
+      extraCaPem,
+      nat64: values.KNOX_EGRESS_NAT64 === 'on',
+    },
+    log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
+    shutdownTimeoutMs: (values.KNOX_SHUTDOWN_TIMEOUT_SECONDS ?? 10) * 1000,
+  };
+}
+
+function storageOf(values: Environment, workingDir: string, dataDir: string): StorageConfig {
+  const address = values.DATABASE_URL;
+  if (address?.kind === 'postgres') {
+    return { kind: 'postgres', url: address.url, poolMax: values.KNOX_DB_POOL_MAX ?? 10 };
+  }
+  const path = address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db');
+  const { name, ext } = parsePath(path);
+  return { kind: 'sqlite', path, logPath: join(dirname(path), `${name}-log${ext}`) };
+}
+
+function readExtraCa(values: Environment, workingDir: string, problems: ConfigProblem[]): string | null {
+  const variable = 'KNOX_EXTRA_CA_FILE';
+  if (values[variable] === undefined) return null;
+  const path = resolve(workingDir, values[variable]);
+  try {
+    const pem = readFileSync(path, 'utf8');
+    if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
+    problems.push({ variable, rule: `${path} holds no PEM certificate` });
+  } catch (error) {
+    problems.push({
+      variable,
+      rule: `cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'error'})`,
+    });
+  }
+  return null;
+}
+
+function freezeDeep<T extends object>(value: T): T {
+  for (const member of Object.values(value)) {
+    if (member !== null && typeof member === 'object' && Object.getPrototypeOf(member) === Object.prototype) {
+      freezeDeep(member);
+    }
+  }
+  return Object.freeze(value);
+}

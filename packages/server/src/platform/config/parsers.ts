@@ -1,0 +1,146 @@
+import { isIP } from 'node:net';
+import { Secret } from '../../kernel/secret.js';
+
+/** Says which rule a value broke; the reader of the environment adds the variable's name. */
+export class RuleBroken extends Error {
+  override readonly name = 'RuleBroken';
+}
+
+export type Parse<T> = (text: string) => T;
+
+export const plainText: Parse<string> = (text) => text;
+
+export function oneOf<const Choice extends string>(...choices: readonly Choice[]): Parse<Choice> {
+  return (text) => {
+    const found = choices.find((choice) => choice === text);
+    if (found === undefined) throw new RuleBroken(`must be one of ${choices.join(', ')}`);
+    return found;
+  };
+}
+
+export function integer(min: number, max: number): Parse<number> {
+  return (text) => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= min && value <= max)) {
+      // Kubernetes sets KNOX_PORT=tcp://... beside a Service that is called "knox".
+      const hint = text.startsWith('tcp://')
+        ? ' (set by a Kubernetes service link: enableServiceLinks: false)'
+        : '';
+      throw new RuleBroken(`must be a whole number from ${min} to ${max}${hint}`);
+    }
+    return value;
+  };
+}
+
+/** Exactly 32 bytes in canonical base64, so that no two texts name one key and no typing error passes. */
+export const key32: Parse<Secret<Buffer>> = (text) => {
+  const bytes = Buffer.from(text, 'base64');
+  if (bytes.length !== 32 || bytes.toString('base64') !== text) {
+    throw new RuleBroken('must be the base64 of exactly 32 bytes (openssl rand -base64 32)');
+  }
+  return new Secret(bytes);
+};
+
+const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+function isHostName(text: string): boolean {
+  return text.length <= 253 && text.split('.').every((label) => LABEL.test(label));
+}
+
+export const hostOrAddress: Parse<string> = (text) => {
+  if (isIP(text) === 0 && !isHostName(text.toLowerCase())) {
+    throw new RuleBroken('must be an IP address or a host name');
+  }
+  return text.toLowerCase();
+};
+
+export const domainName: Parse<string> = (text) => {
+  const name = text.toLowerCase();
+  if (!isHostName(name) || isIP(name) !== 0)
+    throw new RuleBroken('must be a domain name such as knox.example.com');
+  return name;
+};
+
+/** Origin only: a path, query or user part would be dropped from the links that are built on it. */
+export const origin: Parse<string> = (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isOrigin =
+    url !== null &&
+    (url.protocol === 'http:' || url.protocol === 'https:') &&
+    `${url.username}${url.password}${url.search}${url.hash}` === '' &&
+    url.pathname === '/';
+  if (!isOrigin)
+    throw new RuleBroken('must be an http or https origin without a path, such as https://knox.example.com');
+  return url.origin;
+};
+
+export type DatabaseAddress =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'postgres'; readonly url: Secret<string> };
+
+export const databaseAddress: Parse<DatabaseAddress> = (text) => {
+  if (text.startsWith('sqlite:')) {
+    const path = text.slice('sqlite:'.length).replace(/^\/\/(?=\/)/, '');
+    if (path === '' || path.includes('\0')) throw new RuleBroken('must name a file after sqlite:');
+    return { kind: 'sqlite', path };
+  }
+  if (/^postgres(ql)?:\/\//.test(text) && URL.canParse(text))
+    return { kind: 'postgres', url: new Secret(text) };
+  throw new RuleBroken('must be postgres://user:password@host:port/database or sqlite:<path>');
+};
+
+export const emailAddress: Parse<string> = (text) => {
+  if (!/^[^\s@]{1,64}@[^\s@]{1,189}$/.test(text)) throw new RuleBroken('must be an e-mail address');
+  return text;
+};
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '');
+}
+
+export interface CustomHost {
+  readonly host: string;
+  readonly slug: string;
+}
+
+/** `host=slug` pairs: further tenant hosts. */
+export const customHosts: Parse<readonly CustomHost[]> = (text) => {
+  const pairs = listOf(text).map((item) => {
+    const [host = '', slug = '', ...rest] = item.split('=').map((part) => part.trim().toLowerCase());
+    if (rest.length > 0 || !isHostName(host) || !LABEL.test(slug)) {
+      throw new RuleBroken(`must be a comma list of host=tenant-slug; "${item}" is not`);
+    }
+    return { host, slug };
+  });
+  const repeated = pairs.find(
+    (pair, index) => pairs.findIndex((other) => other.host === pair.host) !== index,
+  );
+  if (repeated) throw new RuleBroken(`names ${repeated.host} twice`);
+  return pairs;
+};
+
+export interface DnsServer {
+  readonly address: string;
+  readonly port: number;
+}
+
+function dnsServer(item: string): DnsServer {
+  const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(item);
+  const dotted = /^([^:]+)(?::(\d{1,5}))?$/.exec(item);
+  const [address, port] =
+    isIP(item) === 6 ? [item, undefined] : [bracketed?.[1] ?? dotted?.[1], bracketed?.[2] ?? dotted?.[2]];
+  const portNumber = port === undefined ? 53 : Number(port);
+  if (address === undefined || isIP(address) === 0 || portNumber < 1 || portNumber > 65_535) {
+    throw new RuleBroken(`must be a comma list of ip[:port]; "${item}" is not`);
+  }
+  return { address, port: portNumber };
+}
+
+export const dnsServers: Parse<readonly DnsServer[]> = (text) => {
+  const servers = listOf(text).map(dnsServer);
+  if (servers.length > 8) throw new RuleBroken('must name at most 8 servers');
+  return servers;
+};

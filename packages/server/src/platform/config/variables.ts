@@ -1,0 +1,156 @@
+import {
+  customHosts,
+  databaseAddress,
+  dnsServers,
+  domainName,
+  emailAddress,
+  hostOrAddress,
+  integer,
+  key32,
+  oneOf,
+  origin,
+  type Parse,
+  plainText,
+} from './parsers.js';
+
+export interface Variable<T> {
+  readonly parse: Parse<T>;
+  /** Also read from the file that `<NAME>_FILE` names; masked wherever it is shown. */
+  readonly secret?: boolean;
+  /** For the table of docs/operations/variables.md, which is generated from this one. */
+  readonly fallback: string;
+  readonly meaning: string;
+}
+
+function variable<T>(parse: Parse<T>, fallback: string, meaning: string, secret = false): Variable<T> {
+  return { parse, fallback, meaning, secret };
+}
+
+/** Every variable that this version carries out (contract README §8). */
+export const VARIABLES = {
+  MASTER_KEY_B64: variable(
+    key32,
+    'the root key file',
+    'Key that wraps every tenant key: base64 of exactly 32 bytes.',
+    true,
+  ),
+  KNOX_ROOT_KEY_FILE: variable(
+    plainText,
+    '`<data dir>/root.key`',
+    'Read when `MASTER_KEY_B64` is absent; made with mode 0600 at the first start. No backup copies it.',
+  ),
+  KNOX_BOOTSTRAP_FILE: variable(
+    plainText,
+    '`<data dir>/bootstrap.json`',
+    'Credentials of the first start, mode 0600, removed after 24 h. `off`: not written.',
+  ),
+  DATABASE_URL: variable(
+    databaseAddress,
+    '`<data dir>/knox.db` (SQLite)',
+    '`postgres://…` or `sqlite:<path>`.',
+    true,
+  ),
+  KNOX_HOST: variable(hostOrAddress, '`127.0.0.1`', 'Address the server listens on.'),
+  KNOX_PORT: variable(integer(0, 65_535), '`8787`', 'Port it listens on; 0 takes a free one.'),
+  KNOX_DATA_DIR: variable(
+    plainText,
+    '`./data`',
+    'Data directory, made with mode 0700. One process at a time.',
+  ),
+  KNOX_BASE_DOMAIN: variable(
+    domainName,
+    '`localhost`',
+    'Hosts `api.`, `sandbox.`, `<slug>.` and `sandbox-<slug>.` stand under it.',
+  ),
+  KNOX_PUBLIC_URL: variable(
+    origin,
+    '`http://<KNOX_HOST>:<KNOX_PORT>`',
+    'Public origin of a plain address; written to the bootstrap file as `base_url`.',
+  ),
+  KNOX_CUSTOM_HOSTS: variable(
+    customHosts,
+    'empty',
+    'Comma list of `host=tenant-slug`: further tenant hosts.',
+  ),
+  KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
+  KNOX_LOG_LEVEL: variable(
+    oneOf('trace', 'debug', 'info', 'warn', 'error'),
+    '`info`',
+    '`trace`, `debug`, `info`, `warn` or `error`.',
+  ),
+  KNOX_SHUTDOWN_TIMEOUT_SECONDS: variable(integer(1, 300), '`10`', 'Longest drain after SIGTERM; 1 to 300.'),
+  KNOX_DB_POOL_MAX: variable(integer(1, 200), '`10`', 'PostgreSQL connections of this process; 1 to 200.'),
+  KNOX_ALLOW_PRIVATE_UPSTREAMS: variable(
+    plainText,
+    'empty',
+    'Comma list of `<cidr or name suffix>[:ports][@tenant-slug]` that the egress guard lets through although private.',
+  ),
+  KNOX_DNS_SERVERS: variable(
+    dnsServers,
+    'those of `/etc/resolv.conf`',
+    'Comma list of `ip[:port]` that the egress guard asks.',
+  ),
+  KNOX_EXTRA_CA_FILE: variable(plainText, 'none', 'PEM file added to the trust of outbound TLS.'),
+  KNOX_EGRESS_NAT64: variable(
+    oneOf('on', 'off'),
+    '`off`',
+    '`on`: judge the IPv4 address inside `64:ff9b::/96`.',
+  ),
+};
+
+export type VariableName = keyof typeof VARIABLES;
+export type VariableValue<Name extends VariableName> =
+  (typeof VARIABLES)[Name] extends Variable<infer T> ? T : never;
+
+/**
+ * Variables of the contract that this version does not carry out, with the values that ask for nothing more than it
+ * does. Any other value stops the start: an operator who sets one relies on it (decision 0003).
+ */
+export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
+  MASTER_KEY_B64_PREVIOUS: [],
+  REDIS_URL: [],
+  KNOX_DEPLOYMENT_MODE: ['self_hosted'],
+  KNOX_TLS_CERT_FILE: [],
+  KNOX_TLS_KEY_FILE: [],
+  KNOX_TLS_PORT: [],
+  KNOX_TRUSTED_PROXIES: [],
+  KNOX_CLIENT_CERT_HEADER: [],
+  KNOX_CLIENT_CERT_FORMAT: [],
+  KNOX_CLIENT_CERT_PEERS: [],
+  KNOX_PLAN: ['enterprise'],
+  KNOX_PLAN_FILE: [],
+  KNOX_SIGNUP: ['off'],
+  KNOX_JWT_SIGNING_KEY: [],
+  KNOX_SMTP_URL: [],
+  KNOX_MAIL_FROM: [],
+  KNOX_TWILIO_ACCOUNT_SID: [],
+  KNOX_TWILIO_AUTH_TOKEN: [],
+  KNOX_TWILIO_FROM: [],
+  KNOX_METRICS_TOKEN: [],
+  KNOX_LOG_RETENTION_DAYS: [],
+  KNOX_AUDIT_RETENTION_DAYS: ['0'],
+  KNOX_DPOP_IAT_WINDOW_SECONDS: [],
+  KNOX_ACME_VALIDATION_TARGETS: [],
+  KNOX_ACME_HTTP01_PORT: [],
+  KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],
+  KNOX_WRAP_SUBDOMAINS: ['off'],
+  KNOX_DB_ALLOW_TARGETS: [],
+  KNOX_DB_DENY_TARGETS: [],
+  KNOX_LEASE_WORKER_PAUSED: ['off'],
+  KNOX_STRICT_TAMPER_CHECK: ['off'],
+  KNOX_KMS_OPERATOR_PROVIDER: [],
+  KNOX_KMS_OPERATOR_KEY_REF: [],
+  KNOX_KMS_OPERATOR_CONFIG: [],
+  KNOX_KMS_AWS_ENDPOINT: [],
+  KNOX_KMS_STS_ENDPOINT: [],
+  KNOX_KMS_GCP_ENDPOINT: [],
+  KNOX_KMS_GCP_IAM_ENDPOINT: [],
+  KNOX_KMS_AZURE_AUTHORITY: [],
+  KNOX_KMS_AZURE_VAULT: [],
+  KNOX_KMS_AWS_ACCOUNT_ID: [],
+  KNOX_KMS_GCP_PRINCIPAL: [],
+  KNOX_KMS_SHARED_KEYS: ['off'],
+};
+
+/** A tenant's Azure client secrets (contract README §8); the slug is part of the name. */
+export const NOT_CARRIED_OUT_PREFIX = 'KNOX_TENANT_KMS_';

@@ -1,0 +1,61 @@
+import { createCipheriv, createDecipheriv, hkdfSync } from 'node:crypto';
+import { assert } from '../../kernel/assert.js';
+import type { Random } from './random.js';
+
+export const KEY_BYTES = 32;
+const IV_BYTES = 12;
+const TAG_BYTES = 16;
+
+/** Says that bytes do not open, and never why: a cause would tell an attacker which guess was nearer. */
+export class DecryptionRefused extends Error {
+  override readonly name = 'DecryptionRefused';
+  constructor() {
+    super('decryption refused');
+  }
+}
+
+/** AES-256-GCM as `iv[12] ‖ tag[16] ‖ ciphertext`, the order of transit ciphertexts too (clients-pki.md §4.3). */
+export function encrypt(random: Random, key: Buffer, aad: Buffer, plaintext: Uint8Array): Buffer {
+  assert(key.length === KEY_BYTES, 'key length');
+  const iv = random.bytes(IV_BYTES);
+  const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES });
+  cipher.setAAD(aad);
+  const body = cipher.update(plaintext);
+  cipher.final();
+  return Buffer.concat([iv, cipher.getAuthTag(), body]);
+}
+
+export function decrypt(key: Buffer, aad: Buffer, sealed: Buffer): Buffer {
+  assert(key.length === KEY_BYTES, 'key length');
+  if (sealed.length < IV_BYTES + TAG_BYTES) throw new DecryptionRefused();
+  const decipher = createDecipheriv('aes-256-gcm', key, sealed.subarray(0, IV_BYTES), {
+    authTagLength: TAG_BYTES,
+  });
+  decipher.setAAD(aad);
+  decipher.setAuthTag(sealed.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
+  const plaintext = decipher.update(sealed.subarray(IV_BYTES + TAG_BYTES));
+  try {
+    decipher.final();
+  } catch {
+    plaintext.fill(0);
+    throw new DecryptionRefused();
+  }
+  return plaintext;
+}
+
+/** HKDF-SHA256 (RFC 5869) to a key of this cipher. */
+export function deriveKey(secret: Buffer, salt: Uint8Array, info: string): Buffer {
+  return Buffer.from(hkdfSync('sha256', secret, salt, info, KEY_BYTES));
+}
+
+/** Each part as u32be length ‖ UTF-8 bytes, so that no two lists of parts give the same bytes (kms-admin.md §3.2). */
+export function lengthPrefixed(parts: readonly string[]): Buffer {
+  const pieces: Buffer[] = [];
+  for (const part of parts) {
+    const bytes = Buffer.from(part, 'utf8');
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    pieces.push(length, bytes);
+  }
+  return Buffer.concat(pieces);
+}

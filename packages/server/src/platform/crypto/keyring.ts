@@ -1,0 +1,95 @@
+import { assert } from '../../kernel/assert.js';
+import type { Clock } from '../../kernel/clock.js';
+
+/** Opened keys in process memory only, for a bounded time; the bytes are zeroed when a key leaves (kms-admin.md §3.4). */
+export interface Keyring {
+  /**
+   * Lends the key of that name for one synchronous call. It must not be kept: it may be zeroed when the loop turns.
+   * Concurrent first uses share one `open`; a failed one is not remembered.
+   */
+  use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => T): Promise<T>;
+  forget(name: string): void;
+  clear(): void;
+  readonly size: number;
+}
+
+interface Entry {
+  readonly key: Promise<Buffer>;
+  borrowers: number;
+  evicted: boolean;
+  cancelExpiry: () => void;
+}
+
+export interface KeyringDeps {
+  readonly clock: Clock;
+  readonly ttlMs: number;
+  readonly keysMax: number;
+}
+
+export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
+  // Least recently used first.
+  const entries = new Map<string, Entry>();
+
+  function evict(name: string, entry: Entry): void {
+    if (entries.get(name) === entry) entries.delete(name);
+    entry.evicted = true;
+    entry.cancelExpiry();
+    zeroIfUnused(entry);
+  }
+
+  // An entry that waits for its key has a borrower, so an evicted one without borrowers has its key or failed.
+  function zeroIfUnused(entry: Entry): void {
+    if (!entry.evicted || entry.borrowers > 0) return;
+    entry.key.then(
+      (key) => key.fill(0),
+      () => undefined,
+    );
+  }
+
+  function entryOf(name: string, open: () => Promise<Buffer>): Entry {
+    const known = entries.get(name);
+    if (known) {
+      entries.delete(name);
+      entries.set(name, known);
+      return known;
+    }
+    const entry: Entry = { key: open(), borrowers: 0, evicted: false, cancelExpiry: () => undefined };
+    // From the opening, not from the last use: a withdrawn key must die within one TTL.
+    entry.cancelExpiry = clock.setTimer(ttlMs, () => evict(name, entry));
+    entries.set(name, entry);
+    if (entries.size > keysMax) {
+      const [oldestName, oldest] = entries.entries().next().value ?? [];
+      if (oldestName !== undefined && oldest) evict(oldestName, oldest);
+    }
+    return entry;
+  }
+
+  return {
+    async use(name, open, act) {
+      const entry = entryOf(name, open);
+      entry.borrowers += 1;
+      try {
+        const key = await entry.key;
+        const result = act(key);
+        assert(!(result instanceof Promise), 'a borrowed key was kept over an await');
+        return result;
+      } catch (error) {
+        await entry.key.catch(() => evict(name, entry));
+        throw error;
+      } finally {
+        entry.borrowers -= 1;
+        zeroIfUnused(entry);
+      }
+    },
+    forget(name) {
+      const entry = entries.get(name);
+      if (entry) evict(name, entry);
+    },
+    clear() {
+      for (const [name, entry] of [...entries]) evict(name, entry);
+    },
+    get size() {
+      return entries.size;
+    },
+  };
+}

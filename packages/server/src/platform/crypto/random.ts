@@ -1,0 +1,44 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { assert } from '../../kernel/assert.js';
+import type { IdSource } from '../../kernel/ids.js';
+
+/** The one source of randomness; injected, so that tests can fix or watch what is drawn. */
+export interface Random {
+  bytes(length: number): Buffer;
+  /** A whole number in 0..bound-1, each equally likely; `bound` ≤ 2^48. */
+  below(bound: number): number;
+  /** `length` characters of `alphabet` (2..256 of them), each equally likely. */
+  text(alphabet: string, length: number): string;
+}
+
+const BITS_48 = 2 ** 48;
+
+export function createRandom(bytes: (length: number) => Buffer): Random {
+  return {
+    bytes,
+    below(bound) {
+      assert(Number.isSafeInteger(bound) && bound >= 1 && bound <= BITS_48, 'bound out of range');
+      // What lies past the last whole multiple of the bound would favour small results.
+      const usable = BITS_48 - (BITS_48 % bound);
+      for (;;) {
+        const drawn = bytes(6).readUIntBE(0, 6);
+        if (drawn < usable) return drawn % bound;
+      }
+    },
+    text(alphabet, length) {
+      assert(alphabet.length >= 2 && alphabet.length <= 256, 'alphabet out of range');
+      const usable = 256 - (256 % alphabet.length);
+      let text = '';
+      while (text.length < length) {
+        for (const byte of bytes(length - text.length)) {
+          if (byte < usable) text += alphabet[byte % alphabet.length];
+        }
+      }
+      return text;
+    },
+  };
+}
+
+export const systemRandom: Random = createRandom((length) => randomBytes(length));
+
+export const systemIds: IdSource = { uuid: () => randomUUID() };

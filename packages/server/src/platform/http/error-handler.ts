@@ -1,0 +1,121 @@
+import type { ServerResponse } from 'node:http';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { AppError, type FieldErrors } from '../../kernel/errors.js';
+import { maskCredentials } from '../log/mask.js';
+import { payloadTooLarge, unsupportedMediaType } from './json-body.js';
+
+interface ErrorAnswer {
+  readonly status: number;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+const RETRY_AFTER_DEFAULT_SECONDS = 1;
+
+/** The common error shape (contract README §1.1). Nothing else writes it; `AppError.detail` never enters it. */
+export function errorAnswer(error: AppError, requestId: string): ErrorAnswer {
+  const retryAfter = retryAfterSeconds(error);
+  const members: Record<string, unknown> = {
+    ...error.extra,
+    ...(error.dependency === undefined ? {} : { dependency: error.dependency }),
+    ...(error.status === 503 ? { retry_after: retryAfter } : {}),
+    type: error.type,
+    message: error.publicMessage,
+    request_id: requestId,
+  };
+  const body: { error: typeof members; fields?: FieldErrors } = { error: members };
+  if (error.fields) body.fields = error.fields;
+  return {
+    status: error.status,
+    headers: errorHeaders(error, requestId, retryAfter),
+    body: JSON.stringify(body),
+  };
+}
+
+function retryAfterSeconds(error: AppError): number | undefined {
+  const given = error.retryAfterSeconds;
+  if (given !== undefined) return Math.max(1, Math.ceil(given));
+  return error.status === 503 || error.status === 429 ? RETRY_AFTER_DEFAULT_SECONDS : undefined;
+}
+
+function errorHeaders(
+  error: AppError,
+  requestId: string,
+  retryAfter: number | undefined,
+): Record<string, string> {
+  const headers: Record<string, string> = {
+    'content-type': 'application/json; charset=utf-8',
+    'x-request-id': requestId,
+  };
+  if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
+  // RFC 6750 §3: no error code when the request carried no credential at all.
+  if (error.type === 'authentication_required') headers['www-authenticate'] = 'Bearer';
+  else if (error.status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"';
+  const allow = error.type === 'method_not_allowed' ? error.extra?.['allow'] : undefined;
+  if (Array.isArray(allow)) headers['allow'] = allow.join(', ');
+  return headers;
+}
+
+/** Logs what operators need and answers the caller. Safe to call once an answer has begun: then it ends it hard. */
+export function replyWithError(request: FastifyRequest, reply: FastifyReply, cause: unknown): void {
+  const error = toAppError(cause);
+  logError(request, error);
+  if (reply.raw.headersSent) {
+    reply.raw.destroy();
+    return;
+  }
+  const answer = errorAnswer(error, request.id);
+  for (const name of ['cache-control', 'content-length', 'content-encoding']) reply.removeHeader(name);
+  if (error.type === 'payload_too_large') reply.header('connection', 'close');
+  reply.code(answer.status).headers(answer.headers).send(answer.body);
+}
+
+/** The same for an answer that Fastify no longer owns (`reply.hijack()`): the proxy's streams. */
+export function writeErrorRaw(request: FastifyRequest, response: ServerResponse, cause: unknown): void {
+  const error = toAppError(cause);
+  logError(request, error);
+  if (response.headersSent) {
+    response.destroy();
+    return;
+  }
+  const answer = errorAnswer(error, request.id);
+  const length = String(Buffer.byteLength(answer.body));
+  for (const name of response.getHeaderNames()) response.removeHeader(name);
+  response.writeHead(answer.status, { ...answer.headers, 'content-length': length });
+  response.end(request.method === 'HEAD' ? undefined : answer.body);
+}
+
+const FRAMEWORK_ERRORS: Record<string, () => AppError> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: () => payloadTooLarge(),
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: () => unsupportedMediaType(),
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
+    new AppError('validation_error', 'Request body size did not match Content-Length'),
+  FST_ERR_BAD_URL: () => new AppError('validation_error', 'The path is not valid percent-encoded UTF-8'),
+  FST_ERR_MAX_PARAM_LENGTH: () => new AppError('not_found', 'Resource not found'),
+};
+
+/** What is no AppError is a bug, or the framework's own refusal of a request. */
+export function toAppError(cause: unknown): AppError {
+  if (cause instanceof AppError) return cause;
+  const code = (cause as Partial<FastifyError> | null)?.code;
+  const known = typeof code === 'string' ? FRAMEWORK_ERRORS[code] : undefined;
+  return known ? known() : new AppError('internal_error', 'An internal error occurred', { cause });
+}
+
+function logError(request: FastifyRequest, error: AppError): void {
+  if (error.status >= 500) {
+    const fields = { request_id: request.id, type: error.type, detail: maskedDetail(error) };
+    if (error.type === 'internal_error')
+      request.log.error({ ...fields, err: error.cause ?? error }, 'internal error');
+    else request.log.warn({ ...fields, ...(error.cause ? { err: error.cause } : {}) }, 'request failed');
+  } else if (error.detail !== undefined) {
+    request.log.info(
+      { request_id: request.id, type: error.type, detail: maskedDetail(error) },
+      'request refused',
+    );
+  }
+}
+
+function maskedDetail(error: AppError): string | undefined {
+  return error.detail === undefined ? undefined : maskCredentials(error.detail);
+}

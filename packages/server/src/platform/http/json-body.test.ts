@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import { isAppError } from '../../kernel/errors.js';
+import { isJsonMediaType, parseJsonBody } from './json-body.js';
+
+function refusalOf(bytes: Buffer): Record<string, string[]> | undefined {
+  try {
+    parseJsonBody(bytes);
+  } catch (error) {
+    if (isAppError(error, 'validation_error')) return error.fields;
+    throw error;
+  }
+  return undefined;
+}
+
+const nested = (levels: number) => `${'['.repeat(levels)}${']'.repeat(levels)}`;
+
+describe('parseJsonBody', () => {
+  it('gives undefined for no bytes and the value otherwise', () => {
+    expect(parseJsonBody(Buffer.alloc(0))).toBeUndefined();
+    expect(parseJsonBody(Buffer.from('{"a":[1,"ü😀"]}'))).toEqual({ a: [1, 'ü😀'] });
+  });
+
+  it('takes 64 levels and refuses 65, brackets in texts not counted', () => {
+    expect(refusalOf(Buffer.from(nested(64)))).toBeUndefined();
+    expect(refusalOf(Buffer.from(nested(65)))).toEqual({ body: ['is nested deeper than 64 levels'] });
+    expect(refusalOf(Buffer.from(JSON.stringify({ a: `${'['.repeat(100)}"\\` })))).toBeUndefined();
+  });
+
+  it('refuses a million open brackets without a stack overflow', () => {
+    expect(refusalOf(Buffer.from('['.repeat(1_000_000)))).toBeDefined();
+  });
+
+  it.each([
+    ['broken JSON', Buffer.from('{"secret":"canary"'), 'body'],
+    ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0x22]), 'body'],
+    ['NUL in a text', Buffer.from('{"a":{"b":["x","\\u0000"]}}'), 'a.b.1'],
+    ['a lone surrogate', Buffer.from('{"a":"\\uD800"}'), 'a'],
+    ['NUL in a name', Buffer.from('{"x":{"a\\u0000":1}}'), 'x'],
+    ['__proto__ as a name', Buffer.from('{"x":{"__proto__":{"a":1}}}'), 'x'],
+    ['__proto__ behind an escape', Buffer.from('{"\\u005f_proto__":{}}'), 'body'],
+  ])('refuses %s', (_, bytes, field) => {
+    const fields = refusalOf(bytes);
+    expect(Object.keys(fields ?? {})).toEqual([field]);
+    expect(JSON.stringify(fields)).not.toContain('canary');
+  });
+
+  it('takes a surrogate pair written as escapes', () => {
+    expect(parseJsonBody(Buffer.from('"\\ud83d\\ude00"'))).toBe('😀');
+  });
+});
+
+describe('isJsonMediaType', () => {
+  it.each(['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"'])(
+    'takes %s',
+    (type) => expect(isJsonMediaType(type)).toBe(true),
+  );
+  it.each(['', 'text/json', 'application/jsonx', 'application/json; charset=latin1', 'multipart/form-data'])(
+    'refuses %s',
+    (type) => expect(isJsonMediaType(type)).toBe(false),
+  );
+});

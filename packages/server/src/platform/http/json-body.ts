@@ -1,0 +1,102 @@
+import { AppError, validationError } from '../../kernel/errors.js';
+import { LIMITS } from '../../kernel/limits.js';
+
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Parses a JSON body within the limits of contract README §7. An empty body is `undefined`. */
+export function parseJsonBody(bytes: Buffer): unknown {
+  if (bytes.length === 0) return undefined;
+  const text = decode(bytes);
+  checkDepth(text);
+  const value = parse(text);
+  // NUL and lone surrogates can only have come in as escapes, so most bodies need no walk.
+  if (SUSPECT.test(text)) checkTexts(value, 'body');
+  return value;
+}
+
+const SUSPECT = /\\u0000|\\u[dD][89a-fA-F]|__proto__|\\u005[fF]/;
+
+function decode(bytes: Buffer): string {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    throw validationError('body', 'is not UTF-8');
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    // The parser's own message quotes the body, which may hold a secret.
+    throw validationError('body', 'is not valid JSON');
+  }
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+
+/** Counts brackets outside strings before anything is built from them. */
+function checkDepth(text: string): void {
+  let depth = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (inString) {
+      if (code === BACKSLASH) i++;
+      else if (code === QUOTE) inString = false;
+    } else if (code === QUOTE) inString = true;
+    else if (code === 0x5b || code === 0x7b) {
+      if (++depth > LIMITS.jsonDepthMax)
+        throw validationError('body', `is nested deeper than ${LIMITS.jsonDepthMax} levels`);
+    } else if (code === 0x5d || code === 0x7d) depth--;
+  }
+}
+
+interface Place {
+  readonly value: unknown;
+  readonly name: string;
+  readonly parent: Place | null;
+}
+
+/**
+ * Every text and name in a value. PostgreSQL cannot store NUL, no database a lone surrogate; `__proto__` as a name is
+ * refused before any code can assign it.
+ */
+export function checkTexts(root: unknown, rootName: string): void {
+  const pending: Place[] = [{ value: root, name: rootName, parent: null }];
+  for (let place = pending.pop(); place !== undefined; place = pending.pop()) {
+    const { value } = place;
+    if (typeof value === 'string' && !isStorableText(value)) refuse(place, 'holds NUL or a lone surrogate');
+    if (typeof value !== 'object' || value === null) continue;
+    for (const [name, member] of Object.entries(value)) {
+      if (name === '__proto__' || !isStorableText(name))
+        refuse(place, 'has a member of a name that is not allowed');
+      pending.push({ value: member, name, parent: place });
+    }
+  }
+}
+
+function refuse(place: Place, rule: string): never {
+  const names: string[] = [];
+  for (let at: Place | null = place; at?.parent; at = at.parent) names.unshift(at.name);
+  throw validationError(names.join('.') || place.name, rule);
+}
+
+function isStorableText(text: string): boolean {
+  return !/[\0\p{Surrogate}]/u.test(text);
+}
+
+/** A JSON body is due: `application/json`, with `charset=utf-8` or none. */
+export function isJsonMediaType(contentType: string): boolean {
+  return /^\s*application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(contentType);
+}
+
+export function payloadTooLarge(bytesMax?: number): AppError {
+  const limit = bytesMax === undefined ? '' : ` of ${bytesMax} bytes`;
+  return new AppError('payload_too_large', `The request body is above the limit${limit}`);
+}
+
+export function unsupportedMediaType(): AppError {
+  return new AppError('unsupported_media_type', 'The request body must be application/json in UTF-8');
+}

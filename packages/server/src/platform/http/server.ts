@@ -1,0 +1,186 @@
+import { METHODS, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
+import type { Clock } from '../../kernel/clock.js';
+import { AppError, notFound } from '../../kernel/errors.js';
+import type { IdSource } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import type { Caller } from '../../kernel/principal.js';
+import type { Logger } from '../log/logger.js';
+import { maskCredentials } from '../log/mask.js';
+import { errorAnswer, replyWithError } from './error-handler.js';
+import { createMethodTable } from './method-table.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Set by the caller step; `null` until then and on calls without a credential. */
+    caller: Caller | null;
+  }
+}
+
+export interface HttpServerDeps {
+  readonly logger: Logger;
+  readonly ids: IdSource;
+  readonly clock: Clock;
+}
+
+/** A whole request, body included, must be in by then (slow senders). */
+const REQUEST_TIMEOUT_MS = 300_000;
+/** Percent-encoded names of 255 four-byte characters. */
+const PARAM_CHARACTERS_MAX = 12 * LIMITS.nameCharactersMax;
+const INBOUND_ID_CHARACTERS_MAX = 128;
+
+/** The one Fastify instance: request ids, error shape, 404 and 405, one log line a request. No routes of its own. */
+export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
+  const app: FastifyInstance = Fastify({
+    loggerInstance: deps.logger as FastifyBaseLogger,
+    // Our own line says it; a child logger per request would only cost.
+    logController: new LogController({ disableRequestLogging: true }),
+    childLoggerFactory: (logger) => logger,
+    genReqId: () => deps.ids.uuid(),
+    requestIdHeader: false,
+    trustProxy: false,
+    return503OnClosing: false,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    bodyLimit: LIMITS.managementBodyBytesMax,
+    routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
+    http: {
+      maxHeaderSize: LIMITS.requestHeadersBytesMax,
+      insecureHTTPParser: false,
+      // Node would answer 400 with an empty body; `hosts.ts` answers in our shape.
+      requireHostHeader: false,
+    },
+    frameworkErrors: (error, request, reply) => {
+      logRequestAtEnd(deps.clock, request, reply.raw);
+      replyWithError(request, reply, error);
+    },
+    clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
+  });
+  // Every method that Node parses, so that all can be answered, and forwarded by the proxy.
+  const unknownMethods = METHODS.filter(
+    (method) => method !== 'CONNECT' && !app.supportedMethods.includes(method),
+  );
+  for (const method of unknownMethods) app.addHttpMethod(method, { hasBody: true });
+  const methods = createMethodTable();
+  app.addHook('onRoute', (route) => methods.add(route.method, route.url));
+  app.decorateRequest('caller', null);
+  addRequestHook(app, deps.clock);
+  app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
+  app.setNotFoundHandler((request, reply) => {
+    const allow = methods.allowed(pathOf(request));
+    replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
+  });
+  // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
+  app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
+  return app;
+}
+
+function methodNotAllowed(method: string, allow: readonly string[]): AppError {
+  return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
+}
+
+function addRequestHook(app: FastifyInstance, clock: Clock): void {
+  app.addHook('onRequest', (request, reply, done) => {
+    logRequestAtEnd(clock, request, reply.raw);
+    reply.header('x-request-id', request.id);
+    const coding = request.raw.headers['transfer-encoding'];
+    if (!request.raw.url?.startsWith('/')) {
+      done(new AppError('validation_error', 'The request target must be a path'));
+    } else if (coding === undefined) {
+      done();
+    } else if (coding.toLowerCase() !== 'chunked') {
+      reply.header('connection', 'close');
+      done(new AppError('validation_error', 'Transfer-Encoding must be chunked and nothing else'));
+    } else {
+      // Node trims `chunked<tab>` yet does not read chunks then; the parser's complaint about what follows comes in
+      // this turn, and must win over our answer, else peers disagree on where the message ends (case P03).
+      setImmediate(() => {
+        if (!request.raw.socket.destroyed) done();
+      });
+    }
+  });
+}
+
+function pathOf(request: FastifyRequest): string {
+  const url = request.raw.url ?? '/';
+  const query = url.indexOf('?');
+  return query === -1 ? url : url.slice(0, query);
+}
+
+/** One line a request, when the answer is out or the client has gone. No query, header or body. */
+function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: ServerResponse): void {
+  const startedMs = clock.monotonicMs();
+  response.once('close', () => {
+    const { caller } = request;
+    const inboundId = request.raw.headers['x-request-id'];
+    request.log.info(
+      {
+        method: request.method,
+        path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
+        status: response.statusCode,
+        ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
+        request_id: request.id,
+        ...(caller ? { tenant: caller.principal.tenantSlug, key_id: caller.principal.keyId } : {}),
+        ...(typeof inboundId === 'string'
+          ? { inbound_request_id: maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX)) }
+          : {}),
+        ...(response.writableEnded ? {} : { aborted: true }),
+      },
+      'request',
+    );
+  });
+}
+
+/** What Node's parser refused: no request object exists, so the answer is written on the socket. */
+function refuseMalformed(deps: HttpServerDeps, error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  if (!mayAnswer(socket)) {
+    socket.destroySoon();
+    return;
+  }
+  const requestId = deps.ids.uuid();
+  const refusal =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? new AppError(
+          'headers_too_large',
+          `The request headers are above ${LIMITS.requestHeadersBytesMax} bytes`,
+        )
+      : new AppError('validation_error', 'The request is not valid HTTP/1.1');
+  const answer = errorAnswer(refusal, requestId);
+  const headers = {
+    ...answer.headers,
+    'content-length': Buffer.byteLength(answer.body),
+    connection: 'close',
+  };
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
+  const reason = answer.status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
+  deps.logger.info({ request_id: requestId, status: answer.status, code: error.code }, 'malformed request');
+  socket.end(`HTTP/1.1 ${answer.status} ${reason}\r\n${lines.join('\r\n')}\r\n\r\n${answer.body}`, () =>
+    socket.destroy(),
+  );
+}
+
+/** Never into an answer that has begun, nor in place of the answer to an earlier, well-formed request. */
+function mayAnswer(socket: Socket): boolean {
+  const inFlight = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
+  if (!inFlight) return true;
+  const { req } = inFlight;
+  return !inFlight.headersSent && (!req.complete || req.headers['transfer-encoding'] !== undefined);
+}
+
+/**
+ * Stops accepting, ends idle connections, waits for the calls in flight, and destroys what is left after `timeoutMs`.
+ */
+export async function closeHttpServer(app: FastifyInstance, clock: Clock, timeoutMs: number): Promise<void> {
+  const cancel = clock.setTimer(timeoutMs, () => app.server.closeAllConnections());
+  await app.close();
+  cancel();
+}

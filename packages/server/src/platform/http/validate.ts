@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { AppError } from '../../kernel/errors.js';
+
+export interface Check {
+  readonly schema: z.ZodType;
+  readonly value: unknown;
+  /** Names the whole where a rule is about no single field: `body`, `query`. */
+  readonly rootName: string;
+}
+
+const FIELDS_MAX = 100;
+const FIELD_NAME_CHARACTERS_MAX = 200;
+
+/** Checks all parts of a request and names every bad field of all of them in one answer (contract README §1.1). */
+export function validateAll(checks: readonly Check[]): unknown[] {
+  const fields = new Map<string, string[]>();
+  const values = checks.map(({ schema, value, rootName }) => {
+    const result = schema.safeParse(value);
+    if (result.success) return result.data;
+    for (const issue of result.error.issues) addIssue(fields, issue, rootName);
+    return undefined;
+  });
+  if (fields.size > 0) throw fieldsError(fields);
+  return values;
+}
+
+function addIssue(fields: Map<string, string[]>, issue: z.core.$ZodIssue, rootName: string): void {
+  const path = issue.path.map(String).join('.');
+  if (issue.code === 'unrecognized_keys') {
+    for (const key of issue.keys) addRule(fields, path === '' ? key : `${path}.${key}`, 'is not known here');
+    return;
+  }
+  addRule(fields, path || rootName, ruleOf(issue));
+}
+
+function addRule(fields: Map<string, string[]>, field: string, rule: string): void {
+  const name = field.slice(0, FIELD_NAME_CHARACTERS_MAX);
+  const rules = fields.get(name);
+  if (rules) rules.push(rule);
+  else if (fields.size < FIELDS_MAX) fields.set(name, [rule]);
+}
+
+function ruleOf(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return 'is required';
+  return issue.message;
+}
+
+function fieldsError(fields: ReadonlyMap<string, string[]>): AppError {
+  const [name, rules] = [...fields][0]!;
+  const more = fields.size > 1 ? ` (and ${fields.size - 1} more)` : '';
+  return new AppError('validation_error', `${name}: ${rules[0]}${more}`, {
+    fields: Object.fromEntries(fields),
+  });
+}
+
+/** An object schema refuses what it does not name, so that nothing a caller relies on is dropped in silence. */
+export function strict(schema: z.ZodType): z.ZodType {
+  return schema instanceof z.ZodObject && schema.def.catchall === undefined ? schema.strict() : schema;
+}

@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../kernel/secret.js';
+import { createLogger } from './logger.js';
+import { maskCredentials, sanitiseDetails } from './mask.js';
+
+describe('maskCredentials', () => {
+  it.each([
+    ['key tk_live_abcdefghijkl_S3cretS3cret!', 'key tk_live_abcdefghijkl_[REDACTED]!'],
+    ['tk_test_abcdefghijkl_S3cret', 'tk_test_abcdefghijkl_[REDACTED]'],
+    ['AKEabcdefghijklm_S3cret', 'AKEabcdefghijklm_[REDACTED]'],
+    ['kc_live_0123456789abcdef', 'kc_live_[REDACTED]'],
+    ['Authorization: bearer abcdef0123456789', 'Authorization: bearer [REDACTED]'],
+    ['eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl', '[REDACTED]'],
+    ['postgres://knox:hunter2@db.internal/knox', 'postgres://[REDACTED]@db.internal/knox'],
+    ['a -----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY----- b', 'a [REDACTED] b'],
+  ])('%s', (text, masked) => {
+    expect(maskCredentials(text)).toBe(masked);
+  });
+
+  it.each(['tk_live_abcdefghijkl', 'owner@localhost', 'vault customers', 'tok_abc', 'basic plan'])(
+    'leaves %s',
+    (text) => {
+      expect(maskCredentials(text)).toBe(text);
+    },
+  );
+
+  it('is fast on long text that never closes a pattern', () => {
+    const text = `${'-----BEGIN PRIVATE KEY-----'.repeat(200)}${'a://'.repeat(5000)}`;
+    expect(maskCredentials(text)).not.toContain('BEGIN');
+  });
+});
+
+describe('sanitiseDetails', () => {
+  it('masks by shape and by name, and keeps the rest', () => {
+    expect(
+      sanitiseDetails({
+        name: 'ci',
+        password: 'hunter2',
+        url: 'https://u:p@example.com/x',
+        nested: [{ api_key: 'x' }, new Secret('canary')],
+        count: 3,
+        absent: undefined,
+      }),
+    ).toEqual({
+      name: 'ci',
+      password: '[REDACTED]',
+      url: 'https://[REDACTED]@example.com/x',
+      nested: [{ api_key: '[REDACTED]' }, '[SECRET]'],
+      count: 3,
+    });
+  });
+
+  it('is bounded in depth, width and length', () => {
+    let deep: unknown = 'x';
+    for (let i = 0; i < 50; i++) deep = { deep };
+    expect(JSON.stringify(sanitiseDetails(deep))).toContain('[TRUNCATED]');
+    expect(sanitiseDetails(Array.from({ length: 500 }, () => 1))).toHaveLength(100);
+    expect(String(sanitiseDetails('y'.repeat(5000)))).toHaveLength(2001);
+  });
+
+  it('leaves nothing that storage refuses', () => {
+    expect(sanitiseDetails('a\0b\ud800')).toBe('a\ufffdb\ufffd');
+    expect(sanitiseDetails(Number.NaN)).toBeNull();
+  });
+});
+
+describe('createLogger', () => {
+  it('writes an error without its further members, its text masked', () => {
+    const lines: string[] = [];
+    const { logger } = createLogger('info', { write: (line) => lines.push(line) });
+    const cause = Object.assign(new Error('dial postgres://knox:hunter2@db'), { config: 'canary-config' });
+    logger.error({ err: new Error('outer', { cause }) }, 'failed');
+    const line = lines.join('');
+    expect(line).not.toContain('hunter2');
+    expect(line).not.toContain('canary-config');
+    expect(JSON.parse(line)).toMatchObject({ level: 'error', msg: 'failed', err: { message: 'outer' } });
+  });
+});

@@ -1,0 +1,78 @@
+import type { DialectAdapter, QueryCompiler } from 'kysely';
+import { AppError } from '../../kernel/errors.js';
+import type { Insertion } from './database.js';
+
+export type FileName = 'main' | 'log';
+
+/** A compiled query with its values, already checked by the binder. */
+export interface Statement {
+  readonly sql: string;
+  readonly parameters: readonly unknown[];
+  /** Defined queries have one: PostgreSQL keeps the prepared statement under it. */
+  readonly name?: string;
+  readonly kind: 'read' | 'write';
+  readonly returnsRows: boolean;
+  readonly table: string;
+  readonly file: FileName;
+}
+
+export type Row = Record<string, unknown>;
+
+export interface StatementResult {
+  readonly rows: Row[];
+  readonly changes: number;
+}
+
+/** One open transaction of the database itself; `OpenTransaction` is what stores see of it. */
+export interface Session {
+  run(statement: Statement): Promise<StatementResult>;
+  lock(table: string, id: string): Promise<void>;
+  commit(): Promise<void>;
+  /** Never throws: a session that cannot roll back is dropped. */
+  rollback(): Promise<void>;
+}
+
+/** What the two databases do differently, and nothing more. */
+export interface Engine {
+  readonly dialect: 'sqlite' | 'postgres';
+  readonly adapter: DialectAdapter;
+  createCompiler(): QueryCompiler;
+  /** A statement that stands alone; a write is durable when it resolves. */
+  run(statement: Statement): Promise<StatementResult>;
+  /** May call `attempt` again with a new session when the database asks for a retry. */
+  transaction<T>(attempt: (session: Session) => Promise<T>): Promise<T>;
+  /** One commit; the answer says per group what refused it. Throws when the whole commit failed. */
+  insertGroups(
+    file: FileName,
+    groups: readonly (readonly Insertion[])[],
+  ): Promise<readonly (Error | undefined)[]>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** For operators; drivers put values into their messages, so those are never passed on. */
+export interface StorageLogger {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** The database refused a statement for a reason that only a bug can cause. Holds codes and names, never values. */
+export class StatementFailure extends Error {
+  override readonly name = 'StatementFailure';
+  constructor(
+    readonly table: string,
+    readonly code: string,
+    reason: string,
+  ) {
+    super(`statement on ${table || 'no table'} failed: ${reason} (${code})`);
+  }
+}
+
+export function databaseUnavailable(detail: string, cause?: unknown): AppError {
+  return new AppError('dependency_unavailable', 'The database is not available', {
+    dependency: 'database',
+    retryAfterSeconds: 1,
+    detail,
+    cause,
+  });
+}

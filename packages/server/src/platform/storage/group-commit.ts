@@ -1,0 +1,102 @@
+import type { Insertion } from './database.js';
+import { databaseUnavailable } from './engine.js';
+
+export interface GroupCommitOptions {
+  /** One commit of many groups; the answer says per group what refused it. Throws when nothing was committed. */
+  commit(groups: readonly (readonly Insertion[])[]): Promise<readonly (Error | undefined)[]>;
+  readonly batchRowsMax: number;
+  readonly batchBytesMax: number;
+  readonly queueRowsMax: number;
+  readonly queueBytesMax: number;
+}
+
+export interface GroupCommit {
+  /** Resolves when the rows are durable, together or not at all. */
+  add(rows: readonly Insertion[], bytes: number): Promise<void>;
+  flush(): Promise<void>;
+  /** Refuses what comes later and waits for what was accepted. */
+  close(): Promise<void>;
+}
+
+interface Entry {
+  readonly rows: readonly Insertion[];
+  readonly bytes: number;
+  resolve(): void;
+  reject(error: unknown): void;
+}
+
+/**
+ * Joins the insertions of one event-loop turn, and all that arrive while the former batch is on its way, into one
+ * commit. A fixed window would be slower than either (architecture, "Group commit").
+ */
+export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
+  let queue: Entry[] = [];
+  let queuedRows = 0;
+  let queuedBytes = 0;
+  let running: Promise<void> | null = null;
+  let tail: Promise<void> = Promise.resolve();
+  let closed = false;
+
+  function takeBatch(): Entry[] {
+    let rows = 0;
+    let bytes = 0;
+    let count = 0;
+    for (const entry of queue) {
+      // The first entry always goes, however large: it was accepted.
+      const fits =
+        rows + entry.rows.length <= options.batchRowsMax && bytes + entry.bytes <= options.batchBytesMax;
+      if (count > 0 && !fits) break;
+      rows += entry.rows.length;
+      bytes += entry.bytes;
+      count++;
+    }
+    const batch = queue.slice(0, count);
+    queue = queue.slice(count);
+    return batch;
+  }
+
+  async function commitBatch(batch: readonly Entry[]): Promise<void> {
+    let outcomes: readonly (Error | undefined)[] | null = null;
+    let failure: unknown;
+    try {
+      outcomes = await options.commit(batch.map((entry) => entry.rows));
+    } catch (error) {
+      failure = error;
+    }
+    batch.forEach((entry, index) => {
+      queuedRows -= entry.rows.length;
+      queuedBytes -= entry.bytes;
+      const refused = outcomes === null ? failure : outcomes[index];
+      if (refused === undefined) entry.resolve();
+      else entry.reject(refused);
+    });
+  }
+
+  async function drain(): Promise<void> {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    while (queue.length > 0) await commitBatch(takeBatch());
+    running = null;
+  }
+
+  return {
+    add(rows, bytes) {
+      if (closed) return Promise.reject(databaseUnavailable('the database is closed'));
+      if (queuedRows + rows.length > options.queueRowsMax || queuedBytes + bytes > options.queueBytesMax) {
+        return Promise.reject(databaseUnavailable('the queue of the group commit is full'));
+      }
+      queuedRows += rows.length;
+      queuedBytes += bytes;
+      tail = new Promise<void>((resolve, reject) => queue.push({ rows, bytes, resolve, reject }));
+      running ??= drain();
+      return tail;
+    },
+    async flush() {
+      // First come, first committed: when the last accepted entry is settled, all before it are.
+      await tail.catch(() => {});
+    },
+    async close() {
+      closed = true;
+      await running;
+    },
+  };
+}

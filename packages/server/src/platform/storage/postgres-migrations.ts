@@ -1,0 +1,129 @@
+import type pg from 'pg';
+import type { Clock } from '../../kernel/clock.js';
+import { POSTGRES_COLUMNS } from './columns.js';
+import type { StorageLogger } from './engine.js';
+import type { Migration } from './migration.js';
+import { type MigrationTarget, migrate } from './migrator.js';
+import type { PostgresEngine } from './postgres.js';
+import { isPostgresError, postgresFailure } from './postgres-errors.js';
+
+/** Of this program, among all that use the database; any number that stays the same. */
+const LOCK_KEY = 4_701_199_812;
+const LOCK_WAIT = '60s';
+
+const DAY_MS = 86_400_000;
+const DAYS_AHEAD = 2;
+const PARTITION_CHECK_MS = 3_600_000;
+const CHECK_VIOLATION = '23514';
+
+/** All in one transaction: of two processes that start at once the second finds the work done. */
+export async function migratePostgres(
+  engine: PostgresEngine,
+  migrations: readonly Migration[],
+  clock: Clock,
+): Promise<void> {
+  await engine.maintain(async (client) => {
+    await takeLock(client);
+    await migrate(targetOf(client), migrations, 'all', clock);
+    for (const table of partitionedTables(migrations)) {
+      await client.query(`CREATE TABLE IF NOT EXISTS "${table}_default" PARTITION OF "${table}" DEFAULT`);
+    }
+  });
+}
+
+export interface PartitionTimer {
+  stop(): Promise<void>;
+}
+
+/** Makes the partitions of today and the next days, now and every hour. */
+export async function startDayPartitions(
+  engine: PostgresEngine,
+  migrations: readonly Migration[],
+  clock: Clock,
+  logger: StorageLogger | undefined,
+): Promise<PartitionTimer> {
+  const tables = partitionedTables(migrations);
+  if (tables.length === 0) return { stop: async () => {} };
+  let cancelTimer = () => {};
+  let stopped = false;
+  let running: Promise<void> = Promise.resolve();
+
+  async function ensureAll(): Promise<void> {
+    const today = Math.floor(clock.nowMs() / DAY_MS) * DAY_MS;
+    for (const table of tables) {
+      for (let day = 0; day <= DAYS_AHEAD; day++)
+        await ensurePartition(engine, table, today + day * DAY_MS, logger);
+    }
+  }
+
+  function schedule(): void {
+    cancelTimer = clock.setTimer(PARTITION_CHECK_MS, () => {
+      // Rows of a day without a partition go to the default one: nothing is lost by trying again later.
+      running = ensureAll()
+        .catch((error) => logger?.warn({ err: error }, 'day partitions could not be made'))
+        .finally(() => stopped || schedule());
+    });
+  }
+
+  await ensureAll();
+  schedule();
+  return {
+    async stop() {
+      stopped = true;
+      cancelTimer();
+      await running;
+    },
+  };
+}
+
+async function ensurePartition(
+  engine: PostgresEngine,
+  table: string,
+  fromMs: number,
+  logger: StorageLogger | undefined,
+): Promise<void> {
+  const day = new Date(fromMs).toISOString().slice(0, 10).replaceAll('-', '');
+  const name = `${table}_p${day}`;
+  try {
+    await engine.maintain(async (client) => {
+      // Looked up first: making one that is there would still lock the table against its writers.
+      const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS exists', [`"${name}"`]);
+      if (rows[0].exists === 1) return;
+      await takeLock(client);
+      await client.query(
+        `CREATE TABLE IF NOT EXISTS "${name}" PARTITION OF "${table}" FOR VALUES FROM (${fromMs}) TO (${fromMs + DAY_MS})`,
+      );
+    });
+  } catch (error) {
+    if (!isPostgresError(error) || error.code !== CHECK_VIOLATION) throw postgresFailure(error, table);
+    logger?.warn(
+      { partition: name },
+      'the default partition already holds rows of this day; they stay there',
+    );
+  }
+}
+
+function partitionedTables(migrations: readonly Migration[]): string[] {
+  return migrations.flatMap((migration) => [...(migration.dayPartitioned ?? [])]);
+}
+
+async function takeLock(client: pg.Client): Promise<void> {
+  await client.query(`SET LOCAL lock_timeout = '${LOCK_WAIT}'`);
+  await client.query('SELECT pg_advisory_xact_lock($1)', [LOCK_KEY]);
+}
+
+function targetOf(client: pg.Client): MigrationTarget {
+  return {
+    types: POSTGRES_COLUMNS,
+    query: async (sql) => (await client.query(sql)).rows,
+    async execute(sql) {
+      await client.query(sql);
+    },
+    async insert(table, row) {
+      const columns = Object.keys(row);
+      const places = columns.map((_, index) => `$${index + 1}`);
+      const sql = `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${places.join(', ')})`;
+      await client.query(sql, Object.values(row));
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { Worker } from 'node:worker_threads';
+import { databaseUnavailable } from './engine.js';
+
+/** Uses of the writer that may wait for it. Group commits are one use each, however many rows they hold. */
+const WAITING_MAX = 1_000;
+
+/** What the driver said, as plain data; it crosses threads. */
+export interface DriverFailure {
+  readonly errcode: number;
+  readonly message: string;
+}
+
+export class DriverError extends Error {
+  override readonly name = 'DriverError';
+  constructor(readonly failure: DriverFailure) {
+    super(failure.message);
+  }
+}
+
+export type WriterMessage =
+  | { op: 'run'; sql: string; parameters: readonly unknown[]; returnsRows: boolean; begin: boolean }
+  | { op: 'insert'; groups: readonly (readonly (readonly [string, readonly unknown[]])[])[] }
+  | { op: 'exec'; sql: string }
+  | { op: 'rollback' }
+  | { op: 'close' };
+
+/** Talks to the worker; valid while the use that was given it lasts. */
+export type Ask = <T>(message: WriterMessage) => Promise<T>;
+
+export interface SqliteWriter {
+  /** First come, first served: nobody else reaches the writer until the promise of `use` settles. */
+  exclusive<T>(use: (ask: Ask) => Promise<T>): Promise<T>;
+  /** After all that came before it. */
+  close(): Promise<void>;
+}
+
+export interface SqliteWriterOptions {
+  readonly module: string;
+  readonly path: string;
+  readonly pragmas: readonly string[];
+}
+
+interface Waiting {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+/** Starts the thread that owns the only writing connection of a database file. */
+export async function startSqliteWriter(options: SqliteWriterOptions): Promise<SqliteWriter> {
+  const worker = new Worker(new URL('./sqlite-worker.mjs', import.meta.url), {
+    name: 'sqlite-writer',
+    workerData: options,
+    execArgv: [],
+    env: {},
+    resourceLimits: { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 256 },
+  });
+  const answers = new Map<number, Waiting>();
+  let lastId = 0;
+  let dead: Error | null = null;
+
+  function die(cause: unknown): void {
+    dead ??= databaseUnavailable('the writer thread has ended', cause);
+    for (const waiting of answers.values()) waiting.reject(dead);
+    answers.clear();
+  }
+
+  function expect<T>(id: number): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      answers.set(id, { resolve: resolve as (value: unknown) => void, reject });
+      worker.ref();
+    });
+  }
+
+  worker.on('message', (message: { id: number; result?: unknown; failure?: DriverFailure }) => {
+    const waiting = answers.get(message.id);
+    answers.delete(message.id);
+    if (answers.size === 0) worker.unref();
+    if (message.failure) waiting?.reject(new DriverError(message.failure));
+    else waiting?.resolve(message.result);
+  });
+  worker.on('error', die);
+  worker.on('exit', die);
+
+  const ask: Ask = (message) => {
+    if (dead) return Promise.reject(dead);
+    const id = ++lastId;
+    const answer = expect<never>(id);
+    worker.postMessage({ id, ...message });
+    return answer;
+  };
+
+  await expect<void>(0);
+  const exclusive = createTurns(ask);
+  return {
+    exclusive,
+    async close() {
+      if (dead) return;
+      const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+      await exclusive((last) => last({ op: 'close' }));
+      worker.ref();
+      await exited;
+    },
+  };
+}
+
+function createTurns(ask: Ask): SqliteWriter['exclusive'] {
+  let tail: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  return (use) => {
+    if (waiting >= WAITING_MAX) return Promise.reject(databaseUnavailable('too many wait for the writer'));
+    waiting++;
+    const turn = tail.then(() => {
+      waiting--;
+      return use(ask);
+    });
+    tail = turn.catch(() => {});
+    return turn;
+  };
+}

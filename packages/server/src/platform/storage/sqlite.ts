@@ -1,0 +1,279 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
+import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
+import { assertIdentifier } from './binding.js';
+import { type Bindable, type Insertion, ReferenceViolation, UniqueViolation } from './database.js';
+import {
+  databaseUnavailable,
+  type Engine,
+  type FileName,
+  type Row,
+  type Session,
+  type Statement,
+  StatementFailure,
+  type StatementResult,
+} from './engine.js';
+import { loadSqlite, SQLITE_MODULE } from './sqlite-module.js';
+import {
+  type Ask,
+  DriverError,
+  type DriverFailure,
+  type SqliteWriter,
+  startSqliteWriter,
+} from './sqlite-writer.js';
+
+/** How long the writer waits for another process, such as a backup, before the caller is told to come back. */
+const WRITER_BUSY_MS = 2_000;
+const READER_STATEMENTS_MAX = 500;
+
+const WRITER_PRAGMAS = [
+  `busy_timeout = ${WRITER_BUSY_MS}`,
+  'journal_mode = WAL',
+  'synchronous = FULL',
+  'foreign_keys = ON',
+  'cache_size = -4096',
+  'temp_store = MEMORY',
+  'journal_size_limit = 16777216',
+  'trusted_schema = OFF',
+];
+const READER_PRAGMAS = [
+  'busy_timeout = 0',
+  'cache_size = -2048',
+  'temp_store = MEMORY',
+  'trusted_schema = OFF',
+];
+
+const BUSY = 5;
+const LOCKED = 6;
+/** Result codes that tell of the disk, the file or another process, not of the statement. */
+const UNAVAILABLE = new Map([
+  [BUSY, 'busy'],
+  [LOCKED, 'locked'],
+  [7, 'out of memory'],
+  [8, 'read only'],
+  [10, 'input or output failed'],
+  [11, 'the file is damaged'],
+  [13, 'the disk is full'],
+  [14, 'the file cannot be opened'],
+  [26, 'the file is not a database'],
+]);
+
+export interface SqliteEngine extends Engine {
+  /** Runs the statements as one transaction of the writer; for migrations only. */
+  exclusive<T>(file: FileName, use: (ask: Ask) => Promise<T>): Promise<T>;
+}
+
+interface Reader {
+  all(sql: string, parameters: readonly unknown[]): Row[];
+  close(): void;
+}
+
+export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
+  for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const main = await openFile(paths.main);
+  const log = await openFile(paths.log);
+  const files: Record<FileName, DatabaseFile> = { main, log };
+  const insertTexts = new Map<string, string>();
+
+  async function write(statement: Statement): Promise<StatementResult> {
+    return files[statement.file].writer.exclusive((ask) => runOnWriter(ask, statement, false));
+  }
+
+  return {
+    dialect: 'sqlite',
+    adapter: new SqliteAdapter(),
+    createCompiler: () => new SqliteQueryCompiler(),
+    async run(statement) {
+      if (statement.kind === 'write') return write(statement);
+      try {
+        const rows = files[statement.file].reader.all(statement.sql, statement.parameters.map(toDriver));
+        return { rows, changes: 0 };
+      } catch (error) {
+        // The main thread never waits for a lock: the writer's thread does it instead.
+        if (isBusy(error)) return write(statement);
+        throw storageError(error, statement.table);
+      }
+    },
+    transaction: (attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
+    async insertGroups(file, groups) {
+      const message = groups.map((group) =>
+        group.map(
+          (insertion) => [insertText(insertTexts, insertion), valuesOf(insertion).map(toDriver)] as const,
+        ),
+      );
+      const outcomes = await files[file].writer
+        .exclusive((ask) => ask<(DriverFailure | null)[]>({ op: 'insert', groups: message }))
+        .catch((error) => {
+          throw storageError(error, '');
+        });
+      return outcomes.map((failure, index) =>
+        failure ? storageError(new DriverError(failure), groups[index]?.[0]?.table ?? '') : undefined,
+      );
+    },
+    exclusive: (file, use) => files[file].writer.exclusive(use),
+    async ping() {
+      await main.writer.exclusive((ask) => ask({ op: 'exec', sql: 'SELECT 1' }));
+      main.reader.all('SELECT 1', []);
+    },
+    async close() {
+      for (const file of [main, log]) {
+        // The last connection to close folds the write-ahead log into the file; that is the writer's work.
+        file.reader.close();
+        await file.writer.close();
+      }
+    },
+  };
+}
+
+interface DatabaseFile {
+  readonly writer: SqliteWriter;
+  readonly reader: Reader;
+}
+
+async function openFile(path: string): Promise<DatabaseFile> {
+  // Made here for its mode, which the write-ahead log inherits.
+  closeSync(openSync(path, 'a', 0o600));
+  const writer = await startSqliteWriter({ module: SQLITE_MODULE, path, pragmas: WRITER_PRAGMAS });
+  try {
+    return { writer, reader: openReader(path) };
+  } catch (error) {
+    await writer.close();
+    throw error;
+  }
+}
+
+function openReader(path: string): Reader {
+  const { DatabaseSync } = loadSqlite();
+  // The reference is kept by the closures below: the driver closes a connection that is collected.
+  const connection: DatabaseSyncInstance = new DatabaseSync(path, { readOnly: true });
+  for (const pragma of READER_PRAGMAS) connection.exec(`PRAGMA ${pragma}`);
+  const statements = new Map<string, StatementSyncInstance>();
+
+  function prepared(sql: string): StatementSyncInstance {
+    let statement = statements.get(sql);
+    if (!statement) {
+      statement = connection.prepare(sql);
+      if (statements.size >= READER_STATEMENTS_MAX) statements.delete(statements.keys().next().value ?? '');
+      statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  return {
+    // `all` runs the statement to its end, so that no read transaction stays open on the write-ahead log.
+    all(sql, parameters) {
+      if (!connection.isOpen) throw databaseUnavailable('the database is closed');
+      return fromDriver(prepared(sql).all(...parameters) as Row[]);
+    },
+    close() {
+      statements.clear();
+      connection.close();
+    },
+  };
+}
+
+function openSession(ask: Ask): Session {
+  let begun = false;
+  return {
+    async run(statement) {
+      const begin = !begun;
+      begun = true;
+      return runOnWriter(ask, statement, begin);
+    },
+    // The one writer is the lock.
+    lock: async () => {},
+    async commit() {
+      if (!begun) return;
+      await ask({ op: 'exec', sql: 'COMMIT' }).catch((error) => {
+        throw storageError(error, '');
+      });
+    },
+    async rollback() {
+      if (begun) await ask({ op: 'rollback' }).catch(() => {});
+    },
+  };
+}
+
+async function runOnWriter(ask: Ask, statement: Statement, begin: boolean): Promise<StatementResult> {
+  const { sql, returnsRows } = statement;
+  const parameters = statement.parameters.map(toDriver);
+  try {
+    const result = await ask<StatementResult>({ op: 'run', sql, parameters, returnsRows, begin });
+    return { rows: fromDriver(result.rows), changes: result.changes };
+  } catch (error) {
+    throw storageError(error, statement.table);
+  }
+}
+
+function insertText(texts: Map<string, string>, insertion: Insertion): string {
+  const columns = Object.keys(insertion.row);
+  const key = `${insertion.table} ${columns.join(' ')}`;
+  let text = texts.get(key);
+  if (text === undefined) {
+    assertIdentifier(insertion.table);
+    const names = columns.map((column) => `"${column}"`).join(', ');
+    text = `insert into "${insertion.table}" (${names}) values (${columns.map(() => '?').join(', ')})`;
+    texts.set(key, text);
+  }
+  return text;
+}
+
+function valuesOf(insertion: Insertion): Bindable[] {
+  return Object.values(insertion.row);
+}
+
+/** Whole numbers are bound as integers by both drivers, and a buffer's copy brings nothing of its neighbours along. */
+function toDriver(value: unknown): unknown {
+  if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
+  return Buffer.isBuffer(value) ? new Uint8Array(value) : value;
+}
+
+function fromDriver(rows: Row[]): Row[] {
+  for (const row of rows) {
+    for (const column in row) {
+      const value = row[column];
+      if (value instanceof Uint8Array)
+        row[column] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+    }
+  }
+  return rows;
+}
+
+function errcodeOf(error: unknown): number | undefined {
+  if (error instanceof DriverError) return error.failure.errcode;
+  if (error instanceof Error && 'errcode' in error && typeof error.errcode === 'number') return error.errcode;
+  return undefined;
+}
+
+function isBusy(error: unknown): boolean {
+  const primary = (errcodeOf(error) ?? 0) & 0xff;
+  return primary === BUSY || primary === LOCKED;
+}
+
+const CONSTRAINT_UNIQUE = new Set([1555, 2067]);
+const CONSTRAINT_FOREIGN_KEY = 787;
+
+/** The driver's text holds names of tables and columns only, never values. */
+function storageError(error: unknown, table: string): Error {
+  const errcode = errcodeOf(error);
+  if (errcode === undefined) {
+    if (
+      error instanceof RangeError ||
+      (error instanceof Error && error.message.startsWith('Value is too large'))
+    ) {
+      return new StatementFailure(table, 'range', 'an integer read is not a safe number');
+    }
+    return error instanceof Error ? error : new Error(String(error));
+  }
+  const message = error instanceof Error ? error.message : '';
+  if (CONSTRAINT_UNIQUE.has(errcode)) {
+    const columns = message.replace(/^UNIQUE constraint failed: /, '').split(', ');
+    const names = columns.filter((name) => /^\w+\.\w+$/.test(name)).map((name) => name.split('.')[1] ?? '');
+    return new UniqueViolation(columns[0]?.split('.')[0] ?? table, names);
+  }
+  if (errcode === CONSTRAINT_FOREIGN_KEY) return new ReferenceViolation(table);
+  const unavailable = UNAVAILABLE.get(errcode & 0xff);
+  if (unavailable !== undefined) return databaseUnavailable(`SQLite: ${unavailable}`, error);
+  return new StatementFailure(table, `SQLite ${errcode}`, message);
+}

@@ -1,0 +1,93 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { describe } from 'vitest';
+import { type Clock, systemClock } from '../kernel/clock.js';
+import type { Database } from '../platform/storage/database.js';
+import type { StorageLogger } from '../platform/storage/engine.js';
+import type { Migration } from '../platform/storage/migration.js';
+import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+
+export interface TestDatabase extends Database {
+  /** Where it is, for a test that opens it a second time or from another process. */
+  readonly storage: StorageOptions;
+  /** Closes it and removes what it kept. */
+  cleanup(): Promise<void>;
+}
+
+export interface OpenTestOptions {
+  readonly clock?: Clock;
+  readonly logger?: StorageLogger;
+}
+
+export type OpenTestDatabase = (
+  migrations: readonly Migration[],
+  options?: OpenTestOptions,
+) => Promise<TestDatabase>;
+
+const POSTGRES_URL = process.env.TEST_DATABASE_URL;
+
+/** Runs a store's contract suite on every database there is; one that is not there is skipped with its reason. */
+export function forEachDatabase(suite: (name: 'sqlite' | 'postgres', open: OpenTestDatabase) => void): void {
+  describe('on SQLite', () => suite('sqlite', openTestSqlite));
+  if (POSTGRES_URL) describe('on PostgreSQL', () => suite('postgres', openTestPostgres));
+  else
+    describe.skip('on PostgreSQL (TEST_DATABASE_URL is not set)', () => suite('postgres', openTestPostgres));
+}
+
+/** A fresh SQLite database in a folder of its own. */
+export const openTestSqlite: OpenTestDatabase = async (migrations, options = {}) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
+  return openTest(
+    { kind: 'sqlite', path: join(dataDir, 'knox.db'), logPath: join(dataDir, 'knox-log.db') },
+    migrations,
+    options,
+    async () => {
+      rmSync(dataDir, { recursive: true });
+    },
+  );
+};
+
+/** A fresh PostgreSQL database on the server that TEST_DATABASE_URL names. */
+export const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
+  const name = `knox_test_${randomUUID().replaceAll('-', '')}`;
+  await asAdministrator(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  const url = new URL(POSTGRES_URL ?? '');
+  url.pathname = `/${name}`;
+  return openTest({ kind: 'postgres', url: url.href, poolMax: 8 }, migrations, options, () =>
+    asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
+  );
+};
+
+async function openTest(
+  storage: StorageOptions,
+  migrations: readonly Migration[],
+  { clock = systemClock, logger }: OpenTestOptions,
+  remove: () => Promise<void>,
+): Promise<TestDatabase> {
+  try {
+    const database = await openDatabase(storage, { migrations, clock, ...(logger && { logger }) });
+    return Object.assign(database, {
+      storage,
+      async cleanup() {
+        await database.close();
+        await remove();
+      },
+    });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
+}
+
+async function asAdministrator(sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: POSTGRES_URL });
+  await client.connect();
+  try {
+    await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}

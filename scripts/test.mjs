@@ -1,0 +1,63 @@
+// Everything the tests need, then the tests: `npm test [-- vitest arguments]`.
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buildServer, installEverything } from './install.mjs';
+import { providePostgres } from './postgres.mjs';
+import { bold, dim, endWith, ROOT, requireNode, yellow } from './terminal.mjs';
+
+requireNode();
+let postgres;
+try {
+  await installEverything();
+  await buildServer();
+  postgres = await providePostgres();
+} catch (error) {
+  endWith(error);
+}
+if (postgres.reason) console.log(`  ${yellow('!')} PostgreSQL suites are skipped: ${postgres.reason}`);
+
+const workDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
+const summaryPath = join(workDir, 'summary.json');
+const { code, interrupted } = await runVitest();
+const summary = readSummary();
+rmSync(workDir, { recursive: true, force: true });
+postgres.stop?.();
+
+for (const { title, count } of summary.skips) console.log(`${dim(`skipped ${count}`)}  ${title}`);
+console.log(bold(`${summary.passed} passed, ${summary.failed} failed, ${summary.skipped} skipped`));
+process.exit(interrupted ? 130 : code !== 0 || summary.failed > 0 ? 1 : 0);
+
+function runVitest() {
+  const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
+  const reporters = ['--reporter=default', `--reporter=${join(ROOT, 'scripts', 'summary-reporter.mjs')}`];
+  const env = { ...process.env, KNOX_TEST_SUMMARY: summaryPath };
+  if (postgres.url) env.TEST_DATABASE_URL = postgres.url;
+  else env.TEST_DATABASE_MISSING = postgres.reason;
+  return new Promise((resolve) => {
+    let interrupted = false;
+    const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {
+      cwd: ROOT,
+      env,
+      stdio: 'inherit',
+    });
+    // The terminal sends Ctrl-C to the whole group; this process waits for vitest, then stops the database.
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+      process.on(signal, () => {
+        interrupted = true;
+        child.kill(signal);
+      });
+    }
+    child.on('close', (code) => resolve({ code, interrupted }));
+  });
+}
+
+/** A run that died before its end counts as one failure. */
+function readSummary() {
+  try {
+    return JSON.parse(readFileSync(summaryPath, 'utf8'));
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0, skips: [] };
+  }
+}
