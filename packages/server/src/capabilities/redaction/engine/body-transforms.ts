@@ -1,9 +1,10 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LIMITS } from '../../../kernel/limits.js';
+import { redactionFailed } from '../errors.js';
 import { encodeText, fromByteText, type TextEncoding, toByteText } from './byte-text.js';
-import { MalformedJson, RedactionFailure } from './failures.js';
 import { JsonRedactor, type JsonRules } from './json-redactor.js';
+import { MalformedJson } from './malformed-json.js';
 import type { RankedRule } from './rule.js';
 import { TextRedactor } from './text-redactor.js';
 
@@ -64,7 +65,7 @@ export class JsonTransform extends Transform {
       const seen = this.#chunks.splice(0);
       done(null, fromByteText(this.#text.push(toByteText(Buffer.concat(seen)))));
     } else if (this.#bytes > LIMITS.redactionBodyBytesMax) {
-      done(new RedactionFailure('the JSON body is larger than redaction parses'));
+      done(redactionFailed('the JSON body is larger than redaction parses'));
     } else {
       done();
     }
@@ -91,7 +92,7 @@ export class JsonTransform extends Transform {
       return fromByteText(redactor.result());
     } catch (error) {
       if (!(error instanceof MalformedJson)) throw error;
-      if (rules.paths && !sniff) throw new RedactionFailure('the body is not the JSON that it is said to be');
+      if (rules.paths && !sniff) throw redactionFailed('the body is not the JSON that it is said to be');
       return redactTextInSlices(text, this.#options);
     }
   }

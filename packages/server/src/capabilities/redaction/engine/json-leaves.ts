@@ -65,7 +65,6 @@ export class JsonLeaves {
   /** A string that a path names. */
   replaceString(rule: RankedRule, raw: RawString): string {
     const text = this.decode(raw);
-    this.#onRedacted(rule);
     // What a rule that decides earlier found must not be told by this one's last four characters.
     const partial = rule.spec.action === 'partial_last4' && !this.#findsEarlier(text, rule);
     return quoted(replacementFor(partial ? rule.spec : { ...rule.spec, action: 'mask' }, text));

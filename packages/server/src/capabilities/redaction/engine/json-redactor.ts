@@ -1,8 +1,9 @@
 import { LIMITS } from '../../../kernel/limits.js';
+import { redactionFailed } from '../errors.js';
 import type { TextEncoding } from './byte-text.js';
-import { MalformedJson, RedactionFailure } from './failures.js';
 import { JsonLeaves, type RawString, replaceOther } from './json-leaves.js';
 import { readNumber, readStringEnd, readWord, skipSpace } from './json-tokens.js';
+import { MalformedJson } from './malformed-json.js';
 import { NOWHERE, type PathAutomaton, type PathState } from './path-automaton.js';
 import type { RankedRule } from './rule.js';
 import type { BuiltinRules } from './text-redactor.js';
@@ -45,6 +46,7 @@ const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 export class JsonRedactor {
   readonly #paths: PathAutomaton | null;
   readonly #leaves: JsonLeaves;
+  readonly #onRedacted: (rule: RankedRule) => void;
   #text = '';
   #position = 0;
   #expecting: Expecting = 'value';
@@ -58,6 +60,7 @@ export class JsonRedactor {
 
   constructor(rules: JsonRules, encoding: TextEncoding, onRedacted: (rule: RankedRule) => void) {
     this.#paths = rules.paths;
+    this.#onRedacted = onRedacted;
     this.#leaves = new JsonLeaves(rules.builtins, encoding, onRedacted);
   }
 
@@ -185,7 +188,7 @@ export class JsonRedactor {
   #openContainer(isObject: boolean): void {
     const rule = this.#rule();
     if (this.#frames.length >= LIMITS.redactionJsonDepthMax) {
-      throw new RedactionFailure(`JSON is nested deeper than ${LIMITS.redactionJsonDepthMax} levels`);
+      throw redactionFailed(`JSON is nested deeper than ${LIMITS.redactionJsonDepthMax} levels`);
     }
     if (rule) this.#cover = { depth: this.#frames.length, start: this.#position, rule };
     this.#position++;
@@ -209,6 +212,7 @@ export class JsonRedactor {
   /** A rule names the value that ends here. */
   #replaced(rule: RankedRule, start: number, replacement: string): void {
     const frame = this.#frames[this.#frames.length - 1];
+    this.#onRedacted(rule);
     if (rule.spec.action !== 'remove') this.#splice(start, this.#position, replacement);
     else if (frame) frame.removing = true;
     else this.#splice(start, this.#position, 'null');

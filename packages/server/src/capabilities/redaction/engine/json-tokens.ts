@@ -1,4 +1,4 @@
-import { MalformedJson } from './failures.js';
+import { MalformedJson } from './malformed-json.js';
 
 const PLAIN = /[^"\\\0-\x1f]*/y;
 const ESCAPE = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y;

@@ -123,7 +123,7 @@ describe('refused', () => {
       { headers: { 'Content-Type': 'application/json', 'Content-Length': String(5 * 1024 * 1024 + 1) } },
     ],
   ])('%s', (_name, answer) => {
-    expect(() => open(answer, pan)).toThrow(/^the .*body/);
+    expect(() => open(answer, pan)).toThrow(/cannot be inspected: the .*body/);
   });
 
   it('but not where no rule covers', () => {

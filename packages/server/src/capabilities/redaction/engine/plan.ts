@@ -1,7 +1,7 @@
 import type { Transform } from 'node:stream';
 import { LIMITS } from '../../../kernel/limits.js';
+import { redactionFailed } from '../errors.js';
 import { type BodyOptions, JsonTransform, TextTransform } from './body-transforms.js';
-import { RedactionFailure } from './failures.js';
 import { redactHeaders } from './header-rules.js';
 import { type BodyKind, bodyKind, type MediaType, parseMediaType, textEncoding } from './media-type.js';
 import { EventStreamTransform, JsonRecordsTransform } from './record-transforms.js';
@@ -32,7 +32,7 @@ export interface HeadOptions {
   readonly onRedacted: (rule: RankedRule) => void;
 }
 
-/** Decides from the head of an answer how its body is inspected. Throws `RedactionFailure` where it cannot be. */
+/** Decides from the head of an answer how its body is inspected. Throws `redaction_failed` where it cannot be. */
 export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOptions): RedactedHead {
   if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: null, isBuffered: false };
   const type = parseMediaType(firstValue(head.rawHeaders, 'content-type'));
@@ -74,20 +74,20 @@ function bodyTransform(
     value.toLowerCase().split(','),
   );
   if (codings.some((coding) => !['', 'identity'].includes(coding.trim()))) {
-    throw new RedactionFailure('the body is compressed');
+    throw redactionFailed('the body is compressed');
   }
   if (valuesOf(head.rawHeaders, 'content-type').length > 1) {
-    throw new RedactionFailure('the body is said to be of more than one type');
+    throw redactionFailed('the body is said to be of more than one type');
   }
   // A range may begin or end inside a value that a rule would have found.
-  if (head.status === 206) throw new RedactionFailure('the body is a part of a document');
+  if (head.status === 206) throw redactionFailed('the body is a part of a document');
   const encoding = textEncoding(type.charset);
-  if (!encoding) throw new RedactionFailure('the character set of the body is not one that redaction reads');
+  if (!encoding) throw redactionFailed('the character set of the body is not one that redaction reads');
   const options: BodyOptions = { rules: selection, encoding, onRedacted };
   switch (kind) {
     case 'json':
       if (Number(firstValue(head.rawHeaders, 'content-length') ?? 0) > LIMITS.redactionBodyBytesMax) {
-        throw new RedactionFailure('the JSON body is larger than redaction parses');
+        throw redactionFailed('the JSON body is larger than redaction parses');
       }
       return new JsonTransform({ ...options, sniff: false });
     case 'unnamed':

@@ -1,9 +1,11 @@
 import { Transform, type TransformCallback } from 'node:stream';
+import type { AppError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
+import { redactionFailed } from '../errors.js';
 import { type BodyOptions, textRedactor } from './body-transforms.js';
 import { fromByteText, toByteText } from './byte-text.js';
-import { MalformedJson, RedactionFailure } from './failures.js';
 import { JsonRedactor } from './json-redactor.js';
+import { MalformedJson } from './malformed-json.js';
 import type { TextRedactor } from './text-redactor.js';
 
 /** Cuts a stream at its record boundaries; each record is inspected whole and released at once. */
@@ -52,8 +54,8 @@ abstract class RecordTransform extends Transform {
   }
 }
 
-function tooLong(): RedactionFailure {
-  return new RedactionFailure('a record of the stream is longer than redaction inspects');
+function tooLong(): AppError {
+  return redactionFailed('a record of the stream is longer than redaction inspects');
 }
 
 /** NDJSON lines and the elements of RFC 7464 text sequences. */
@@ -80,7 +82,7 @@ export class JsonRecordsTransform extends RecordTransform {
       return this.#json.whole(document) + record.slice(end);
     } catch (error) {
       if (!(error instanceof MalformedJson)) throw error;
-      if (this.#hasPaths) throw new RedactionFailure('a record is not the JSON that it is said to be');
+      if (this.#hasPaths) throw redactionFailed('a record is not the JSON that it is said to be');
       return this.#text.whole(record);
     }
   }
