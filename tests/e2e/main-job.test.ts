@@ -43,7 +43,9 @@ function answerJson({ response }: UpstreamCall, body: unknown): void {
   response.setHeader('content-type', 'application/json').end(JSON.stringify(body));
 }
 
-const json = (text: string) => JSON.parse(text) as Record<string, never>;
+const json = (text: string): unknown => JSON.parse(text);
+const dataOf = <Data>(text: string) => (JSON.parse(text) as { data: Data }).data;
+const errorTypeOf = (text: string) => (JSON.parse(text) as { error: { type: string } }).error.type;
 const postJson = (body: unknown): RequestInit => ({
   method: 'POST',
   headers: { 'content-type': 'application/json' },
@@ -65,7 +67,7 @@ forEachDatabase((open) => {
       scene = await setScene(database, upstream.handler);
       await scene.api('POST', '/v1/vaults', { name: 'cards', token_format: 'pan' });
       const answer = await scene.api('POST', '/v1/vaults/cards/tokens', { value: CARD });
-      token = (json(answer.text)['data'] as { token: string }).token;
+      token = dataOf<{ token: string }>(answer.text).token;
     });
     afterAll(() => scene?.close());
 
@@ -126,7 +128,7 @@ forEachDatabase((open) => {
         await callOf(`cards.${token}`, `${bootstrap.live_api_key}x`),
       ];
       expect(
-        answers.map(({ status, text }) => [status, (json(text)['error'] as { type: string }).type]),
+        answers.map(({ status, text }) => [status, errorTypeOf(text)]),
       ).toEqual([
         [404, 'token_not_found'],
         [404, 'token_not_found'],
@@ -147,16 +149,16 @@ forEachDatabase((open) => {
       ['https://nowhere.example/', 502, 'dns_failure'],
     ])('the guard refuses %s with %i %s and tells no address', async (target, status, type) => {
       const answer = await scene.proxied(`${target}?q={{token:cards.${token}}}`);
-      expect([answer.status, json(answer.text)['error']]).toMatchObject([status, { type }]);
+      expect([answer.status, errorTypeOf(answer.text)]).toEqual([status, type]);
       expect(answer.text).not.toContain('10.0.0.7');
       errorTexts.push(answer.text);
     });
 
     it('the call and the token reads stand in the logs', async () => {
-      const logs = json((await scene.api('GET', '/v1/logs?limit=1000')).text)['data'] as Record<
+      const logs = dataOf<Record<
         string,
         unknown
-      >[];
+      >[]>((await scene.api('GET', '/v1/logs?limit=1000')).text);
       expect(logs).toContainEqual(
         expect.objectContaining({
           proxy_mode: 'ephemeral',
@@ -168,8 +170,8 @@ forEachDatabase((open) => {
         }),
       );
       expect(logs).toContainEqual(expect.objectContaining({ status_code: 403, error: 'ssrf_blocked' }));
-      const audits = json((await scene.api('GET', '/v1/audit-logs?per_page=100')).text)['data'] as {
-        action: string;
+      const audits = dataOf<{
+        action: string>((await scene.api('GET', '/v1/audit-logs?per_page=100')).text);
       }[];
       const count = (action: string) => audits.filter((row) => row.action === action).length;
       // One for the body and one for the query of the one call that went out.
@@ -191,7 +193,7 @@ forEachDatabase((open) => {
 
     it('what was logged before the stop is there after a start', async () => {
       scene.server = await startServer(scene.environment);
-      const logs = json((await scene.api('GET', '/v1/logs?limit=1000')).text)['data'] as { path: string }[];
+      const logs = dataOf<{ path: string }[]>((await scene.api('GET', '/v1/logs?limit=1000')).text);
       expect(logs.map(({ path }) => path)).toContainEqual(expect.stringContaining('/last'));
     });
 
