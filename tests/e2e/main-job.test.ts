@@ -127,9 +127,7 @@ forEachDatabase((open) => {
         await callOf('cards.4000000000000000'),
         await callOf(`cards.${token}`, `${bootstrap.live_api_key}x`),
       ];
-      expect(
-        answers.map(({ status, text }) => [status, errorTypeOf(text)]),
-      ).toEqual([
+      expect(answers.map(({ status, text }) => [status, errorTypeOf(text)])).toEqual([
         [404, 'token_not_found'],
         [404, 'token_not_found'],
         [401, 'invalid_api_key'],
@@ -155,10 +153,7 @@ forEachDatabase((open) => {
     });
 
     it('the call and the token reads stand in the logs', async () => {
-      const logs = dataOf<Record<
-        string,
-        unknown
-      >[]>((await scene.api('GET', '/v1/logs?limit=1000')).text);
+      const logs = dataOf<Record<string, unknown>[]>((await scene.api('GET', '/v1/logs?limit=1000')).text);
       expect(logs).toContainEqual(
         expect.objectContaining({
           proxy_mode: 'ephemeral',
@@ -170,9 +165,9 @@ forEachDatabase((open) => {
         }),
       );
       expect(logs).toContainEqual(expect.objectContaining({ status_code: 403, error: 'ssrf_blocked' }));
-      const audits = dataOf<{
-        action: string>((await scene.api('GET', '/v1/audit-logs?per_page=100')).text);
-      }[];
+      const audits = dataOf<{ action: string }[]>(
+        (await scene.api('GET', '/v1/audit-logs?per_page=100')).text,
+      );
       const count = (action: string) => audits.filter((row) => row.action === action).length;
       // One for the body and one for the query of the one call that went out.
       expect([count('vault.detokenize'), count('vault.tokenize'), count('tenant.create')]).toEqual([2, 1, 1]);
