@@ -43,7 +43,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { logger, flush } = createLogger(config.log.level);
   closers.push(flush);
   const { db, rootKey } = await openInstallation(config, logger, closers);
-  const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock, logger });
+  const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
   const services = createServices({
     db,
