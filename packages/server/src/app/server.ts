@@ -28,6 +28,9 @@ import type { RunningServer, StartHooks } from './start.js';
 
 const clock = systemClock;
 
+/** Of the time that a stop may take; the rest is for the logs and the database. */
+const DRAIN_SHARE = 0.8;
+
 /** Lock, database, keys, listener, first start. What was opened is closed again when a later step fails. */
 export async function startServer(config: Config, hooks: StartHooks): Promise<RunningServer> {
   const closers: (() => unknown)[] = [];
@@ -63,7 +66,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
 
   const state = { isStopping: false };
   const app = await createApp(config, { db, services, rootKey, logger, state });
-  closers.push(() => closeHttpServer(app, clock, config.shutdownTimeoutMs));
+  closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
 
