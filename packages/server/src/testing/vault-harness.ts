@@ -1,14 +1,14 @@
-import type { Caller } from '../../kernel/principal.js';
-import { Secret } from '../../kernel/secret.js';
-import type { OpenTestDatabase } from '../../testing/databases.js';
-import { createHarness, type Harness } from '../../testing/harness.js';
 import {
   createCryptoKeys,
   migrations as cryptoKeysMigrations,
   envelopeColumns,
-} from '../crypto-keys/index.js';
-import { createKms, migrations as kmsMigrations } from '../kms/index.js';
-import { createVaults, migrations, type Vaults, vaultRoutes } from './index.js';
+} from '../capabilities/crypto-keys/index.js';
+import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import { createVaults, migrations, type Vaults, vaultRoutes } from '../capabilities/vaults/index.js';
+import type { Caller } from '../kernel/principal.js';
+import { Secret } from '../kernel/secret.js';
+import type { OpenTestDatabase } from './databases.js';
+import { createHarness, type Harness } from './harness.js';
 
 export interface VaultHarness extends Harness {
   readonly vaults: Vaults;
@@ -39,7 +39,7 @@ export async function createVaultHarness(open?: OpenTestDatabase): Promise<Vault
   return { ...harness, vaults };
 }
 
-export function valueOf(text: string) {
+export function holding(text: string) {
   return { value: new Secret(text), metadata: null };
 }
 
