@@ -85,6 +85,38 @@ forEachDatabase((_name, open) => {
       ).not.toContain(CANARY);
     });
 
+    it('gives no value before its audit row is durable, and none when it cannot be written', async () => {
+      await create('cards');
+      const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
+      let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+      const commitInserts = () =>
+        new Promise<void>((resolve, reject) => {
+          settle = { resolve, reject };
+        });
+      const gated = await harness.createVaultsElsewhere({ db: { ...harness.db, commitInserts } });
+      const reads = [
+        () => gated.detokenize(live, 'cards', token.id),
+        () => gated.detokenizeForProxy(live, [{ vault: 'cards', token: token.token }]),
+      ];
+      for (const read of reads) {
+        let isAnswered = false;
+        const answer = read().finally(() => {
+          isAnswered = true;
+        });
+        while (!settle) await new Promise((resolve) => setImmediate(resolve));
+        for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        expect(isAnswered).toBe(false);
+        settle.reject(new Error('the disk is full'));
+        await expect(answer).rejects.toThrow('the disk is full');
+        settle = undefined;
+        const second = read();
+        while (!settle) await new Promise((resolve) => setImmediate(resolve));
+        (settle as { resolve: () => void }).resolve();
+        expect(await second).toBeTruthy();
+        settle = undefined;
+      }
+    });
+
     it('refuses a value whose row was moved to another vault', async () => {
       await create('cards');
       const thief = await create('other');
@@ -141,6 +173,22 @@ forEachDatabase((_name, open) => {
           if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ type: 'not_found' });
         }
         expect(await countTokens(vault.id)).toBe(0);
+      });
+
+      it('refuses what another process, that has not heard of it, would add', async () => {
+        const vault = await create('cards');
+        const elsewhere = await harness.createVaultsElsewhere();
+        const token = await elsewhere.tokenize(live, 'cards', holding('known there'));
+        await harness.vaults.delete(live, 'cards', { force: true });
+        expect(await elsewhere.vaultNames(live.principal.scope)).toEqual(new Set(['cards']));
+        await expect(elsewhere.tokenize(live, 'cards', holding('orphan'))).rejects.toMatchObject({
+          type: 'not_found',
+        });
+        await expect(elsewhere.detokenize(live, 'cards', token.id)).rejects.toMatchObject({
+          type: 'not_found',
+        });
+        expect(await countTokens(vault.id)).toBe(0);
+        expect(await audit('vault.tokenize')).toHaveLength(1);
       });
 
       it('goes in bounded steps and disables what it empties', async () => {
