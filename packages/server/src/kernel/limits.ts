@@ -24,6 +24,7 @@ export const LIMITS = {
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,
+  redactionJsonDepthMax: 512,
   dnsAnswersMax: 64,
   judgedNamesMax: 10_000,
   upstreamPoolsMax: 1_000,

@@ -1,5 +1,3 @@
-import { accountsMigration } from './migrations/0001-accounts.js';
-
 export {
   type Accounts,
   type AccountsDeps,
@@ -7,6 +5,7 @@ export {
   credentialGeneration,
   systemActor,
 } from './service.js';
+export { migrations } from './tables.js';
 export {
   type CreatedTenant,
   isSubscriptionActive,
@@ -18,5 +17,3 @@ export {
   type SubscriptionStatus,
   type Tenant,
 } from './types.js';
-
-export const migrations = [accountsMigration];

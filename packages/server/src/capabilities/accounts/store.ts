@@ -4,8 +4,6 @@ import type { Database, Transaction } from '../../platform/storage/database.js';
 import { accountsTables } from './tables.js';
 import { PLANS, SUBSCRIPTION_STATUSES, type SubscriptionStatus, type Tenant } from './types.js';
 
-export type AccountsStore = ReturnType<typeof createAccountsStore>;
-
 const TENANT_COLUMNS = [
   'id',
   'slug',

@@ -1,5 +1,3 @@
-import { apiKeysMigration } from './migrations/0005-api-keys.js';
-
 export { hashKey } from './key-format.js';
 export { apiKeyRoutes } from './routes.js';
 export {
@@ -10,5 +8,4 @@ export {
   type PreparedApiKey,
 } from './service.js';
 export type { StoredCredential } from './store.js';
-
-export const migrations = [apiKeysMigration];
+export { migrations } from './tables.js';

@@ -8,8 +8,7 @@ import {
   keyRevokedResponse,
   keyRowResponse,
 } from './schemas.js';
-import type { ApiKeys, CreatedApiKey } from './service.js';
-import type { ApiKey } from './store.js';
+import type { ApiKey, ApiKeys, CreatedApiKey } from './service.js';
 
 export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
   return [

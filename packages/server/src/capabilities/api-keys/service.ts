@@ -20,6 +20,8 @@ import {
   type StoredCredential,
 } from './store.js';
 
+export type { ApiKey } from './store.js';
+
 export interface ApiKeysDeps {
   readonly db: Database;
   readonly clock: Clock;

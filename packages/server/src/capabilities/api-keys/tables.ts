@@ -1,6 +1,8 @@
 import type { ApiKeyId } from '../../kernel/ids.js';
 import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { apiKeysMigration } from './migrations/0005-api-keys.js';
 
 interface ApiKeysTable extends TenantModeColumns {
   id: ApiKeyId;
@@ -21,3 +23,5 @@ export interface ApiKeysTables {
 }
 
 export const apiKeysTables: TableSet<ApiKeysTables> = { api_keys: { scope: 'tenant+mode' } };
+
+export const migrations: readonly Migration[] = [apiKeysMigration];

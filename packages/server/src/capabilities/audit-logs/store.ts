@@ -28,8 +28,6 @@ export interface AuditListFilter {
   readonly toMs?: number | undefined;
 }
 
-export type AuditStore = ReturnType<typeof createAuditStore>;
-
 export function createAuditStore(db: Database) {
   const view = db.view(auditTables);
 

@@ -10,7 +10,7 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly requestId: RequestId;
   /** Version header, host, credential and mode (auth.md §5), without a permission. */
-  authenticate(): Promise<Caller>;
+  authenticate(rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */
   refuse(cause: unknown): void;
 }

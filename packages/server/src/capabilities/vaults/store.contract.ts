@@ -122,7 +122,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       tokens.findInVault(scope, uuid(1) as VaultId, idOrToken);
 
     it('gives back what was stored, by text and by id in either case', async () => {
-      const row = token(1, 1, { metadata: { a: 'ż' }, ciphertext: Buffer.alloc(70_000, 7) });
+      const row = token(1, 1, { metadata: { a: 'ż' }, ciphertext: Buffer.alloc(500, 7) });
       await addToken(LIVE, row);
       for (const reference of [row.token, row.id, row.id.toUpperCase()]) {
         expect(await inFirst(reference)).toEqual(row);

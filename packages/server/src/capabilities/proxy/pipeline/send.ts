@@ -62,6 +62,7 @@ export async function send(
       },
     );
   } catch (error) {
+    if (response.writableEnded && response.errored === null) return;
     call.assertClientPresent();
     if (outbound.body instanceof StreamedBody && outbound.body.errored !== null) throw outbound.body.errored;
     throw answerError ?? error;
