@@ -139,7 +139,13 @@ function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: Server
       },
       'request',
     );
+    closeIdleOnceStopping(request.server.server);
   });
+}
+
+/** While stopping, a connection whose call has ended would be kept open for a next one until its own timeout. */
+function closeIdleOnceStopping(server: FastifyInstance['server']): void {
+  if (!server.listening) setImmediate(() => server.closeIdleConnections());
 }
 
 /** What Node's parser refused: no request object exists, so the answer is written on the socket. */
