@@ -6,7 +6,7 @@ import { finished } from 'node:stream/promises';
 import { Pool } from 'undici';
 import type { ApiLogEntry } from '../../capabilities/api-logs/index.js';
 import { createProxy } from '../../capabilities/proxy/index.js';
-import type { TokenReference } from '../../capabilities/templating/index.js';
+import type { TokenReference } from '../../capabilities/vaults/index.js';
 import { AppError } from '../../kernel/errors.js';
 import type { ApiKeyId, RequestId, TenantId } from '../../kernel/ids.js';
 import type { Caller, Principal } from '../../kernel/principal.js';
@@ -207,6 +207,7 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
     redaction: {
       planFor: async () => ({
         hasBodyRules: fixture.plan.hasBodyRules,
+        logText: (text) => text.replaceAll('canary', '[REDACTED]'),
         head(_status, rawHeaders) {
           if (fixture.plan.headError) throw fixture.plan.headError;
           return { rawHeaders: [...rawHeaders], body: fixture.plan.body };

@@ -750,7 +750,7 @@ describe('the log row', () => {
       path: '/v1/proxy?p=canary1',
       headers: {
         ...JSON_TYPE,
-        [URL_HEADER]: 'https://API.example.com/charge/1?k=canary2&t={{token:tok_pan}}',
+        [URL_HEADER]: 'https://API.example.com/charge/canary?k=canary2&t={{token:tok_pan}}',
         'x-knoxcall-origin': 'sdk-intercept',
       },
       body: '{"v":"canary3 {{token:tok_pan}}"}',
@@ -767,7 +767,7 @@ describe('the log row', () => {
       srcIp: '127.0.0.1',
       environment: null,
       tsMs: expect.any(Number),
-      path: '/charge/1',
+      path: '/charge/[REDACTED]',
       latencyMs: 0,
       upstreamHost: 'api.example.com',
       error: null,

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { RedactionPlan } from '../redaction/index.js';
 import { ClientGone } from './errors.js';
 import { RequestHeaders } from './request-headers.js';
 
@@ -23,6 +24,8 @@ export class ProxyCall {
   /** Of the target, for the log row: never its query, where values stand. */
   upstreamHost: string | null = null;
   path: string | null = null;
+  /** Redaction of this call's answer and log row; known before the target is. */
+  plan: RedactionPlan | null = null;
   readonly #gone = new AbortController();
 
   constructor(

@@ -2,19 +2,19 @@ import type { ServerResponse } from 'node:http';
 import { pipeline, Writable } from 'node:stream';
 import type { RequestId } from '../../../kernel/ids.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
+import type { RedactionPlan } from '../../redaction/index.js';
 import { hasHeader, headerValue, passedHeaders } from '../response-headers.js';
-import type { AnswerPlan } from './redact.js';
 
 /** Writes the upstream's answer to the caller: head rewritten, body passed on or through redaction. */
 export function beginAnswer(
   response: ServerResponse,
   method: string,
   requestId: RequestId,
-  plan: AnswerPlan,
+  plan: RedactionPlan,
   upstream: UpstreamHead,
 ): Writable {
   const { status } = upstream;
-  const planned = plan.head(status, passedHeaders(upstream.rawHeaders));
+  const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method);
   const rawHeaders = planned.rawHeaders;
   rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
   if (method === 'HEAD' || status === 204 || status === 304) {
