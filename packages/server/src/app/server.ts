@@ -65,7 +65,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
-  const app = await createApp(config, { db, services, rootKey, logger, state });
+  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, state });
+  closers.push(() => proxyApi.settled());
   closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
@@ -143,7 +144,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
     authenticator: services.authentication,
   });
   const proxy = services.proxy(deploymentIdOf(rootKey));
-  registerProxyApi(app, {
+  const proxyApi = registerProxyApi(app, {
     proxy,
     authenticate: (request) => authenticate(request, null),
     refuse: writeErrorRaw,
@@ -155,7 +156,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
       isStopping: () => state.isStopping,
     }),
   );
-  return app;
+  return { app, proxyApi };
 }
 
 async function listen(app: FastifyInstance, { listen: { host, port } }: Config): Promise<AddressInfo[]> {
