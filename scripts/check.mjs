@@ -10,6 +10,7 @@ const bin = (name, ...args) => [join(ROOT, 'node_modules', '.bin', name), args];
 const CHECKS = [
   ['Format and lint', bin('biome', 'check', '--error-on-warnings', '.')],
   ['Types', bin('tsc', '-p', 'packages/server', '--noEmit')],
+  ['Types of the tests', bin('tsc', '-p', 'tests', '--noEmit')],
   ['Tidy', bin('vitest', 'run', 'tests/tidy.test.ts')],
   ['Layers and cycles', bin('depcruise', '--config', '.dependency-cruiser.cjs', 'packages/server/src')],
   ['Dead code', bin('knip')],

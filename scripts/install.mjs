@@ -21,7 +21,9 @@ export async function installServer() {
 
 export async function installEverything() {
   if (isWholeInstall()) return;
-  await step('Installing what the tests need', () => npm('ci', '--include=dev'));
+  await step('Installing what the tests need', async () => {
+    await npm('ci', '--include=dev');
+  });
 }
 
 /** Compiles when a source changed since the last build; a build that failed leaves no stamp. */

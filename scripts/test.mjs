@@ -34,7 +34,6 @@ function runVitest() {
   const reporters = ['--reporter=default', `--reporter=${join(ROOT, 'scripts', 'summary-reporter.mjs')}`];
   const env = { ...process.env, KNOX_TEST_SUMMARY: summaryPath };
   if (postgres.url) env.TEST_DATABASE_URL = postgres.url;
-  else env.TEST_DATABASE_MISSING = postgres.reason;
   return new Promise((resolve) => {
     let interrupted = false;
     const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {

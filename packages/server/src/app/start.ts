@@ -1,6 +1,9 @@
+import { RootKeyMismatch } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
+import { DataDirLocked } from '../platform/storage/lock.js';
+import { MigrationRefused } from '../platform/storage/migrator.js';
 import { renderBanner } from './banner.js';
 import type { BootstrapContent } from './bootstrap-file.js';
 import { type ListenAddress, reachItself, urlOf } from './self-check.js';
@@ -14,7 +17,7 @@ export interface RunningServer {
 }
 
 export interface StartHooks {
-  /** Called once the first start is committed, before the listener opens: what happens later cannot lose the keys. */
+  /** Called once the first start is committed. */
   onFirstStart(content: BootstrapContent): void;
 }
 
@@ -48,7 +51,6 @@ export async function runStart(deps: StartDeps): Promise<number> {
     server = await deps.startServer(config, { onFirstStart });
   } catch (error) {
     terminal.error(`Cannot start: ${startErrorText(error)}\n`);
-    if (firstStart && !config.bootstrap.filePath) terminal.out(`${JSON.stringify(firstStart)}\n`);
     return 1;
   }
   const url = await reachableUrl(server, terminal);
@@ -89,7 +91,9 @@ async function stop(server: RunningServer, { config, terminal, clock }: StartDep
 
 /** What the operator can put right is told in a sentence; a bug keeps its stack. */
 function startErrorText(error: unknown): string {
-  if (error instanceof StartRefused) return error.message;
-  if (error instanceof Error) return 'code' in error ? error.message : (error.stack ?? error.message);
-  return String(error);
+  if (!(error instanceof Error)) return String(error);
+  const isTold = [StartRefused, DataDirLocked, MigrationRefused, RootKeyMismatch].some(
+    (kind) => error instanceof kind,
+  );
+  return isTold || 'code' in error ? error.message : (error.stack ?? error.message);
 }

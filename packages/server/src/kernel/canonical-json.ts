@@ -1,12 +1,24 @@
+import { assert } from './assert.js';
+
 /**
  * RFC 8785 canonical JSON: one text for one value, so that a hash over it can be recomputed (auth.md §8.2).
- * `JSON.stringify` already writes numbers and texts as the RFC asks; only the order of members is ours.
+ * `JSON.stringify` already writes numbers and texts as the RFC asks; the order of members is UTF-16 code units
+ * (§3.2.3), which is what `sort` without a comparator gives.
  */
 export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_, member: unknown) => {
-    if (typeof member !== 'object' || member === null || Array.isArray(member)) return member;
-    // UTF-16 code unit order (RFC 8785 §3.2.3) is what `sort` without a comparator gives.
-    const names = Object.keys(member).sort();
-    return new Map(names.map((name) => [name, (member as Record<string, unknown>)[name]]));
-  });
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const members = Object.entries(value as Record<string, unknown>)
+      .filter(([, member]) => member !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`);
+    return `{${members.join(',')}}`;
+  }
+  assert(
+    typeof value !== 'number' || Number.isFinite(value),
+    'no canonical JSON for a number that is not finite',
+  );
+  const text = JSON.stringify(value) as string | undefined;
+  assert(text !== undefined, `no canonical JSON for ${typeof value}`);
+  return text;
 }

@@ -32,21 +32,31 @@ const POSTGRES_URL = process.env.TEST_DATABASE_URL;
 /** Runs a store's contract suite on every database there is; one that is not there is skipped with its reason. */
 export function forEachDatabase(suite: (name: 'sqlite' | 'postgres', open: OpenTestDatabase) => void): void {
   describe('on SQLite', () => suite('sqlite', openTestSqlite));
-  if (POSTGRES_URL) describe('on PostgreSQL', () => suite('postgres', openTestPostgres));
-  else
-    describe.skip('on PostgreSQL (TEST_DATABASE_URL is not set)', () => suite('postgres', openTestPostgres));
+  onPostgres((open) => suite('postgres', open));
+}
+
+/** For what only PostgreSQL has. */
+export function onPostgres(suite: (open: OpenTestDatabase) => void): void {
+  const run = POSTGRES_URL ? describe : describe.skip;
+  const reason = POSTGRES_URL ? '' : ' (skipped: TEST_DATABASE_URL is not set)';
+  run(`on PostgreSQL${reason}`, () => suite(openTestPostgres));
 }
 
 /** A fresh SQLite database in a folder of its own. */
 export const openTestSqlite: OpenTestDatabase = async (migrations, options = {}) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
-  return openTest({ kind: 'sqlite', dataDir }, migrations, options, async () => {
-    rmSync(dataDir, { recursive: true });
-  });
+  return openTest(
+    { kind: 'sqlite', path: join(dataDir, 'knox.db'), logPath: join(dataDir, 'knox-log.db') },
+    migrations,
+    options,
+    async () => {
+      rmSync(dataDir, { recursive: true });
+    },
+  );
 };
 
 /** A fresh PostgreSQL database on the server that TEST_DATABASE_URL names. */
-export const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
+const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
   const name = `knox_test_${randomUUID().replaceAll('-', '')}`;
   await asAdministrator(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
   const url = new URL(POSTGRES_URL ?? '');

@@ -6,8 +6,11 @@ import type { Caller } from '../../kernel/principal.js';
 
 export interface ProxyApiDeps {
   readonly proxy: EphemeralProxy;
-  /** Version header, host, credential and mode; a missing permission is the pipeline's to refuse. */
-  authenticate(request: FastifyRequest): Promise<Caller>;
+  /**
+   * Version header, host, credential and mode; a missing permission is the pipeline's to refuse. The credential is
+   * looked for in `rawHeaders`, from which an `x-api-key` that is meant for the upstream has been left out.
+   */
+  authenticate(request: FastifyRequest, rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes an error on an answer that Fastify no longer owns. */
   refuse(request: FastifyRequest, response: ServerResponse, cause: unknown): void;
 }
@@ -29,7 +32,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): void
         request: request.raw,
         response: reply.raw,
         requestId: request.id as RequestId,
-        authenticate: () => deps.authenticate(request),
+        authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
         refuse: (cause) => deps.refuse(request, reply.raw, cause),
       });
     },

@@ -1,6 +1,11 @@
-import { accountsMigration } from './migrations/0001-accounts.js';
-
-export { type Accounts, type AccountsDeps, createAccounts, credentialGeneration, systemActor } from './service.js';
+export {
+  type Accounts,
+  type AccountsDeps,
+  createAccounts,
+  credentialGeneration,
+  systemActor,
+} from './service.js';
+export { migrations } from './tables.js';
 export {
   type CreatedTenant,
   isSubscriptionActive,
@@ -12,5 +17,3 @@ export {
   type SubscriptionStatus,
   type Tenant,
 } from './types.js';
-
-export const migrations = [accountsMigration];

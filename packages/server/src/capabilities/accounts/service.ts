@@ -1,10 +1,10 @@
-import { Algorithm, hash } from '@node-rs/argon2';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError } from '../../kernel/errors.js';
 import type { IdSource, TenantId, UserId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
+import { hashPassword } from '../../platform/crypto/password-hash.js';
 import { isTenantSlug } from '../../platform/http/hosts.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
@@ -33,9 +33,6 @@ export interface Accounts {
 
 const PASSWORD_CHARACTERS_MIN = 12;
 const PASSWORD_CHARACTERS_MAX = 1_024;
-/** OWASP's first choice for argon2id at 19 MiB. */
-const ARGON2 = { algorithm: Algorithm.Argon2id, memoryCost: 19_456, timeCost: 2, parallelism: 1 };
-
 /** The generation under which everything is cached that decides a tenant's credentials. */
 export function credentialGeneration(tenantId: TenantId): string {
   return `api_keys:${tenantId}`;
@@ -51,17 +48,18 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     tenantBySlug: (slug) => store.findTenantBySlug(slug),
 
     async prepareOwner(email, password) {
-      const text = password.reveal();
-      if (text.length < PASSWORD_CHARACTERS_MIN || text.length > PASSWORD_CHARACTERS_MAX)
+      const { length } = password.reveal();
+      if (length < PASSWORD_CHARACTERS_MIN || length > PASSWORD_CHARACTERS_MAX)
         throw validationError('password', `must have at least ${PASSWORD_CHARACTERS_MIN} characters`);
-      return { email, passwordHash: await hash(text, ARGON2) };
+      return { email, passwordHash: await hashPassword(password) };
     },
 
     async createTenantWithOwner(tx, input, owner) {
-      if (!isTenantSlug(input.slug)) throw validationError('slug', 'must be one DNS label that is not reserved');
+      if (!isTenantSlug(input.slug))
+        throw validationError('slug', 'must be one DNS label that is not reserved');
       const createdAtMs = clock.nowMs();
       const tenant: Tenant = {
-        id: ids.uuid() as TenantId,
+        id: input.id,
         slug: input.slug,
         name: input.name,
         plan: input.plan,

@@ -4,8 +4,6 @@ import type { Database, Transaction } from '../../platform/storage/database.js';
 import { accountsTables } from './tables.js';
 import { PLANS, SUBSCRIPTION_STATUSES, type SubscriptionStatus, type Tenant } from './types.js';
 
-export type AccountsStore = ReturnType<typeof createAccountsStore>;
-
 const TENANT_COLUMNS = [
   'id',
   'slug',
@@ -22,7 +20,11 @@ export function createAccountsStore(db: Database) {
   const byId = view.defineSystem<{ id: string }, TenantRow>(
     'accounts_tenant_by_id',
     'credential_by_hash',
-    (queries, arg) => queries.selectFrom('tenants').select(TENANT_COLUMNS).where('id', '=', arg('id') as TenantId),
+    (queries, arg) =>
+      queries
+        .selectFrom('tenants')
+        .select(TENANT_COLUMNS)
+        .where('id', '=', arg('id') as TenantId),
   );
   const bySlug = view.defineSystem<{ slug: string }, TenantRow>(
     'accounts_tenant_by_slug',
@@ -42,7 +44,12 @@ export function createAccountsStore(db: Database) {
     },
 
     async hasTenants(tx?: Transaction): Promise<boolean> {
-      const row = await view.system('bootstrap', tx).selectFrom('tenants').select('id').limit(1).executeTakeFirst();
+      const row = await view
+        .system('bootstrap', tx)
+        .selectFrom('tenants')
+        .select('id')
+        .limit(1)
+        .executeTakeFirst();
       return row !== undefined;
     },
 

@@ -1,6 +1,8 @@
 import type { TenantId, UserId } from '../../kernel/ids.js';
 import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { accountsMigration } from './migrations/0001-accounts.js';
 
 interface TenantsTable {
   id: TenantId;
@@ -40,3 +42,5 @@ export const accountsTables: TableSet<AccountsTables> = {
   users: { scope: 'system' },
   memberships: { scope: 'tenant' },
 };
+
+export const migrations: readonly Migration[] = [accountsMigration];

@@ -23,6 +23,8 @@ export function isSubscriptionActive(status: SubscriptionStatus): boolean {
 }
 
 export interface NewTenant {
+  /** Chosen before the transaction, because the tenant's master key is wrapped for it outside. */
+  readonly id: TenantId;
   readonly slug: string;
   readonly name: string;
   readonly plan: Plan;

@@ -1,6 +1,6 @@
 import type { TenantId } from '../../kernel/ids.js';
-import type { Bindable, Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import { offsetOf } from '../../platform/http/pagination.js';
+import type { Bindable, Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import type { ActionFilter } from './action-filter.js';
 import { type AuditTables, auditTables } from './tables.js';
 
@@ -27,8 +27,6 @@ export interface AuditListFilter {
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
 }
-
-export type AuditStore = ReturnType<typeof createAuditStore>;
 
 export function createAuditStore(db: Database) {
   const view = db.view(auditTables);

@@ -1,5 +1,7 @@
 import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { auditLogsMigration } from './migrations/0006-audit-logs.js';
 
 interface AuditLogsTable extends TenantColumns {
   id: string;
@@ -26,3 +28,5 @@ export interface AuditTables {
 }
 
 export const auditTables: TableSet<AuditTables> = { audit_logs: { scope: 'tenant' } };
+
+export const migrations: readonly Migration[] = [auditLogsMigration];

@@ -4,6 +4,7 @@ export type { EnvelopePlace } from '../../platform/crypto/envelope-cipher.js';
 export type { EnvelopeColumn } from './envelope-columns.js';
 export { RootKeyMismatch } from './errors.js';
 export { createKms, type Kms, type KmsDeps, type PreparedMasterKey, type TenantKeys } from './service.js';
+export { hasWrappedData } from './store.js';
 export { kmsTables } from './tables.js';
 
 export const migrations = [kmsMigration];

@@ -101,3 +101,15 @@ export function createKmsStore(db: Database) {
     },
   };
 }
+
+/** Whether anything was ever wrapped here; asked before a root key is at hand. */
+export async function hasWrappedData(db: Database): Promise<boolean> {
+  const row = await db
+    .view(kmsTables)
+    .system('root_key')
+    .selectFrom('root_key_checks')
+    .select('wrap_method')
+    .limit(1)
+    .executeTakeFirst();
+  return row !== undefined;
+}

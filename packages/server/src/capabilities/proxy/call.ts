@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { RedactionPlan } from '../redaction/index.js';
 import { ClientGone } from './errors.js';
 import { RequestHeaders } from './request-headers.js';
 
@@ -10,7 +11,7 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly requestId: RequestId;
   /** Version header, host, credential and mode (auth.md §5), without a permission. */
-  authenticate(): Promise<Caller>;
+  authenticate(rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */
   refuse(cause: unknown): void;
 }
@@ -23,6 +24,8 @@ export class ProxyCall {
   /** Of the target, for the log row: never its query, where values stand. */
   upstreamHost: string | null = null;
   path: string | null = null;
+  /** Redaction of this call's answer and log row; known before the target is. */
+  plan: RedactionPlan | null = null;
   readonly #gone = new AbortController();
 
   constructor(

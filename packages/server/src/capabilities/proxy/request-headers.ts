@@ -114,15 +114,29 @@ export class RequestHeaders {
   unsupported: string | null = null;
   /** A header that may stand once and stood twice. */
   repeated: string | null = null;
-  #apiKeys: string[] = [];
-  #isBearer = false;
+  #foreignApiKeys: string[] = [];
+  #hasAuthorization = false;
   #connection = '';
 
   constructor(rawHeaders: readonly string[]) {
     for (let i = 0; i < rawHeaders.length; i += 2) this.#take(rawHeaders[i]!, rawHeaders[i + 1]!);
-    // With another credential present, an `x-api-key` of foreign shape is the upstream's.
-    if (this.#isBearer) for (const key of this.#apiKeys) this.forward.push('x-api-key', key);
+    if (this.#hasAuthorization) for (const key of this.#foreignApiKeys) this.forward.push('x-api-key', key);
     if (this.#connection !== '') this.#stripNamed();
+  }
+
+  /**
+   * What names the caller: beside `Authorization`, an `x-api-key` of foreign shape is the upstream's (case P06) and no
+   * second credential of ours.
+   */
+  credentials(rawHeaders: readonly string[]): readonly string[] {
+    if (!this.#hasAuthorization || this.#foreignApiKeys.length === 0) return rawHeaders;
+    const out: string[] = [];
+    for (let i = 0; i < rawHeaders.length; i += 2) {
+      const name = rawHeaders[i]!;
+      const value = rawHeaders[i + 1]!;
+      if (knownFateOf(name) !== 'x-api-key' || isOwnCredential(value)) out.push(name, value);
+    }
+    return out;
   }
 
   get hasBody(): boolean {
@@ -154,10 +168,10 @@ export class RequestHeaders {
         this.#takeConnection(value);
         return;
       case 'authorization':
-        this.#isBearer = true;
+        this.#hasAuthorization = true;
         return;
       case 'x-api-key':
-        if (!isOwnCredential(value)) this.#apiKeys.push(value);
+        if (!isOwnCredential(value)) this.#foreignApiKeys.push(value);
         return;
       case 'cookie': {
         const cookies = foreignCookies(value);

@@ -6,12 +6,13 @@ import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Page } from '../../platform/http/route.js';
-import type { Database, Transaction } from '../../platform/storage/database.js';
+import { type Database, ReferenceViolation, type Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
 import { vaultEntry } from './audit.js';
 import { createVaultDefinitions } from './definitions.js';
 import { tooManyVaults, vaultHoldsTokens } from './errors.js';
+import { requireMetadataFits } from './metadata.js';
 import { createVaultStore, type ListOptions, type Metadata, type Vault, type VaultChanges } from './store.js';
 import type { TokenFormat } from './tables.js';
 import { createVaultTokens, type VaultTokens } from './tokens/service.js';
@@ -69,26 +70,42 @@ export function createVaults(deps: VaultsDeps): Vaults {
     return getVault(scope, id, tx);
   }
 
-  /** One bounded step; true when the vault is gone. A token made meanwhile is seen, or refused by its foreign key. */
-  function deleteStep(caller: Caller, id: VaultId, force: boolean): Promise<boolean> {
+  /** One bounded step; true when the vault is gone. */
+  async function deleteStep(caller: Caller, id: VaultId, force: boolean): Promise<boolean> {
+    const { scope } = caller.principal;
+    try {
+      return await db.transaction(async (tx) => {
+        const vault = await lockVault(tx, scope, id);
+        if (!force && (await tokenStore.hasAny(tx, scope, id))) throw vaultHoldsTokens(vault.name);
+        const deleted = await tokenStore.deleteSome(tx, scope, id, LIMITS.vaultTokensDeletedAtOnce);
+        const isLast = deleted < LIMITS.vaultTokensDeletedAtOnce;
+        const entry = vaultEntry(isLast ? 'vault.delete' : 'vault.token.delete', vault, {
+          tokens_deleted: deleted,
+        });
+        await auditLogs.record(tx, actorOf(caller), entry);
+        if (!isLast) return false;
+        await store.delete(tx, scope, id);
+        await cryptoKeys.destroy(tx, scope, vault.cryptoKeyId);
+        await definitions.changed(tx, scope);
+        return true;
+      });
+    } catch (error) {
+      // A token was made after this transaction began; the next step sees it.
+      if (error instanceof ReferenceViolation) return false;
+      throw error;
+    }
+  }
+
+  async function updateVault(caller: Caller, id: VaultId, changes: VaultChanges): Promise<Vault> {
     const { scope } = caller.principal;
     return db.transaction(async (tx) => {
       const vault = await lockVault(tx, scope, id);
-      if (!force && (await tokenStore.hasAny(tx, scope, id))) throw vaultHoldsTokens(vault.name);
-      const deleted = await tokenStore.deleteSome(tx, scope, id, LIMITS.vaultTokensDeletedAtOnce);
-      const details = { tokens_deleted: deleted };
-      if (deleted === LIMITS.vaultTokensDeletedAtOnce) {
-        // Disabled, so that no more come in than go out.
-        await store.update(tx, scope, id, { enabled: false }, clock.nowMs());
-        await definitions.changed(tx, scope);
-        await auditLogs.record(tx, actorOf(caller), vaultEntry('vault.token.delete', vault, details));
-        return false;
-      }
-      await store.delete(tx, scope, id);
-      await cryptoKeys.destroy(tx, scope, vault.cryptoKeyId);
-      await auditLogs.record(tx, actorOf(caller), vaultEntry('vault.delete', vault, details));
+      const updatedAtMs = clock.nowMs();
+      await store.update(tx, scope, id, changes, updatedAtMs);
+      const entry = vaultEntry('vault.update', vault, { changed: Object.keys(changes) });
+      await auditLogs.record(tx, actorOf(caller), entry);
       await definitions.changed(tx, scope);
-      return true;
+      return { ...vault, ...changes, updatedAtMs };
     });
   }
 
@@ -97,6 +114,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
 
     async create(caller, input) {
       const { scope, userId, apiKeyId } = caller.principal;
+      requireMetadataFits('metadata_jsonb', input.metadata);
       // Before the transaction: sealing the key may call a KMS.
       const key = await cryptoKeys.prepare(scope);
       const nowMs = clock.nowMs();
@@ -134,22 +152,19 @@ export function createVaults(deps: VaultsDeps): Vaults {
     },
 
     async update(caller, nameOrId, changes) {
-      const { scope } = caller.principal;
-      const { id } = await getVault(scope, nameOrId);
-      return db.transaction(async (tx) => {
-        const vault = await lockVault(tx, scope, id);
-        const updatedAtMs = clock.nowMs();
-        await store.update(tx, scope, id, changes, updatedAtMs);
-        const entry = vaultEntry('vault.update', vault, { changed: Object.keys(changes) });
-        await auditLogs.record(tx, actorOf(caller), entry);
-        await definitions.changed(tx, scope);
-        return { ...vault, ...changes, updatedAtMs };
-      });
+      requireMetadataFits('metadata_jsonb', changes.metadata);
+      const { id } = await getVault(caller.principal.scope, nameOrId);
+      return updateVault(caller, id, changes);
     },
 
     async delete(caller, nameOrId, { force }) {
-      const { id } = await getVault(caller.principal.scope, nameOrId);
-      while (!(await deleteStep(caller, id, force)));
+      const { id, enabled } = await getVault(caller.principal.scope, nameOrId);
+      let isFilling = force && enabled;
+      while (!(await deleteStep(caller, id, force))) {
+        // So that no more come in than go out.
+        if (isFilling) await updateVault(caller, id, { enabled: false });
+        isFilling = false;
+      }
     },
 
     vaultNames: (scope) => definitions.names(scope),

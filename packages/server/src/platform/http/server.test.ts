@@ -297,7 +297,14 @@ describe('500 and 503', () => {
   it('says nothing of a bug, and logs its stack without credentials', async () => {
     const { app, lines } = build(things);
     const answer = await app.inject({ url: '/v1/broken', headers: auth });
-    expect([answer.statusCode, answer.json().error.message]).toEqual([500, 'An internal error occurred']);
+    expect([answer.statusCode, answer.json().error]).toEqual([
+      500,
+      {
+        type: 'internal_error',
+        message: 'An internal error occurred',
+        request_id: answer.headers['x-request-id'],
+      },
+    ]);
     expect(lines[0]).toContain('canary');
     expect(lines[0]).not.toContain('S3cret');
   });
@@ -373,7 +380,7 @@ describe('malformed requests', () => {
       `GET /v1/things HTTP/1.1\r\nHost: x\r\nX-Big: ${'a'.repeat(33_000)}\r\n\r\n`,
     );
     expect(received).toMatch(/^HTTP\/1\.1 431 /);
-    expect(received).toContain('"headers_too_large"');
+    expect(JSON.parse(received.slice(received.indexOf('\r\n\r\n') + 4)).error.type).toBe('headers_too_large');
     expect(logged()).toContainEqual(expect.objectContaining({ status: 431, msg: 'malformed request' }));
   });
 

@@ -1,7 +1,7 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Database, Insertion, TableDeclaration } from './database.js';
-import type { Engine, FileName, StorageLogger } from './engine.js';
+import { databaseUnavailable, type Engine, type FileName, type StorageLogger } from './engine.js';
 import { createGroupCommit, type GroupCommit } from './group-commit.js';
 import type { Migration } from './migration.js';
 import { openPostgres } from './postgres.js';
@@ -12,7 +12,7 @@ import { runTransaction } from './transaction.js';
 import { CheckedInsertion, createView } from './view.js';
 
 export type StorageOptions =
-  | { readonly kind: 'sqlite'; readonly dataDir: string }
+  | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
   | { readonly kind: 'postgres'; readonly url: string; readonly poolMax: number };
 
 export interface OpenOptions {
@@ -34,7 +34,7 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
   const { migrations, clock, logger } = options;
   switch (storage.kind) {
     case 'sqlite': {
-      const engine = await openSqlite(storage.dataDir);
+      const engine = await openSqlite({ main: storage.path, log: storage.logPath });
       await closingOnFailure(engine, () => migrateSqlite(engine, migrations, clock));
       return createDatabase(engine, options, async () => {});
     }
@@ -69,6 +69,13 @@ function createDatabase(
   };
   const definitions = new Map<string, string>();
   const declared = new Map<string, TableDeclaration>();
+  let closing: Promise<void> | null = null;
+
+  async function close(): Promise<void> {
+    await Promise.all([groupCommits.main.close(), groupCommits.log.close()]);
+    await stopTimers();
+    await engine.close();
+  }
 
   function groupCommitOf(file: FileName): GroupCommit {
     return createGroupCommit({
@@ -92,8 +99,12 @@ function createDatabase(
       declare(tables as Readonly<Record<string, TableDeclaration>>);
       return createView({ owner: database, engine, definitions }, tables);
     },
-    transaction: (run) =>
-      engine.transaction((session) => runTransaction(session, run, { owner: database, clock, logger })),
+    async transaction(run) {
+      if (closing) throw databaseUnavailable('the database is closed');
+      return engine.transaction((session) =>
+        runTransaction(session, run, { owner: database, clock, logger }),
+      );
+    },
     async commitInserts(rows) {
       if (rows.length === 0) return;
       const file = rows[0]?.file ?? 'main';
@@ -107,10 +118,9 @@ function createDatabase(
       await Promise.all([groupCommits.main.flush(), groupCommits.log.flush()]);
     },
     ping: () => engine.ping(),
-    async close() {
-      await Promise.all([groupCommits.main.close(), groupCommits.log.close()]);
-      await stopTimers();
-      await engine.close();
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
   return database;

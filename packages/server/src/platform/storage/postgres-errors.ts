@@ -1,4 +1,4 @@
-import { UniqueViolation } from './database.js';
+import { ReferenceViolation, UniqueViolation } from './database.js';
 import { databaseUnavailable, StatementFailure } from './engine.js';
 import { SerializationFailure } from './transaction.js';
 
@@ -27,6 +27,7 @@ export function postgresFailure(error: unknown, table: string): Error {
   const { code } = error;
   if (code === '40001' || code === '40P01') return new SerializationFailure(`PostgreSQL ${code}`);
   if (code === '23505') return new UniqueViolation(table, columnsOf(error.detail));
+  if (code === '23503') return new ReferenceViolation(table);
   if (UNAVAILABLE.test(code)) return databaseUnavailable(`PostgreSQL ${code}: ${error.message}`);
   // Syntax and unknown names: the message quotes the statement's text, which holds no values.
   const reason = code.startsWith('42') ? error.message : 'refused';

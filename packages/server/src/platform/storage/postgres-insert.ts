@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { assertIdentifier } from './binding.js';
-import { type Bindable, type Insertion, UniqueViolation } from './database.js';
+import { type Bindable, type Insertion, ReferenceViolation, UniqueViolation } from './database.js';
 import { StatementFailure } from './engine.js';
 import { endsConnection, postgresFailure } from './postgres-errors.js';
 
@@ -62,7 +62,8 @@ async function attempt(work: () => Promise<void>): Promise<Error | undefined> {
   } catch (error) {
     const { table, cause } = error instanceof InsertFailure ? error : { table: '', cause: error };
     const failure = postgresFailure(cause, table);
-    if (failure instanceof UniqueViolation || failure instanceof StatementFailure) return failure;
+    const refusals = [UniqueViolation, ReferenceViolation, StatementFailure];
+    if (refusals.some((refusal) => failure instanceof refusal)) return failure;
     throw cause;
   }
 }

@@ -16,7 +16,7 @@ const CALLABLE = new Set(
   ).split(' '),
 );
 
-const TOKEN = /\s+|'(?:[^']|'')*'|"(?:[^"]|"")*"|[A-Za-z_][A-Za-z0-9_]*|[0-9.]+|\?|[(),]|[=<>!+\-*/%|]+/y;
+const TOKEN = /\s+|'(?:[^'\\]|'')*'|"[^"\\]*"|[A-Za-z_][A-Za-z0-9_]*|[0-9.]+|\?|[(),]|[=<>!+\-*/%|]+/y;
 
 /**
  * Throws when a raw fragment could be anything but one expression: then it could name a table, or close the
@@ -34,7 +34,7 @@ export function assertExpression(node: RawNode): void {
     if (token === ')' && --depth < 0) refuse('an unbalanced parenthesis');
     if (token === ',' && depth === 0) refuse('a list');
     if (token.includes('--') || token.includes('/*')) refuse('a comment');
-    if (/^[A-Za-z_]/.test(token)) assertWord(token.toLowerCase(), text.slice(at + token.length));
+    if (/^[A-Za-z_"]/.test(token)) assertWord(token.toLowerCase(), text.slice(at + token.length));
   }
   if (depth !== 0) refuse('an unbalanced parenthesis');
 }

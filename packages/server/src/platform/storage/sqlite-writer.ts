@@ -30,6 +30,7 @@ export type Ask = <T>(message: WriterMessage) => Promise<T>;
 export interface SqliteWriter {
   /** First come, first served: nobody else reaches the writer until the promise of `use` settles. */
   exclusive<T>(use: (ask: Ask) => Promise<T>): Promise<T>;
+  /** After all that came before it. */
   close(): Promise<void>;
 }
 
@@ -89,30 +90,30 @@ export async function startSqliteWriter(options: SqliteWriterOptions): Promise<S
   };
 
   await expect<void>(0);
-  return { ...createTurns(ask), close: () => closeWorker(worker, ask, () => dead !== null) };
+  const exclusive = createTurns(ask);
+  return {
+    exclusive,
+    async close() {
+      if (dead) return;
+      const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+      await exclusive((last) => last({ op: 'close' }));
+      worker.ref();
+      await exited;
+    },
+  };
 }
 
-async function closeWorker(worker: Worker, ask: Ask, isDead: () => boolean): Promise<void> {
-  if (isDead()) return;
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
-  await ask({ op: 'close' });
-  worker.ref();
-  await exited;
-}
-
-function createTurns(ask: Ask): Pick<SqliteWriter, 'exclusive'> {
+function createTurns(ask: Ask): SqliteWriter['exclusive'] {
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
-  return {
-    exclusive(use) {
-      if (waiting >= WAITING_MAX) return Promise.reject(databaseUnavailable('too many wait for the writer'));
-      waiting++;
-      const turn = tail.then(() => {
-        waiting--;
-        return use(ask);
-      });
-      tail = turn.catch(() => {});
-      return turn;
-    },
+  return (use) => {
+    if (waiting >= WAITING_MAX) return Promise.reject(databaseUnavailable('too many wait for the writer'));
+    waiting++;
+    const turn = tail.then(() => {
+      waiting--;
+      return use(ask);
+    });
+    tail = turn.catch(() => {});
+    return turn;
   };
 }

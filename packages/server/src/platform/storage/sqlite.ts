@@ -1,5 +1,5 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
 import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
 import { assertIdentifier } from './binding.js';
@@ -22,8 +22,6 @@ import {
   type SqliteWriter,
   startSqliteWriter,
 } from './sqlite-writer.js';
-
-const FILE_NAMES: Record<FileName, string> = { main: 'knox.db', log: 'knox-log.db' };
 
 /** How long the writer waits for another process, such as a backup, before the caller is told to come back. */
 const WRITER_BUSY_MS = 2_000;
@@ -71,10 +69,13 @@ interface Reader {
   close(): void;
 }
 
-export async function openSqlite(dataDir: string): Promise<SqliteEngine> {
-  mkdirSync(dataDir, { recursive: true, mode: 0o700 });
-  const main = await openFile(join(dataDir, FILE_NAMES.main));
-  const log = await openFile(join(dataDir, FILE_NAMES.log));
+export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
+  for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const main = await openFile(paths.main);
+  const log = await openFile(paths.log).catch(async (error) => {
+    await closeFile(main);
+    throw error;
+  });
   const files: Record<FileName, DatabaseFile> = { main, log };
   const insertTexts = new Map<string, string>();
 
@@ -119,11 +120,8 @@ export async function openSqlite(dataDir: string): Promise<SqliteEngine> {
       main.reader.all('SELECT 1', []);
     },
     async close() {
-      for (const file of [main, log]) {
-        // The last connection to close folds the write-ahead log into the file; that is the writer's work.
-        file.reader.close();
-        await file.writer.close();
-      }
+      await closeFile(main);
+      await closeFile(log);
     },
   };
 }
@@ -145,6 +143,12 @@ async function openFile(path: string): Promise<DatabaseFile> {
   }
 }
 
+/** The reader first: the writer folds the write-ahead log into the file when nobody reads it any more. */
+async function closeFile(file: DatabaseFile): Promise<void> {
+  file.reader.close();
+  await file.writer.close();
+}
+
 function openReader(path: string): Reader {
   const { DatabaseSync } = loadSqlite();
   // The reference is kept by the closures below: the driver closes a connection that is collected.
@@ -164,7 +168,10 @@ function openReader(path: string): Reader {
 
   return {
     // `all` runs the statement to its end, so that no read transaction stays open on the write-ahead log.
-    all: (sql, parameters) => fromDriver(prepared(sql).all(...parameters) as Row[]),
+    all(sql, parameters) {
+      if (!connection.isOpen) throw databaseUnavailable('the database is closed');
+      return fromDriver(prepared(sql).all(...parameters) as Row[]);
+    },
     close() {
       statements.clear();
       connection.close();

@@ -25,6 +25,7 @@ import type {
 } from './database.js';
 import type { Engine, Statement, StatementResult } from './engine.js';
 import { type ScopeColumn, ScopeGuard, type ScopeValues, scopeColumnsOf } from './scope-guard.js';
+import { verifyScope } from './scope-verifier.js';
 import { SYSTEM_REASONS, type SystemReason } from './system-reasons.js';
 import { OpenTransaction } from './transaction.js';
 
@@ -119,6 +120,7 @@ class ViewInternals {
 
   compile<R>(query: RootOperationNode, scope: ScopeValues | null, queryId: QueryId): CompiledQuery<R> {
     const { node, tables } = this.#guard.guard(query, scope, queryId);
+    if (scope !== null) verifyScope(node, this.#declarations, scope);
     const compiled = this.#compiler.compileQuery(node, queryId) as CompiledQuery<R>;
     const files = new Set(tables.map((table) => this.#declarations[table]?.file ?? 'main'));
     assert(files.size <= 1, 'a query names tables of one file only');

@@ -3,7 +3,8 @@ import type { ProxyCall } from '../call.js';
 import { forbidden } from '../errors.js';
 
 export async function authenticate(call: ProxyCall): Promise<Caller> {
-  const caller = await call.exchange.authenticate();
+  const { request } = call.exchange;
+  const caller = await call.exchange.authenticate(call.headers.credentials(request.rawHeaders));
   call.caller = caller;
   return caller;
 }

@@ -1,10 +1,10 @@
 import type { Egress } from '../../../platform/egress/egress.js';
+import type { RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
 import { withIdentityEncoding } from '../request-headers.js';
 import { beginAnswer } from './answer.js';
 import { StreamedBody } from './body.js';
 import type { HopMarker } from './hop-marker.js';
-import type { AnswerPlan } from './redact.js';
 import type { Outbound } from './render.js';
 import type { GuardedTarget } from './target.js';
 
@@ -13,7 +13,7 @@ export interface SendDeps {
   readonly hopMarker: HopMarker;
 }
 
-function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: AnswerPlan): string[] {
+function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: RedactionPlan): string[] {
   const inbound = call.headers;
   const headers = plan.hasBodyRules ? withIdentityEncoding(inbound.forward) : inbound.forward;
   // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
@@ -30,7 +30,7 @@ export async function send(
   call: ProxyCall,
   guarded: GuardedTarget,
   outbound: Outbound,
-  plan: AnswerPlan,
+  plan: RedactionPlan,
 ): Promise<void> {
   const { response, requestId } = call.exchange;
   const { target, clock } = guarded;
@@ -62,6 +62,7 @@ export async function send(
       },
     );
   } catch (error) {
+    if (response.writableEnded && response.errored === null) return;
     call.assertClientPresent();
     if (outbound.body instanceof StreamedBody && outbound.body.errored !== null) throw outbound.body.errored;
     throw answerError ?? error;

@@ -1,25 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../../../platform/crypto/random.js';
+import { satisfiesLuhn, withCheckDigit } from '../../../testing/vault-harness.js';
 import { vaultFormatContract } from './contract.js';
 import { panFormat } from './pan.js';
-
-/** Luhn written another way than in the source, so that a shared mistake is unlikely. */
-function satisfiesLuhn(digits: string): boolean {
-  const twice = [0, 2, 4, 6, 8, 1, 3, 5, 7, 9];
-  return (
-    [...digits].reverse().reduce((sum, digit, i) => sum + (i % 2 ? (twice[+digit] as number) : +digit), 0) %
-      10 ===
-    0
-  );
-}
-
-function withCheckDigit(body: string): string {
-  for (let check = 0; check < 10; check += 1) {
-    if (satisfiesLuhn(body + check)) return body + check;
-  }
-  throw new Error('no check digit');
-}
 
 const pan = fc
   .integer({ min: 12, max: 19 })

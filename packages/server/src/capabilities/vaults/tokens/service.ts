@@ -20,6 +20,7 @@ import {
   tooLarge,
   vaultDisabled,
 } from '../errors.js';
+import { requireMetadataFits } from '../metadata.js';
 import { formats } from '../providers/index.js';
 import type { ListOptions, Metadata } from '../store.js';
 import { candidateTokens } from './candidates.js';
@@ -140,6 +141,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       const value = input.value.reveal();
       const plaintext = Buffer.from(value, 'utf8');
       if (plaintext.length > LIMITS.vaultValueBytesMax) throw tooLarge('value', LIMITS.vaultValueBytesMax);
+      requireMetadataFits('metadata', input.metadata);
       const format = formats[vault.tokenFormat];
       const refusal = format.validate(value);
       if (refusal !== null) throw validationError('value', refusal);

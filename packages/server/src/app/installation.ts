@@ -1,0 +1,91 @@
+import { systemActor } from '../capabilities/accounts/index.js';
+import type { IdSource, TenantId } from '../kernel/ids.js';
+import { Secret } from '../kernel/secret.js';
+import type { Config } from '../platform/config/config.js';
+import { StartRefused } from '../platform/config/private-files.js';
+import { createRootKeyFile, readRootKeyFile } from '../platform/config/root-key-file.js';
+import { KEY_BYTES } from '../platform/crypto/authenticated-cipher.js';
+import { sha256Hex } from '../platform/crypto/hashing.js';
+import type { Random } from '../platform/crypto/random.js';
+import type { Database } from '../platform/storage/database.js';
+import type { PreparedInstallation } from './bootstrap.js';
+import type { Services } from './services.js';
+
+const TENANT_SLUG = 'default';
+const PASSWORD_ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
+const PASSWORD_CHARACTERS = 24;
+const DEPLOYMENT_ID_CHARACTERS = 8;
+
+/** The configured key, the one of the file, or, where nothing is wrapped yet, a new file (kms-admin.md §3.1). */
+export async function loadRootKey(
+  config: Config,
+  random: Random,
+  hasData: () => Promise<boolean>,
+): Promise<Secret<Buffer>> {
+  const { rootKey } = config;
+  if (rootKey.kind === 'value') return rootKey.key;
+  const present = readRootKeyFile(rootKey.path);
+  if (present) return present;
+  if (await hasData()) {
+    throw new StartRefused(
+      `root key: ${rootKey.path} is missing, and the stored data was wrapped with it; put it back from its backup`,
+    );
+  }
+  const made = new Secret(random.bytes(KEY_BYTES));
+  createRootKeyFile(rootKey.path, made);
+  return made;
+}
+
+export interface InstallationDeps {
+  readonly db: Database;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly services: Pick<Services, 'accounts' | 'kms' | 'apiKeys'>;
+  readonly ownerEmail: string;
+  readonly baseUrl: string;
+}
+
+/** The bootstrap tenant, its owner, its master key and a key of each mode, in one transaction (auth.md §7). */
+export async function prepareInstallation(deps: InstallationDeps): Promise<PreparedInstallation> {
+  const { accounts, kms, apiKeys } = deps.services;
+  const password = deps.random.text(PASSWORD_ALPHABET, PASSWORD_CHARACTERS);
+  const owner = await accounts.prepareOwner(deps.ownerEmail, new Secret(password));
+  const tenantId = deps.ids.uuid() as TenantId;
+  const masterKey = await kms.prepare(tenantId);
+  const live = apiKeys.prepare('live', 'Bootstrap live key');
+  const test = apiKeys.prepare('test', 'Bootstrap test key');
+  return {
+    content: {
+      base_url: deps.baseUrl,
+      tenant: { id: tenantId, slug: TENANT_SLUG },
+      admin: { email: deps.ownerEmail, password },
+      live_api_key: live.apiKey.reveal(),
+      test_api_key: test.apiKey.reveal(),
+    },
+    commit: () =>
+      deps.db.transaction(async (tx) => {
+        if (await accounts.hasTenants(tx)) return false;
+        await accounts.createTenantWithOwner(
+          tx,
+          { id: tenantId, slug: TENANT_SLUG, name: 'Default', plan: 'enterprise' },
+          owner,
+        );
+        await kms.createFor(tx, tenantId, masterKey);
+        const actor = systemActor(tenantId);
+        await apiKeys.createIn(tx, actor, live);
+        await apiKeys.createIn(tx, { ...actor, scope: { tenantId, sandbox: true } }, test);
+        return true;
+      }),
+  };
+}
+
+/**
+ * The hop marker's 8 hex digits: the same in every process of the installation. 32 bits of a hash tell nothing of the
+ * key; a change of the root key changes them, which only a loop that is under way at that moment could notice.
+ */
+export function deploymentIdOf(rootKey: Secret<Buffer>): string {
+  return sha256Hex(Buffer.concat([Buffer.from('knox.deployment-id\0'), rootKey.reveal()])).slice(
+    0,
+    DEPLOYMENT_ID_CHARACTERS,
+  );
+}

@@ -1,0 +1,168 @@
+import type { AddressInfo } from 'node:net';
+import type { FastifyInstance } from 'fastify';
+import { hasWrappedData } from '../capabilities/kms/index.js';
+import { systemClock } from '../kernel/clock.js';
+import type { Secret } from '../kernel/secret.js';
+import type { Config } from '../platform/config/config.js';
+import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
+import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { createCallerStep } from '../platform/http/caller.js';
+import { writeErrorRaw } from '../platform/http/error-handler.js';
+import { createHosts } from '../platform/http/hosts.js';
+import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { createLogger, type Logger } from '../platform/log/logger.js';
+import type { Database } from '../platform/storage/database.js';
+import { lockDataDir } from '../platform/storage/lock.js';
+import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { createHealth } from './apis/health.js';
+import { createManagementApi } from './apis/management-api.js';
+import { registerProxyApi } from './apis/proxy-api.js';
+import { bootstrapInstallation } from './bootstrap.js';
+import { expireBootstrapFile } from './bootstrap-file.js';
+import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
+import { ownEndpoints } from './own-endpoints.js';
+import { urlOf } from './self-check.js';
+import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
+import type { RunningServer, StartHooks } from './start.js';
+
+const clock = systemClock;
+
+/** Of the time that a stop may take; the rest is for the logs and the database. */
+const DRAIN_SHARE = 0.8;
+
+/** Lock, database, keys, listener, first start. What was opened is closed again when a later step fails. */
+export async function startServer(config: Config, hooks: StartHooks): Promise<RunningServer> {
+  const closers: (() => unknown)[] = [];
+  try {
+    return await start(config, hooks, closers);
+  } catch (error) {
+    await closeInReverse(closers);
+    throw error;
+  }
+}
+
+async function start(config: Config, hooks: StartHooks, closers: (() => unknown)[]): Promise<RunningServer> {
+  const { logger, flush } = createLogger(config.log.level);
+  closers.push(flush);
+  const { db, rootKey } = await openInstallation(config, logger, closers);
+  const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
+  closers.push(() => egress.close());
+  const services = createServices({
+    db,
+    clock,
+    ids: systemIds,
+    random: systemRandom,
+    logger,
+    rootKey,
+    egress,
+  });
+  await services.kms.checkRootKey();
+  await services.generations.start();
+  closers.push(() => services.kms.close());
+  closers.push(() => services.generations.stop());
+  closers.push(() => services.apiKeys.stop());
+  closers.push(() => services.apiLogs.flush());
+
+  const state = { isStopping: false };
+  const app = await createApp(config, { db, services, rootKey, logger, state });
+  closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
+  const addresses = await listen(app, config);
+  egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
+
+  const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
+  const { filePath, ownerEmail } = config.bootstrap;
+  const firstStart = await bootstrapInstallation({
+    filePath,
+    hasTenant: () => services.accounts.hasTenants(),
+    prepare: () =>
+      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, baseUrl }),
+  });
+  if (firstStart) hooks.onFirstStart(firstStart);
+  const expiry = filePath ? expireBootstrapFile(filePath, clock) : null;
+  closers.push(() => expiry?.cancel());
+  return {
+    addresses,
+    bootstrapFile: expiry?.isPresent ? filePath : null,
+    async close() {
+      state.isStopping = true;
+      await closeInReverse(closers);
+    },
+  };
+}
+
+/** The last opened is the first closed; a failure to close one must not keep the next open. */
+async function closeInReverse(closers: (() => unknown)[]): Promise<void> {
+  let failure: unknown = null;
+  for (const close of closers.splice(0).reverse()) {
+    try {
+      await close();
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  if (failure !== null) throw failure;
+}
+
+async function openInstallation(config: Config, logger: Logger, closers: (() => unknown)[]) {
+  const { warning } = prepareDataDir(config.dataDir);
+  if (warning) logger.warn(warning);
+  if (config.storage.kind === 'sqlite') {
+    const lock = lockDataDir(config.dataDir);
+    closers.push(() => lock.release());
+  }
+  const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, logger });
+  closers.push(() => db.close());
+  const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
+  return { db, rootKey };
+}
+
+function storageOptions({ storage }: Config): StorageOptions {
+  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
+}
+
+/** Names under which callers reach this installation: a proxied call to one of them is a loop. */
+function ownNames({ hosts }: Config): string[] {
+  const names = hosts.customHosts.map(({ host }) => host);
+  if (hosts.publicUrl) names.push(new URL(hosts.publicUrl).hostname);
+  return [hosts.baseDomain, ...names];
+}
+
+interface AppDeps {
+  readonly db: Database;
+  readonly services: Services;
+  readonly rootKey: Secret<Buffer>;
+  readonly logger: Logger;
+  readonly state: { readonly isStopping: boolean };
+}
+
+async function createApp(config: Config, { db, services, rootKey, logger, state }: AppDeps) {
+  const app = createHttpServer({ logger, ids: systemIds, clock });
+  const authenticate = createCallerStep({
+    hosts: createHosts(config.hosts),
+    authenticator: services.authentication,
+  });
+  const proxy = services.proxy(deploymentIdOf(rootKey));
+  registerProxyApi(app, {
+    proxy,
+    authenticate: (request) => authenticate(request, null),
+    refuse: writeErrorRaw,
+  });
+  await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));
+  await app.register(
+    createHealth({
+      checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },
+      isStopping: () => state.isStopping,
+    }),
+  );
+  return app;
+}
+
+async function listen(app: FastifyInstance, { listen: { host, port } }: Config): Promise<AddressInfo[]> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    throw new StartRefused(`KNOX_HOST, KNOX_PORT: cannot listen on ${host} port ${port} (${codeOf(error)})`);
+  }
+  return app.addresses().filter((address) => typeof address !== 'string');
+}

@@ -1,0 +1,112 @@
+import { migrations as accountsMigrations, createAccounts } from '../capabilities/accounts/index.js';
+import {
+  apiKeyRoutes,
+  migrations as apiKeysMigrations,
+  createApiKeys,
+} from '../capabilities/api-keys/index.js';
+import {
+  apiLogRoutes,
+  migrations as apiLogsMigrations,
+  createApiLogs,
+} from '../capabilities/api-logs/index.js';
+import {
+  auditLogRoutes,
+  migrations as auditLogsMigrations,
+  createAuditLogs,
+} from '../capabilities/audit-logs/index.js';
+import { createAuthentication } from '../capabilities/authentication/index.js';
+import {
+  createCryptoKeys,
+  migrations as cryptoKeysMigrations,
+  envelopeColumns,
+} from '../capabilities/crypto-keys/index.js';
+import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import { createProxy } from '../capabilities/proxy/index.js';
+import {
+  createRedaction,
+  migrations as redactionMigrations,
+  redactionRoutes,
+} from '../capabilities/redaction/index.js';
+import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
+import type { Clock } from '../kernel/clock.js';
+import type { IdSource } from '../kernel/ids.js';
+import type { Secret } from '../kernel/secret.js';
+import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import type { Random } from '../platform/crypto/random.js';
+import type { Egress } from '../platform/egress/egress.js';
+import type { RouteDefinition } from '../platform/http/route.js';
+import type { Logger } from '../platform/log/logger.js';
+import type { Database } from '../platform/storage/database.js';
+import type { Migration } from '../platform/storage/migration.js';
+
+/** Those of every capability; the storage floor sorts them by id. */
+export const MIGRATIONS: readonly Migration[] = [
+  ...accountsMigrations,
+  ...generationsMigrations,
+  ...kmsMigrations,
+  ...cryptoKeysMigrations,
+  ...apiKeysMigrations,
+  ...auditLogsMigrations,
+  ...vaultsMigrations,
+  ...redactionMigrations,
+  ...apiLogsMigrations,
+];
+
+export interface ServicesDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly rootKey: Secret<Buffer>;
+  readonly egress: Egress;
+}
+
+export type Services = ReturnType<typeof createServices>;
+
+/** Builds every service, in the order of their dependencies; the order is the picture. */
+export function createServices(deps: ServicesDeps) {
+  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const generations = createGenerations({ db, clock });
+  const auditLogs = createAuditLogs({ db, clock, ids });
+  const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
+  const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
+  const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
+  const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
+  const authentication = createAuthentication({ apiKeys, accounts, generations, clock });
+  const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
+  const apiLogs = createApiLogs({
+    db,
+    clock,
+    onRefusedRow: (entry, cause) =>
+      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
+  });
+  const proxy = (deploymentId: string) =>
+    createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
+
+  return {
+    generations,
+    auditLogs,
+    accounts,
+    kms,
+    cryptoKeys,
+    vaults,
+    apiKeys,
+    authentication,
+    redaction,
+    apiLogs,
+    proxy,
+  };
+}
+
+/** Every endpoint of `/v1` that has a definition; the proxy is not one of them. */
+export function managementRoutes(services: Services): RouteDefinition[] {
+  return [
+    ...apiKeyRoutes(services.apiKeys),
+    ...auditLogRoutes(services.auditLogs),
+    ...vaultRoutes(services.vaults),
+    ...redactionRoutes(services.redaction),
+    ...apiLogRoutes(services.apiLogs),
+  ];
+}

@@ -1,0 +1,100 @@
+import { verify } from '@node-rs/argon2';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAppError } from '../../kernel/errors.js';
+import type { TenantId } from '../../kernel/ids.js';
+import { Secret } from '../../kernel/secret.js';
+import { createGenerations, migrations as generationsMigrations } from '../../platform/cache/generations.js';
+import { systemIds } from '../../platform/crypto/random.js';
+import { UniqueViolation } from '../../platform/storage/database.js';
+import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
+import { createManualClock } from '../../testing/manual-clock.js';
+import { migrations as auditLogsMigrations, createAuditLogs } from '../audit-logs/index.js';
+import { type Accounts, createAccounts, credentialGeneration, migrations } from './index.js';
+
+forEachDatabase((_name, open) => {
+  const clock = createManualClock();
+  let db: TestDatabase;
+  let accounts: Accounts;
+  let generations: ReturnType<typeof createGenerations>;
+  let auditLogs: ReturnType<typeof createAuditLogs>;
+  beforeAll(async () => {
+    db = await open([...migrations, ...generationsMigrations, ...auditLogsMigrations]);
+    generations = createGenerations({ db, clock });
+    auditLogs = createAuditLogs({ db, clock, ids: systemIds });
+    accounts = createAccounts({ db, clock, ids: systemIds, generations, auditLogs });
+  });
+  afterAll(() => db.cleanup());
+
+  const owner = (slug: string) => ({ email: `Owner@${slug}.example`, passwordHash: 'unused' });
+  const make = (slug: string) =>
+    db.transaction((tx) =>
+      accounts.createTenantWithOwner(
+        tx,
+        { id: systemIds.uuid() as TenantId, slug, name: slug, plan: 'enterprise' },
+        owner(slug),
+      ),
+    );
+
+  it('makes a tenant with its owner in one transaction, or nothing', async () => {
+    expect(await accounts.hasTenants()).toBe(false);
+    const failing = db.transaction(async (tx) => {
+      await accounts.createTenantWithOwner(
+        tx,
+        { id: systemIds.uuid() as TenantId, slug: 'gone', name: 'x', plan: 'free' },
+        owner('gone'),
+      );
+      throw new Error('no keys');
+    });
+    await expect(failing).rejects.toThrow('no keys');
+    expect(await accounts.hasTenants()).toBe(false);
+
+    const { tenant } = await make('acme');
+    expect(await accounts.hasTenants()).toBe(true);
+    expect(await accounts.tenantBySlug('acme')).toEqual(tenant);
+    expect(await accounts.tenantById(tenant.id)).toMatchObject({
+      plan: 'enterprise',
+      subscriptionStatus: 'active',
+      ephemeralEnabled: null,
+    });
+    expect(await accounts.tenantBySlug('gone')).toBeUndefined();
+    const { rows } = await auditLogs.list(tenant.id, { page: 1, perPage: 10, order: 'desc' });
+    expect(rows.map((row) => row.action)).toEqual(['tenant.create']);
+  });
+
+  it('lets one of two take a slug', async () => {
+    const results = await Promise.allSettled([make('raced'), make('raced')]);
+    const refused = results.filter((result) => result.status === 'rejected');
+    expect(refused).toHaveLength(1);
+    expect(refused[0]?.reason).toBeInstanceOf(UniqueViolation);
+  });
+
+  it('refuses a slug that a host name needs', async () => {
+    const refusal = await make('sandbox-acme').catch((error: unknown) => error);
+    expect(isAppError(refusal, 'validation_error')).toBe(true);
+  });
+
+  it('changes the subscription with an audit row and a new generation', async () => {
+    const { tenant } = await make('paused');
+    await accounts.setSubscriptionStatus(tenant.id, 'paused');
+    expect((await accounts.tenantById(tenant.id))?.subscriptionStatus).toBe('paused');
+    expect(generations.current(credentialGeneration(tenant.id))).toBe(1);
+    const { rows } = await auditLogs.list(tenant.id, { page: 1, perPage: 10, order: 'desc' });
+    expect(rows.map((row) => row.action)).toContain('tenant.update');
+    const unknown = accounts.setSubscriptionStatus('nobody' as TenantId, 'paused');
+    await expect(unknown).rejects.toThrow('Tenant not found');
+  });
+
+  describe('prepareOwner', () => {
+    it('hashes with argon2id', async () => {
+      const prepared = await accounts.prepareOwner('a@b.example', new Secret('correct horse battery'));
+      expect(prepared.passwordHash).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
+      expect(await verify(prepared.passwordHash, 'correct horse battery')).toBe(true);
+    });
+
+    it('refuses a short password', async () => {
+      await expect(accounts.prepareOwner('a@b.example', new Secret('short'))).rejects.toThrow(
+        '12 characters',
+      );
+    });
+  });
+});

@@ -1,0 +1,11 @@
+export { hashKey } from './key-format.js';
+export { apiKeyRoutes } from './routes.js';
+export {
+  type ApiKeys,
+  type ApiKeysDeps,
+  type CreatedApiKey,
+  createApiKeys,
+  type PreparedApiKey,
+} from './service.js';
+export type { StoredCredential } from './store.js';
+export { migrations } from './tables.js';

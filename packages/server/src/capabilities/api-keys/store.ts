@@ -1,0 +1,156 @@
+import type { ApiKeyId, Scope, TenantId } from '../../kernel/ids.js';
+import { offsetOf } from '../../platform/http/pagination.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
+import { apiKeysTables } from './tables.js';
+
+export interface ApiKey {
+  readonly id: ApiKeyId;
+  readonly keyId: string;
+  readonly prefix: string;
+  readonly type: string;
+  readonly name: string;
+  readonly createdAtMs: number;
+  readonly lastUsedAtMs: number | null;
+  readonly revokedAtMs: number | null;
+}
+
+export interface StoredCredential {
+  readonly id: ApiKeyId;
+  readonly scope: Scope;
+  readonly keyId: string;
+  readonly hash: Buffer;
+}
+
+/** A key is named by its row id or by its public half. */
+export type KeyName = { readonly column: 'id' | 'key_id'; readonly value: string };
+
+export interface KeyListPage {
+  readonly page: number;
+  readonly perPage: number;
+  readonly order: 'asc' | 'desc';
+}
+
+export type ApiKeyStore = ReturnType<typeof createApiKeyStore>;
+
+const COLUMNS = [
+  'id',
+  'key_id',
+  'key_prefix',
+  'key_type',
+  'name',
+  'created_at',
+  'last_used_at',
+  'revoked_at',
+] as const;
+
+export function createApiKeyStore(db: Database) {
+  const view = db.view(apiKeysTables);
+
+  const byHash = view.defineSystem<
+    { hash: Buffer },
+    { id: ApiKeyId; tenant_id: TenantId; sandbox: 0 | 1; key_id: string; key_hash: Buffer }
+  >('api_keys_by_hash', 'credential_by_hash', (queries, arg) =>
+    queries
+      .selectFrom('api_keys')
+      .select(['id', 'tenant_id', 'sandbox', 'key_id', 'key_hash'])
+      .where('key_hash', '=', arg('hash'))
+      .where('revoked_at', 'is', null),
+  );
+
+  return {
+    async insert(
+      tx: Transaction,
+      scope: Scope,
+      key: Omit<ApiKey, 'lastUsedAtMs' | 'revokedAtMs'> & { hash: Buffer },
+    ): Promise<void> {
+      await view
+        .scoped(scope, tx)
+        .insertInto('api_keys')
+        .values({
+          id: key.id,
+          key_id: key.keyId,
+          key_hash: key.hash,
+          key_prefix: key.prefix,
+          key_type: key.type,
+          name: key.name,
+          created_at: key.createdAtMs,
+          last_used_at: null,
+          revoked_at: null,
+        })
+        .execute();
+    },
+
+    async list(
+      scope: Scope,
+      { page, perPage, order }: KeyListPage,
+    ): Promise<{ rows: ApiKey[]; total: number }> {
+      const rows = await view
+        .scoped(scope)
+        .selectFrom('api_keys')
+        .select(COLUMNS)
+        .orderBy('created_at', order)
+        .orderBy('id', order)
+        .limit(perPage)
+        .offset(offsetOf(page, perPage))
+        .execute();
+      const counted = await view
+        .scoped(scope)
+        .selectFrom('api_keys')
+        .select((select) => select.fn.countAll<number>().as('total'))
+        .executeTakeFirstOrThrow();
+      return {
+        rows: rows.map((row) => ({
+          id: row.id,
+          keyId: row.key_id,
+          prefix: row.key_prefix,
+          type: row.key_type,
+          name: row.name,
+          createdAtMs: row.created_at,
+          lastUsedAtMs: row.last_used_at,
+          revokedAtMs: row.revoked_at,
+        })),
+        total: counted.total,
+      };
+    },
+
+    /** Undefined when no active key has that name, so that of two concurrent revokes one finds nothing. */
+    async revoke(
+      tx: Transaction,
+      scope: Scope,
+      name: KeyName,
+      nowMs: number,
+    ): Promise<{ id: ApiKeyId; keyId: string; name: string } | undefined> {
+      const row = await view
+        .scoped(scope, tx)
+        .updateTable('api_keys')
+        .set({ revoked_at: nowMs })
+        .where(name.column, '=', name.value as ApiKeyId)
+        .where('revoked_at', 'is', null)
+        .returning(['id', 'key_id', 'name'])
+        .executeTakeFirst();
+      return row && { id: row.id, keyId: row.key_id, name: row.name };
+    },
+
+    async findActiveByHash(hash: Buffer): Promise<StoredCredential | undefined> {
+      const row = await byHash.first(null, { hash });
+      return (
+        row && {
+          id: row.id,
+          scope: { tenantId: row.tenant_id, sandbox: row.sandbox === 1 },
+          keyId: row.key_id,
+          hash: row.key_hash,
+        }
+      );
+    },
+
+    async setLastUsed(tx: Transaction, scope: Scope, id: ApiKeyId, atMs: number): Promise<void> {
+      await view
+        .scoped(scope, tx)
+        .updateTable('api_keys')
+        .set({ last_used_at: atMs })
+        .where('id', '=', id)
+        .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', atMs)]))
+        .execute();
+    },
+  };
+}

@@ -1,0 +1,213 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createGenerations } from '../../platform/cache/generations.js';
+import { createHarness, type Harness, type TestCall } from '../../testing/harness.js';
+import { createAuthentication } from './index.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await createHarness();
+});
+afterAll(() => harness.close());
+
+async function outcome(call: TestCall): Promise<[number, unknown]> {
+  const answer = await harness.call('GET', '/v1/api-keys', call);
+  return [answer.status, answer.json['error']?.['type']];
+}
+
+const liveKey = () => harness.tenant.live.apiKey;
+const testKey = () => harness.tenant.test.apiKey;
+
+describe('200', () => {
+  it.each([
+    ['Bearer', () => ({ authorization: `Bearer ${liveKey()}` })],
+    ['bEARER and spaces', () => ({ authorization: `bEARER   ${liveKey()} ` })],
+    ['x-api-key', () => ({ 'x-api-key': liveKey() })],
+    ['the same key twice', () => ({ authorization: `Bearer ${liveKey()}`, 'x-api-key': liveKey() })],
+    ['a foreign scheme beside x-api-key', () => ({ authorization: 'Basic abc', 'x-api-key': liveKey() })],
+  ])('%s', async (_, headers) => {
+    expect(await outcome({ headers: headers() })).toEqual([200, undefined]);
+  });
+
+  it.each([
+    ['live key on the live host', 'api.localhost', liveKey],
+    ['test key on the sandbox host', 'sandbox.localhost', testKey],
+    ['live key on its tenant host', 'acme.localhost', liveKey],
+    ['test key on its sandbox tenant host', 'Sandbox-Acme.localhost:8787', testKey],
+    ['live key on a plain address', '127.0.0.1', liveKey],
+    ['test key on a plain address', 'localhost', testKey],
+  ])('%s', async (_, host, key) => {
+    expect(await outcome({ key: key(), host })).toEqual([200, undefined]);
+  });
+});
+
+describe('400', () => {
+  it('two different credentials', async () => {
+    const headers = { authorization: `Bearer ${liveKey()}`, 'x-api-key': testKey() };
+    expect(await outcome({ headers })).toEqual([400, 'validation_error']);
+  });
+});
+
+describe('401', () => {
+  it.each([
+    ['nothing', {}],
+    ['an empty Bearer', { authorization: 'Bearer' }],
+    ['an empty x-api-key', { 'x-api-key': '' }],
+    ['Basic only', { authorization: 'Basic abc' }],
+  ])('%s is authentication_required', async (_, headers) => {
+    expect(await outcome({ headers })).toEqual([401, 'authentication_required']);
+  });
+
+  it.each([
+    ['an unknown key', () => `tk_live_${'a'.repeat(12)}_${'B'.repeat(40)}`],
+    ['the id of a key alone', () => harness.tenant.live.keyId],
+    ['a right id with a wrong secret', () => `${harness.tenant.live.keyId}_${'B'.repeat(40)}`],
+    ['a key with a character more', () => `${liveKey()}x`],
+    ['an enterprise key, none of which exist yet', () => `AKE${'a'.repeat(13)}_${'B'.repeat(40)}`],
+    ['something endless', () => 'x'.repeat(10_000)],
+  ])('%s is invalid_api_key', async (_, key) => {
+    expect(await outcome({ key: key() })).toEqual([401, 'invalid_api_key']);
+  });
+
+  it.each([
+    ['an access token', { authorization: 'Bearer kc_live_abc' }],
+    ['an access token as x-api-key', { 'x-api-key': 'kc_test_abc' }],
+    ['a bound token', { authorization: 'DPoP kc_live_abc' }],
+  ])('%s is invalid_token', async (_, headers) => {
+    expect(await outcome({ headers })).toEqual([401, 'invalid_token']);
+  });
+
+  it("another tenant's key on a tenant host", async () => {
+    expect(await outcome({ key: harness.other.live, host: 'acme.localhost' })).toEqual([
+      401,
+      'invalid_api_key',
+    ]);
+  });
+});
+
+describe('403', () => {
+  it.each([
+    ['test key on the live host', 'api.localhost', testKey],
+    ['live key on the sandbox host', 'sandbox.localhost', liveKey],
+    ['test key on a tenant host', 'acme.localhost', testKey],
+    ['live key on a sandbox tenant host', 'sandbox-acme.localhost', liveKey],
+  ])('%s is wrong_key_type', async (_, host, key) => {
+    expect(await outcome({ key: key(), host })).toEqual([403, 'wrong_key_type']);
+  });
+
+  it('a paused tenant is refused at its next call, and served again when active', async () => {
+    const { id, live } = harness.other;
+    expect(await outcome({ key: live })).toEqual([200, undefined]);
+    await harness.accounts.setSubscriptionStatus(id, 'paused');
+    expect(await outcome({ key: live })).toEqual([403, 'subscription_inactive']);
+    expect(await outcome({ key: live, host: 'sandbox.localhost' })).toEqual([403, 'wrong_key_type']);
+    await harness.accounts.setSubscriptionStatus(id, 'past_due');
+    expect(await outcome({ key: live })).toEqual([200, undefined]);
+  });
+});
+
+describe('404', () => {
+  it.each([
+    ['with a key', () => ({ key: liveKey() })],
+    ['without one', () => ({})],
+    ['with a bad one', () => ({ key: 'tk_live_x_y' })],
+  ])('an unknown tenant host, %s', async (_, call) => {
+    expect(await outcome({ ...call(), host: 'nobody.localhost' })).toEqual([404, 'tenant_not_found']);
+  });
+});
+
+describe('503', () => {
+  it('when revocations could not be read for 1 s, never 401', async () => {
+    const own = await createHarness();
+    try {
+      expect((await own.call('GET', '/v1/api-keys', { key: own.tenant.live })).status).toBe(200);
+      await own.generations.stop();
+      own.clock.advance(1_000);
+      const answer = await own.call('GET', '/v1/api-keys', { key: own.tenant.live });
+      expect([answer.status, answer.json['error']?.['type']]).toEqual([503, 'dependency_unavailable']);
+      expect(answer.json['error']?.['retry_after']).toBe(1);
+    } finally {
+      await own.close();
+    }
+  });
+});
+
+describe('the cache', () => {
+  const host = { kind: 'plain', mode: null, tenantSlug: null } as const;
+
+  /** What another process on the same database runs. */
+  async function anotherProcess() {
+    let reads = 0;
+    const { db, clock, accounts, apiKeys } = harness;
+    const generations = createGenerations({ db, clock });
+    await generations.start();
+    const authentication = createAuthentication({
+      accounts,
+      generations,
+      clock,
+      apiKeys: {
+        recordUse: () => undefined,
+        findActiveByHash: (hash) => {
+          reads++;
+          return apiKeys.findActiveByHash(hash);
+        },
+      },
+    });
+    const call = (key: string) => authentication.authenticate(['x-api-key', key], host);
+    return { generations, call, reads: () => reads };
+  }
+
+  it('asks the database once for a key, each time for an unknown one', async () => {
+    const process = await anotherProcess();
+    await process.call(liveKey());
+    const readsOnce = process.reads();
+    await Promise.all(Array.from({ length: 20 }, () => process.call(liveKey())));
+    expect(process.reads()).toBe(readsOnce);
+    for (const _ of [1, 2]) await expect(process.call('tk_live_x_y')).rejects.toThrow('not valid');
+    expect(process.reads()).toBe(readsOnce + 2);
+    await process.generations.stop();
+  });
+
+  it('gives up a revoked key at once here, within 1 s in another process', async () => {
+    const process = await anotherProcess();
+    const created = await harness.call('POST', '/v1/api-keys', {
+      key: harness.tenant.live,
+      body: { name: 'x' },
+    });
+    const key = String(created.json['data']?.['api_key']);
+    expect(await outcome({ key })).toEqual([200, undefined]);
+    expect((await process.call(key)).tenantSlug).toBe('acme');
+    const path = `/v1/api-keys/${String(created.json['data']?.['id'])}`;
+    await harness.call('DELETE', path, { key: harness.tenant.live });
+    expect(await outcome({ key })).toEqual([401, 'invalid_api_key']);
+    await harness.advance(500);
+    await expect.poll(() => process.generations.current(`api_keys:${harness.tenant.id}`)).toBe(1);
+    await expect(process.call(key)).rejects.toThrow('not valid');
+    await process.generations.stop();
+  });
+
+  it('lets no call through that began after the revoke was answered', async () => {
+    for (let round = 0; round < 20; round++) {
+      const created = await harness.call('POST', '/v1/api-keys', {
+        key: harness.tenant.live,
+        body: { name: 'r' },
+      });
+      const key = String(created.json['data']?.['api_key']);
+      const during = Array.from({ length: 3 }, () => outcome({ key }));
+      await harness.call('DELETE', `/v1/api-keys/${String(created.json['data']?.['id'])}`, {
+        key: harness.tenant.live,
+      });
+      expect(await outcome({ key })).toEqual([401, 'invalid_api_key']);
+      for (const [status] of await Promise.all(during)) expect([200, 401]).toContain(status);
+    }
+  });
+});
+
+describe('the log', () => {
+  it('names the tenant and the key, and holds no key', async () => {
+    await outcome({ key: harness.tenant.live });
+    const text = harness.logLines.join('');
+    expect(text).toContain(`"key_id":"${harness.tenant.live.keyId}"`);
+    expect(text).not.toContain(liveKey());
+    expect(text).not.toContain(liveKey().split('_')[3]);
+  });
+});

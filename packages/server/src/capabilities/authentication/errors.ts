@@ -1,0 +1,41 @@
+import { AppError, type AppErrorOptions } from '../../kernel/errors.js';
+
+export function authenticationRequired(): AppError {
+  return new AppError(
+    'authentication_required',
+    'Send an API key as "Authorization: Bearer <key>" or "x-api-key: <key>"',
+  );
+}
+
+/** Unknown, revoked, expired and, on a tenant host, another tenant's: one answer (auth.md §1.3). */
+export function invalidApiKey(): AppError {
+  return new AppError('invalid_api_key', 'The API key is not valid');
+}
+
+export function invalidToken(): AppError {
+  return new AppError('invalid_token', 'The access token is not valid');
+}
+
+export function wrongKeyType(sandbox: boolean): AppError {
+  return new AppError(
+    'wrong_key_type',
+    sandbox ? 'A test key is not accepted on a live host' : 'A live key is not accepted on a sandbox host',
+  );
+}
+
+export function subscriptionInactive(): AppError {
+  return new AppError('subscription_inactive', 'The subscription of this tenant is not active');
+}
+
+export function tenantNotFound(): AppError {
+  return new AppError('tenant_not_found', 'No tenant has this host');
+}
+
+/** Never 401: a client would throw a good key away (auth.md §12 case 9). */
+export function revocationsUnread(options: AppErrorOptions = {}): AppError {
+  return new AppError('dependency_unavailable', 'Credentials cannot be checked at the moment', {
+    dependency: 'database',
+    retryAfterSeconds: 1,
+    ...options,
+  });
+}

@@ -1,0 +1,1 @@
+export { type Authentication, type AuthenticationDeps, createAuthentication } from './service.js';

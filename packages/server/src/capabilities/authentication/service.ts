@@ -1,0 +1,127 @@
+import type { Clock } from '../../kernel/clock.js';
+import { type Mode, modeOf } from '../../kernel/ids.js';
+import type { Principal } from '../../kernel/principal.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import { createLru } from '../../platform/cache/lru.js';
+import { equalInConstantTime } from '../../platform/crypto/hashing.js';
+import type { Authenticator } from '../../platform/http/caller.js';
+import type { ResolvedHost } from '../../platform/http/hosts.js';
+import { type Accounts, credentialGeneration, isSubscriptionActive, type Tenant } from '../accounts/index.js';
+import { type ApiKeys, hashKey, type StoredCredential } from '../api-keys/index.js';
+import { readCredential } from './credentials.js';
+import {
+  invalidApiKey,
+  revocationsUnread,
+  subscriptionInactive,
+  tenantNotFound,
+  wrongKeyType,
+} from './errors.js';
+import { EVERY_KEY_PERMISSION } from './permissions.js';
+
+export interface AuthenticationDeps {
+  readonly apiKeys: Pick<ApiKeys, 'findActiveByHash' | 'recordUse'>;
+  readonly accounts: Pick<Accounts, 'tenantById' | 'tenantBySlug'>;
+  readonly generations: Pick<Generations, 'current' | 'isFresh'>;
+  readonly clock: Clock;
+}
+
+/** Who is calling: a key becomes a principal. The order of the checks is that of auth.md §5. */
+export type Authentication = Authenticator;
+
+/** What is known of a credential, as of a generation of its tenant's credentials. */
+interface KnownCredential {
+  readonly principal: Principal;
+  readonly isActive: boolean;
+  readonly generation: number;
+}
+
+const CREDENTIALS_KEPT_MAX = 10_000;
+
+export function createAuthentication(deps: AuthenticationDeps): Authentication {
+  const { apiKeys, accounts, generations, clock } = deps;
+  // By the hash, never by the key itself: a heap dump must hold no credential longer than its request.
+  const known = createLru<string, KnownCredential>({ entriesMax: CREDENTIALS_KEPT_MAX, clock });
+
+  async function find(credential: string): Promise<KnownCredential> {
+    const hash = hashKey(credential);
+    const name = hash.toString('base64');
+    const kept = known.get(name);
+    if (kept && isCurrent(kept)) return kept;
+    if (kept) known.delete(name);
+    // A read that others had begun before a change may be shared; one that began after it may not be older.
+    const read = await known.load(name, () => readKnown(hash));
+    if (isCurrent(read)) return read;
+    known.delete(name);
+    return readKnown(hash);
+  }
+
+  function isCurrent({ principal, generation }: KnownCredential): boolean {
+    return generations.current(credentialGeneration(principal.scope.tenantId)) === generation;
+  }
+
+  /** The row names the tenant, the tenant the generation; what is kept is read after the generation was taken. */
+  async function readKnown(hash: Buffer): Promise<KnownCredential> {
+    const { tenantId } = (await readKey(hash)).scope;
+    const generation = generations.current(credentialGeneration(tenantId));
+    const key = await readKey(hash);
+    const tenant = await accounts.tenantById(tenantId);
+    if (!tenant) throw invalidApiKey();
+    return {
+      principal: principalOf(key, tenant),
+      isActive: isSubscriptionActive(tenant.subscriptionStatus),
+      generation,
+    };
+  }
+
+  async function readKey(hash: Buffer): Promise<StoredCredential> {
+    const key = await apiKeys.findActiveByHash(hash);
+    if (!key || !equalInConstantTime(key.hash, hash)) throw invalidApiKey();
+    return key;
+  }
+
+  /** Thrown where a tenant host is called without a key of that tenant: 404 comes before 401 (auth.md §5). */
+  async function assertTenantExists(host: ResolvedHost): Promise<void> {
+    if (host.tenantSlug !== null && !(await accounts.tenantBySlug(host.tenantSlug))) throw tenantNotFound();
+  }
+
+  async function principalAt(rawHeaders: readonly string[], host: ResolvedHost): Promise<KnownCredential> {
+    const credential = readCredential(rawHeaders);
+    if (!generations.isFresh()) throw revocationsUnread();
+    const found = await find(credential);
+    if (host.tenantSlug !== null && host.tenantSlug !== found.principal.tenantSlug) throw invalidApiKey();
+    return found;
+  }
+
+  return {
+    async authenticate(rawHeaders, host) {
+      let found: KnownCredential;
+      try {
+        found = await principalAt(rawHeaders, host);
+      } catch (error) {
+        await assertTenantExists(host);
+        throw error;
+      }
+      const { principal } = found;
+      if (!isModeOf(host.mode, principal)) throw wrongKeyType(principal.scope.sandbox);
+      if (!found.isActive) throw subscriptionInactive();
+      apiKeys.recordUse(principal.scope, principal.apiKeyId);
+      return principal;
+    },
+  };
+}
+
+function isModeOf(mode: Mode | null, principal: Principal): boolean {
+  return mode === null || mode === modeOf(principal.scope);
+}
+
+function principalOf(key: StoredCredential, tenant: Tenant): Principal {
+  return {
+    kind: 'api_key',
+    scope: key.scope,
+    tenantSlug: tenant.slug,
+    apiKeyId: key.id,
+    keyId: key.keyId,
+    userId: null,
+    may: (permission) => EVERY_KEY_PERMISSION.has(permission),
+  };
+}

@@ -1,0 +1,30 @@
+/**
+ * Bodies are handled as text with one character a byte ("byte text"): what no rule touches keeps its exact bytes,
+ * valid or not, and no cut can split a character. Everything that the scanners look for is ASCII.
+ */
+export function toByteText(bytes: Buffer): string {
+  return bytes.toString('latin1');
+}
+
+export function fromByteText(text: string): Buffer {
+  return Buffer.from(text, 'latin1');
+}
+
+export type TextEncoding = 'utf-8' | 'single-byte';
+
+/** Characters as byte text. What a single-byte set may not have becomes `*`. */
+export function encodeText(text: string, encoding: TextEncoding): string {
+  if (encoding === 'utf-8') return toByteText(Buffer.from(text, 'utf8'));
+  return text.replace(/[^\x20-\x7e]/gu, '*');
+}
+
+export function decodeText(byteText: string, encoding: TextEncoding): string {
+  return encoding === 'utf-8' ? fromByteText(byteText).toString('utf8') : byteText;
+}
+
+/** The inside of a JSON string in ASCII, right in every encoding. */
+export function jsonEscape(text: string): string {
+  return JSON.stringify(text)
+    .slice(1, -1)
+    .replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}

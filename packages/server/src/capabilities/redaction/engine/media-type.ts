@@ -1,0 +1,64 @@
+import type { TextEncoding } from './byte-text.js';
+
+export interface MediaType {
+  /** Lower-case `type/subtype`; empty when the answer names none. */
+  readonly essence: string;
+  readonly charset: string | null;
+}
+
+export function parseMediaType(value: string | undefined): MediaType {
+  const [essence = '', ...parameters] = (value ?? '').split(';');
+  const charset = parameters
+    .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(parameter)?.[1])
+    .find((found) => found !== undefined);
+  return { essence: essence.trim().toLowerCase(), charset: charset?.toLowerCase() ?? null };
+}
+
+/** `application/json`, `text/*`, any type with `*` + `/*`. */
+export function matchesType(pattern: string, essence: string): boolean {
+  if (pattern === '*/*' || pattern === essence) return true;
+  return pattern.endsWith('/*') && essence.startsWith(pattern.slice(0, -1));
+}
+
+/** How a body is cut into what is inspected at once. */
+export type BodyKind =
+  | 'json'
+  | 'event_stream'
+  | 'json_lines'
+  | 'json_sequence'
+  | 'text'
+  | 'unnamed'
+  | 'binary';
+
+const JSON_TYPES = new Set(['application/json', 'text/json', 'text/x-json', 'application/x-json']);
+const JSON_LINES_TYPES = new Set([
+  'application/x-ndjson',
+  'application/ndjson',
+  'application/jsonl',
+  'application/x-jsonl',
+  'application/jsonlines',
+  'application/x-jsonlines',
+  'application/x-json-stream',
+  'application/stream+json',
+]);
+const BINARY_TYPES =
+  /^(?:image|audio|video|font|model)\/|^application\/(?:octet-stream|pdf|wasm|cbor|msgpack|x-msgpack|protobuf|x-protobuf|grpc|zip|gzip|x-gzip|zstd|x-bzip2|x-tar|x-7z-compressed|x-rar-compressed|vnd\.rar|java-archive|vnd\.ms-|vnd\.openxmlformats-|vnd\.oasis\.opendocument\.|vnd\.apple\.|vnd\.google\.protobuf|vnd\.apache\.)/;
+
+/** Unknown types are read as text: that changes no byte unless something is found. */
+export function bodyKind(essence: string): BodyKind {
+  if (essence === 'text/event-stream') return 'event_stream';
+  if (JSON_LINES_TYPES.has(essence)) return 'json_lines';
+  if (essence === 'application/json-seq' || essence.endsWith('+json-seq')) return 'json_sequence';
+  if (JSON_TYPES.has(essence) || essence.endsWith('+json')) return 'json';
+  // Plain text is what JSON is sent as when nobody set a type.
+  if (essence === '' || essence === 'text/plain') return 'unnamed';
+  if (essence.endsWith('+xml')) return 'text';
+  return BINARY_TYPES.test(essence) ? 'binary' : 'text';
+}
+
+/** Null for character sets in which ASCII bytes may mean something else. */
+export function textEncoding(charset: string | null): TextEncoding | null {
+  if (charset === null || /^(?:utf-?8|us-ascii|ascii)$/.test(charset)) return 'utf-8';
+  if (/^(?:iso-8859-\d{1,2}|latin-?1|windows-125\d)$/.test(charset)) return 'single-byte';
+  return null;
+}

@@ -1,0 +1,232 @@
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { describe, expect, it } from 'vitest';
+import { builtin, header, jsonPath, ruleSet } from '../../../testing/redaction-rules.js';
+import { type ResponseHead, redactHead, redactLogText } from './plan.js';
+import type { RuleSpec } from './rule.js';
+
+const PAN = '4111111111111111';
+
+interface Answer {
+  readonly headers: Record<string, string>;
+  readonly status?: number;
+  readonly method?: string;
+}
+
+function head(answer: Answer): ResponseHead {
+  const rawHeaders = Object.entries(answer.headers).flat();
+  return { method: answer.method ?? 'GET', status: answer.status ?? 200, rawHeaders };
+}
+
+function open(answer: Answer, ...rules: RuleSpec[]) {
+  return redactHead(ruleSet(...rules), head(answer), { onRedacted: () => {} });
+}
+
+/** What the caller receives of a body sent in these chunks. */
+async function send(
+  type: string | null,
+  chunks: readonly (string | Buffer)[],
+  ...rules: RuleSpec[]
+): Promise<Buffer> {
+  const { body } = open({ headers: type === null ? {} : { 'Content-Type': type } }, ...rules);
+  const buffers = chunks.map((chunk) => Buffer.from(chunk));
+  if (!body) return Buffer.concat(buffers);
+  const out: Buffer[] = [];
+  await pipeline(Readable.from(buffers), body, async (source) => {
+    for await (const chunk of source) out.push(chunk as Buffer);
+  });
+  return Buffer.concat(out);
+}
+
+async function text(
+  type: string | null,
+  chunks: readonly (string | Buffer)[],
+  ...rules: RuleSpec[]
+): Promise<string> {
+  return (await send(type, chunks, ...rules)).toString('utf8');
+}
+
+const pan = builtin('pan');
+const path = jsonPath('$.card');
+
+describe('headers', () => {
+  it('drops what described the body as it was', () => {
+    const headers = {
+      'Content-Type': 'application/json',
+      'Content-Length': '9',
+      ETag: '"x"',
+      'Content-MD5': 'x',
+      Digest: 'x',
+      'Repr-Digest': 'x',
+      'Accept-Ranges': 'bytes',
+      'X-Other': 'stays',
+    };
+    expect(open({ headers }, pan).rawHeaders).toEqual([
+      'Content-Type',
+      'application/json',
+      'X-Other',
+      'stays',
+    ]);
+  });
+
+  it('leaves them where no rule covers the body', () => {
+    const headers = { 'Content-Type': 'image/png', 'Content-Length': '9', ETag: '"4111111111111111"' };
+    const opened = open({ headers }, pan, path);
+    expect(opened.rawHeaders).toEqual(Object.entries(headers).flat());
+    expect(opened.body).toBeNull();
+  });
+
+  it('masks, removes and shortens by name, each of several', () => {
+    const rules = [
+      header('Set-Cookie'),
+      header('x-gone', { action: 'remove' }),
+      header('x-part', { action: 'partial_last4', replacement: '…' }),
+    ];
+    const rawHeaders = ['Set-Cookie', 'a=1', 'X-Gone', '1', 'set-cookie', 'b=2', 'X-Part', '123456789'];
+    const { rawHeaders: out } = redactHead(
+      ruleSet(...rules),
+      { method: 'GET', status: 200, rawHeaders },
+      { onRedacted: () => {} },
+    );
+    expect(out).toEqual(['Set-Cookie', '[REDACTED]', 'set-cookie', '[REDACTED]', 'X-Part', '*6789']);
+  });
+
+  it('searches values with the built-ins, but those of dates and hashes', () => {
+    const headers = { 'X-Echo': `card ${PAN}`, ETag: `"${PAN}"`, Location: `https://x.example/?c=${PAN}` };
+    expect(open({ headers, status: 304 }, pan).rawHeaders).toEqual([
+      'X-Echo',
+      'card [REDACTED]',
+      'ETag',
+      `"${PAN}"`,
+      'Location',
+      'https://x.example/?c=[REDACTED]',
+    ]);
+  });
+
+  it.each<Answer>([
+    { status: 204, headers: { 'Content-Type': 'application/json' } },
+    { status: 304, headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' } },
+    { method: 'HEAD', headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' } },
+    { headers: { 'Content-Type': 'application/json', 'Content-Length': '0' } },
+  ])('has no transform for an answer without body %#', (answer) => {
+    expect(open(answer, pan).body).toBeNull();
+  });
+});
+
+describe('refused', () => {
+  it.each<[string, Answer]>([
+    ['compressed', { headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' } }],
+    ['a part', { headers: { 'Content-Type': 'text/plain' }, status: 206 }],
+    ['utf-16', { headers: { 'Content-Type': 'text/plain; charset="UTF-16"' } }],
+    [
+      'too long',
+      { headers: { 'Content-Type': 'application/json', 'Content-Length': String(5 * 1024 * 1024 + 1) } },
+    ],
+  ])('%s', (_name, answer) => {
+    expect(() => open(answer, pan)).toThrow(/cannot be inspected: the .*body/);
+  });
+
+  it('but not where no rule covers', () => {
+    const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' };
+    expect(open({ headers }, header('x-a')).body).toBeNull();
+    expect(open({ headers }, builtin('pan', { contentTypes: ['text/*'] })).body).toBeNull();
+    expect(open({ headers }, builtin('pan', { proxyModes: ['route'] })).body).toBeNull();
+    expect(open({ headers }, builtin('pan', { enabled: false })).body).toBeNull();
+  });
+
+  it('a JSON body that grows too long', async () => {
+    const chunks = Array.from({ length: 6 }, () => Buffer.alloc(1024 * 1024, 0x20));
+    await expect(send('application/json', chunks, pan)).rejects.toThrow(/larger than redaction parses/);
+  });
+
+  it('a body that is not the JSON it is said to be, where a path must be followed', async () => {
+    await expect(send('application/json', ['{"card":'], path)).rejects.toThrow(/not the JSON/);
+    expect(await text('application/json', [`<b>${PAN}</b>`], pan)).toBe('<b>[REDACTED]</b>');
+    expect(await text('application/json', [' \n'], path)).toBe(' \n');
+  });
+});
+
+describe('bodies', () => {
+  it('JSON', async () => {
+    expect(await text('application/problem+json', ['{"card":"41', '11"}'], path)).toBe(
+      '{"card":"[REDACTED]"}',
+    );
+    expect(open({ headers: { 'Content-Type': 'application/json' } }, pan).isBuffered).toBe(true);
+  });
+
+  it('text, with bytes of any kind kept', async () => {
+    const odd = Buffer.concat([Buffer.from('é '), Buffer.from([0xff, 0xc3]), Buffer.from(` ${PAN} é`)]);
+    const expected = Buffer.concat([Buffer.from('é '), Buffer.from([0xff, 0xc3]), Buffer.from(' • é')]);
+    const rule = builtin('pan', { replacement: '•' });
+    const bytes = [...odd].map((byte) => Buffer.from([byte]));
+    expect(await send('text/html; charset=utf-8', bytes, rule)).toEqual(expected);
+    expect(await text('text/html; charset=iso-8859-1', [PAN], rule)).toBe('*');
+    expect(await text('application/x-unknown', [PAN], pan)).toBe('[REDACTED]');
+  });
+
+  it('a binary type only where a rule names it', async () => {
+    expect(await text('application/octet-stream', [PAN], pan)).toBe(PAN);
+    const named = builtin('pan', { contentTypes: ['application/octet-stream'] });
+    expect(await text('application/octet-stream', [PAN], named)).toBe('[REDACTED]');
+  });
+
+  it('JSON that is not called so', async () => {
+    for (const type of [null, 'text/plain']) {
+      expect(await text(type, [' ', '{"card":1}'], path)).toBe(' {"card":"[REDACTED]"}');
+      expect(await text(type, ['{not json} ', PAN], path, pan)).toBe('{not json} [REDACTED]');
+      expect(await text(type, ['plain ', PAN], path, pan)).toBe('plain [REDACTED]');
+    }
+  });
+
+  it('one document a line', async () => {
+    const lines = ['{"card":1}\n{"ca', 'rd":2}\r\n\n{"card"', ':3}'];
+    const expected = '{"card":"[REDACTED]"}\n{"card":"[REDACTED]"}\r\n\n{"card":"[REDACTED]"}';
+    expect(await text('application/x-ndjson', lines, path)).toBe(expected);
+    await expect(send('application/x-ndjson', ['{}\n{\n'], path)).rejects.toThrow(/not the JSON/);
+    expect(await text('application/json-seq', ['\x1e{"card":1}\n\x1e{"card":2}\n'], path)).toBe(
+      '\x1e{"card":"[REDACTED]"}\n\x1e{"card":"[REDACTED]"}\n',
+    );
+  });
+
+  it('events', async () => {
+    const stream = [
+      `: ${PAN}\nevent: x\r\ndata: {"card":\r\ndata:"a"}\r\nid: 1\r\n\r\nda`,
+      `ta: [DONE]\n\ndata: plain ${PAN}\r\rdata:untouched\n`,
+    ];
+    const expected =
+      ': [REDACTED]\nevent: x\r\ndata: {"card":\r\ndata: "[REDACTED]"}\r\nid: 1\r\n\r\n' +
+      'data: [DONE]\n\ndata: plain [REDACTED]\r\rdata:untouched\n';
+    for (const chunks of [stream, [...stream.join('')]]) {
+      expect(await text('text/event-stream', chunks, path, pan)).toBe(expected);
+    }
+  });
+
+  it('finds nothing across two events, and refuses one without end', async () => {
+    const halves = `data: ${PAN.slice(0, 8)}\n\ndata: ${PAN.slice(8)}\n\n`;
+    expect(await text('text/event-stream', [halves], pan)).toBe(halves);
+    const endless = `data: ${'x'.repeat(256 * 1024)}`;
+    await expect(send('text/event-stream', [endless], pan)).rejects.toThrow(/longer than redaction inspects/);
+  });
+
+  it('releases an event the moment it is complete', async () => {
+    const { body } = open({ headers: { 'Content-Type': 'text/event-stream' } }, pan);
+    body!.write(`data: ${PAN}\n\ndata: next`);
+    expect(String(body!.read())).toBe('data: [REDACTED]\n\n');
+  });
+});
+
+describe('log text', () => {
+  it('is searched by the built-ins whose target it is', () => {
+    const rules = ruleSet(
+      builtin('pan', { target: 'log' }),
+      builtin('email', { target: 'both' }),
+      builtin('ssn'),
+    );
+    expect(redactLogText(rules, `/c/${PAN}/a@b.com/123-45-6789`)).toBe(
+      '/c/[REDACTED]/[REDACTED]/123-45-6789',
+    );
+    expect(
+      open({ headers: { 'Content-Type': 'text/plain' } }, builtin('pan', { target: 'log' })).body,
+    ).toBeNull();
+  });
+});

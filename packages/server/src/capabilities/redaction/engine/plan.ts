@@ -1,0 +1,118 @@
+import type { Transform } from 'node:stream';
+import { LIMITS } from '../../../kernel/limits.js';
+import { redactionFailed } from '../errors.js';
+import { type BodyOptions, JsonTransform, TextTransform } from './body-transforms.js';
+import { redactHeaders } from './header-rules.js';
+import { type BodyKind, bodyKind, type MediaType, parseMediaType, textEncoding } from './media-type.js';
+import { EventStreamTransform, JsonRecordsTransform } from './record-transforms.js';
+import type { RankedRule } from './rule.js';
+import type { RuleSet, Selection } from './selection.js';
+import { TextRedactor } from './text-redactor.js';
+
+export interface RedactedHead {
+  readonly rawHeaders: string[];
+  /** Null: the body passes untouched. */
+  readonly body: Transform | null;
+  /**
+   * No byte of the body comes out before all of it was inspected, and the transform fails where it cannot be: the
+   * caller should hold the head back until the first byte or the end, so that the failure is an answer of its own.
+   */
+  readonly isBuffered: boolean;
+}
+
+export interface ResponseHead {
+  /** Of the request; the answer to HEAD has no body. */
+  readonly method: string;
+  readonly status: number;
+  /** Raw name, value, name, value ... */
+  readonly rawHeaders: readonly string[];
+}
+
+export interface HeadOptions {
+  readonly onRedacted: (rule: RankedRule) => void;
+}
+
+/** Decides from the head of an answer how its body is inspected. Throws `redaction_failed` where it cannot be. */
+export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOptions): RedactedHead {
+  if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: null, isBuffered: false };
+  const type = parseMediaType(firstValue(head.rawHeaders, 'content-type'));
+  const selection = rules.select(type.essence);
+  const kind = effectiveKind(rules, selection, type.essence);
+  const hasBody = head.method !== 'HEAD' && ![204, 205, 304].includes(head.status);
+  const isEmpty = firstValue(head.rawHeaders, 'content-length') === '0';
+  const body =
+    hasBody && !isEmpty && kind !== 'binary' ? bodyTransform(kind, type, selection, head, options) : null;
+  return {
+    rawHeaders: redactHeaders(head.rawHeaders, {
+      selection,
+      bodyMayChange: kind !== 'binary' && !isEmpty && head.status !== 304,
+      onRedacted: options.onRedacted,
+    }),
+    body,
+    isBuffered: body instanceof JsonTransform,
+  };
+}
+
+/** `binary` also stands for "no rule covers it". */
+function effectiveKind(rules: RuleSet, selection: Selection, essence: string): BodyKind {
+  const kind = bodyKind(essence);
+  if (selection.builtins.size === 0 && selection.paths === null) return 'binary';
+  if (kind === 'binary' && rules.names(essence)) return selection.builtins.size > 0 ? 'text' : 'binary';
+  if (kind === 'text' && selection.builtins.size === 0) return 'binary';
+  if (kind === 'unnamed' && selection.paths === null) return 'text';
+  return kind;
+}
+
+function bodyTransform(
+  kind: Exclude<BodyKind, 'binary'>,
+  type: MediaType,
+  selection: Selection,
+  head: ResponseHead,
+  { onRedacted }: HeadOptions,
+): Transform {
+  const codings = valuesOf(head.rawHeaders, 'content-encoding').flatMap((value) =>
+    value.toLowerCase().split(','),
+  );
+  if (codings.some((coding) => !['', 'identity'].includes(coding.trim()))) {
+    throw redactionFailed('the body is compressed');
+  }
+  if (valuesOf(head.rawHeaders, 'content-type').length > 1) {
+    throw redactionFailed('the body is said to be of more than one type');
+  }
+  // A range may begin or end inside a value that a rule would have found.
+  if (head.status === 206) throw redactionFailed('the body is a part of a document');
+  const encoding = textEncoding(type.charset);
+  if (!encoding) throw redactionFailed('the character set of the body is not one that redaction reads');
+  const options: BodyOptions = { rules: selection, encoding, onRedacted };
+  switch (kind) {
+    case 'json':
+      if (Number(firstValue(head.rawHeaders, 'content-length') ?? 0) > LIMITS.redactionBodyBytesMax) {
+        throw redactionFailed('the JSON body is larger than redaction parses');
+      }
+      return new JsonTransform({ ...options, sniff: false });
+    case 'unnamed':
+      return new JsonTransform({ ...options, sniff: true });
+    case 'event_stream':
+      return new EventStreamTransform(options);
+    case 'json_lines':
+      return new JsonRecordsTransform('newline', options);
+    case 'json_sequence':
+      return new JsonRecordsTransform('record_separator', options);
+    case 'text':
+      return new TextTransform(options);
+  }
+}
+
+/** Text of a log row as it may be stored. */
+export function redactLogText(rules: RuleSet, text: string): string {
+  if (rules.logBuiltins.size === 0) return text;
+  return new TextRedactor(rules.logBuiltins, () => {}).whole(text);
+}
+
+function firstValue(rawHeaders: readonly string[], name: string): string | undefined {
+  return valuesOf(rawHeaders, name)[0];
+}
+
+function valuesOf(rawHeaders: readonly string[], name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name);
+}

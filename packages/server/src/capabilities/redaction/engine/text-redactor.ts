@@ -1,0 +1,147 @@
+import { DigitScanner } from './digit-scanner.js';
+import { EmailScanner } from './email-scanner.js';
+import { KeyScanner } from './key-scanner.js';
+import { type RankedRule, replacementFor } from './rule.js';
+import type { Builtin, Report, Scanner } from './scanner.js';
+
+export type BuiltinRules = ReadonlyMap<Builtin, RankedRule>;
+
+/** What of a stretch is kept while its end is awaited: enough for `partial_last4`. */
+const TAIL_KEPT = 64;
+
+interface Stretch {
+  start: number;
+  end: number;
+  rules: Set<RankedRule>;
+}
+
+/**
+ * Replaces what the built-in rules find in a text that arrives in pieces. Every rule sees the original text; stretches
+ * that overlap are replaced as one, so that no rule's cut leaves a rest of another's find. Text is held back only
+ * while a scanner is inside a partial match.
+ */
+export class TextRedactor {
+  readonly #scanners: readonly Scanner[];
+  readonly #report: Report;
+  readonly #encode: (replacement: string) => string;
+  readonly #onRedacted: (rule: RankedRule) => void;
+  #held = '';
+  #heldStart = 0;
+  #position = 0;
+  /** Sorted by start, not overlapping. */
+  #found: Stretch[] = [];
+
+  constructor(
+    rules: BuiltinRules,
+    onRedacted: (rule: RankedRule) => void,
+    /** Writes a replacement in the form of the text around it. */
+    encode: (replacement: string) => string = (replacement) => replacement,
+  ) {
+    this.#scanners = createScanners(rules);
+    this.#report = (kind, start, end) => this.#add({ start, end, rules: new Set([rules.get(kind)!]) });
+    this.#onRedacted = onRedacted;
+    this.#encode = encode;
+  }
+
+  /** Returns what can be said of the text so far. */
+  push(piece: string): string {
+    this.#held += piece;
+    this.#position += piece.length;
+    for (const scanner of this.#scanners) scanner.feed(piece, this.#report);
+    const out = this.#release(this.#settled());
+    this.#forgetCertain();
+    return out;
+  }
+
+  /** Returns the rest and is ready for another text. */
+  end(): string {
+    for (const scanner of this.#scanners) scanner.finish(this.#report);
+    const out = this.#release(this.#position);
+    this.reset();
+    return out;
+  }
+
+  whole(text: string): string {
+    const head = this.push(text);
+    return head + this.end();
+  }
+
+  reset(): void {
+    for (const scanner of this.#scanners) scanner.reset();
+    this.#held = '';
+    this.#heldStart = 0;
+    this.#position = 0;
+    this.#found = [];
+  }
+
+  #settled(): number {
+    let settled = this.#position;
+    for (const scanner of this.#scanners) settled = Math.min(settled, scanner.settledBefore());
+    return settled;
+  }
+
+  #add(stretch: Stretch): void {
+    let at = this.#found.length;
+    while (at > 0 && this.#found[at - 1]!.end > stretch.start) at--;
+    let end = at;
+    while (end < this.#found.length && this.#found[end]!.start < stretch.end) {
+      const other = this.#found[end++]!;
+      stretch.start = Math.min(stretch.start, other.start);
+      stretch.end = Math.max(stretch.end, other.end);
+      for (const rule of other.rules) stretch.rules.add(rule);
+    }
+    this.#found.splice(at, end - at, stretch);
+  }
+
+  #release(settled: number): string {
+    let out = '';
+    for (;;) {
+      const next = this.#found[0];
+      if (!next || next.start >= settled) return out + this.#take(settled);
+      out += this.#take(next.start);
+      if (next.end > settled) return out;
+      this.#found.shift();
+      out += this.#replace(next, this.#take(next.end));
+    }
+  }
+
+  #take(end: number): string {
+    const length = Math.max(0, end - this.#heldStart);
+    const text = this.#held.slice(0, length);
+    this.#held = this.#held.slice(length);
+    this.#heldStart += length;
+    return text;
+  }
+
+  #replace(stretch: Stretch, text: string): string {
+    const [first, ...others] = [...stretch.rules].sort((a, b) => a.rank - b.rank);
+    for (const rule of stretch.rules) this.#onRedacted(rule);
+    const { spec } = first!;
+    // What another rule found must not be told by this one's last four characters.
+    const action = spec.action === 'partial_last4' && others.length > 0 ? 'mask' : spec.action;
+    if (action !== 'partial_last4') return this.#encode(replacementFor({ ...spec, action }, text));
+    const value = text.replace(/[^A-Za-z0-9]/g, '');
+    return this.#encode(replacementFor(spec, value));
+  }
+
+  /** A stretch without bound (a key of a megabyte) is not held: it is sure to be replaced. */
+  #forgetCertain(): void {
+    if (this.#held.length <= 2 * TAIL_KEPT) return;
+    const open = this.#scanners.map((scanner) => scanner.openSince()).find((start) => start !== null);
+    if (open === undefined) return;
+    const first = this.#found[0];
+    const overlapped = first && first.start <= this.#heldStart && first.end > open;
+    if (open > this.#heldStart && !overlapped) return;
+    this.#heldStart = this.#position - TAIL_KEPT;
+    this.#held = this.#held.slice(-TAIL_KEPT);
+  }
+}
+
+function createScanners(rules: BuiltinRules): Scanner[] {
+  const scanners: Scanner[] = [];
+  const kinds = { pan: rules.has('pan'), ssn: rules.has('ssn') };
+  if (kinds.pan || kinds.ssn) scanners.push(new DigitScanner(kinds));
+  if (rules.has('email')) scanners.push(new EmailScanner());
+  if (rules.has('key')) scanners.push(new KeyScanner());
+  return scanners;
+}

@@ -1,0 +1,172 @@
+import { z } from 'zod';
+import { isoTime } from '../../kernel/clock.js';
+import type { Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import { isFramingHeader } from './engine/header-rules.js';
+import { JsonPathError, parseJsonPath } from './engine/json-path.js';
+import type { RuleMatch } from './engine/rule.js';
+import { BUILTINS } from './engine/scanner.js';
+import type { RuleInput, Trial } from './service.js';
+import type { RedactionRule } from './store.js';
+
+const CONTENT_TYPES_MAX = 20;
+const PRIORITY_MAX = 10_000;
+const TRIAL_RULES_MAX = 50;
+
+const text = z
+  .string()
+  .refine((value) => !/\p{Surrogate}/u.test(value), 'must not hold half of a surrogate pair')
+  .refine((value) => !/[\0-\x1f\x7f]/.test(value), 'must not hold control characters');
+
+/** RFC 9110 §8.3.1, without parameters. */
+const contentType = z
+  .string()
+  .max(LIMITS.nameCharactersMax)
+  .regex(
+    /^(?:\*\/\*|[\w!#$&^.+-]+\/(?:\*|[\w!#$&^.+-]+))$/,
+    'must be a media type without parameters, or type/*',
+  )
+  .transform((value) => value.toLowerCase());
+
+const matchFields = z.object({
+  type: z.enum(['json_path', 'regex', 'header', 'builtin']),
+  value: text.min(1).max(512),
+});
+
+const match = matchFields.transform(({ type, value }, context): RuleMatch => {
+  const refuse = (message: string, ...path: string[]) => {
+    context.addIssue({ code: 'custom', message, path });
+    return z.NEVER;
+  };
+  if (type === 'regex') return refuse('regex rules are not available in this version', 'type');
+  if (type === 'builtin') {
+    const builtin = BUILTINS.find((name) => name === value);
+    return builtin ? { type, value: builtin } : refuse(`must be one of ${BUILTINS.join(', ')}`, 'value');
+  }
+  if (type === 'header') {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(value)) return refuse('must be a header name', 'value');
+    return isFramingHeader(value)
+      ? refuse('frames the message and cannot be redacted', 'value')
+      : { type, value };
+  }
+  try {
+    parseJsonPath(value);
+    return { type, value };
+  } catch (error) {
+    if (!(error instanceof JsonPathError)) throw error;
+    return refuse(error.message, 'value');
+  }
+});
+
+const fields = {
+  name: text.min(1).max(LIMITS.nameCharactersMax),
+  enabled: z.boolean(),
+  target: z.enum(['response', 'log', 'both']),
+  match,
+  content_types: z.array(contentType).min(1).max(CONTENT_TYPES_MAX).nullable(),
+  route_ids: z.null('routes are not available in this version; leave it out or send null for all'),
+  proxy_modes: z
+    .array(z.enum(['route', 'ephemeral']))
+    .min(1)
+    .max(2)
+    .nullable(),
+  replacement: text.max(LIMITS.nameCharactersMax),
+  action: z.enum(['mask', 'remove', 'partial_last4']),
+  priority: z.number().int().min(0).max(PRIORITY_MAX),
+};
+
+const newRule = z.strictObject({
+  name: fields.name,
+  enabled: fields.enabled.default(true),
+  target: fields.target.default('response'),
+  match: fields.match,
+  content_types: fields.content_types.default(null),
+  route_ids: fields.route_ids.default(null),
+  proxy_modes: fields.proxy_modes.default(null),
+  replacement: fields.replacement.default('[REDACTED]'),
+  action: fields.action.default('mask'),
+  priority: fields.priority.default(100),
+});
+
+function inputOf(body: z.output<typeof newRule>): RuleInput {
+  const { name, enabled, target, match, replacement, action, priority } = body;
+  const [contentTypes, proxyModes] = [body.content_types, body.proxy_modes];
+  return { name, enabled, target, match, contentTypes, proxyModes, replacement, action, priority };
+}
+
+export const createRuleBody = newRule.transform(inputOf);
+
+export const updateRuleBody = z
+  .strictObject(fields)
+  .partial()
+  .refine((body) => Object.keys(body).length > 0, 'must name at least one field to change')
+  .transform(({ content_types, proxy_modes, route_ids: _allRoutes, ...rest }): Partial<RuleInput> => {
+    return {
+      ...rest,
+      ...(content_types !== undefined && { contentTypes: content_types }),
+      ...(proxy_modes !== undefined && { proxyModes: proxy_modes }),
+    };
+  });
+
+export const ruleParams = z.object({ id: text.min(1).max(LIMITS.nameCharactersMax) });
+
+export const ruleListQuery = z.object({
+  ...pageQuery,
+  sort: z.enum(['created_at', 'name', 'priority']).default('created_at'),
+  order: orderQuery,
+});
+
+/** Rules under trial need no name: nothing is stored. */
+const trialRule = newRule.extend({ name: fields.name.default('rule under test') }).transform(inputOf);
+
+export const testBody = z
+  .strictObject({
+    sample: z.unknown().refine((value) => value !== undefined, 'is required'),
+    content_type: text.max(LIMITS.nameCharactersMax).optional(),
+    rules: z.array(trialRule).max(TRIAL_RULES_MAX).optional(),
+  })
+  .transform(({ sample, content_type, rules }): Trial => ({ sample, contentType: content_type, rules }));
+
+export const ruleResponse = z.object({
+  id: z.string(),
+  name: z.string(),
+  enabled: z.boolean(),
+  target: fields.target,
+  match: z.object({ type: z.string(), value: z.string() }),
+  content_types: z.array(z.string()).nullable(),
+  route_ids: z.null(),
+  proxy_modes: z.array(z.string()).nullable(),
+  replacement: z.string(),
+  action: fields.action,
+  priority: z.number(),
+  sandbox: z.boolean(),
+  created_at: z.string(),
+  updated_at: z.string(),
+});
+
+export const deletedResponse = z.object({ deleted: z.literal(true) });
+
+export const testResponse = z.object({
+  result: z.unknown(),
+  matches: z.array(z.object({ rule: z.string(), name: z.string(), count: z.number() })),
+});
+
+export function ruleWire(scope: Scope, rule: RedactionRule): z.input<typeof ruleResponse> {
+  return {
+    id: rule.id,
+    name: rule.name,
+    enabled: rule.enabled,
+    target: rule.target,
+    match: rule.match,
+    content_types: rule.contentTypes && [...rule.contentTypes],
+    route_ids: null,
+    proxy_modes: rule.proxyModes && [...rule.proxyModes],
+    replacement: rule.replacement,
+    action: rule.action,
+    priority: rule.priority,
+    sandbox: scope.sandbox,
+    created_at: isoTime(rule.createdAtMs),
+    updated_at: isoTime(rule.updatedAtMs),
+  };
+}

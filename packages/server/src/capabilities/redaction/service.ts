@@ -1,0 +1,172 @@
+import type { Transform } from 'node:stream';
+import type { Clock } from '../../kernel/clock.js';
+import { notFound, validationError } from '../../kernel/errors.js';
+import { type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { actorOf, type Caller } from '../../kernel/principal.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import { createLru } from '../../platform/cache/lru.js';
+import type { Page } from '../../platform/http/route.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import { ruleEntry } from './audit.js';
+import { redactHead, redactLogText } from './engine/plan.js';
+import type { ProxyMode, RuleSpec } from './engine/rule.js';
+import { RuleSet } from './engine/selection.js';
+import { tooManyRules } from './errors.js';
+import { createRedactionStore, type ListOptions, type RedactionRule } from './store.js';
+import { runTrial, type TrialResult } from './trial.js';
+
+export type RuleInput = Omit<RuleSpec, 'id'>;
+
+/** A dry run of rules on a sample. */
+export interface Trial {
+  /** Text, or any JSON value. */
+  readonly sample: unknown;
+  readonly contentType: string | undefined;
+  /** In place of the stored ones. */
+  readonly rules: readonly RuleInput[] | undefined;
+}
+
+/** The rules that bear on one call. */
+export interface RedactionPlan {
+  /** The upstream is to be asked for `identity`, so that the body can be read. */
+  readonly hasBodyRules: boolean;
+  /**
+   * The head as it may leave, and what the body has to pass through; null = it passes untouched. Throws
+   * `redaction_failed`, and the transform fails with it, where a rule covers what cannot be inspected.
+   */
+  head(
+    status: number,
+    rawHeaders: readonly string[],
+    method?: string,
+  ): { rawHeaders: string[]; body: Transform | null };
+  /** Text of a log row as it may be stored: rules whose target is the log. */
+  logText(text: string): string;
+}
+
+export interface Redaction {
+  create(caller: Caller, input: RuleInput): Promise<RedactionRule>;
+  list(caller: Caller, options: ListOptions): Promise<Page<RedactionRule>>;
+  get(caller: Caller, id: string): Promise<RedactionRule>;
+  update(caller: Caller, id: string, changes: Partial<RuleInput>): Promise<RedactionRule>;
+  delete(caller: Caller, id: string): Promise<void>;
+  /** What rules make of a sample; nothing is stored. */
+  test(caller: Caller, trial: Trial): Promise<TrialResult>;
+  planFor(scope: Scope, mode: ProxyMode): Promise<RedactionPlan>;
+}
+
+export interface RedactionDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+}
+
+const SCOPES_MAX = 1_000;
+
+export function createRedaction(deps: RedactionDeps): Redaction {
+  const { db, clock, ids, generations, auditLogs } = deps;
+  const store = createRedactionStore(db);
+  const plans = createLru<string, Readonly<Record<ProxyMode, RedactionPlan>>>({
+    entriesMax: SCOPES_MAX,
+    clock,
+    generation: (name) => generations.current(name),
+    isFresh: () => generations.isFresh(),
+  });
+  const generationName = (scope: Scope) => `redaction:${scope.tenantId}:${modeOf(scope)}`;
+
+  async function getRule(scope: Scope, id: string, tx?: Transaction): Promise<RedactionRule> {
+    const rule = isUuid(id) ? await store.find(scope, id, tx) : undefined;
+    if (!rule) throw notFound('Redaction rule');
+    return rule;
+  }
+
+  async function load(scope: Scope): Promise<Readonly<Record<ProxyMode, RedactionPlan>>> {
+    const rules = await store.listEnabled(scope);
+    return { route: planOf(new RuleSet(rules, 'route')), ephemeral: planOf(new RuleSet(rules, 'ephemeral')) };
+  }
+
+  return {
+    async create(caller, input) {
+      const { scope } = caller.principal;
+      requireEffect(input);
+      const nowMs = clock.nowMs();
+      const rule: RedactionRule = { ...input, id: ids.uuid(), createdAtMs: nowMs, updatedAtMs: nowMs };
+      await db.transaction(async (tx) => {
+        const rulesMax = LIMITS.redactionRulesMax;
+        if ((await store.count(scope, tx)) >= rulesMax) throw tooManyRules(rulesMax);
+        await store.insert(tx, scope, rule);
+        await auditLogs.record(tx, actorOf(caller), ruleEntry('redaction_rule.create', rule));
+        await generations.bump(tx, generationName(scope));
+      });
+      return rule;
+    },
+
+    async list(caller, options) {
+      const { scope } = caller.principal;
+      const [rows, total] = await Promise.all([store.list(scope, options), store.count(scope)]);
+      return { rows, total, page: options.page, perPage: options.perPage };
+    },
+
+    get: (caller, id) => getRule(caller.principal.scope, id),
+
+    async update(caller, id, changes) {
+      const { scope } = caller.principal;
+      const { id: rowId } = await getRule(scope, id);
+      return db.transaction(async (tx) => {
+        await tx.lock('redaction_rules', rowId);
+        const rule = { ...(await getRule(scope, rowId, tx)), ...changes, updatedAtMs: clock.nowMs() };
+        requireEffect(rule);
+        await store.update(tx, scope, rule);
+        const entry = ruleEntry('redaction_rule.update', rule, Object.keys(changes));
+        await auditLogs.record(tx, actorOf(caller), entry);
+        await generations.bump(tx, generationName(scope));
+        return rule;
+      });
+    },
+
+    async delete(caller, id) {
+      const { scope } = caller.principal;
+      await db.transaction(async (tx) => {
+        const rule = await getRule(scope, id, tx);
+        await store.delete(tx, scope, rule.id);
+        await auditLogs.record(tx, actorOf(caller), ruleEntry('redaction_rule.delete', rule));
+        await generations.bump(tx, generationName(scope));
+      });
+    },
+
+    async test(caller, { sample, contentType, rules }) {
+      const specs =
+        rules
+          ?.map((rule, index) => ({ ...rule, id: String(index) }))
+          .sort((a, b) => a.priority - b.priority) ?? (await store.listEnabled(caller.principal.scope));
+      return runTrial(specs, sample, contentType);
+    },
+
+    async planFor(scope, mode) {
+      return (await plans.load(generationName(scope), () => load(scope)))[mode];
+    },
+  };
+}
+
+function planOf(rules: RuleSet): RedactionPlan {
+  return {
+    hasBodyRules: rules.hasBodyRules,
+    head(status, rawHeaders, method = 'GET') {
+      return redactHead(rules, { method, status, rawHeaders }, { onRedacted: () => {} });
+    },
+    logText: (text) => redactLogText(rules, text),
+  };
+}
+
+/** Log rows hold no bodies and no headers: only what is found in any text can be found in them. */
+function requireEffect(rule: RuleInput): void {
+  if (rule.target === 'log' && rule.match.type !== 'builtin') {
+    throw validationError(
+      'target',
+      `a ${rule.match.type} rule finds nothing in log rows; only builtin rules do`,
+    );
+  }
+}

@@ -1,0 +1,27 @@
+import type { TenantModeColumns } from '../../platform/storage/columns.js';
+import type { TableSet } from '../../platform/storage/database.js';
+import type { RuleAction, RuleMatch, RuleTarget } from './engine/rule.js';
+
+export interface RedactionRuleRow extends TenantModeColumns {
+  id: string;
+  name: string;
+  enabled: number;
+  target: RuleTarget;
+  match_type: RuleMatch['type'];
+  match_value: string;
+  /** JSON text, a list; null = all. */
+  content_types: string | null;
+  /** JSON text, a list; null = all. */
+  proxy_modes: string | null;
+  replacement: string;
+  action: RuleAction;
+  priority: number;
+  created_at: number;
+  updated_at: number;
+}
+
+export interface RedactionTables {
+  redaction_rules: RedactionRuleRow;
+}
+
+export const redactionTables: TableSet<RedactionTables> = { redaction_rules: { scope: 'tenant+mode' } };

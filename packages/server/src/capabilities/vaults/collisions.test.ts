@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAppError } from '../../kernel/errors.js';
+import type { Caller } from '../../kernel/principal.js';
+import { forEachDatabase } from '../../testing/databases.js';
+import {
+  createVaultHarness,
+  holding,
+  satisfiesLuhn,
+  type VaultHarness,
+  withCheckDigit,
+} from '../../testing/vault-harness.js';
+
+/** Different card numbers of one length that share their first six and last four digits. */
+function numbersThatShare(length: number, count: number): string[] {
+  const free = length - 11;
+  const numbers: string[] = [];
+  for (let index = 0; numbers.length < count; index += 1) {
+    const middle = String(index).padStart(free, '0');
+    for (let digit = 0; digit < 10; digit += 1) {
+      const number = `411111${middle}${digit}1234`;
+      if (satisfiesLuhn(number)) numbers.push(number);
+    }
+  }
+  return numbers;
+}
+
+forEachDatabase((_name, open) => {
+  describe('card numbers that share BIN and last four', () => {
+    let harness: VaultHarness;
+    let caller: Caller;
+    beforeAll(async () => {
+      harness = await createVaultHarness(open);
+      caller = await harness.callerOf(harness.tenant, 'live');
+    });
+    afterAll(() => harness.close());
+
+    async function openVault(name: string): Promise<void> {
+      const input = { name, tokenFormat: 'pan', description: null, metadata: null, echoGuard: true } as const;
+      await harness.vaults.create(caller, input);
+    }
+
+    /** Tokenizes 50 at a time; what is refused must say that the space is exhausted. */
+    async function tokenizeAll(vault: string, values: readonly string[]): Promise<(string | null)[]> {
+      const tokens: (string | null)[] = [];
+      for (let at = 0; at < values.length; at += 50) {
+        const chunk = values.slice(at, at + 50).map((value) =>
+          harness.vaults.tokenize(caller, vault, holding(value)).then(
+            (token) => token.token,
+            (error) => {
+              if (!isAppError(error, 'token_space_exhausted')) throw error;
+              return null;
+            },
+          ),
+        );
+        tokens.push(...(await Promise.all(chunk)));
+      }
+      return tokens;
+    }
+
+    it('10,000 of 16 digits all get distinct valid tokens, none its own number', async () => {
+      await openVault('sixteen');
+      const numbers = numbersThatShare(16, 10_000);
+      const tokens = await tokenizeAll('sixteen', numbers);
+      expect(new Set(tokens).size).toBe(10_000);
+      tokens.forEach((token, index) => {
+        const isValid =
+          token !== null &&
+          token !== numbers[index] &&
+          /^411111\d{6}1234$/.test(token) &&
+          satisfiesLuhn(token);
+        if (!isValid) expect.fail(`${numbers[index]} became ${token}`);
+      });
+    });
+
+    it.each([
+      [12, 9],
+      [13, 99],
+      [14, 999],
+    ])('one number of %i digits gets all its %i tokens, then a clear refusal', async (length, space) => {
+      const vault = `one-${length}`;
+      await openVault(vault);
+      const number = withCheckDigit('4111111111111111'.slice(0, length - 1));
+      const tokens = await tokenizeAll(
+        vault,
+        Array.from({ length: space + 20 }, () => number),
+      );
+      const given = tokens.filter((token) => token !== null);
+      expect(new Set(given).size).toBe(given.length);
+      expect(given).toHaveLength(space);
+      await expect(harness.vaults.tokenize(caller, vault, holding(number))).rejects.toMatchObject({
+        type: 'token_space_exhausted',
+        status: 409,
+      });
+    });
+
+    it('the tenth token of a 12-digit space goes to another number only', async () => {
+      await openVault('tenth');
+      const [number = '', another = ''] = numbersThatShare(12, 10);
+      await tokenizeAll(
+        'tenth',
+        Array.from({ length: 9 }, () => number),
+      );
+      const last = await harness.vaults.tokenize(caller, 'tenth', holding(another));
+      expect(last.token).toBe(number);
+      expect((await harness.vaults.detokenize(caller, 'tenth', last.token)).value.reveal()).toBe(another);
+    });
+
+    it('a token that is deleted can be given again', async () => {
+      await openVault('again');
+      const number = withCheckDigit('41111111111');
+      const tokens = await tokenizeAll(
+        'again',
+        Array.from({ length: 9 }, () => number),
+      );
+      await harness.vaults.deleteToken(caller, 'again', tokens[3] ?? '');
+      expect((await harness.vaults.tokenize(caller, 'again', holding(number))).token).toBe(tokens[3]);
+    });
+  });
+});

@@ -1,0 +1,338 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TestAnswer } from '../../testing/harness.js';
+import { describeRouteMatrix } from '../../testing/route-matrix.js';
+import { createVaultHarness, type VaultHarness } from '../../testing/vault-harness.js';
+
+const CARD = '4111 1111 1111 1111';
+const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
+
+interface Data {
+  readonly id: string;
+  readonly token: string;
+  readonly value: string;
+  readonly value_b64: string;
+}
+const dataOf = (answer: TestAnswer) => answer.json['data'] as unknown as Data;
+const typeOf = (answer: TestAnswer) => answer.json['error']?.['type'];
+const fieldsOf = (answer: TestAnswer) => Object.keys(answer.json['fields'] ?? {});
+
+let harness: VaultHarness;
+let vaultId: string;
+let token: Data;
+beforeAll(async () => {
+  harness = await createVaultHarness();
+  const created = await call('POST', '/v1/vaults', { name: 'cards', token_format: 'pan' });
+  vaultId = dataOf(created).id;
+  token = dataOf(await call('POST', '/v1/vaults/cards/tokens', { value: CARD }));
+});
+afterAll(() => harness.close());
+
+const call = (method: string, path: string, body?: unknown) =>
+  harness.call(method, path, { key: harness.tenant.live, ...(body !== undefined && { body }) });
+
+describe('200 and 201', () => {
+  it('creates a vault with the fields of the contract and their defaults', async () => {
+    const answer = await call('POST', '/v1/vaults', { name: 'plain' });
+    expect(answer.status).toBe(201);
+    expect(answer.json['data']).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      tenant_id: harness.tenant.id,
+      name: 'plain',
+      token_format: 'generic',
+      crypto_key_id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      custody_mode: 'managed',
+      default_ttl_seconds: null,
+      metadata_jsonb: null,
+      description: null,
+      enabled: true,
+      echo_guard: true,
+      created_at: expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
+      updated_at: expect.any(String),
+      created_by: harness.tenant.live.id,
+      sandbox: false,
+    });
+  });
+
+  it('takes what it gives: nulls and defaults of a row', async () => {
+    const body = {
+      name: 'all-fields',
+      token_format: 'pan',
+      custody_mode: 'managed',
+      description: 'żółć',
+      metadata_jsonb: { team: 'a' },
+      echo_guard: false,
+      default_ttl_seconds: null,
+    };
+    expect((await call('POST', '/v1/vaults', body)).json['data']).toMatchObject(body);
+  });
+
+  it('reads a vault by name and by id, with counts', async () => {
+    for (const nameOrId of ['cards', vaultId, vaultId.toUpperCase()]) {
+      const { status, json } = await call('GET', `/v1/vaults/${nameOrId}`);
+      expect([status, json['data']?.['id']]).toEqual([200, vaultId]);
+      expect(json['data']?.['stats']).toEqual({ token_count: 1, active_count: 1, expiring_in_24h: 0 });
+    }
+  });
+
+  it('lists vaults and tokens in pages', async () => {
+    const vaults = await call('GET', '/v1/vaults?sort=name&order=asc&per_page=2');
+    expect(vaults.json['meta']).toMatchObject({ page: 1, per_page: 2 });
+    expect((vaults.json['data'] as unknown as { name: string }[]).map((row) => row.name)).toEqual([
+      'all-fields',
+      'cards',
+    ]);
+    const tokens = await call('GET', '/v1/vaults/cards/tokens');
+    expect(tokens.json['meta']).toMatchObject({ total: 1, total_pages: 1 });
+    expect(tokens.json['data']).toEqual([
+      {
+        ...token,
+        created_by_api_key_id: harness.tenant.live.id,
+        created_by_user_id: null,
+      },
+    ]);
+    expect((await call('GET', '/v1/vaults/cards/tokens?page=9')).json['data']).toEqual([]);
+  });
+
+  it('changes a vault and answers with the row', async () => {
+    await call('POST', '/v1/vaults', { name: 'changing', description: 'before' });
+    const changes = { enabled: false, echo_guard: false, description: null, metadata_jsonb: { a: 1 } };
+    const answer = await call('PATCH', '/v1/vaults/changing', changes);
+    expect(answer.status).toBe(200);
+    expect(answer.json['data']).toMatchObject({ name: 'changing', ...changes });
+    expect((await call('GET', '/v1/vaults/changing')).json['data']).toMatchObject(changes);
+  });
+
+  it('tokenizes, and says no more of a token than the contract', async () => {
+    const answer = await call('POST', '/v1/vaults/cards/tokens', { value: CARD, metadata: { n: 1 } });
+    expect(answer.status).toBe(201);
+    expect(answer.json['data']).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      token: expect.stringMatching(/^411111\d{6}1111$/),
+      expires_at: null,
+      created_at: expect.any(String),
+      card_expires_on: null,
+      card_funding_type: null,
+      card_issuing_country: null,
+    });
+    await call('DELETE', `/v1/vaults/cards/tokens/${dataOf(answer).id}`);
+  });
+
+  it('detokenizes by text and by id, not to be stored by anybody', async () => {
+    for (const reference of [token.token, token.id]) {
+      const answer = await call('GET', `/v1/vaults/cards/tokens/${reference}`);
+      expect([answer.status, answer.headers['cache-control']]).toEqual([200, 'no-store']);
+      expect(answer.json['data']).toEqual({
+        ...token,
+        value: CARD,
+        value_b64: Buffer.from(CARD).toString('base64'),
+        metadata: null,
+        crypto_key_version: 1,
+      });
+    }
+  });
+
+  it('decodes a path segment once', async () => {
+    const encoded = [...token.token].map((digit) => `%${digit.charCodeAt(0).toString(16)}`).join('');
+    expect((await call('GET', `/v1/vaults/%63ards/tokens/${encoded}`)).status).toBe(200);
+    const twice = encoded.replaceAll('%', '%25');
+    expect((await call('GET', `/v1/vaults/cards/tokens/${twice}`)).status).toBe(404);
+  });
+
+  it('takes any value in a generic vault, and the largest', async () => {
+    for (const value of ['ż💳', '\u0001', ' ', 'x'.repeat(65_536), '{{ token: x }}', '💳'.repeat(16_384)]) {
+      const made = await call('POST', '/v1/vaults/plain/tokens', { value });
+      expect(made.status).toBe(201);
+      const read = await call('GET', `/v1/vaults/plain/tokens/${dataOf(made).token}`);
+      expect(dataOf(read).value === value).toBe(true);
+      expect(Buffer.from(dataOf(read).value_b64, 'base64').toString() === value).toBe(true);
+    }
+  });
+
+  it('deletes a token, then an empty vault, then one that is not', async () => {
+    await call('POST', '/v1/vaults', { name: 'doomed' });
+    const made = await call('POST', '/v1/vaults/doomed/tokens', { value: 'x' });
+    const path = `/v1/vaults/doomed/tokens/${dataOf(made).id}`;
+    expect((await call('DELETE', path)).json['data']).toEqual({ deleted: true });
+    expect((await call('DELETE', path)).status).toBe(404);
+    expect((await call('DELETE', '/v1/vaults/doomed')).json['data']).toEqual({ deleted: true });
+    await call('POST', '/v1/vaults', { name: 'doomed' });
+    await call('POST', '/v1/vaults/doomed/tokens', { value: 'x' });
+    expect((await call('DELETE', '/v1/vaults/doomed?force=false')).status).toBe(409);
+    expect((await call('DELETE', '/v1/vaults/doomed?force=true')).json['data']).toEqual({ deleted: true });
+    expect((await call('GET', '/v1/vaults/doomed')).status).toBe(404);
+  });
+});
+
+describe('400', () => {
+  it.each([
+    ['name', {}],
+    ['name', { name: '' }],
+    ['name', { name: 'Upper' }],
+    ['name', { name: 'with.dot' }],
+    ['name', { name: '-first' }],
+    ['name', { name: 'x'.repeat(64) }],
+    ['name', { name: '0b5a3c52-6d3f-4f5e-9b0a-0a8f3d1c2b4a' }],
+    ['token_format', { name: 'n', token_format: 'ssn' }],
+    ['token_format', { name: 'n', token_format: 7 }],
+    ['custody_mode', { name: 'n', custody_mode: 'dual' }],
+    ['default_ttl_seconds', { name: 'n', default_ttl_seconds: 60 }],
+    ['description', { name: 'n', description: 'x'.repeat(2001) }],
+    ['description', { name: 'n', description: 'a\u0000b' }],
+    ['description', { name: 'n', description: '\ud800' }],
+    ['metadata_jsonb', { name: 'n', metadata_jsonb: [] }],
+    ['echo_guard', { name: 'n', echo_guard: 'yes' }],
+    ['sandbox', { name: 'n', sandbox: true }],
+  ])('refuses a vault for its %s', async (field, body) => {
+    const answer = await call('POST', '/v1/vaults', body);
+    expect([answer.status, typeOf(answer)]).toEqual([400, 'validation_error']);
+    expect(fieldsOf(answer)).toEqual([field]);
+  });
+
+  it('names the formats there are', async () => {
+    const answer = await call('POST', '/v1/vaults', { name: 'n', token_format: 'email' });
+    expect(answer.json['fields']?.['token_format']).toEqual(['must be one of generic, pan in this version']);
+  });
+
+  it.each([
+    ['name', { name: 'other' }],
+    ['token_format', { token_format: 'generic' }],
+    ['custody_mode', { custody_mode: 'managed' }],
+    ['default_ttl_seconds', { default_ttl_seconds: 60 }],
+    ['unheard_of', { unheard_of: 1 }],
+    ['enabled', { enabled: null }],
+    ['body', {}],
+  ])('refuses to change %s', async (field, body) => {
+    const answer = await call('PATCH', '/v1/vaults/cards', body);
+    expect([answer.status, typeOf(answer)]).toEqual([400, 'validation_error']);
+    expect(fieldsOf(answer)).toEqual([field]);
+  });
+
+  it.each([
+    ['value', {}],
+    ['value', { value: '' }],
+    ['value', { value: 4111111111111111 }],
+    ['value', { value: '4111111111111112' }],
+    ['value', { value: 'not a card 4111' }],
+    ['ttl_seconds', { value: CARD, ttl_seconds: 60 }],
+    ['card_exp_month', { value: CARD, card_exp_month: 1, card_exp_year: null }],
+    ['card_exp_year', { value: CARD, card_exp_year: 2030 }],
+    ['metadata', { value: CARD, metadata: 'text' }],
+    ['idempotent', { value: CARD, idempotent: true }],
+  ])('refuses to tokenize for the %s, without repeating the value', async (field, body) => {
+    const answer = await call('POST', '/v1/vaults/cards/tokens', body);
+    expect([answer.status, typeOf(answer)]).toEqual([400, 'validation_error']);
+    expect(fieldsOf(answer)).toEqual([field]);
+    expect(answer.text).not.toMatch(/4111/);
+  });
+
+  it.each(['a\ud800b', 'a\u0000b'])('refuses %j, which not every reader gives back', async (value) => {
+    const answer = await call('POST', '/v1/vaults/plain/tokens', { value });
+    expect([answer.status, fieldsOf(answer)]).toEqual([400, ['value']]);
+  });
+
+  it.each(['/v1/vaults?sort=token_format', '/v1/vaults?order=up', '/v1/vaults/cards/tokens?sort=token'])(
+    'refuses %s',
+    async (path) => {
+      expect(typeOf(await call('GET', path))).toBe('validation_error');
+    },
+  );
+
+  it('refuses a force that is neither true nor false', async () => {
+    const answer = await call('DELETE', '/v1/vaults/cards?force=1');
+    expect([answer.status, fieldsOf(answer)]).toEqual([400, ['force']]);
+  });
+});
+
+describe('401 and 404', () => {
+  describeRouteMatrix(
+    () => harness,
+    () => ({
+      'DELETE /v1/api-keys/:id': { path: `/v1/api-keys/${harness.tenant.live.id}` },
+      'GET /v1/vaults/:nameOrId': { path: '/v1/vaults/cards' },
+      'PATCH /v1/vaults/:nameOrId': { path: `/v1/vaults/${vaultId}`, body: { enabled: true } },
+      'DELETE /v1/vaults/:nameOrId': { path: '/v1/vaults/cards?force=true' },
+      'POST /v1/vaults/:nameOrId/tokens': { path: '/v1/vaults/cards/tokens', body: { value: CARD } },
+      'GET /v1/vaults/:nameOrId/tokens': { path: `/v1/vaults/${vaultId}/tokens` },
+      'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: `/v1/vaults/cards/tokens/${token.token}` },
+      'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: `/v1/vaults/${vaultId}/tokens/${token.id}` },
+    }),
+  );
+
+  it('answers an unknown token of a known vault, and a token of another vault, alike', async () => {
+    const elsewhere = dataOf(await call('POST', '/v1/vaults/plain/tokens', { value: 'x' }));
+    const errors = [];
+    for (const reference of ['tok_unknown', UNKNOWN, elsewhere.id, elsewhere.token]) {
+      for (const method of ['GET', 'DELETE']) {
+        const answer = await call(method, `/v1/vaults/cards/tokens/${reference}`);
+        errors.push(JSON.stringify([answer.status, { ...answer.json['error'], request_id: '' }]));
+      }
+    }
+    expect(new Set(errors).size).toBe(1);
+    expect(errors[0]).toContain('[404,');
+  });
+
+  it('has a world of its own in test mode', async () => {
+    const inTest = { key: harness.tenant.test };
+    const made = await harness.call('POST', '/v1/vaults', { ...inTest, body: { name: 'cards' } });
+    expect([made.status, made.json['data']?.['sandbox']]).toEqual([201, true]);
+    expect((await harness.call('GET', '/v1/vaults', inTest)).json['meta']?.['total']).toBe(1);
+    expect(
+      (await harness.call('GET', '/v1/vaults', { key: harness.other.live })).json['meta']?.['total'],
+    ).toBe(0);
+  });
+});
+
+describe('409', () => {
+  it('refuses a name that is taken', async () => {
+    const answer = await call('POST', '/v1/vaults', { name: 'cards' });
+    expect([answer.status, typeOf(answer)]).toEqual([409, 'conflict']);
+  });
+
+  it('refuses to use a disabled vault', async () => {
+    await call('POST', '/v1/vaults', { name: 'off' });
+    const made = await call('POST', '/v1/vaults/off/tokens', { value: 'x' });
+    await call('PATCH', '/v1/vaults/off', { enabled: false });
+    const answers = [
+      await call('POST', '/v1/vaults/off/tokens', { value: 'x' }),
+      await call('GET', `/v1/vaults/off/tokens/${dataOf(made).id}`),
+    ];
+    for (const answer of answers) {
+      expect([answer.status, typeOf(answer)]).toEqual([409, 'vault_disabled']);
+    }
+    expect((await call('GET', '/v1/vaults/off/tokens')).json['meta']?.['total']).toBe(1);
+  });
+});
+
+describe('413', () => {
+  it('refuses a value above 64 KiB of UTF-8', async () => {
+    for (const value of ['x'.repeat(65_537), '💳'.repeat(16_385)]) {
+      const answer = await call('POST', '/v1/vaults/plain/tokens', { value });
+      expect([answer.status, typeOf(answer)]).toEqual([413, 'payload_too_large']);
+    }
+  });
+
+  it('refuses metadata above 4 KiB', async () => {
+    const metadata = { a: 'ż'.repeat(2_050) };
+    const answers = [
+      await call('POST', '/v1/vaults/plain/tokens', { value: 'x', metadata }),
+      await call('POST', '/v1/vaults', { name: 'large', metadata_jsonb: metadata }),
+      await call('PATCH', '/v1/vaults/plain', { metadata_jsonb: metadata }),
+    ];
+    for (const answer of answers) expect(typeOf(answer)).toBe('payload_too_large');
+  });
+});
+
+describe('what is not built yet', () => {
+  it.each([
+    ['POST', '/v1/vaults/cards/rotate'],
+    ['POST', '/v1/vaults/cards/tokens/bulk'],
+    ['PATCH', '/v1/vaults/cards/tokens/x'],
+  ])('%s %s is refused', async (method, path) => {
+    expect([404, 405]).toContain((await call(method, path, {})).status);
+  });
+});
+
+it('says nothing of a value in the log', () => {
+  expect(harness.logLines.length).toBeGreaterThan(10);
+  expect(harness.logLines.join('')).not.toMatch(/4111 1111|4111111111111111/);
+});

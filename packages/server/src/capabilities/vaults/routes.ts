@@ -1,0 +1,173 @@
+import { LIMITS } from '../../kernel/limits.js';
+import { Secret } from '../../kernel/secret.js';
+import { type RouteDefinition, route } from '../../platform/http/route.js';
+import {
+  createVaultBody,
+  deletedResponse,
+  deleteVaultQuery,
+  detokenizedResponse,
+  detokenizedWire,
+  tokenizeBody,
+  tokenListQuery,
+  tokenParams,
+  tokenResponse,
+  tokenRowResponse,
+  tokenRowWire,
+  tokenWire,
+  updateVaultBody,
+  vaultListQuery,
+  vaultParams,
+  vaultResponse,
+  vaultWire,
+  vaultWithStatsResponse,
+  vaultWithStatsWire,
+} from './schemas.js';
+import type { Vaults } from './service.js';
+
+export function vaultRoutes(vaults: Vaults): RouteDefinition[] {
+  return [...recordRoutes(vaults), ...tokenRoutes(vaults)];
+}
+
+function recordRoutes(vaults: Vaults): RouteDefinition[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/vaults',
+      summary: 'List vaults',
+      permission: 'vaults:read',
+      audit: null,
+      query: vaultListQuery,
+      response: vaultResponse,
+      answer: 'page',
+      async handle({ caller, query }) {
+        const page = await vaults.list(caller, { ...query, perPage: query.per_page });
+        return { ...page, rows: page.rows.map((vault) => vaultWire(caller.principal.scope, vault)) };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/vaults',
+      summary: 'Create a vault with a key of its own',
+      permission: 'vaults:write',
+      audit: 'vault.create',
+      body: createVaultBody,
+      response: vaultResponse,
+      status: 201,
+      async handle({ caller, body }) {
+        const vault = await vaults.create(caller, {
+          name: body.name,
+          tokenFormat: body.token_format,
+          description: body.description,
+          metadata: body.metadata_jsonb,
+          echoGuard: body.echo_guard,
+        });
+        return vaultWire(caller.principal.scope, vault);
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/vaults/:nameOrId',
+      summary: 'Read a vault and its counts',
+      permission: 'vaults:read',
+      audit: null,
+      params: vaultParams,
+      response: vaultWithStatsResponse,
+      async handle({ caller, params }) {
+        return vaultWithStatsWire(caller.principal.scope, await vaults.get(caller, params.nameOrId));
+      },
+    }),
+    route({
+      method: 'PATCH',
+      path: '/v1/vaults/:nameOrId',
+      summary: 'Change a vault',
+      permission: 'vaults:write',
+      audit: 'vault.update',
+      params: vaultParams,
+      body: updateVaultBody,
+      response: vaultResponse,
+      async handle({ caller, params, body }) {
+        return vaultWire(caller.principal.scope, await vaults.update(caller, params.nameOrId, body));
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/vaults/:nameOrId',
+      summary: 'Delete a vault and destroy its key',
+      permission: 'vaults:write',
+      audit: 'vault.delete',
+      params: vaultParams,
+      query: deleteVaultQuery,
+      response: deletedResponse,
+      async handle({ caller, params, query }) {
+        await vaults.delete(caller, params.nameOrId, query);
+        return { deleted: true };
+      },
+    }),
+  ];
+}
+
+function tokenRoutes(vaults: Vaults): RouteDefinition[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/vaults/:nameOrId/tokens',
+      summary: 'Tokenize a value',
+      permission: 'vaults:tokenize',
+      audit: 'vault.tokenize',
+      params: vaultParams,
+      body: tokenizeBody,
+      response: tokenResponse,
+      status: 201,
+      bodyBytesMax: LIMITS.vaultBodyBytesMax,
+      nulAllowedIn: ['value'],
+      noStore: true,
+      async handle({ caller, params, body }) {
+        const { value, metadata } = body;
+        return tokenWire(
+          await vaults.tokenize(caller, params.nameOrId, { value: new Secret(value), metadata }),
+        );
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/vaults/:nameOrId/tokens',
+      summary: 'List tokens, never their values',
+      permission: 'vaults:read',
+      audit: null,
+      params: vaultParams,
+      query: tokenListQuery,
+      response: tokenRowResponse,
+      answer: 'page',
+      async handle({ caller, params, query }) {
+        const page = await vaults.listTokens(caller, params.nameOrId, { ...query, perPage: query.per_page });
+        return { ...page, rows: page.rows.map(tokenRowWire) };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/vaults/:nameOrId/tokens/:idOrToken',
+      summary: 'Detokenize: read the value of a token',
+      permission: 'vaults:detokenize',
+      audit: 'vault.detokenize',
+      params: tokenParams,
+      response: detokenizedResponse,
+      noStore: true,
+      async handle({ caller, params }) {
+        return detokenizedWire(await vaults.detokenize(caller, params.nameOrId, params.idOrToken));
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/vaults/:nameOrId/tokens/:idOrToken',
+      summary: 'Delete a token and its value',
+      permission: 'vaults:write',
+      audit: 'vault.token.delete',
+      params: tokenParams,
+      response: deletedResponse,
+      async handle({ caller, params }) {
+        await vaults.deleteToken(caller, params.nameOrId, params.idOrToken);
+        return { deleted: true };
+      },
+    }),
+  ];
+}

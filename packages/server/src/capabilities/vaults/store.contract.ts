@@ -1,0 +1,222 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { CryptoKeyId, Scope, TenantId, TokenId, VaultId } from '../../kernel/ids.js';
+import { type Database, ReferenceViolation, UniqueViolation } from '../../platform/storage/database.js';
+import { createVaultStore, type Vault, type VaultStore } from './store.js';
+import { createTokenStore, type StoredToken, type TokenStore } from './tokens/store.js';
+
+const LIVE: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000001' as TenantId, sandbox: false };
+const TEST: Scope = { ...LIVE, sandbox: true };
+const FOREIGN: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000002' as TenantId, sandbox: false };
+
+const uuid = (n: number) => `bbbbbbbb-0000-4000-8000-${String(n).padStart(12, '0')}`;
+
+function vault(n: number, more: Partial<Vault> = {}): Vault {
+  return {
+    id: uuid(n) as VaultId,
+    name: `vault-${n}`,
+    tokenFormat: 'generic',
+    cryptoKeyId: uuid(1000 + n) as CryptoKeyId,
+    custodyMode: 'managed',
+    description: null,
+    metadata: null,
+    enabled: true,
+    echoGuard: true,
+    createdAtMs: n,
+    updatedAtMs: n,
+    createdBy: null,
+    ...more,
+  };
+}
+
+function token(n: number, vaultNumber: number, more: Partial<StoredToken> = {}): StoredToken {
+  return {
+    id: uuid(2000 + n) as TokenId,
+    vaultId: uuid(vaultNumber) as VaultId,
+    token: `tok_${n}`,
+    keyVersion: 1,
+    ciphertext: Buffer.from([n]),
+    metadata: null,
+    createdAtMs: n,
+    createdByApiKeyId: null,
+    createdByUserId: null,
+    ...more,
+  };
+}
+
+export function vaultStoreContract(open: () => Promise<Database>): void {
+  let db: Database;
+  let vaults: VaultStore;
+  let tokens: TokenStore;
+  const addVault = (scope: Scope, row: Vault) => db.transaction((tx) => vaults.insert(tx, scope, row));
+  const addToken = (scope: Scope, row: StoredToken) => db.commitInserts([tokens.insertion(scope, row)]);
+
+  beforeEach(async () => {
+    db = await open();
+    vaults = createVaultStore(db);
+    tokens = createTokenStore(db);
+  });
+
+  describe('vaults', () => {
+    it('gives back what was stored, by id in either case and by name', async () => {
+      const row = vault(10, {
+        description: 'żółć 💳',
+        metadata: { owner: 'team', nested: { list: [1, null] } },
+        enabled: false,
+        echoGuard: false,
+        createdBy: 'someone',
+      });
+      await addVault(LIVE, row);
+      expect(await vaults.find(LIVE, row.id)).toEqual(row);
+      expect(await vaults.find(LIVE, row.id.toUpperCase())).toEqual(row);
+      expect(await vaults.find(LIVE, row.name)).toEqual(row);
+    });
+
+    it('shows, counts, changes and deletes none of another scope', async () => {
+      await addVault(LIVE, vault(1));
+      for (const scope of [TEST, FOREIGN]) {
+        expect(await vaults.find(scope, uuid(1))).toBeUndefined();
+        expect(await vaults.find(scope, 'vault-1')).toBeUndefined();
+        expect(await vaults.count(scope)).toBe(0);
+        expect(await vaults.listDefinitions(scope)).toEqual([]);
+        await db.transaction((tx) => vaults.update(tx, scope, uuid(1) as VaultId, { enabled: false }, 99));
+        await db.transaction((tx) => vaults.delete(tx, scope, uuid(1) as VaultId));
+      }
+      expect(await vaults.find(LIVE, uuid(1))).toEqual(vault(1));
+    });
+
+    it('has each name once in a scope, and the same in another', async () => {
+      await addVault(LIVE, vault(1));
+      await addVault(TEST, vault(1));
+      await addVault(FOREIGN, vault(1));
+      await expect(addVault(LIVE, vault(2, { name: 'vault-1' }))).rejects.toMatchObject({ type: 'conflict' });
+      expect(await vaults.count(LIVE)).toBe(1);
+    });
+
+    it('changes only what is named', async () => {
+      await addVault(LIVE, vault(1, { description: 'before', metadata: { a: 1 } }));
+      const id = uuid(1) as VaultId;
+      await db.transaction((tx) => vaults.update(tx, LIVE, id, { metadata: null, enabled: false }, 50));
+      expect(await vaults.find(LIVE, id)).toEqual(
+        vault(1, { description: 'before', enabled: false, updatedAtMs: 50 }),
+      );
+    });
+
+    it('lists by age and by name, in pages', async () => {
+      for (const n of [3, 1, 2]) await addVault(LIVE, vault(n, { createdAtMs: 5 - n }));
+      const names = async (sort: 'created_at' | 'name', order: 'asc' | 'desc', page = 1) =>
+        (await vaults.list(LIVE, { page, perPage: 2, sort, order })).map((row) => row.name);
+      expect(await names('created_at', 'desc')).toEqual(['vault-1', 'vault-2']);
+      expect(await names('name', 'asc', 2)).toEqual(['vault-3']);
+      expect(await names('name', 'desc')).toEqual(['vault-3', 'vault-2']);
+      expect(await names('name', 'asc', 9)).toEqual([]);
+    });
+  });
+
+  describe('tokens', () => {
+    beforeEach(async () => {
+      await addVault(LIVE, vault(1));
+      await addVault(LIVE, vault(2));
+      await addVault(TEST, vault(1));
+    });
+    const inFirst = (idOrToken: string, scope = LIVE) =>
+      tokens.findInVault(scope, uuid(1) as VaultId, idOrToken);
+
+    it('gives back what was stored, by text and by id in either case', async () => {
+      const row = token(1, 1, { metadata: { a: 'ż' }, ciphertext: Buffer.alloc(500, 7) });
+      await addToken(LIVE, row);
+      for (const reference of [row.token, row.id, row.id.toUpperCase()]) {
+        expect(await inFirst(reference)).toEqual(row);
+        expect(await tokens.findInAnyVault(LIVE, reference)).toEqual([row]);
+      }
+    });
+
+    it('finds none of another vault, mode or tenant', async () => {
+      await addToken(LIVE, token(1, 1));
+      for (const reference of ['tok_1', uuid(2001)]) {
+        expect(await tokens.findInVault(LIVE, uuid(2) as VaultId, reference)).toBeUndefined();
+        for (const scope of [TEST, FOREIGN]) {
+          expect(await inFirst(reference, scope)).toBeUndefined();
+          expect(await tokens.findInAnyVault(scope, reference)).toEqual([]);
+        }
+      }
+    });
+
+    it('prefers a row id to a text that looks like one', async () => {
+      const lookAlike = token(2, 1, { token: uuid(2001) });
+      await addToken(LIVE, lookAlike);
+      expect(await inFirst(uuid(2001))).toEqual(lookAlike);
+      await addToken(LIVE, token(1, 1));
+      expect((await inFirst(uuid(2001)))?.id).toBe(uuid(2001));
+      expect(await tokens.findInAnyVault(LIVE, uuid(2001))).toHaveLength(1);
+    });
+
+    it('finds the text of a row whose id belongs to another vault', async () => {
+      await addToken(LIVE, token(1, 2));
+      const lookAlike = token(2, 1, { token: uuid(2001) });
+      await addToken(LIVE, lookAlike);
+      expect(await inFirst(uuid(2001))).toEqual(lookAlike);
+    });
+
+    it('has each text once in a vault, and the same in another', async () => {
+      await addToken(LIVE, token(1, 1));
+      await addToken(LIVE, token(2, 2, { token: 'tok_1' }));
+      await addToken(TEST, token(1, 1));
+      const twice = addToken(LIVE, token(3, 1, { token: 'tok_1' }));
+      await expect(twice).rejects.toThrow(UniqueViolation);
+      await expect(twice).rejects.toMatchObject({ table: 'vault_tokens' });
+      expect(await tokens.findInAnyVault(LIVE, 'tok_1')).toHaveLength(2);
+    });
+
+    it('refuses a token of a vault that is not there, alone', async () => {
+      const [orphan, kept] = await Promise.allSettled([
+        addToken(LIVE, token(1, 9)),
+        addToken(LIVE, token(2, 1)),
+        addToken(FOREIGN, token(3, 1)),
+      ]);
+      expect(orphan).toMatchObject({ status: 'rejected' });
+      expect(orphan?.status === 'rejected' && orphan.reason).toBeInstanceOf(ReferenceViolation);
+      expect(kept).toMatchObject({ status: 'fulfilled' });
+      expect(await tokens.findInAnyVault(FOREIGN, 'tok_3')).toEqual([]);
+    });
+
+    it('refuses to delete a vault that holds tokens', async () => {
+      await addToken(LIVE, token(1, 1));
+      const deleted = db.transaction((tx) => vaults.delete(tx, LIVE, uuid(1) as VaultId));
+      await expect(deleted).rejects.toThrow(ReferenceViolation);
+    });
+
+    it('names the taken ones among many', async () => {
+      await addToken(LIVE, token(1, 1));
+      await addToken(LIVE, token(2, 2));
+      const asked = Array.from({ length: 1_000 }, (_, n) => `tok_${n}`);
+      expect(await tokens.listTaken(LIVE, uuid(1) as VaultId, asked)).toEqual(new Set(['tok_1']));
+    });
+
+    it('lists, counts and deletes those of one vault and scope', async () => {
+      for (const n of [1, 2, 3, 4, 5]) await addToken(LIVE, token(n, 1));
+      await addToken(LIVE, token(6, 2));
+      await addToken(TEST, token(7, 1));
+      const id = uuid(1) as VaultId;
+      const options = { page: 1, perPage: 2, sort: 'created_at', order: 'desc' } as const;
+      const page = await tokens.list(LIVE, id, options);
+      expect(page.map((row) => row.token)).toEqual(['tok_5', 'tok_4']);
+      expect(page[0]).not.toHaveProperty('ciphertext');
+      expect(await tokens.count(LIVE, id)).toBe(5);
+
+      await db.transaction(async (tx) => {
+        expect(await tokens.hasAny(tx, LIVE, id)).toBe(true);
+        expect(await tokens.deleteSome(tx, LIVE, id, 2)).toBe(2);
+        expect(await tokens.deleteSome(tx, LIVE, id, 9)).toBe(3);
+        expect(await tokens.hasAny(tx, LIVE, id)).toBe(false);
+      });
+      expect(await tokens.count(LIVE, uuid(2) as VaultId)).toBe(1);
+      expect(await tokens.count(TEST, id)).toBe(1);
+
+      await db.transaction(async (tx) => {
+        expect(await tokens.delete(tx, TEST, uuid(2006) as TokenId)).toBe(false);
+        expect(await tokens.delete(tx, LIVE, uuid(2006) as TokenId)).toBe(true);
+        expect(await tokens.delete(tx, LIVE, uuid(2006) as TokenId)).toBe(false);
+      });
+    });
+  });
+}

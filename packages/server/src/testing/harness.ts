@@ -1,0 +1,245 @@
+import type { FastifyInstance } from 'fastify';
+import { createHealth } from '../app/apis/health.js';
+import { createManagementApi } from '../app/apis/management-api.js';
+import {
+  type Accounts,
+  migrations as accountsMigrations,
+  createAccounts,
+  systemActor,
+} from '../capabilities/accounts/index.js';
+import {
+  type ApiKeys,
+  apiKeyRoutes,
+  migrations as apiKeysMigrations,
+  createApiKeys,
+} from '../capabilities/api-keys/index.js';
+import {
+  type AuditLogs,
+  auditLogRoutes,
+  migrations as auditLogsMigrations,
+  createAuditLogs,
+} from '../capabilities/audit-logs/index.js';
+import { createAuthentication } from '../capabilities/authentication/index.js';
+import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
+import type { Caller } from '../kernel/principal.js';
+import {
+  createGenerations,
+  type Generations,
+  migrations as generationsMigrations,
+} from '../platform/cache/generations.js';
+import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
+import { type AuthenticateCaller, createCallerStep } from '../platform/http/caller.js';
+import { createHosts } from '../platform/http/hosts.js';
+import type { RouteDefinition } from '../platform/http/route.js';
+import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { createLogger, type Logger } from '../platform/log/logger.js';
+import type { Database } from '../platform/storage/database.js';
+import type { Migration } from '../platform/storage/migration.js';
+import { type OpenTestDatabase, openTestSqlite } from './databases.js';
+import { createManualClock, type ManualClock } from './manual-clock.js';
+
+/** What every capability stands on; a capability under test builds its service from these. */
+export interface Floor {
+  readonly db: Database;
+  readonly clock: ManualClock;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly generations: Generations;
+  readonly auditLogs: AuditLogs;
+  readonly accounts: Accounts;
+  readonly apiKeys: ApiKeys;
+  readonly authenticate: AuthenticateCaller;
+}
+
+export interface HarnessOptions {
+  /** SQLite in a folder of its own unless a suite brings another database. */
+  readonly open?: OpenTestDatabase;
+  /** Further tables, beside those of the floor. */
+  readonly migrations?: readonly Migration[];
+  readonly routes?: (floor: Floor) => readonly RouteDefinition[];
+  /** Registers what is no management route, a proxy for one. */
+  readonly extend?: (app: FastifyInstance, floor: Floor) => void;
+}
+
+export interface TestKey {
+  readonly apiKey: string;
+  readonly id: ApiKeyId;
+  readonly keyId: string;
+}
+
+export interface TestTenant {
+  readonly id: TenantId;
+  readonly slug: string;
+  readonly live: TestKey;
+  readonly test: TestKey;
+}
+
+export interface TestCall {
+  readonly key?: TestKey | string;
+  /** Default a plain address, where the key decides the mode. */
+  readonly host?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Sent as JSON. */
+  readonly body?: unknown;
+}
+
+export interface TestAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | number | undefined>>;
+  readonly text: string;
+  /** An empty tree when the answer was no JSON. */
+  readonly json: JsonTree;
+}
+
+/** Tests read members of answers of every shape; a wrong one fails there. */
+export type JsonTree = ReturnType<typeof JSON.parse>;
+
+export interface Harness extends Floor {
+  readonly app: FastifyInstance;
+  readonly tenant: TestTenant;
+  /** A second tenant, to whom nothing of the first may show. */
+  readonly other: TestTenant;
+  readonly routes: readonly RouteDefinition[];
+  readonly logLines: readonly string[];
+  call(method: string, path: string, call?: TestCall): Promise<TestAnswer>;
+  /** What a service sees when that key calls. */
+  callerOf(tenant: TestTenant, mode: Mode): Caller;
+  /** Moves the clock in steps short enough for the generations to be read as they would be in time. */
+  advance(ms: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const floorMigrations: readonly Migration[] = [
+  ...accountsMigrations,
+  ...generationsMigrations,
+  ...apiKeysMigrations,
+  ...auditLogsMigrations,
+];
+
+const POLL_STEP_MS = 500;
+
+/** A server in this process on real parts: only the clock is manual. */
+export async function createHarness(options: HarnessOptions = {}): Promise<Harness> {
+  const clock = createManualClock();
+  const logLines: string[] = [];
+  const { logger } = createLogger('debug', { write: (line) => logLines.push(line) });
+  const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
+    clock,
+  });
+  const floor = createFloor(db, clock, logger);
+  await floor.generations.start();
+  const app = createHttpServer({ logger, ids: floor.ids, clock });
+  const routes = [
+    ...apiKeyRoutes(floor.apiKeys),
+    ...auditLogRoutes(floor.auditLogs),
+    ...(options.routes?.(floor) ?? []),
+  ];
+  app.register(createManagementApi({ routes, authenticate: floor.authenticate }));
+  app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
+  options.extend?.(app, floor);
+  await app.ready();
+
+  return {
+    ...floor,
+    app,
+    routes,
+    logLines,
+    tenant: await createTestTenant(floor, 'acme'),
+    other: await createTestTenant(floor, 'globex'),
+    call: (method, path, call) => inject(app, method, path, call ?? {}),
+    callerOf(tenant, mode) {
+      const { id, keyId } = tenant[mode];
+      return {
+        principal: {
+          kind: 'api_key',
+          scope: { tenantId: tenant.id, sandbox: mode === 'test' },
+          tenantSlug: tenant.slug,
+          apiKeyId: id,
+          keyId,
+          userId: null,
+          may: () => true,
+        },
+        requestId: floor.ids.uuid() as RequestId,
+        ip: '127.0.0.1',
+      };
+    },
+    async advance(ms) {
+      for (let left = ms; left > 0; left -= POLL_STEP_MS) {
+        clock.advance(Math.min(left, POLL_STEP_MS));
+        await db.flush();
+        await untilFresh(floor.generations);
+      }
+    },
+    async close() {
+      await closeHttpServer(app, clock, 1_000);
+      await floor.apiKeys.stop();
+      await floor.generations.stop();
+      await db.cleanup();
+    },
+  };
+}
+
+function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
+  const ids = systemIds;
+  const random = systemRandom;
+  const generations = createGenerations({ db, clock });
+  const auditLogs = createAuditLogs({ db, clock, ids });
+  const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
+  const authenticate = createCallerStep({
+    hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
+    authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
+  });
+  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, authenticate };
+}
+
+async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {
+  const owner = { email: `owner@${slug}.example`, passwordHash: 'not a hash: nobody signs in here' };
+  return floor.db.transaction(async (tx) => {
+    const input = { id: floor.ids.uuid() as TenantId, slug, name: slug, plan: 'enterprise' as const };
+    const { tenant } = await floor.accounts.createTenantWithOwner(tx, input, owner);
+    const actor = systemActor(tenant.id);
+    const live = await floor.apiKeys.createIn(tx, actor, floor.apiKeys.prepare('live', 'live key'));
+    const test = await floor.apiKeys.createIn(
+      tx,
+      { ...actor, scope: { ...actor.scope, sandbox: true } },
+      floor.apiKeys.prepare('test', 'test key'),
+    );
+    const shown = ({ id, keyId, apiKey }: typeof live): TestKey => ({ id, keyId, apiKey: apiKey.reveal() });
+    return { id: tenant.id, slug, live: shown(live), test: shown(test) };
+  });
+}
+
+async function inject(
+  app: FastifyInstance,
+  method: string,
+  path: string,
+  call: TestCall,
+): Promise<TestAnswer> {
+  const key = typeof call.key === 'object' ? call.key.apiKey : call.key;
+  const answer = await app.inject({
+    method: method as 'GET',
+    url: path,
+    headers: {
+      host: call.host ?? '127.0.0.1:8787',
+      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...call.headers,
+    },
+    ...(call.body === undefined ? {} : { payload: JSON.stringify(call.body) }),
+  });
+  const isJson = String(answer.headers['content-type']).startsWith('application/json');
+  return {
+    status: answer.statusCode,
+    headers: answer.headers,
+    text: answer.body,
+    json: isJson && answer.body !== '' ? answer.json() : {},
+  };
+}
+
+/** The poll that the clock set off runs on the real event loop; a bounded number of turns lets it finish. */
+async function untilFresh(generations: Generations): Promise<void> {
+  for (let turn = 0; turn < 1_000 && !generations.isFresh(); turn++)
+    await new Promise((resolve) => setImmediate(resolve));
+}
