@@ -174,10 +174,8 @@ forEachDatabase((open) => {
     });
 
     it('SIGTERM lets a call under way end, refuses new ones, and the process ends with 0', async () => {
-      const answering = scene.proxied(
-        `${scene.target}/last`,
-        postJson({ card: `{{ token: cards.${token} }}` }),
-      );
+      const body = postJson({ card: `{{ token: cards.${token} }}` });
+      const answering = scene.proxied(`${scene.target}/last`, { ...body, method: 'PUT' });
       const call = await upstream.nextCall();
       const stopping = stopServer(scene.server);
       await untilRefused(scene.server.url);
@@ -188,17 +186,17 @@ forEachDatabase((open) => {
 
     it('what was logged before the stop is there after a start', async () => {
       scene.server = await startServer({ ...scene.environment, KNOX_SHUTDOWN_TIMEOUT_SECONDS: '1' });
-      await logsUntil(scene, ({ path }) => path.includes('/last'));
+      await logsUntil(scene, ({ method }) => method === 'PUT');
     });
 
     it('a call that does not end is cut when the time is up, and is logged', async () => {
-      const answering = scene.proxied(`${scene.target}/endless`);
+      const answering = scene.proxied(`${scene.target}/endless`, { method: 'PATCH' });
       await upstream.nextCall();
       const stopping = stopServer(scene.server);
       await expect(answering).rejects.toThrow();
       expect(await stopping).toMatchObject({ code: 0, signal: null });
       scene.server = await startServer(scene.environment);
-      await logsUntil(scene, ({ path }) => path.includes('/endless'));
+      await logsUntil(scene, ({ method }) => method === 'PATCH');
     });
 
     it('no secret stands in the data directory, the database, the logs or an error text', async () => {
@@ -233,7 +231,7 @@ forEachDatabase((open) => {
 
 interface LogRow {
   readonly status_code: number;
-  readonly path: string;
+  readonly method: string;
   readonly error: string | null;
 }
 

@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { builtin, jsonPath, ruleSet } from '../../../testing/redaction-rules.js';
 import { fromByteText, toByteText } from './byte-text.js';
 import { type PathStep, parseJsonPath } from './json-path.js';
 import { JsonRedactor } from './json-redactor.js';
 import type { RuleSpec } from './rule.js';
-import { builtin, jsonPath, ruleSet } from './rules-for-tests.js';
 import { TextRedactor } from './text-redactor.js';
 
 function redact(json: string, ...rules: RuleSpec[]): string {

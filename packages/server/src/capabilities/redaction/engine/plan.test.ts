@@ -1,9 +1,9 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
+import { builtin, header, jsonPath, ruleSet } from '../../../testing/redaction-rules.js';
 import { type ResponseHead, redactHead, redactLogText } from './plan.js';
 import type { RuleSpec } from './rule.js';
-import { builtin, header, jsonPath, ruleSet } from './rules-for-tests.js';
 
 const PAN = '4111111111111111';
 

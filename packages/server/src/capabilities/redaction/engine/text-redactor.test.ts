@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { builtinRules } from './rules-for-tests.js';
+import { builtinRules } from '../../../testing/redaction-rules.js';
 import type { Builtin } from './scanner.js';
 import { TextRedactor } from './text-redactor.js';
 

@@ -1,7 +1,7 @@
-import type { RankedRule, RuleSpec } from './rule.js';
-import { BUILTINS, type Builtin } from './scanner.js';
-import { RuleSet } from './selection.js';
-import type { BuiltinRules } from './text-redactor.js';
+import type { RankedRule, RuleSpec } from '../capabilities/redaction/engine/rule.js';
+import { BUILTINS, type Builtin } from '../capabilities/redaction/engine/scanner.js';
+import { RuleSet } from '../capabilities/redaction/engine/selection.js';
+import type { BuiltinRules } from '../capabilities/redaction/engine/text-redactor.js';
 
 /** A rule as the API makes it when a caller gives only what it matches. */
 export function spec(match: RuleSpec['match'], overrides: Partial<RuleSpec> = {}): RuleSpec {
