@@ -186,7 +186,10 @@ describe('names and sizes', () => {
   });
 
   it('index.ts is a door: exports and nothing else', () => {
-    const doors = sources.filter(({ path }) => basename(path) === 'index.ts');
+    // A folder of providers has its typed table there (docs/architecture.md).
+    const doors = sources.filter(
+      ({ path }) => basename(path) === 'index.ts' && !path.endsWith('/providers/index.ts'),
+    );
     const refused = doors.filter(({ path, text }) => {
       const statements = text
         .replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')

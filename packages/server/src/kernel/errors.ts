@@ -24,7 +24,6 @@ export const ERROR_STATUS = {
   conflict: 409,
   vault_disabled: 409,
   token_space_exhausted: 409,
-  token_erased: 410,
   payload_too_large: 413,
   unsupported_media_type: 415,
   rate_limit_exceeded: 429,
