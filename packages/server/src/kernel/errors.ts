@@ -26,7 +26,6 @@ export const ERROR_STATUS = {
   token_space_exhausted: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
-  rate_limit_exceeded: 429,
   headers_too_large: 431,
   internal_error: 500,
   upstream_unreachable: 502,
