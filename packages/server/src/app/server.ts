@@ -60,6 +60,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   await services.kms.checkRootKey();
   await services.generations.start();
   closers.push(() => services.kms.close());
+  closers.push(() => services.cryptoKeys.close());
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
   closers.push(() => services.apiLogs.flush());
@@ -146,7 +147,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {
     proxy,
-    authenticate: (request) => authenticate(request, null),
+    authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
   await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));

@@ -95,11 +95,13 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
 
   function sweep(): void {
     cancelSweep = null;
-    const nowMs = clock.monotonicMs();
+    // What would be too old at the next sweep goes at this one.
+    const oldestMs = clock.monotonicMs() + SWEEP_MS - LIMITS.upstreamIdleMs;
     for (const pool of [...pools.values()]) {
       // Taken from the end, so the front has been idle longest.
-      while (pool.idle[0] && nowMs + SWEEP_MS - pool.idle[0].idleSinceMs > LIMITS.upstreamIdleMs)
-        discard(pool.idle[0]);
+      while (pool.idle[0] && pool.idle[0].idleSinceMs < oldestMs) discard(pool.idle[0]);
+      // An empty pool is kept that long for its TLS session.
+      if (pool.idle.length + pool.busy.size === 0 && pool.usedAtMs < oldestMs) evict(pool);
     }
     if (pools.size > 0) armSweep();
   }

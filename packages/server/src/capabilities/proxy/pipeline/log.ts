@@ -1,8 +1,8 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
+import { ClientGone } from '../../../platform/egress/egress.js';
 import type { ApiLogs, ProxyMode } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
-import { ClientGone } from '../errors.js';
 
 export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append'>;
 
