@@ -41,7 +41,8 @@ export function writeLogRow(
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
     error: errorName(failure),
-    rateLimited: failure instanceof AppError && failure.type === 'rate_limit_exceeded',
+    // No limiter refuses calls yet.
+    rateLimited: false,
     proxyMode,
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   });
