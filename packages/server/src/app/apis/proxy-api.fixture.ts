@@ -11,7 +11,8 @@ import { AppError } from '../../kernel/errors.js';
 import type { ApiKeyId, RequestId, TenantId } from '../../kernel/ids.js';
 import type { Caller, Principal } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
-import type { CallClock, Egress } from '../../platform/egress/egress.js';
+import { startCallClock } from '../../platform/egress/call-clock.js';
+import type { Egress } from '../../platform/egress/egress.js';
 import { writeErrorRaw } from '../../platform/http/error-handler.js';
 import { createHttpServer } from '../../platform/http/server.js';
 import { createLogger } from '../../platform/log/logger.js';
@@ -124,20 +125,7 @@ function egressDouble(upstreamPort: number, clock: ManualClock, refusedHosts: Ma
       if (refusal) throw refusal;
       return { url, hostname: url.hostname, port: 443, policyKey: 'p', addresses: ['127.0.0.1'] };
     },
-    startClock(timeoutMs, clientGone): CallClock {
-      const timedOut = new AbortController();
-      const startedAtMs = clock.monotonicMs();
-      clock.setTimer(timeoutMs, () =>
-        timedOut.abort(new AppError('upstream_timeout', 'The upstream was too slow')),
-      );
-      const signal = AbortSignal.any([timedOut.signal, clientGone]);
-      return {
-        startedAtMs,
-        timeoutMs,
-        signal,
-        remainingMs: () => startedAtMs + timeoutMs - clock.monotonicMs(),
-      };
-    },
+    startClock: (timeoutMs, clientGone) => startCallClock(clock, timeoutMs, clientGone),
     async stream(target, call, onHead) {
       let sink: Writable | null = null;
       try {

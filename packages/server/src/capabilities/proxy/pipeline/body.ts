@@ -32,14 +32,14 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
       settle(() => reject(call.gone.aborted ? new ClientGone() : upstreamTimeout()));
     function settle(finish: () => void): void {
       request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost);
-      clock.signal.removeEventListener('abort', onAbort);
+      leaveClock();
       finish();
     }
-    if (clock.signal.aborted) {
+    if (clock.ended) {
       reject(call.gone.aborted ? new ClientGone() : upstreamTimeout());
       return;
     }
-    clock.signal.addEventListener('abort', onAbort);
+    const leaveClock = clock.onEnd(onAbort);
     request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost);
     invite(call);
   });
