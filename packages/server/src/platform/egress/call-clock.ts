@@ -2,36 +2,76 @@ import type { Clock } from '../../kernel/clock.js';
 import { type CallClock, ClientGone } from './egress.js';
 import { upstreamTimeout } from './errors.js';
 
-/** The one clock of a call (dataplane §1.4): its signal's reason is the error that the call then ends with. */
+/** The one clock of a call (dataplane §1.4). Every call has one, so it makes an AbortSignal only for who asks. */
 export function startCallClock(clock: Clock, timeoutMs: number, clientGone: AbortSignal): CallClock {
-  const controller = new AbortController();
-  const startedAtMs = clock.monotonicMs();
-  const onGone = () => controller.abort(new ClientGone());
-  const cancelTimer = clock.setTimer(timeoutMs, () => controller.abort(upstreamTimeout()));
-  if (clientGone.aborted) onGone();
-  else clientGone.addEventListener('abort', onGone, { once: true });
-  return {
-    startedAtMs,
-    timeoutMs,
-    signal: controller.signal,
-    remainingMs: () => Math.max(0, startedAtMs + timeoutMs - clock.monotonicMs()),
-    headArrived: cancelTimer,
-    stop() {
-      cancelTimer();
-      clientGone.removeEventListener('abort', onGone);
-    },
-  };
+  return new RunningClock(clock, timeoutMs, clientGone);
+}
+
+class RunningClock implements CallClock {
+  readonly startedAtMs: number;
+  readonly #clock: Clock;
+  readonly #cancelTimer: () => void;
+  #callbacks: ((error: Error) => void)[] = [];
+  #ended: Error | null = null;
+  #controller: AbortController | null = null;
+
+  constructor(
+    clock: Clock,
+    readonly timeoutMs: number,
+    clientGone: AbortSignal,
+  ) {
+    this.#clock = clock;
+    this.startedAtMs = clock.monotonicMs();
+    this.#cancelTimer = clock.setTimer(timeoutMs, () => this.#end(upstreamTimeout()));
+    if (clientGone.aborted) this.#end(new ClientGone());
+    else clientGone.addEventListener('abort', () => this.#end(new ClientGone()), { once: true });
+  }
+
+  get ended(): Error | null {
+    return this.#ended;
+  }
+
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController();
+      if (this.#ended) this.#controller.abort(this.#ended);
+    }
+    return this.#controller.signal;
+  }
+
+  remainingMs(): number {
+    return Math.max(0, this.startedAtMs + this.timeoutMs - this.#clock.monotonicMs());
+  }
+
+  onEnd(callback: (error: Error) => void): () => void {
+    if (this.#ended) {
+      callback(this.#ended);
+      return () => {};
+    }
+    this.#callbacks.push(callback);
+    return () => {
+      const at = this.#callbacks.indexOf(callback);
+      if (at !== -1) this.#callbacks.splice(at, 1);
+    };
+  }
+
+  stop(): void {
+    this.#cancelTimer();
+  }
+
+  #end(error: Error): void {
+    if (this.#ended) return;
+    this.#ended = error;
+    this.#cancelTimer();
+    for (const callback of this.#callbacks.splice(0)) callback(error);
+    this.#controller?.abort(error);
+  }
 }
 
 /** The promise, unless the clock ends first. What the promise brings later is dropped. */
-export function within<T>(promise: Promise<T>, { signal }: CallClock): Promise<T> {
+export function within<T>(promise: Promise<T>, callClock: CallClock): Promise<T> {
   return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      promise.catch(() => {});
-      return reject(signal.reason);
-    }
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+    const letGo = callClock.onEnd(reject);
+    promise.then(resolve, reject).finally(letGo);
   });
 }

@@ -67,10 +67,10 @@ function establish<S extends Socket>(
   asError: (cause: unknown) => Error,
 ): Promise<S> {
   return new Promise((resolve, reject) => {
-    const { signal } = callClock;
+    let leaveClock = () => {};
     const letGo = () => {
       cancelTimer();
-      signal.removeEventListener('abort', onAbort);
+      leaveClock();
       socket.off(event, onDone);
       socket.off('error', onError);
       socket.off('close', onClose);
@@ -87,14 +87,12 @@ function establish<S extends Socket>(
     };
     const onError = (error: Error) => fail(asError(error));
     const onClose = () => fail(asError(new Error('closed')));
-    const onAbort = () => fail(signal.reason);
     const cancelTimer =
       timeoutMs === null
         ? () => {}
         : clock.setTimer(timeoutMs, () => fail(asError(new Error('no answer in time'))));
     socket.on(event, onDone).on('error', onError).on('close', onClose);
-    signal.addEventListener('abort', onAbort);
-    if (signal.aborted) onAbort();
+    leaveClock = callClock.onEnd(fail);
   });
 }
 

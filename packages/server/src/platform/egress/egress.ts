@@ -26,12 +26,17 @@ export type AddressClass =
 export interface CallClock {
   readonly startedAtMs: number;
   readonly timeoutMs: number;
-  /** Aborts when the clock ran out or the client went away; the reason is the error that the call ends with. */
+  /** The error with which the call ends: out of time, or ClientGone. Null while neither has come. */
+  readonly ended: Error | null;
+  /** Calls back once when the clock ends the call, at once if it has; the returned function takes that back. */
+  onEnd(callback: (error: Error) => void): () => void;
+  /** The same for interfaces that want a signal, its reason being the error; made when first asked for. */
   readonly signal: AbortSignal;
   remainingMs(): number;
-  /** The response headers have come: the time ends, the client may still go. `stream` calls it. */
-  headArrived(): void;
-  /** Lets go of timer and client. Whoever started the clock calls it when the call is over, however it ended. */
+  /**
+   * No more time is to be kept: the response headers have come, or the call is over. The client may still go. `stream`
+   * does it, and a `judge` that refuses; whoever ends the call between the two does it himself.
+   */
   stop(): void;
 }
 
@@ -63,11 +68,12 @@ export interface UpstreamCall {
   readonly method: string;
   /** Path and query as sent, already rendered. */
   readonly path: string;
-  /** Flat name, value list; `host`, `content-length` and the connection headers are the guard's own and left out. */
+  /**
+   * Flat name, value list. `host` and the connection headers are the guard's own and left out; `content-length` counts
+   * for a `Readable` only, which goes out chunked without it.
+   */
   readonly headers: readonly string[];
   readonly body: Readable | Buffer | null;
-  /** Length of a `Readable` where it is known; without it the body goes out chunked. */
-  readonly bodyLength?: number | null;
   readonly clock: CallClock;
   /** After the response headers: longest silence of the stream, ms. */
   readonly idleTimeoutMs: number;
@@ -92,7 +98,7 @@ export interface Egress {
    * comes through as it is. An error after `onHead` destroys the writable. The raw headers lack `alt-svc` and trailers.
    */
   stream(target: JudgedTarget, call: UpstreamCall, onHead: (head: UpstreamHead) => Writable): Promise<void>;
-  /** Starts the one clock of a call. */
+  /** Starts the one clock of a call; `clientGone` is of that call alone. */
   startClock(timeoutMs: number, clientGone: AbortSignal): CallClock;
   /** Our own listeners, database and cache, by address and port, known once they listen. */
   setOwnEndpoints(endpoints: readonly { address: string; port: number }[]): void;

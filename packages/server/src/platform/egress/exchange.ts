@@ -35,7 +35,6 @@ export function exchange(
 /** Headers that frame the message or name its target: the guard's own, never the caller's. */
 const OWN_HEADERS: ReadonlySet<string> = new Set([
   'host',
-  'content-length',
   'transfer-encoding',
   'connection',
   'proxy-connection',
@@ -57,6 +56,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #isSettled = false;
   #lastActivityMs = 0;
   #cancelIdleTimer: (() => void) | null = null;
+  #leaveClock: (() => void) | null = null;
 
   constructor(
     private readonly deps: ExchangeDeps,
@@ -68,22 +68,21 @@ class Exchange implements Dispatcher.DispatchHandler {
   ) {}
 
   start(): void {
-    const { method, path, bodyLength } = this.call;
-    const { signal } = this.call.clock;
-    if (signal.aborted) {
-      this.#fail(signal.reason);
-      return;
-    }
+    const { method, path, headers, body, clock } = this.call;
     // A tunnel, and an absolute form or fragment that undici would send as it is.
     if (method === 'CONNECT' || !path.startsWith('/') || path.includes('#')) {
       this.#fail(unsendable(new Error('method or path')));
       return;
     }
-    signal.addEventListener('abort', this.#onSignal);
-    const body = bodyLength === 0 ? null : this.call.body;
-    const headers = sendableHeaders(this.call.headers);
-    if (body instanceof Readable && bodyLength != null) headers.push('content-length', String(bodyLength));
-    this.connection.client.dispatch({ method: method as Dispatcher.HttpMethod, path, headers, body }, this);
+    this.#leaveClock = clock.onEnd(this.#fail);
+    if (this.#isSettled) return;
+    const sent = {
+      method: method as Dispatcher.HttpMethod,
+      path,
+      headers: sendableHeaders(headers, body),
+      body,
+    };
+    this.connection.client.dispatch(sent, this);
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -95,7 +94,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     // Interim answers (1xx) are of no use to the caller.
     if (status < 200) return true;
     this.#status = status;
-    this.call.clock.headArrived();
+    this.call.clock.stop();
     const writable = this.onHead({ status, rawHeaders: rawHeadersOf(headers) });
     this.#resume = resume;
     this.#writable = writable;
@@ -141,9 +140,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#writable!.end(() => this.#settle(() => this.resolve('done')));
   }
 
-  #onSignal = (): void => this.#fail(this.call.clock.signal.reason);
-
   #onDrain = (): void => {
+    // Once the answer is complete the connection is another call's.
+    if (this.#isComplete || this.#isSettled) return;
     this.#touch();
     this.#resume?.();
   };
@@ -166,7 +165,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     });
   }
 
-  #fail(error: Error): void {
+  #fail = (error: Error): void => {
     if (this.#isSettled) return;
     this.#failure = error;
     this.#settle(() => this.reject(error));
@@ -174,14 +173,13 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (this.#isComplete) return;
     this.#abort?.(error);
     this.deps.pools.discard(this.connection);
-  }
+  };
 
   #settle(report: () => void): void {
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.#cancelIdleTimer?.();
-    this.call.clock.signal.removeEventListener('abort', this.#onSignal);
-    this.#writable?.off('drain', this.#onDrain).off('close', this.#onWritableClosed);
+    this.#leaveClock?.();
     report();
   }
 
@@ -204,11 +202,13 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 }
 
-function sendableHeaders(headers: readonly string[]): string[] {
+function sendableHeaders(headers: readonly string[], body: UpstreamCall['body']): string[] {
   const sendable: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i]!;
-    if (!OWN_HEADERS.has(name.toLowerCase())) sendable.push(name, headers[i + 1]!);
+    const name = headers[i]!.toLowerCase();
+    // A buffer's length is its own; a stream that breaks its word fails the call.
+    if (OWN_HEADERS.has(name) || (name === 'content-length' && !(body instanceof Readable))) continue;
+    sendable.push(headers[i]!, headers[i + 1]!);
   }
   return sendable;
 }

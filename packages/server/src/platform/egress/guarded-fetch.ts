@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { formatIpAddress, type IpAddress } from '../../kernel/ip-address.js';
@@ -6,7 +7,7 @@ import { classifyAddress, nat64Target } from './address-policy.js';
 import { startCallClock, within } from './call-clock.js';
 import { type Connection, createConnectionPools } from './connection-pools.js';
 import { ConnectFailure, type Dialer, type DialTarget, dialTls, tcpDialer, unreachable } from './dial.js';
-import type { Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
+import type { CallClock, Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
 import {
   type AddressRefusal,
   addressRefused,
@@ -143,6 +144,25 @@ export function createEgress(deps: EgressDeps): Egress {
     return { kind: 'open', addresses: judged, poolKeys };
   }
 
+  async function judged(url: URL, policy: EgressPolicy, callClock: CallClock): Promise<JudgedTarget> {
+    assert(
+      url.protocol === 'https:' && url.username === '' && url.password === '',
+      'judge takes what parse returned',
+    );
+    const { hostname } = url;
+    const { tenantSlug } = policy;
+    const port = portOf(url);
+    judgeWithoutDns(hostname, port, policy);
+    if (callClock.ended) throw callClock.ended;
+    const found = names.resolve(hostname, tenantSlug);
+    const { resolution, verdicts } = found instanceof Promise ? await within(found, callClock) : found;
+    if (resolution.kind === 'none') throw dnsFailure(hostname, resolution);
+    const verdict = verdicts.get(port) ?? decide(hostname, resolution.addresses, port, tenantSlug);
+    verdicts.set(port, verdict);
+    if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
+    return new Judged(url, hostname, port, tenantSlug, verdict);
+  }
+
   async function open(target: JudgedTarget, verdict: OpenVerdict, call: UpstreamCall): Promise<Connection> {
     const failures: { target: DialTarget; cause: unknown }[] = [];
     const tries = verdict.addresses.slice(0, TCP_TRIES_MAX);
@@ -177,31 +197,25 @@ export function createEgress(deps: EgressDeps): Egress {
     },
 
     async judge(url, policy, callClock) {
-      assert(
-        url.protocol === 'https:' && url.username === '' && url.password === '',
-        'judge takes what parse returned',
-      );
-      const { hostname } = url;
-      const { tenantSlug } = policy;
-      const port = portOf(url);
-      judgeWithoutDns(hostname, port, policy);
-      if (callClock.signal.aborted) throw callClock.signal.reason;
-      const found = names.resolve(hostname, tenantSlug);
-      const { resolution, verdicts } = found instanceof Promise ? await within(found, callClock) : found;
-      if (resolution.kind === 'none') throw dnsFailure(hostname, resolution);
-      const verdict = verdicts.get(port) ?? decide(hostname, resolution.addresses, port, tenantSlug);
-      verdicts.set(port, verdict);
-      if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
-      return new Judged(url, hostname, port, tenantSlug, verdict);
+      try {
+        return await judged(url, policy, callClock);
+      } catch (error) {
+        callClock.stop();
+        throw error;
+      }
     },
 
     async stream(target, call, onHead) {
       const verdict = Judged.verdictOf(target);
       // Until a connection has taken the body over, its errors have no other listener.
-      if (call.body && 'pipe' in call.body) call.body.on('error', () => {});
-      for (;;) {
-        const connection = pools.takeIdle(verdict.poolKeys) ?? (await open(target, verdict, call));
-        if ((await exchange({ clock, pools }, connection, call, onHead)) === 'done') return;
+      if (call.body instanceof Readable) call.body.on('error', () => {});
+      try {
+        for (;;) {
+          const connection = pools.takeIdle(verdict.poolKeys) ?? (await open(target, verdict, call));
+          if ((await exchange({ clock, pools }, connection, call, onHead)) === 'done') return;
+        }
+      } finally {
+        call.clock.stop();
       }
     },
 

@@ -28,17 +28,17 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
     };
     const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     const onLost = (): void => settle(() => reject(new ClientGone()));
-    const onAbort = (): void => settle(() => reject(clock.signal.reason));
+    const onAbort = (): void => settle(() => reject(clock.ended));
     function settle(finish: () => void): void {
       request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost);
-      clock.signal.removeEventListener('abort', onAbort);
+      leaveClock();
       finish();
     }
-    if (clock.signal.aborted) {
-      reject(clock.signal.reason);
+    if (clock.ended) {
+      reject(clock.ended);
       return;
     }
-    clock.signal.addEventListener('abort', onAbort);
+    const leaveClock = clock.onEnd(onAbort);
     request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost);
     invite(call);
   });

@@ -13,9 +13,13 @@ export interface SendDeps {
   readonly hopMarker: HopMarker;
 }
 
-function upstreamHeaders(call: ProxyCall, deps: SendDeps, plan: RedactionPlan): string[] {
+function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: RedactionPlan): string[] {
   const inbound = call.headers;
   const headers = plan.hasBodyRules ? withIdentityEncoding(inbound.forward) : inbound.forward;
+  // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
+  if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
+    headers.push('content-length', String(inbound.contentLength));
+  }
   headers.push('via', inbound.via === '' ? deps.hopMarker.via : `${inbound.via}, ${deps.hopMarker.via}`);
   return headers;
 }
@@ -36,9 +40,8 @@ export async function send(
     {
       method: call.method,
       path: outbound.path,
-      headers: upstreamHeaders(call, deps, plan),
+      headers: upstreamHeaders(call, deps, outbound, plan),
       body: outbound.body,
-      bodyLength: outbound.body instanceof StreamedBody ? call.headers.contentLength : null,
       clock,
       idleTimeoutMs: clock.timeoutMs,
     },
