@@ -28,6 +28,9 @@ import type { RunningServer, StartHooks } from './start.js';
 
 const clock = systemClock;
 
+/** Of the time that a stop may take; the rest is for the logs and the database. */
+const DRAIN_SHARE = 0.8;
+
 /** Lock, database, keys, listener, first start. What was opened is closed again when a later step fails. */
 export async function startServer(config: Config, hooks: StartHooks): Promise<RunningServer> {
   const closers: (() => unknown)[] = [];
@@ -43,7 +46,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { logger, flush } = createLogger(config.log.level);
   closers.push(flush);
   const { db, rootKey } = await openInstallation(config, logger, closers);
-  const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock, logger });
+  const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
   const services = createServices({
     db,
@@ -57,13 +60,14 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   await services.kms.checkRootKey();
   await services.generations.start();
   closers.push(() => services.kms.close());
+  closers.push(() => services.cryptoKeys.close());
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
   const app = await createApp(config, { db, services, rootKey, logger, state });
-  closers.push(() => closeHttpServer(app, clock, config.shutdownTimeoutMs));
+  closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
 
@@ -142,7 +146,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
   const proxy = services.proxy(deploymentIdOf(rootKey));
   registerProxyApi(app, {
     proxy,
-    authenticate: (request) => authenticate(request, null),
+    authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
   await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));

@@ -20,7 +20,7 @@ export const LIMITS = {
   vaultValueBytesMax: 64 * KiB,
   vaultMetadataBytesMax: 4 * KiB,
   vaultsMax: 10_000,
-  vaultTokensDeletedAtOnce: 5_000,
+  vaultTokensDeletedAtOnce: 2_000,
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,

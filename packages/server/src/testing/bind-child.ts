@@ -80,7 +80,7 @@ function detached(): Buffer {
 
 const dataDir = mkdtempSync(join(tmpdir(), 'knox-bind-'));
 const db = await openDatabase(
-  { kind: 'sqlite', dataDir },
+  { kind: 'sqlite', path: join(dataDir, 'knox.db'), logPath: join(dataDir, 'knox-log.db') },
   { migrations: NOTE_MIGRATIONS, clock: systemClock },
 );
 const view = db.view<NotesDb>(NOTE_TABLES);

@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
-import { ClientGone } from './errors.js';
+import { type CallClock, ClientGone } from '../../platform/egress/egress.js';
+import type { RedactionPlan } from '../redaction/index.js';
 import { RequestHeaders } from './request-headers.js';
 
 /** One request as the HTTP floor hands it over: raw, its body unread, its answer unwritten. */
@@ -23,6 +24,10 @@ export class ProxyCall {
   /** Of the target, for the log row: never its query, where values stand. */
   upstreamHost: string | null = null;
   path: string | null = null;
+  /** Redaction of this call's answer and log row; known before the target is. */
+  plan: RedactionPlan | null = null;
+  /** Started with the target's resolution, stopped when the call is over. */
+  clock: CallClock | null = null;
   readonly #gone = new AbortController();
 
   constructor(

@@ -1,3 +1,3 @@
 export { type BodyKind, bodyKind } from './body-kind.js';
-export { referenceOf, type TokenReference } from './reference.js';
+export { referenceOf } from './reference.js';
 export { type CallParts, type CallTemplate, parseCall } from './template.js';

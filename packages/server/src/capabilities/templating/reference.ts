@@ -1,10 +1,5 @@
+import type { TokenReference } from '../vaults/index.js';
 import { templateError } from './errors.js';
-
-/** What an operand names: `vault` null = search every vault of the space. */
-export interface TokenReference {
-  readonly vault: string | null;
-  readonly token: string;
-}
 
 /** Split at the first dot only where the left part names a vault: a format-preserving token may hold dots itself. */
 export function referenceOf(operand: string, vaultNames: ReadonlySet<string>): TokenReference {

@@ -4,11 +4,11 @@ import type { Caller } from '../../kernel/principal.js';
 import { forEachDatabase } from '../../testing/databases.js';
 import {
   createVaultHarness,
+  holding,
   satisfiesLuhn,
   type VaultHarness,
-  valueOf,
   withCheckDigit,
-} from './vaults.fixture.js';
+} from '../../testing/vault-harness.js';
 
 /** Different card numbers of one length that share their first six and last four digits. */
 function numbersThatShare(length: number, count: number): string[] {
@@ -44,7 +44,7 @@ forEachDatabase((_name, open) => {
       const tokens: (string | null)[] = [];
       for (let at = 0; at < values.length; at += 50) {
         const chunk = values.slice(at, at + 50).map((value) =>
-          harness.vaults.tokenize(caller, vault, valueOf(value)).then(
+          harness.vaults.tokenize(caller, vault, holding(value)).then(
             (token) => token.token,
             (error) => {
               if (!isAppError(error, 'token_space_exhausted')) throw error;
@@ -87,7 +87,7 @@ forEachDatabase((_name, open) => {
       const given = tokens.filter((token) => token !== null);
       expect(new Set(given).size).toBe(given.length);
       expect(given).toHaveLength(space);
-      await expect(harness.vaults.tokenize(caller, vault, valueOf(number))).rejects.toMatchObject({
+      await expect(harness.vaults.tokenize(caller, vault, holding(number))).rejects.toMatchObject({
         type: 'token_space_exhausted',
         status: 409,
       });
@@ -100,7 +100,7 @@ forEachDatabase((_name, open) => {
         'tenth',
         Array.from({ length: 9 }, () => number),
       );
-      const last = await harness.vaults.tokenize(caller, 'tenth', valueOf(another));
+      const last = await harness.vaults.tokenize(caller, 'tenth', holding(another));
       expect(last.token).toBe(number);
       expect((await harness.vaults.detokenize(caller, 'tenth', last.token)).value.reveal()).toBe(another);
     });
@@ -113,7 +113,7 @@ forEachDatabase((_name, open) => {
         Array.from({ length: 9 }, () => number),
       );
       await harness.vaults.deleteToken(caller, 'again', tokens[3] ?? '');
-      expect((await harness.vaults.tokenize(caller, 'again', valueOf(number))).token).toBe(tokens[3]);
+      expect((await harness.vaults.tokenize(caller, 'again', holding(number))).token).toBe(tokens[3]);
     });
   });
 });

@@ -9,27 +9,18 @@ import { TOKEN_FORMATS } from './tables.js';
 import type { DetokenizedToken } from './tokens/service.js';
 import type { Token } from './tokens/store.js';
 
-const LONE_SURROGATE = /\p{Surrogate}/u;
-
-/** Text whose UTF-8 form gives back the same text. */
-const wellFormed = z
-  .string()
-  .refine((text) => !LONE_SURROGATE.test(text), 'must not hold half of a surrogate pair');
-
-const storable = wellFormed.refine((text) => !text.includes('\0'), 'must not hold a NUL character');
-
 const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must match ^[a-z0-9][a-z0-9_-]{0,62}$')
   .refine((text) => !isUuid(text), 'must not look like a UUID, which would name a vault by its id');
 
-const description = storable.max(LIMITS.descriptionCharactersMax).nullable();
+const description = z.string().max(LIMITS.descriptionCharactersMax).nullable();
 const metadata = z.record(z.string(), z.unknown()).nullable();
 
 /** A field of the contract that this version does not carry out; null asks for nothing and passes. */
 const notYet = z.null('is not available in this version; leave it out or send null').optional();
 
-const reference = storable.min(1).max(LIMITS.nameCharactersMax);
+const reference = z.string().min(1).max(LIMITS.nameCharactersMax);
 export const vaultParams = z.object({ nameOrId: reference });
 export const tokenParams = z.object({ nameOrId: reference, idOrToken: reference });
 
@@ -75,7 +66,10 @@ export const updateVaultBody = z
     token_format: z.undefined(FIXED).optional(),
     custody_mode: z.undefined(FIXED).optional(),
   })
-  .refine((body) => Object.keys(body).length > 0, 'must name at least one field to change')
+  .refine((body) => Object.keys(body).length > 0, {
+    error: 'must name at least one field to change',
+    when: ({ issues }) => issues.length === 0,
+  })
   .transform(
     ({ description, metadata_jsonb, enabled, echo_guard }): VaultChanges => ({
       ...(description !== undefined && { description }),
@@ -86,7 +80,7 @@ export const updateVaultBody = z
   );
 
 export const tokenizeBody = z.object({
-  value: wellFormed.min(1, 'must not be empty'),
+  value: z.string().min(1, 'must not be empty'),
   metadata: metadata.default(null),
   ttl_seconds: notYet,
   card_exp_month: notYet,

@@ -2,8 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { isUuid } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
 import { forEachDatabase } from '../../testing/databases.js';
+import {
+  createVaultHarness,
+  holding,
+  restricted,
+  type VaultHarness,
+  withCheckDigit,
+} from '../../testing/vault-harness.js';
 import { vaultTables } from './tables.js';
-import { createVaultHarness, restricted, type VaultHarness, valueOf } from './vaults.fixture.js';
 
 const CANARY = 'canary-7f3a91d2-value';
 const newVault = { tokenFormat: 'generic', description: null, metadata: null, echoGuard: true } as const;
@@ -20,12 +26,9 @@ forEachDatabase((_name, open) => {
 
     const create = (name: string, caller = live) => harness.vaults.create(caller, { ...newVault, name });
     const audit = async (action: string) => {
-      const { rows } = await harness.auditLogs.list(harness.tenant.id, {
-        page: 1,
-        perPage: 100,
-        order: 'asc',
-      });
-      return rows.filter((row) => row.action === action);
+      const filter = { page: 1, perPage: 100, order: 'asc' } as const;
+      const named = { column: 'action', anyOf: [action] } as const;
+      return (await harness.auditLogs.list(harness.tenant.id, { ...filter, action: named })).rows;
     };
     const countTokens = async (vaultId: string) => {
       const rows = await harness.db
@@ -41,7 +44,7 @@ forEachDatabase((_name, open) => {
     it('gives a value back to who may have it, and writes both acts into the audit log', async () => {
       const vault = await create('cards');
       const token = await harness.vaults.tokenize(live, 'cards', {
-        ...valueOf(`${CANARY} ż💳\0`),
+        ...holding(`${CANARY} ż💳\0`),
         metadata: { order: 17 },
       });
       expect(token.token).toMatch(/^tok_[0-9A-Z]{20}$/);
@@ -59,7 +62,7 @@ forEachDatabase((_name, open) => {
 
     it('keeps value and token text out of every row and log line', async () => {
       await create('cards');
-      const token = await harness.vaults.tokenize(live, 'cards', valueOf(CANARY));
+      const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
       await harness.vaults.detokenize(live, 'cards', token.token);
       const rows = JSON.stringify([
         await audit('vault.tokenize'),
@@ -82,10 +85,42 @@ forEachDatabase((_name, open) => {
       ).not.toContain(CANARY);
     });
 
+    it('gives no value before its audit row is durable, and none when it cannot be written', async () => {
+      await create('cards');
+      const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
+      let settle: { resolve: () => void; reject: (error: Error) => void } | undefined;
+      const commitInserts = () =>
+        new Promise<void>((resolve, reject) => {
+          settle = { resolve, reject };
+        });
+      const gated = await harness.createVaultsElsewhere({ db: { ...harness.db, commitInserts } });
+      const reads = [
+        () => gated.detokenize(live, 'cards', token.id),
+        () => gated.detokenizeForProxy(live, [{ vault: 'cards', token: token.token }]),
+      ];
+      for (const read of reads) {
+        let isAnswered = false;
+        const answer = read().finally(() => {
+          isAnswered = true;
+        });
+        while (!settle) await new Promise((resolve) => setImmediate(resolve));
+        for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+        expect(isAnswered).toBe(false);
+        settle.reject(new Error('the disk is full'));
+        await expect(answer).rejects.toThrow('the disk is full');
+        settle = undefined;
+        const second = read();
+        while (!settle) await new Promise((resolve) => setImmediate(resolve));
+        (settle as { resolve: () => void }).resolve();
+        expect(await second).toBeTruthy();
+        settle = undefined;
+      }
+    });
+
     it('refuses a value whose row was moved to another vault', async () => {
       await create('cards');
       const thief = await create('other');
-      const token = await harness.vaults.tokenize(live, 'cards', valueOf(CANARY));
+      const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
       await harness.db
         .view(vaultTables)
         .scoped(live.principal.scope)
@@ -99,7 +134,7 @@ forEachDatabase((_name, open) => {
     it('makes a new token each time', async () => {
       await create('cards');
       const tokens = await Promise.all(
-        Array.from({ length: 50 }, () => harness.vaults.tokenize(live, 'cards', valueOf('same'))),
+        Array.from({ length: 50 }, () => harness.vaults.tokenize(live, 'cards', holding('same'))),
       );
       expect(new Set(tokens.map((token) => token.token)).size).toBe(50);
       expect(new Set(tokens.map((token) => token.id)).size).toBe(50);
@@ -109,7 +144,7 @@ forEachDatabase((_name, open) => {
     describe('delete', () => {
       it('is refused while tokens are there, and removes all when forced', async () => {
         const vault = await create('cards');
-        const token = await harness.vaults.tokenize(live, 'cards', valueOf(CANARY));
+        const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
         const refused = harness.vaults.delete(live, 'cards', { force: false });
         await expect(refused).rejects.toMatchObject({ type: 'conflict' });
         expect((await harness.vaults.detokenize(live, 'cards', token.id)).value.reveal()).toBe(CANARY);
@@ -129,7 +164,7 @@ forEachDatabase((_name, open) => {
         const vault = await create('cards');
         const tokenizing = Array.from({ length: 40 }, async (_, n) => {
           for (let turn = 0; turn < n; turn += 1) await new Promise((resolve) => setImmediate(resolve));
-          return harness.vaults.tokenize(live, 'cards', valueOf(`value ${n}`));
+          return harness.vaults.tokenize(live, 'cards', holding(`value ${n}`));
         });
         const deleting = harness.vaults.delete(live, 'cards', { force: true });
         const outcomes = await Promise.allSettled(tokenizing);
@@ -140,13 +175,32 @@ forEachDatabase((_name, open) => {
         expect(await countTokens(vault.id)).toBe(0);
       });
 
+      it('refuses what another process, that has not heard of it, would add', async () => {
+        const vault = await create('cards');
+        const elsewhere = await harness.createVaultsElsewhere();
+        const token = await elsewhere.tokenize(live, 'cards', holding('known there'));
+        await harness.vaults.delete(live, 'cards', { force: true });
+        expect(await elsewhere.vaultNames(live.principal.scope)).toEqual(new Set(['cards']));
+        await expect(elsewhere.tokenize(live, 'cards', holding('orphan'))).rejects.toMatchObject({
+          type: 'not_found',
+        });
+        await expect(elsewhere.detokenize(live, 'cards', token.id)).rejects.toMatchObject({
+          type: 'not_found',
+        });
+        expect(await countTokens(vault.id)).toBe(0);
+        expect(await audit('vault.tokenize')).toHaveLength(1);
+      });
+
       it('goes in bounded steps and disables what it empties', async () => {
         const vault = await create('cards');
-        const tokens = Array.from({ length: 5_001 }, (_, n) => n);
-        await Promise.all(tokens.map((n) => harness.vaults.tokenize(live, 'cards', valueOf(`value ${n}`))));
+        const tokens = Array.from({ length: 4_001 }, (_, n) => n);
+        await Promise.all(tokens.map((n) => harness.vaults.tokenize(live, 'cards', holding(`value ${n}`))));
         await harness.vaults.delete(live, 'cards', { force: true });
         expect(await countTokens(vault.id)).toBe(0);
-        expect(await audit('vault.token.delete')).toMatchObject([{ details: { tokens_deleted: 5_000 } }]);
+        expect(await audit('vault.token.delete')).toMatchObject([
+          { details: { tokens_deleted: 2_000 } },
+          { details: { tokens_deleted: 2_000 } },
+        ]);
         expect(await audit('vault.update')).toMatchObject([{ details: { changed: ['enabled'] } }]);
         expect(await audit('vault.delete')).toMatchObject([{ details: { tokens_deleted: 1 } }]);
       });
@@ -154,10 +208,10 @@ forEachDatabase((_name, open) => {
 
     it('follows a change of a vault at once', async () => {
       const vault = await create('cards');
-      const token = await harness.vaults.tokenize(live, 'cards', valueOf(CANARY));
+      const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
       await harness.vaults.update(live, 'cards', { enabled: false });
       for (const refused of [
-        harness.vaults.tokenize(live, 'cards', valueOf(CANARY)),
+        harness.vaults.tokenize(live, 'cards', holding(CANARY)),
         harness.vaults.detokenize(live, vault.id, token.id),
         harness.vaults.detokenizeForProxy(live, [{ vault: 'cards', token: token.token }]),
       ]) {
@@ -173,10 +227,10 @@ forEachDatabase((_name, open) => {
     it('narrows tokenize and detokenize to the vaults that the caller may use', async () => {
       await create('cards');
       await create('notes');
-      const token = await harness.vaults.tokenize(live, 'cards', valueOf(CANARY));
+      const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
       const notesOnly = restricted(live, (_permission, resource) => resource === 'notes');
-      await harness.vaults.tokenize(notesOnly, 'notes', valueOf('x'));
-      await expect(harness.vaults.tokenize(notesOnly, 'cards', valueOf('x'))).rejects.toMatchObject({
+      await harness.vaults.tokenize(notesOnly, 'notes', holding('x'));
+      await expect(harness.vaults.tokenize(notesOnly, 'cards', holding('x'))).rejects.toMatchObject({
         type: 'forbidden',
         publicMessage: expect.stringContaining('vaults:tokenize'),
       });
@@ -197,8 +251,8 @@ forEachDatabase((_name, open) => {
       it('keeps the order, opens qualified and unqualified ones, and audits each occurrence', async () => {
         const cards = await create('cards');
         const notes = await create('notes');
-        const a = await harness.vaults.tokenize(live, 'cards', valueOf('a'));
-        const b = await harness.vaults.tokenize(live, 'notes', valueOf('b'));
+        const a = await harness.vaults.tokenize(live, 'cards', holding('a'));
+        const b = await harness.vaults.tokenize(live, 'notes', holding('b'));
         const values = await harness.vaults.detokenizeForProxy(live, [
           { vault: null, token: b.token },
           { vault: 'cards', token: a.token },
@@ -227,7 +281,7 @@ forEachDatabase((_name, open) => {
 
       it('refuses the whole for one that is unknown, foreign or of the other mode, alike', async () => {
         await create('cards');
-        const known = await harness.vaults.tokenize(live, 'cards', valueOf('a'));
+        const known = await harness.vaults.tokenize(live, 'cards', holding('a'));
         const test = await harness.callerOf(harness.tenant, 'test');
         const foreign = await harness.callerOf(harness.other, 'live');
         await create('cards', test);
@@ -258,11 +312,11 @@ forEachDatabase((_name, open) => {
           await harness.vaults.create(live, { ...newVault, name, tokenFormat: 'pan' });
         }
         // Ten tokens in all: after nine of each vault at least eight texts stand in both.
-        const number = '411111111114';
+        const number = withCheckDigit('41111111111');
         const tokens = await Promise.all(
           Array.from({ length: 9 }, () =>
             Promise.all(
-              ['cards', 'notes'].map((name) => harness.vaults.tokenize(live, name, valueOf(number))),
+              ['cards', 'notes'].map((name) => harness.vaults.tokenize(live, name, holding(number))),
             ),
           ),
         );

@@ -26,9 +26,21 @@ export type AddressClass =
 export interface CallClock {
   readonly startedAtMs: number;
   readonly timeoutMs: number;
-  /** Aborts when the clock ran out or the client went away. */
+  /** Aborts when the clock ran out or the client went away; the reason is the error that the call ends with. */
   readonly signal: AbortSignal;
   remainingMs(): number;
+  /** The response headers have come: the time ends, the client may still go. `stream` calls it. */
+  headArrived(): void;
+  /** Lets go of timer and client. Whoever started the clock calls it when the call is over, however it ended. */
+  stop(): void;
+}
+
+/** The call ended because nobody waits for it any more: there is no one to answer, and no error of ours. */
+export class ClientGone extends Error {
+  override readonly name = 'ClientGone';
+  constructor(cause?: unknown) {
+    super('the client went away', { cause });
+  }
 }
 
 /** A URL whose name and every address passed. Holds what the dial needs, so that nothing is resolved twice. */
@@ -37,6 +49,7 @@ export interface JudgedTarget {
   readonly hostname: string;
   readonly port: number;
   readonly policyKey: string;
+  /** Every one judged and let through, in the order in which they are dialled. */
   readonly addresses: readonly string[];
 }
 
@@ -50,24 +63,33 @@ export interface UpstreamCall {
   readonly method: string;
   /** Path and query as sent, already rendered. */
   readonly path: string;
-  /** Flat name, value list; `host` is set by the guard. */
+  /** Flat name, value list; `host`, `content-length` and the connection headers are the guard's own and left out. */
   readonly headers: readonly string[];
   readonly body: Readable | Buffer | null;
+  /** Length of a `Readable` where it is known; without it the body goes out chunked. */
+  readonly bodyLength?: number | null;
   readonly clock: CallClock;
   /** After the response headers: longest silence of the stream, ms. */
   readonly idleTimeoutMs: number;
 }
 
 export interface Egress {
-  /** Parses and judges the name without DNS: `invalid_proxy_url`, `egress_blocked`. */
+  /**
+   * Parses and judges name and port without DNS: `invalid_proxy_url`, `egress_blocked`. The URL it returns, root dot
+   * and fragment removed, is the only form that goes on.
+   */
   parse(rawUrl: string, policy: EgressPolicy): URL;
-  /** Resolves once and judges every address: `dns_failure`, `ssrf_blocked`, `upstream_timeout`. */
+  /**
+   * Resolves once and judges the name again and every address: `invalid_proxy_url`, `egress_blocked`, `dns_failure`,
+   * `ssrf_blocked`, `upstream_timeout`, `ClientGone`.
+   */
   judge(url: URL, policy: EgressPolicy, clock: CallClock): Promise<JudgedTarget>;
   /**
    * Dials exactly a judged address, checks the peer, sends, and pipes the answer's body into the writable that
-   * `onHead` returns, with back-pressure both ways. Resolves when the body has ended. No redirect, no retry.
-   * `upstream_unreachable`, `upstream_tls_error`, `upstream_timeout`, `ssrf_blocked` (peer). An error after `onHead`
-   * destroys the writable.
+   * `onHead` returns, with back-pressure both ways. Resolves when the writable has finished. No redirect, no retry.
+   * `upstream_unreachable`, `upstream_tls_error`, `upstream_timeout`, `ssrf_blocked` (peer), `validation_error` (what
+   * cannot be sent), `ClientGone`; an `AppError` with which the request body is destroyed, or which `onHead` throws,
+   * comes through as it is. An error after `onHead` destroys the writable. The raw headers lack `alt-svc` and trailers.
    */
   stream(target: JudgedTarget, call: UpstreamCall, onHead: (head: UpstreamHead) => Writable): Promise<void>;
   /** Starts the one clock of a call. */

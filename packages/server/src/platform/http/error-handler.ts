@@ -15,13 +15,14 @@ const RETRY_AFTER_DEFAULT_SECONDS = 1;
 /** The common error shape (contract README §1.1). Nothing else writes it; `AppError.detail` never enters it. */
 export function errorAnswer(error: AppError, requestId: string): ErrorAnswer {
   const retryAfter = retryAfterSeconds(error);
+  const { allow: _, ...extra } = error.extra ?? {};
   const members: Record<string, unknown> = {
-    ...error.extra,
-    ...(error.dependency === undefined ? {} : { dependency: error.dependency }),
-    ...(error.status === 503 ? { retry_after: retryAfter } : {}),
     type: error.type,
     message: error.publicMessage,
     request_id: requestId,
+    ...(error.dependency === undefined ? {} : { dependency: error.dependency }),
+    ...(error.status === 503 ? { retry_after: retryAfter } : {}),
+    ...extra,
   };
   const body: { error: typeof members; fields?: FieldErrors } = { error: members };
   if (error.fields) body.fields = error.fields;

@@ -9,6 +9,12 @@ import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from
 import type { RouteDefinition } from './route.js';
 import { strict, validateAll } from './validate.js';
 
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    nulAllowedIn?: readonly string[];
+  }
+}
+
 /**
  * Registers definitions in a Fastify scope of their own. The order of checks of auth.md §5 is the order of Fastify's
  * hooks: version, credential and permission in `onRequest`, before a byte of the body is read; media type, size and
@@ -23,7 +29,7 @@ export function registerRoutes(
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
     if (body.length === 0) return undefined;
     if (!isJsonMediaType(request.headers['content-type'] ?? '')) throw unsupportedMediaType();
-    return parseJsonBody(body);
+    return parseJsonBody(body, request.routeOptions.config.nulAllowedIn);
   });
   for (const definition of routes) registerRoute(app, definition, authenticate);
 }
@@ -38,6 +44,7 @@ function registerRoute(
   app.route({
     method: definition.method,
     url: definition.path,
+    config: { nulAllowedIn: definition.nulAllowedIn ?? [] },
     bodyLimit: definition.bodyBytesMax ?? LIMITS.managementBodyBytesMax,
     onRequest: async (request) => {
       refuseQueryCredential(request);

@@ -17,7 +17,10 @@ export function validateAll(checks: readonly Check[]): unknown[] {
   const values = checks.map(({ schema, value, rootName }) => {
     const result = schema.safeParse(value);
     if (result.success) return result.data;
-    for (const issue of result.error.issues) addIssue(fields, issue, rootName);
+    const { issues } = result.error;
+    // A rule about the whole says nothing more where a field is at fault.
+    const ofFields = issues.filter((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys');
+    for (const issue of ofFields.length > 0 ? ofFields : issues) addIssue(fields, issue, rootName);
     return undefined;
   });
   if (fields.size > 0) throw fieldsError(fields);

@@ -1,8 +1,9 @@
-import { type Kysely, sql } from 'kysely';
+import { type Kysely, type OperationNode, sql } from 'kysely';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openTestSqlite, type TestDatabase } from '../../testing/databases.js';
 import { LIVE, NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf, OTHER } from '../../testing/notes.js';
-import type { View } from './database.js';
+import type { ScopedQueries, View } from './database.js';
+import { verifyScope } from './scope-verifier.js';
 import type { SystemReason } from './system-reasons.js';
 
 /** Attempts to leave the scope. What a handle compiles is what it would run. */
@@ -292,5 +293,117 @@ describe('a scoped handle', () => {
   it('declares a table in one way', () => {
     expect(() => db.view({ notes: { scope: 'system' } })).toThrow('declared in two ways');
     expect(() => db.view({ events: { scope: 'tenant+mode' } })).toThrow('declared in two ways');
+  });
+});
+
+describe('verifyScope', () => {
+  let db: TestDatabase;
+  let view: View<NotesDb>;
+  beforeAll(async () => {
+    db = await openTestSqlite(NOTE_MIGRATIONS);
+    view = db.view(NOTE_TABLES);
+  });
+  afterAll(() => db.cleanup());
+
+  const scope = { tenant_id: 'tenant-a', sandbox: 0 };
+  const own = { ...noteOf('a'), tenant_id: LIVE.tenantId, sandbox: 0 as const };
+
+  function verified(
+    build: (queries: ScopedQueries<NotesDb>) => { toOperationNode(): OperationNode },
+  ): () => void {
+    return () => verifyScope(build(view.system('metrics')).toOperationNode(), NOTE_TABLES, scope);
+  }
+
+  it('lets through what carries the conditions itself', () => {
+    const passes = [
+      verified((q) =>
+        q
+          .selectFrom('notes')
+          .selectAll()
+          .where('notes.tenant_id', '=', LIVE.tenantId)
+          .where('notes.sandbox', '=', 0),
+      ),
+      verified((q) => q.insertInto('notes').values(own)),
+    ];
+    for (const pass of passes) expect(pass).not.toThrow();
+  });
+
+  it.each([
+    ['a select', verified((q) => q.selectFrom('notes').selectAll())],
+    [
+      'one condition of two',
+      verified((q) => q.selectFrom('notes').selectAll().where('notes.tenant_id', '=', LIVE.tenantId)),
+    ],
+    [
+      'the condition of another table',
+      verified((q) =>
+        q.selectFrom(['folders as f', 'folders as g']).selectAll().where('f.tenant_id', '=', LIVE.tenantId),
+      ),
+    ],
+    [
+      'a condition inside an or',
+      verified((q) =>
+        q
+          .selectFrom('folders')
+          .selectAll()
+          .where((eb) => eb.or([eb('folders.tenant_id', '=', LIVE.tenantId), eb('id', '=', 'a')])),
+      ),
+    ],
+    [
+      'a condition on another value',
+      verified((q) => q.selectFrom('folders').selectAll().where('folders.tenant_id', '=', OTHER.tenantId)),
+    ],
+    [
+      'a join',
+      verified((q) =>
+        q
+          .selectFrom('folders')
+          .innerJoin('notes', 'notes.id', 'folders.id')
+          .selectAll()
+          .where('folders.tenant_id', '=', LIVE.tenantId),
+      ),
+    ],
+    [
+      'a subquery',
+      verified((q) =>
+        q
+          .selectFrom('folders')
+          .selectAll()
+          .where('folders.tenant_id', '=', LIVE.tenantId)
+          .where('id', 'in', q.selectFrom('notes').select('id')),
+      ),
+    ],
+    [
+      'a subquery in from',
+      verified((q) => q.selectFrom(q.selectFrom('notes').select('id').as('n')).selectAll()),
+    ],
+    [
+      'a subquery in raw SQL',
+      verified((q) =>
+        q
+          .selectFrom('folders')
+          .select(sql`(${q.selectFrom('notes').select('id')})`.as('x'))
+          .where('folders.tenant_id', '=', LIVE.tenantId),
+      ),
+    ],
+    [
+      'a table in raw SQL',
+      verified((q) =>
+        q
+          .selectFrom('folders')
+          .select(sql`${sql.table('notes')}`.as('x'))
+          .where('folders.tenant_id', '=', LIVE.tenantId),
+      ),
+    ],
+    ['an update', verified((q) => q.updateTable('notes').set({ name: 'a' }))],
+    ['a delete', verified((q) => q.deleteFrom('notes'))],
+    ['an insert', verified((q) => q.insertInto('notes').values(noteOf('a')))],
+    [
+      'an insert of two tenants',
+      verified((q) => q.insertInto('notes').values([own, { ...own, tenant_id: OTHER.tenantId }])),
+    ],
+    ['a system table', verified((q) => q.selectFrom('counters').selectAll())],
+  ])('finds %s without its scope', (_what, run) => {
+    expect(run).toThrow(/has no (condition|scope)|stands where|names tenant_id once|has another tenant_id/);
   });
 });

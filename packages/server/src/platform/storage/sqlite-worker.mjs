@@ -84,6 +84,8 @@ function answer(message) {
       return db.isTransaction ? db.exec('ROLLBACK') : undefined;
     case 'close':
       statements.clear();
+      // Said by name: a driver without a way to finalize its statements does not do it at close.
+      db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
       return db.close();
   }
 }

@@ -1,12 +1,14 @@
-import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { endOf, startSource } from '../../testing/child-process.js';
 import { openTestSqlite, type TestDatabase } from '../../testing/databases.js';
 import { LIVE, NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf } from '../../testing/notes.js';
 import type { View } from './database.js';
+import type { StatementResult } from './engine.js';
 import { lockDataDir } from './lock.js';
+import { openSqlite } from './sqlite.js';
 import { loadSqlite } from './sqlite-module.js';
 
 describe('the SQLite files', () => {
@@ -16,7 +18,7 @@ describe('the SQLite files', () => {
   beforeAll(async () => {
     db = await openTestSqlite(NOTE_MIGRATIONS);
     view = db.view(NOTE_TABLES);
-    dataDir = db.storage.kind === 'sqlite' ? db.storage.dataDir : '';
+    dataDir = db.storage.kind === 'sqlite' ? dirname(db.storage.path) : '';
   });
   afterAll(() => db.cleanup());
 
@@ -47,10 +49,46 @@ describe('the SQLite files', () => {
     expect(tablesOf('knox-log.db')).toEqual(['events', 'schema_migrations']);
   });
 
-  it('sync at each commit of the writer', () => {
-    const file = openFile('knox.db');
-    expect(file.prepare('PRAGMA journal_mode').get()).toMatchObject({ journal_mode: 'wal' });
-    file.close();
+  it('are written with a sync at each commit', async () => {
+    const paths = { main: join(dataDir, 'other', 'knox.db'), log: join(dataDir, 'other', 'knox-log.db') };
+    const engine = await openSqlite(paths);
+    for (const file of ['main', 'log'] as const) {
+      const pragma = (name: string) =>
+        engine.exclusive(file, (ask) =>
+          ask<StatementResult>({
+            op: 'run',
+            sql: `PRAGMA ${name}`,
+            parameters: [],
+            returnsRows: true,
+            begin: false,
+          }),
+        );
+      expect((await pragma('journal_mode')).rows).toEqual([{ journal_mode: 'wal' }]);
+      const FULL = 2;
+      expect((await pragma('synchronous')).rows).toEqual([{ synchronous: FULL }]);
+    }
+    await engine.close();
+  });
+
+  it('hold all there is once they are closed', async () => {
+    const own = await openTestSqlite(NOTE_MIGRATIONS);
+    const path = own.storage.kind === 'sqlite' ? own.storage.path : '';
+    const ownView = own.view<NotesDb>(NOTE_TABLES);
+    await own.commitInserts([ownView.insertion('notes', LIVE, noteOf('folded'))]);
+    await ownView.scoped(LIVE).selectFrom('notes').selectAll().execute();
+    await own.close();
+    const log = statSync(`${path}-wal`, { throwIfNoEntry: false });
+    expect(log?.size ?? 0).toBe(0);
+    expect(readFileSync(path).includes('folded')).toBe(true);
+    await own.cleanup();
+  });
+
+  it('that are none are refused, and the others stay usable', async () => {
+    const paths = { main: join(dataDir, 'bad', 'knox.db'), log: join(dataDir, 'bad', 'knox-log.db') };
+    mkdirSync(join(dataDir, 'bad'));
+    writeFileSync(paths.log, 'this is no database, and longer than the header of one would be '.repeat(20));
+    await expect(openSqlite(paths)).rejects.toMatchObject({ type: 'dependency_unavailable' });
+    await (await openSqlite({ ...paths, log: `${paths.log}-2` })).close();
   });
 
   it('wait for another process that writes, off the main thread', async () => {

@@ -72,7 +72,10 @@ interface Reader {
 export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
   for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const main = await openFile(paths.main);
-  const log = await openFile(paths.log);
+  const log = await openFile(paths.log).catch(async (error) => {
+    await closeFile(main);
+    throw error;
+  });
   const files: Record<FileName, DatabaseFile> = { main, log };
   const insertTexts = new Map<string, string>();
 
@@ -117,11 +120,8 @@ export async function openSqlite(paths: Record<FileName, string>): Promise<Sqlit
       main.reader.all('SELECT 1', []);
     },
     async close() {
-      for (const file of [main, log]) {
-        // The last connection to close folds the write-ahead log into the file; that is the writer's work.
-        file.reader.close();
-        await file.writer.close();
-      }
+      await closeFile(main);
+      await closeFile(log);
     },
   };
 }
@@ -141,6 +141,12 @@ async function openFile(path: string): Promise<DatabaseFile> {
     await writer.close();
     throw error;
   }
+}
+
+/** The reader first: the writer folds the write-ahead log into the file when nobody reads it any more. */
+async function closeFile(file: DatabaseFile): Promise<void> {
+  file.reader.close();
+  await file.writer.close();
 }
 
 function openReader(path: string): Reader {

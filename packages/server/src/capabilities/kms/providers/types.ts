@@ -16,16 +16,6 @@ export interface KmsProvider {
   probe(): Promise<void>;
 }
 
-/** Did not answer in time; the same call may succeed later. */
-export class ProviderUnavailable extends Error {
-  override readonly name = 'ProviderUnavailable';
-}
-
-/** Answered that this caller may not use the key. */
-export class ProviderDenied extends Error {
-  override readonly name = 'ProviderDenied';
-}
-
 /** Answered that the bytes are not of this key and context. */
 export class ProviderRejected extends Error {
   override readonly name = 'ProviderRejected';

@@ -2,27 +2,23 @@ import type { ServerResponse } from 'node:http';
 import { pipeline, Writable } from 'node:stream';
 import type { RequestId } from '../../../kernel/ids.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
+import type { RedactionPlan } from '../../redaction/index.js';
 import { hasHeader, headerValue, passedHeaders } from '../response-headers.js';
-import type { AnswerPlan } from './redact.js';
 
 /** Writes the upstream's answer to the caller: head rewritten, body passed on or through redaction. */
 export function beginAnswer(
   response: ServerResponse,
   method: string,
   requestId: RequestId,
-  plan: AnswerPlan,
+  plan: RedactionPlan,
   upstream: UpstreamHead,
 ): Writable {
   const { status } = upstream;
-  const planned = plan.head(status, passedHeaders(upstream.rawHeaders));
+  const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method);
   const rawHeaders = planned.rawHeaders;
   rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
-  if (method === 'HEAD' || status === 204 || status === 304) {
-    // Complete with its head. Whatever follows is not for the caller: clients stumble over a 304 with a length.
-    response.writeHead(status, rawHeaders).end();
-    return new Writable({ write: (_chunk, _encoding, callback) => callback() });
-  }
-  if (planned.body === null) {
+  const isBodiless = method === 'HEAD' || status === 204 || status === 304;
+  if (planned.body === null || isBodiless) {
     response.writeHead(status, rawHeaders);
     if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
     return response;

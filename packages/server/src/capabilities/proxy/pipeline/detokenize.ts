@@ -1,13 +1,9 @@
 import type { Caller } from '../../../kernel/principal.js';
 import type { Secret } from '../../../kernel/secret.js';
-import { type CallTemplate, referenceOf, type TokenReference } from '../../templating/index.js';
+import { type CallTemplate, referenceOf } from '../../templating/index.js';
+import type { Vaults } from '../../vaults/index.js';
 
-/** The part of the vaults that a pipeline uses. */
-export interface TokenSource {
-  vaultNames(scope: Caller['principal']['scope']): Promise<ReadonlySet<string>>;
-  /** Same order as given; every audit row is durable before it resolves. */
-  detokenizeForProxy(caller: Caller, references: readonly TokenReference[]): Promise<Secret<string>[]>;
-}
+export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy'>;
 
 /** Permission per vault, one audit row an occurrence, all or nothing (dataplane §1.3 step 5). */
 export async function detokenize(

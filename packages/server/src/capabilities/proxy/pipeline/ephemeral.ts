@@ -1,13 +1,12 @@
 import type { Clock } from '../../../kernel/clock.js';
-import type { Egress } from '../../../platform/egress/egress.js';
+import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
+import type { Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
-import { ClientGone } from '../errors.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, type TokenSource } from './detokenize.js';
 import type { HopMarker } from './hop-marker.js';
 import { type CallLog, writeLogRow } from './log.js';
 import { readOptions } from './options.js';
-import type { AnswerRules } from './redact.js';
 import { render } from './render.js';
 import { joinedQuery, passThrough, scan } from './scan.js';
 import { send } from './send.js';
@@ -17,7 +16,7 @@ export interface EphemeralDeps {
   readonly clock: Clock;
   readonly egress: Egress;
   readonly vaults: TokenSource;
-  readonly redaction: AnswerRules;
+  readonly redaction: Pick<Redaction, 'planFor'>;
   readonly apiLogs: CallLog;
   readonly hopMarker: HopMarker;
 }
@@ -27,6 +26,8 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const caller = await authenticate(call);
   deps.apiLogs.assertRoom();
   requirePermission(caller, 'proxy:invoke');
+  const plan = await deps.redaction.planFor(caller.principal.scope, 'ephemeral');
+  call.plan = plan;
   deps.hopMarker.refuseLoop(call.headers.via);
   const options = readOptions(call.headers);
   const guarded = await guardTarget(deps.egress, call, caller, options.proxyUrl, options.timeoutMs);
@@ -34,7 +35,6 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const scanned = await (options.isTransparent ? passThrough : scan)(call, guarded.clock, query);
   const values = scanned.template === null ? [] : await detokenize(deps.vaults, caller, scanned.template);
   const outbound = render(guarded.target, scanned, values);
-  const plan = await deps.redaction.planFor(caller.principal.scope, 'ephemeral');
   await send(deps, call, guarded, outbound, plan);
 }
 
@@ -49,5 +49,6 @@ export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): P
     if (failure instanceof ClientGone) exchange.response.destroy();
     else exchange.refuse(failure);
   }
+  call.clock?.stop();
   writeLogRow(deps.apiLogs, deps.clock, call, 'ephemeral', failure);
 }

@@ -1,14 +1,10 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
-import type { ApiLogEntry, ProxyMode } from '../../api-logs/index.js';
+import { ClientGone } from '../../../platform/egress/egress.js';
+import type { ApiLogs, ProxyMode } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
-import { ClientGone } from '../errors.js';
 
-/** The part of the request log that a pipeline uses. */
-export interface CallLog {
-  assertRoom(): void;
-  append(entry: ApiLogEntry): void;
-}
+export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append'>;
 
 /** As nginx writes it: the client left before there was an answer, so no status was seen by anyone. */
 const CLIENT_GONE_STATUS = 499;
@@ -41,11 +37,12 @@ export function writeLogRow(
     srcIp: caller.ip,
     environment: null,
     tsMs: call.receivedAtMs,
-    path: call.path,
+    path: call.path === null ? null : (call.plan?.logText(call.path) ?? call.path),
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
     error: errorName(failure),
-    rateLimited: failure instanceof AppError && failure.type === 'rate_limit_exceeded',
+    // No limiter refuses calls yet.
+    rateLimited: false,
     proxyMode,
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   });

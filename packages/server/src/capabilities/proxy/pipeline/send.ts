@@ -1,10 +1,10 @@
 import type { Egress } from '../../../platform/egress/egress.js';
+import type { RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
 import { withIdentityEncoding } from '../request-headers.js';
 import { beginAnswer } from './answer.js';
 import { StreamedBody } from './body.js';
 import type { HopMarker } from './hop-marker.js';
-import type { AnswerPlan } from './redact.js';
 import type { Outbound } from './render.js';
 import type { GuardedTarget } from './target.js';
 
@@ -13,13 +13,9 @@ export interface SendDeps {
   readonly hopMarker: HopMarker;
 }
 
-function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: AnswerPlan): string[] {
+function upstreamHeaders(call: ProxyCall, deps: SendDeps, plan: RedactionPlan): string[] {
   const inbound = call.headers;
   const headers = plan.hasBodyRules ? withIdentityEncoding(inbound.forward) : inbound.forward;
-  // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
-  if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
-    headers.push('content-length', String(inbound.contentLength));
-  }
   headers.push('via', inbound.via === '' ? deps.hopMarker.via : `${inbound.via}, ${deps.hopMarker.via}`);
   return headers;
 }
@@ -30,41 +26,22 @@ export async function send(
   call: ProxyCall,
   guarded: GuardedTarget,
   outbound: Outbound,
-  plan: AnswerPlan,
+  plan: RedactionPlan,
 ): Promise<void> {
   const { response, requestId } = call.exchange;
   const { target, clock } = guarded;
   call.assertClientPresent();
-  // What went wrong on the caller's side is known better here than by whoever streams.
-  let answerError: unknown = null;
-  try {
-    await deps.egress.stream(
-      target,
-      {
-        method: call.method,
-        path: outbound.path,
-        headers: upstreamHeaders(call, deps, outbound, plan),
-        body: outbound.body,
-        clock,
-        idleTimeoutMs: clock.timeoutMs,
-      },
-      (head) => {
-        try {
-          const sink = beginAnswer(response, call.method, requestId, plan, head);
-          sink.on('error', (error) => {
-            answerError ??= error;
-          });
-          return sink;
-        } catch (error) {
-          answerError = error;
-          throw error;
-        }
-      },
-    );
-  } catch (error) {
-    if (response.writableEnded && response.errored === null) return;
-    call.assertClientPresent();
-    if (outbound.body instanceof StreamedBody && outbound.body.errored !== null) throw outbound.body.errored;
-    throw answerError ?? error;
-  }
+  await deps.egress.stream(
+    target,
+    {
+      method: call.method,
+      path: outbound.path,
+      headers: upstreamHeaders(call, deps, plan),
+      body: outbound.body,
+      bodyLength: outbound.body instanceof StreamedBody ? call.headers.contentLength : null,
+      clock,
+      idleTimeoutMs: clock.timeoutMs,
+    },
+    (head) => beginAnswer(response, call.method, requestId, plan, head),
+  );
 }

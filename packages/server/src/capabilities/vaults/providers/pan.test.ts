@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../../../platform/crypto/random.js';
-import { satisfiesLuhn, withCheckDigit } from '../vaults.fixture.js';
+import { satisfiesLuhn, withCheckDigit } from '../../../testing/vault-harness.js';
 import { vaultFormatContract } from './contract.js';
 import { panFormat } from './pan.js';
 

@@ -1,21 +1,31 @@
-import type { Caller } from '../../kernel/principal.js';
-import { Secret } from '../../kernel/secret.js';
-import type { OpenTestDatabase } from '../../testing/databases.js';
-import { createHarness, type Harness } from '../../testing/harness.js';
 import {
   createCryptoKeys,
   migrations as cryptoKeysMigrations,
   envelopeColumns,
-} from '../crypto-keys/index.js';
-import { createKms, migrations as kmsMigrations } from '../kms/index.js';
-import { createVaults, migrations, type Vaults, vaultRoutes } from './index.js';
+} from '../capabilities/crypto-keys/index.js';
+import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import {
+  createVaults,
+  migrations,
+  type Vaults,
+  type VaultsDeps,
+  vaultRoutes,
+} from '../capabilities/vaults/index.js';
+import type { Caller } from '../kernel/principal.js';
+import { Secret } from '../kernel/secret.js';
+import { createGenerations } from '../platform/cache/generations.js';
+import type { OpenTestDatabase } from './databases.js';
+import { createHarness, type Harness } from './harness.js';
 
 export interface VaultHarness extends Harness {
   readonly vaults: Vaults;
+  /** The same over the same database, as in another process: with caches of its own. */
+  createVaultsElsewhere(more?: Partial<VaultsDeps>): Promise<Vaults>;
 }
 
 /** The harness with vaults, and a master key for each of its tenants. */
 export async function createVaultHarness(open?: OpenTestDatabase): Promise<VaultHarness> {
+  let deps: VaultsDeps | undefined;
   let vaults: Vaults | undefined;
   let addMasterKeys: (harness: Harness) => Promise<void> = async () => undefined;
   const harness = await createHarness({
@@ -24,7 +34,8 @@ export async function createVaultHarness(open?: OpenTestDatabase): Promise<Vault
     routes(floor) {
       const kms = createKms({ ...floor, rootKey: new Secret(Buffer.alloc(32, 7)), envelopeColumns });
       const cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: kms });
-      vaults = createVaults({ ...floor, cryptoKeys });
+      deps = { ...floor, cryptoKeys };
+      vaults = createVaults(deps);
       addMasterKeys = async ({ db, tenant, other }) => {
         for (const { id } of [tenant, other]) {
           const prepared = await kms.prepare(id);
@@ -35,11 +46,21 @@ export async function createVaultHarness(open?: OpenTestDatabase): Promise<Vault
     },
   });
   await addMasterKeys(harness);
-  if (!vaults) throw new Error('the harness did not ask for routes');
-  return { ...harness, vaults };
+  if (!vaults || !deps) throw new Error('the harness did not ask for routes');
+  const known = deps;
+  return {
+    ...harness,
+    vaults,
+    async createVaultsElsewhere(more) {
+      const generations = createGenerations(harness);
+      await generations.start();
+      await generations.stop();
+      return createVaults({ ...known, generations, ...more });
+    },
+  };
 }
 
-export function valueOf(text: string) {
+export function holding(text: string) {
   return { value: new Secret(text), metadata: null };
 }
 

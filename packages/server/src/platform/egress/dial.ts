@@ -1,0 +1,110 @@
+import { connect as connectTcp, type Socket } from 'node:net';
+import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
+import type { Clock } from '../../kernel/clock.js';
+import { type IpAddress, parseIpAddress, sameIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
+import type { CallClock } from './egress.js';
+import { peerRefused, upstreamTlsError, upstreamUnreachable } from './errors.js';
+
+export interface DialTarget {
+  /** A judged address; never a name, so that nothing is resolved again. */
+  readonly address: string;
+  readonly port: number;
+  readonly servername: string;
+}
+
+/** Opens the TCP connection; tests put one here that records and dials nothing. */
+export type Dialer = (target: DialTarget) => Socket;
+
+export const tcpDialer: Dialer = ({ address, port }) =>
+  connectTcp({ host: address, port, noDelay: true, keepAlive: true, autoSelectFamily: false });
+
+/** The TCP connection did not come about; no byte was sent, so the next judged address may be tried. */
+export class ConnectFailure extends Error {}
+
+export interface TlsDial {
+  readonly target: DialTarget;
+  readonly address: IpAddress;
+  readonly dialer: Dialer;
+  readonly trust: SecureContext;
+  readonly session: Buffer | undefined;
+  readonly callClock: CallClock;
+  readonly clock: Clock;
+  /** Longest wait for TCP, ms, where other addresses are left to try. */
+  readonly tcpTimeoutMs: number | null;
+}
+
+/** TCP, then the peer check, and only then the TLS hello. Throws ConnectFailure, an AppError or the clock's reason. */
+export async function dialTls(dial: TlsDial): Promise<TLSSocket> {
+  const raw = await establish(dial, dial.dialer(dial.target), 'connect', dial.tcpTimeoutMs, asConnectFailure);
+  const peer = raw.remoteAddress ? parseIpAddress(raw.remoteAddress) : null;
+  if (!peer || !sameIpAddress(unmapIpv4(peer), dial.address)) {
+    raw.destroy();
+    throw peerRefused(`dialled ${dial.target.address}, reached ${raw.remoteAddress ?? 'nobody'}`);
+  }
+  const socket = connectTls({
+    socket: raw,
+    servername: dial.target.servername,
+    secureContext: dial.trust,
+    session: dial.session,
+    ALPNProtocols: ['http/1.1'],
+    // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
+    rejectUnauthorized: true,
+  });
+  socket.once('close', () => raw.destroy());
+  return establish(dial, socket, 'secureConnect', null, upstreamTlsError);
+}
+
+function asConnectFailure(cause: unknown): Error {
+  return new ConnectFailure('no TCP connection', { cause });
+}
+
+/** Waits for the event; otherwise destroys the socket, whatever ended the wait. */
+function establish<S extends Socket>(
+  { callClock, clock }: TlsDial,
+  socket: S,
+  event: string,
+  timeoutMs: number | null,
+  asError: (cause: unknown) => Error,
+): Promise<S> {
+  return new Promise((resolve, reject) => {
+    const { signal } = callClock;
+    const letGo = () => {
+      cancelTimer();
+      signal.removeEventListener('abort', onAbort);
+      socket.off(event, onDone);
+      socket.off('error', onError);
+      socket.off('close', onClose);
+    };
+    const fail = (error: unknown) => {
+      letGo();
+      socket.on('error', () => {});
+      socket.destroy();
+      reject(error);
+    };
+    const onDone = () => {
+      letGo();
+      resolve(socket);
+    };
+    const onError = (error: Error) => fail(asError(error));
+    const onClose = () => fail(asError(new Error('closed')));
+    const onAbort = () => fail(signal.reason);
+    const cancelTimer =
+      timeoutMs === null
+        ? () => {}
+        : clock.setTimer(timeoutMs, () => fail(asError(new Error('no answer in time'))));
+    socket.on(event, onDone).on('error', onError).on('close', onClose);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+}
+
+/** What the caller is told when no judged address could be connected to. */
+export function unreachable(failures: readonly { target: DialTarget; cause: unknown }[]): Error {
+  const detail = failures
+    .map(
+      ({ target, cause }) =>
+        `${target.address}:${target.port} ${cause instanceof Error ? cause.message : ''}`,
+    )
+    .join('; ');
+  return upstreamUnreachable('No connection to the upstream', failures.at(-1)?.cause, detail);
+}

@@ -1,0 +1,222 @@
+import { assert } from '../../kernel/assert.js';
+import type { Clock } from '../../kernel/clock.js';
+import { formatIpAddress, type IpAddress } from '../../kernel/ip-address.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { classifyAddress, nat64Target } from './address-policy.js';
+import { startCallClock, within } from './call-clock.js';
+import { type Connection, createConnectionPools } from './connection-pools.js';
+import { ConnectFailure, type Dialer, type DialTarget, dialTls, tcpDialer, unreachable } from './dial.js';
+import type { Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
+import {
+  type AddressRefusal,
+  addressRefused,
+  dnsFailure,
+  hostNotAllowed,
+  invalidProxyUrl,
+  nameRefused,
+} from './errors.js';
+import { exchange } from './exchange.js';
+import { createJudgedNames } from './judged-names.js';
+import { isHostAllowed, judgeName, withoutRootDot } from './name-policy.js';
+import { type IsOwnEndpoint, ownEndpoints } from './own-endpoints.js';
+import { isPortOpenToAll } from './port-policy.js';
+import { parsePrivateUpstreams } from './private-upstreams.js';
+import { createResolver, type DnsServer } from './resolver.js';
+import { parseTargetUrl, portOf } from './target-url.js';
+import { createTrust } from './trust.js';
+
+export interface EgressDeps {
+  readonly clock: Clock;
+  /** KNOX_ALLOW_PRIVATE_UPSTREAMS as written. */
+  readonly allowPrivateUpstreams: string;
+  /** KNOX_DNS_SERVERS; null = those of the system. */
+  readonly dnsServers: readonly DnsServer[] | null;
+  /** Content of KNOX_EXTRA_CA_FILE. */
+  readonly extraCaPem: string | null;
+  /** KNOX_EGRESS_NAT64. */
+  readonly nat64: boolean;
+  /** Our own hosts; these and all names below them are refused. */
+  readonly ownNames: readonly string[];
+  readonly dialer?: Dialer;
+}
+
+/** With other addresses left to try, one that does not answer must not use up the clock. */
+const TCP_TRY_MS = 3_000;
+/** Addresses tried for one call. */
+const TCP_TRIES_MAX = 4;
+
+interface JudgedAddress {
+  readonly address: IpAddress;
+  readonly text: string;
+}
+
+type Verdict =
+  | {
+      readonly kind: 'open';
+      readonly addresses: readonly JudgedAddress[];
+      readonly poolKeys: readonly string[];
+    }
+  | { readonly kind: 'refused'; readonly refusal: AddressRefusal; readonly detail: string };
+
+type OpenVerdict = Extract<Verdict, { kind: 'open' }>;
+
+/** Made by `judge` only; `stream` takes nothing else. */
+class Judged implements JudgedTarget {
+  readonly #verdict: OpenVerdict;
+
+  constructor(
+    readonly url: URL,
+    readonly hostname: string,
+    readonly port: number,
+    readonly policyKey: string,
+    verdict: OpenVerdict,
+  ) {
+    this.#verdict = verdict;
+  }
+
+  get addresses(): readonly string[] {
+    return this.#verdict.addresses.map(({ text }) => text);
+  }
+
+  static verdictOf(target: JudgedTarget): OpenVerdict {
+    assert(#verdict in target, 'only a judged target is dialled');
+    return target.#verdict;
+  }
+}
+
+export function createEgress(deps: EgressDeps): Egress {
+  const { clock, dialer = tcpDialer } = deps;
+  const privateUpstreams = parsePrivateUpstreams(deps.allowPrivateUpstreams);
+  const ownNames = deps.ownNames.map((name) => withoutRootDot(name.toLowerCase()));
+  const names = createJudgedNames<Verdict>({
+    clock,
+    resolver: createResolver({ clock, servers: deps.dnsServers }),
+  });
+  const pools = createConnectionPools(clock);
+  const trust = createTrust(deps.extraCaPem);
+  let isOwn: IsOwnEndpoint = ownEndpoints([]);
+
+  /** Everything that needs no DNS; the same at `parse` and at `judge`, so that no URL gets by. */
+  function judgeWithoutDns(hostname: string, port: number, { tenantSlug, allowedHosts }: EgressPolicy): void {
+    const refusal = judgeName(hostname, {
+      ownNames,
+      isOpened: (name) => privateUpstreams.opensName(name, tenantSlug),
+    });
+    if (refusal) throw nameRefused(refusal);
+    if (!isPortOpenToAll(port) && !privateUpstreams.mayOpenPort(hostname, port, tenantSlug)) {
+      throw invalidProxyUrl('The port is not allowed');
+    }
+    if (!isHostAllowed(hostname, allowedHosts)) throw hostNotAllowed(hostname);
+  }
+
+  function refusalOf(
+    hostname: string,
+    address: IpAddress,
+    port: number,
+    tenantSlug: string,
+  ): AddressRefusal | null {
+    const subject = (deps.nat64 && nat64Target(address)) || address;
+    if (isOwn(subject, port)) return 'own_listener';
+    const addressClass = classifyAddress(subject);
+    const target = { hostname, address: subject, port, tenantSlug };
+    if (addressClass !== 'public' && !privateUpstreams.opensAddress(target)) return addressClass;
+    return isPortOpenToAll(port) || privateUpstreams.opensPort(target) ? null : 'port_not_open';
+  }
+
+  function decide(
+    hostname: string,
+    addresses: readonly IpAddress[],
+    port: number,
+    tenantSlug: string,
+  ): Verdict {
+    if (addresses.length > LIMITS.dnsAnswersMax) {
+      return { kind: 'refused', refusal: 'too_many_addresses', detail: `${hostname}: ${addresses.length}` };
+    }
+    for (const address of addresses) {
+      const refusal = refusalOf(hostname, address, port, tenantSlug);
+      if (refusal) {
+        return { kind: 'refused', refusal, detail: `${hostname} ${formatIpAddress(address)}:${port}` };
+      }
+    }
+    const judged = addresses.map((address) => ({ address, text: formatIpAddress(address) }));
+    const poolKeys = judged.map(({ text }) => `${hostname} ${port} ${text} ${tenantSlug}`);
+    return { kind: 'open', addresses: judged, poolKeys };
+  }
+
+  async function open(target: JudgedTarget, verdict: OpenVerdict, call: UpstreamCall): Promise<Connection> {
+    const failures: { target: DialTarget; cause: unknown }[] = [];
+    const tries = verdict.addresses.slice(0, TCP_TRIES_MAX);
+    for (const [i, { address, text }] of tries.entries()) {
+      const poolKey = verdict.poolKeys[i]!;
+      const dialTarget = { address: text, port: target.port, servername: target.hostname };
+      try {
+        const socket = await dialTls({
+          target: dialTarget,
+          address,
+          dialer,
+          trust,
+          session: pools.sessionFor(poolKey),
+          callClock: call.clock,
+          clock,
+          tcpTimeoutMs: i < tries.length - 1 ? TCP_TRY_MS : null,
+        });
+        return pools.adopt(poolKey, originOf(target), socket);
+      } catch (error) {
+        if (!(error instanceof ConnectFailure)) throw error;
+        failures.push({ target: dialTarget, cause: error.cause });
+      }
+    }
+    throw unreachable(failures);
+  }
+
+  return {
+    parse(rawUrl, policy) {
+      const url = parseTargetUrl(rawUrl);
+      judgeWithoutDns(url.hostname, portOf(url), policy);
+      return url;
+    },
+
+    async judge(url, policy, callClock) {
+      assert(
+        url.protocol === 'https:' && url.username === '' && url.password === '',
+        'judge takes what parse returned',
+      );
+      const { hostname } = url;
+      const { tenantSlug } = policy;
+      const port = portOf(url);
+      judgeWithoutDns(hostname, port, policy);
+      if (callClock.signal.aborted) throw callClock.signal.reason;
+      const found = names.resolve(hostname, tenantSlug);
+      const { resolution, verdicts } = found instanceof Promise ? await within(found, callClock) : found;
+      if (resolution.kind === 'none') throw dnsFailure(hostname, resolution);
+      const verdict = verdicts.get(port) ?? decide(hostname, resolution.addresses, port, tenantSlug);
+      verdicts.set(port, verdict);
+      if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
+      return new Judged(url, hostname, port, tenantSlug, verdict);
+    },
+
+    async stream(target, call, onHead) {
+      const verdict = Judged.verdictOf(target);
+      // Until a connection has taken the body over, its errors have no other listener.
+      if (call.body && 'pipe' in call.body) call.body.on('error', () => {});
+      for (;;) {
+        const connection = pools.takeIdle(verdict.poolKeys) ?? (await open(target, verdict, call));
+        if ((await exchange({ clock, pools }, connection, call, onHead)) === 'done') return;
+      }
+    },
+
+    startClock: (timeoutMs, clientGone) => startCallClock(clock, timeoutMs, clientGone),
+
+    setOwnEndpoints(endpoints) {
+      isOwn = ownEndpoints(endpoints);
+      // What was let through before must be judged again.
+      names.clear();
+    },
+
+    close: () => pools.close(),
+  };
+}
+
+function originOf({ hostname, port }: JudgedTarget): string {
+  return port === 443 ? `https://${hostname}` : `https://${hostname}:${port}`;
+}
