@@ -1,8 +1,10 @@
 // Keep-alive connections that send one prepared request after the other, and what the processes under test spent.
 import { connect } from 'node:net';
-import { cpuMicros } from './processes.mjs';
+import { coreMicros, cpuMicros } from './processes.mjs';
 
-const { port, head, body, connections, warmupSeconds, seconds, pids } = JSON.parse(process.argv[2]);
+const { port, head, body, connections, warmupSeconds, seconds, pids, serverCore } = JSON.parse(
+  process.argv[2],
+);
 const request = Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
 
 let isMeasured = false;
@@ -62,6 +64,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const spent = () => ({
   at: performance.now(),
   generator: cpuMicros(process.pid),
+  core: serverCore === null ? 0 : coreMicros(serverCore),
   ...Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMicros(pid)])),
 });
 
@@ -89,5 +92,6 @@ console.log(
     serverMicrosEach: (after.server - before.server) / requests,
     serverBusy: busy('server'),
     othersBusy: busy('generator') + busy('upstream'),
+    strangersBusy: serverCore === null ? 0 : Math.max(0, busy('core') - busy('server')),
   }),
 );

@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
 
+const running = new Set();
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
 /** CPU of a process and all its threads so far, microseconds (proc(5): utime and stime). */
@@ -8,6 +9,15 @@ export function cpuMicros(pid) {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return ((Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND) * 1e6;
+}
+
+/** CPU that anyone spent on one core so far, microseconds (proc(5): all of the line but idle and iowait). */
+export function coreMicros(core) {
+  const line = readFileSync('/proc/stat', 'utf8')
+    .split('\n')
+    .find((text) => text.startsWith(`cpu${core} `));
+  const [user, nice, system, , , irq, softirq, steal] = line.split(' ').slice(1).map(Number);
+  return ((user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND) * 1e6;
 }
 
 export function residentMiB(pid) {
@@ -21,10 +31,18 @@ export function startNode(args, { cpu, env = {}, logFile = null }) {
   const command = [process.execPath, ...args];
   if (cpu !== null) command.unshift('taskset', '-c', String(cpu));
   const [program, ...rest] = command;
-  return spawn(program, rest, {
+  const child = spawn(program, rest, {
     env: { ...cleanEnvironment(), ...env },
     stdio: ['ignore', logFile === null ? 'pipe' : log, log],
   });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
+}
+
+/** What a part that failed left running. */
+export async function stopAll() {
+  await Promise.all([...running].map(stop));
 }
 
 /** A run must not depend on who runs it. */

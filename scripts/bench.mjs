@@ -1,11 +1,12 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk]`. Method: docs/benchmarks.md
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk --record]`.
+// Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { checkEphemeral, startKnox, tokenize } from '../bench/knox-server.mjs';
-import { firstLine, residentMiB, startNode, stop } from '../bench/processes.mjs';
+import { firstLine, residentMiB, startNode, stop, stopAll } from '../bench/processes.mjs';
 import { buildServer, installEverything } from './install.mjs';
 import { bold, dim, endWith, green, ROOT, red, requireNode, yellow } from './terminal.mjs';
 
@@ -14,6 +15,8 @@ const WARMUP_SECONDS = 2;
 const SERVER_BUSY_MIN = 0.95;
 const OTHERS_BUSY_MAX = 0.9;
 const PEER_SPREAD_MAX = 0.15;
+/** More of the server's core than this spent by other processes makes a run worth repeating. */
+const STRANGERS_BUSY_MAX = 0.1;
 const IDLE_SECONDS = 10;
 const STARTS = 5;
 const SLOW_SYNC_MS = 3;
@@ -24,6 +27,7 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
     only: { type: 'string', default: 'proxy,start,idle,slow-disk' },
+    record: { type: 'boolean', default: false },
   },
 });
 const parts = new Set(options.only.split(','));
@@ -37,7 +41,17 @@ const workDir = mkdtempSync(join(tmpdir(), 'knox-bench-'));
 const dataDir = join(workDir, 'data');
 const caFile = join(workDir, 'ca.pem');
 mkdirSync(dataDir, { mode: 0o700 });
+const NOT_RUN = 'a part that did not run';
 const missed = [];
+const results = [];
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    await stopAll();
+    rmSync(workDir, { recursive: true, force: true });
+    process.exit(130);
+  });
+}
 
 const upstreamProcess = startNode(['--import', 'tsx', join(ROOT, 'bench', 'upstream.ts'), caFile], {
   cpu: cores.others,
@@ -53,12 +67,13 @@ try {
   if (parts.has('slow-disk')) await measureSlowDisk(place, url);
 } catch (error) {
   console.error(error);
-  missed.push('a part that did not run');
+  missed.push(NOT_RUN);
   console.error(dim(readFileSync(join(workDir, 'server.log'), 'utf8').slice(-4000)));
 } finally {
-  await stop(upstreamProcess);
+  await stopAll();
   rmSync(workDir, { recursive: true, force: true });
 }
+if (options.record && !missed.includes(NOT_RUN)) record();
 console.log(missed.length === 0 ? green('\nEvery bar holds.') : red(`\nMissed: ${missed.join(', ')}.`));
 process.exit(missed.length === 0 ? 0 : 1);
 
@@ -85,7 +100,7 @@ async function measureStart(place) {
   bar(
     'start',
     `${median(times).toFixed(0)} ms`,
-    spreadText(times),
+    `±${spreadPercent(times)} %`,
     median(times) <= BARS.startMs,
     `≤ ${BARS.startMs} ms`,
   );
@@ -116,28 +131,29 @@ async function compareProxies(place, url) {
     transparent: { pid: knox.pid, port: knox.port, ...transparentRequest(knox, url) },
     ephemeral: { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) },
   };
-  const results = { peer: [], transparent: [], ephemeral: [] };
+  const measured = { peer: [], transparent: [], ephemeral: [] };
   for (let round = 0; round < Number(options.rounds); round++) {
     const names = Object.keys(sides);
     // Interleaved, and turned round each time, so that no side always follows the same one.
     for (const name of round % 2 === 0 ? names : names.reverse()) {
       const result = await load(sides[name]);
-      results[name].push(result);
+      measured[name].push(result);
       console.log(dim(`  ${round + 1} ${name.padEnd(11)} ${describe(result)}`));
     }
   }
   await knox.stop();
   await stop(peerProcess);
-  judge(results);
+  judge(measured);
 }
 
 function judge({ peer, transparent, ephemeral }) {
   for (const [name, rounds] of Object.entries({ peer, transparent, ephemeral })) {
     const each = rounds.map((round) => round.serverMicrosEach);
     const rate = rounds.map((round) => round.perSecond);
-    console.log(
-      `  ${name.padEnd(12)} ${median(rate).toFixed(0).padStart(6)}/s ${spreadText(rate)}, ` +
-        `${median(each).toFixed(0)} µs CPU a request ${spreadText(each)}`,
+    note(
+      `${name}, requests a second; CPU of the server a request`,
+      `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${median(each).toFixed(0)} µs ±${spreadPercent(each)} %`,
+      '',
     );
   }
   const counts = (round) => round.serverBusy >= SERVER_BUSY_MIN && round.othersBusy <= OTHERS_BUSY_MAX;
@@ -150,16 +166,9 @@ function judge({ peer, transparent, ephemeral }) {
     const cost = (round) => (isBySpeed ? 1e6 / round.perSecond : round.serverMicrosEach);
     const ratio = median(peer.map(cost)) / median(rounds.map(cost));
     const basis = isBySpeed ? 'by requests a second' : 'by CPU time a request: the generator was the bound';
-    if (ratioMin === null)
-      console.log(`  ${name} ${ratio.toFixed(2)} of the peer ${dim(`(${basis}; no bar)`)}`);
-    else
-      bar(
-        `${name} ratio`,
-        `${ratio.toFixed(2)} of the peer`,
-        `(${basis})`,
-        ratio >= ratioMin,
-        `≥ ${ratioMin}`,
-      );
+    const value = `${ratio.toFixed(2)} of the peer`;
+    if (ratioMin !== null) bar(`${name} call`, value, `(${basis})`, ratio >= ratioMin, `≥ ${ratioMin}`);
+    else note(`${name} call with one detokenize`, value, `(${basis})`);
     if (spread(peer.map(cost)) > PEER_SPREAD_MAX) {
       console.log(
         yellow(
@@ -255,6 +264,7 @@ async function load({ pid, port, head: requestHead, body }) {
     warmupSeconds: WARMUP_SECONDS,
     seconds: Number(options.seconds),
     pids: { server: pid, upstream: upstreamProcess.pid },
+    serverCore: cores.server,
   };
   const generator = startNode([join(ROOT, 'bench', 'generator.mjs'), JSON.stringify(plan)], {
     cpu: cores.others,
@@ -268,13 +278,36 @@ async function load({ pid, port, head: requestHead, body }) {
 function describe(result) {
   return (
     `${result.perSecond.toFixed(0)}/s, ${result.serverMicrosEach.toFixed(0)} µs CPU, p50 ${result.p50Ms.toFixed(1)} ms, ` +
-    `p99 ${result.p99Ms.toFixed(1)} ms; server ${percent(result.serverBusy)}, others ${percent(result.othersBusy)} busy`
+    `p99 ${result.p99Ms.toFixed(1)} ms; server ${percent(result.serverBusy)}, others ${percent(result.othersBusy)} busy` +
+    (result.strangersBusy > STRANGERS_BUSY_MAX
+      ? `; other processes took ${percent(result.strangersBusy)} of the server's core`
+      : '')
   );
 }
 
 function bar(name, value, note, holds, wanted) {
   console.log(`  ${holds ? green('✓') : red('✗')} ${name}: ${bold(value)} ${dim(`${note} bar ${wanted}`)}`);
+  results.push({ name, value, wanted });
   if (!holds) missed.push(name);
+}
+
+/** Puts the figures of this run in place of the last ones. */
+function record() {
+  const path = join(ROOT, 'docs', 'benchmarks.md');
+  const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, Node ${process.versions.node}`;
+  const rows = results.map((result) => `| ${result.name} | ${result.value} | ${result.wanted} |`);
+  const table = ['| What | Result | Bar |', '|---|---|---|', ...rows].join('\n');
+  const text = `${new Date().toISOString().slice(0, 10)}, ${machine}.\n\n${table}`;
+  const marked = /(<!-- results -->\n)[\s\S]*(\n<!-- end of results -->)/;
+  writeFileSync(
+    path,
+    readFileSync(path, 'utf8').replace(marked, (_all, before, after) => before + text + after),
+  );
+}
+
+function note(name, value, remark) {
+  console.log(`  · ${name}: ${bold(value)} ${dim(`${remark} no bar`)}`);
+  results.push({ name, value, wanted: 'none' });
 }
 
 function title(text) {
@@ -291,8 +324,8 @@ function spread(values) {
   return (Math.max(...values) - Math.min(...values)) / median(values);
 }
 
-function spreadText(values) {
-  return dim(`±${((spread(values) / 2) * 100).toFixed(0)} %`);
+function spreadPercent(values) {
+  return ((spread(values) / 2) * 100).toFixed(0);
 }
 
 function percent(share) {
