@@ -18,7 +18,7 @@ import {
 } from './errors.js';
 import { exchange } from './exchange.js';
 import { createJudgedNames } from './judged-names.js';
-import { isHostAllowed, judgeName, withoutRootDot } from './name-policy.js';
+import { isHostAllowed, judgeName, suffixes, withoutRootDot } from './name-policy.js';
 import { type IsOwnEndpoint, ownEndpoints } from './own-endpoints.js';
 import { isPortOpenToAll } from './port-policy.js';
 import { parsePrivateUpstreams } from './private-upstreams.js';
@@ -88,7 +88,7 @@ class Judged implements JudgedTarget {
 export function createEgress(deps: EgressDeps): Egress {
   const { clock, dialer = tcpDialer } = deps;
   const privateUpstreams = parsePrivateUpstreams(deps.allowPrivateUpstreams);
-  const ownNames = deps.ownNames.map((name) => withoutRootDot(name.toLowerCase()));
+  const ownNames = suffixes(deps.ownNames.map((name) => withoutRootDot(name.toLowerCase())));
   const names = createJudgedNames<Verdict>({
     clock,
     resolver: createResolver({ clock, servers: deps.dnsServers }),
@@ -97,8 +97,18 @@ export function createEgress(deps: EgressDeps): Egress {
   const trust = createTrust(deps.extraCaPem);
   let isOwn: IsOwnEndpoint = ownEndpoints([]);
 
-  /** Everything that needs no DNS; the same at `parse` and at `judge`, so that no URL gets by. */
-  function judgeWithoutDns(hostname: string, port: number, { tenantSlug, allowedHosts }: EgressPolicy): void {
+  /**
+   * Everything that needs no DNS; the same at `parse` and at `judge`, so that no URL gets by. Gives the verdict on the
+   * addresses where one is kept: then name and port have been judged for this tenant already.
+   */
+  function admit(hostname: string, port: number, policy: EgressPolicy): Verdict | undefined {
+    const known = names.known(hostname, policy.tenantSlug)?.verdicts.get(port);
+    if (!known) judgeNameAndPort(hostname, port, policy.tenantSlug);
+    if (!isHostAllowed(hostname, policy.allowedHosts)) throw hostNotAllowed(hostname);
+    return known;
+  }
+
+  function judgeNameAndPort(hostname: string, port: number, tenantSlug: string): void {
     const refusal = judgeName(hostname, {
       ownNames,
       isOpened: (name) => privateUpstreams.opensName(name, tenantSlug),
@@ -107,7 +117,6 @@ export function createEgress(deps: EgressDeps): Egress {
     if (!isPortOpenToAll(port) && !privateUpstreams.mayOpenPort(hostname, port, tenantSlug)) {
       throw invalidProxyUrl('The port is not allowed');
     }
-    if (!isHostAllowed(hostname, allowedHosts)) throw hostNotAllowed(hostname);
   }
 
   function refusalOf(
@@ -152,15 +161,24 @@ export function createEgress(deps: EgressDeps): Egress {
     const { hostname } = url;
     const { tenantSlug } = policy;
     const port = portOf(url);
-    judgeWithoutDns(hostname, port, policy);
     if (callClock.ended) throw callClock.ended;
-    const found = names.resolve(hostname, tenantSlug);
-    const { resolution, verdicts } = found instanceof Promise ? await within(found, callClock) : found;
-    if (resolution.kind === 'none') throw dnsFailure(hostname, resolution);
-    const verdict = verdicts.get(port) ?? decide(hostname, resolution.addresses, port, tenantSlug);
-    verdicts.set(port, verdict);
+    const known = admit(hostname, port, policy);
+    const verdict = known ?? (await resolvedVerdict(hostname, port, tenantSlug, callClock));
     if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
     return new Judged(url, hostname, port, tenantSlug, verdict);
+  }
+
+  async function resolvedVerdict(
+    hostname: string,
+    port: number,
+    tenantSlug: string,
+    callClock: CallClock,
+  ): Promise<Verdict> {
+    const { resolution, verdicts } = await within(names.resolve(hostname, tenantSlug), callClock);
+    if (resolution.kind === 'none') throw dnsFailure(hostname, resolution);
+    const verdict = decide(hostname, resolution.addresses, port, tenantSlug);
+    verdicts.set(port, verdict);
+    return verdict;
   }
 
   async function open(target: JudgedTarget, verdict: OpenVerdict, call: UpstreamCall): Promise<Connection> {
@@ -192,7 +210,7 @@ export function createEgress(deps: EgressDeps): Egress {
   return {
     parse(rawUrl, policy) {
       const url = parseTargetUrl(rawUrl);
-      judgeWithoutDns(url.hostname, portOf(url), policy);
+      admit(url.hostname, portOf(url), policy);
       return url;
     },
 

@@ -14,8 +14,10 @@ export interface ResolvedName<Verdict> {
  * own, so that silent names of one tenant delay no other (ssrf cases S127).
  */
 export interface JudgedNames<Verdict> {
-  /** The kept answer, or the look-up under way or just begun. */
-  resolve(name: string, policyKey: string): ResolvedName<Verdict> | Promise<ResolvedName<Verdict>>;
+  /** The kept answer. */
+  known(name: string, policyKey: string): ResolvedName<Verdict> | null;
+  /** The kept answer, or that of the look-up under way or just begun. */
+  resolve(name: string, policyKey: string): Promise<ResolvedName<Verdict>>;
   clear(): void;
 }
 
@@ -85,11 +87,17 @@ export function createJudgedNames<Verdict>(deps: { clock: Clock; resolver: Resol
     if (kept.size > LIMITS.judgedNamesMax) kept.delete(kept.keys().next().value!);
   }
 
+  function known(key: string): ResolvedName<Verdict> | null {
+    const entry = kept.get(key);
+    return entry && clock.monotonicMs() < entry.expiresAtMs ? entry.name : null;
+  }
+
   return {
+    known: (name, policyKey) => known(keyOf(name, policyKey)),
     resolve(name, policyKey) {
-      const key = `${policyKey}\n${name}`;
-      const entry = kept.get(key);
-      if (entry && clock.monotonicMs() < entry.expiresAtMs) return entry.name;
+      const key = keyOf(name, policyKey);
+      const entry = known(key);
+      if (entry) return Promise.resolve(entry);
       const underWay = pending.get(key) ?? lookUp(key, name, policyKey);
       if (!pending.has(key)) pending.set(key, underWay);
       return underWay;
@@ -99,4 +107,8 @@ export function createJudgedNames<Verdict>(deps: { clock: Clock; resolver: Resol
       kept.clear();
     },
   };
+}
+
+function keyOf(name: string, policyKey: string): string {
+  return `${policyKey} ${name}`;
 }

@@ -1,8 +1,7 @@
 import { isIP } from 'node:net';
-import { isUnder } from './private-upstreams.js';
 
 /** Special-use and cluster-internal suffixes: never asked of the DNS (dataplane §8, RFC 6761, RFC 6762, RFC 8375). */
-const INTERNAL_SUFFIXES = [
+const INTERNAL_SUFFIXES = suffixes([
   'localhost',
   'internal',
   'local',
@@ -12,16 +11,17 @@ const INTERNAL_SUFFIXES = [
   'onion',
   'test',
   'invalid',
-];
+]);
 
 /** Cloud metadata by name; no list opens them. */
-const METADATA_NAMES = [
+const METADATA_NAMES = suffixes([
   'metadata.google.internal',
   'metadata.goog',
   'metadata.azure.internal',
   'metadata.tencentyun.com',
   'instance-data.ec2.internal',
-];
+]);
+const LOCALHOST = suffixes(['localhost']);
 
 /** What WHATWG leaves of a host that is a DNS name: A-labels in lower case. `_` is common in practice (S29). */
 const LABEL = /^(?!-+$)[a-z0-9_-]{1,63}$/;
@@ -41,9 +41,24 @@ export type NameRefusal =
 
 export interface NameRules {
   /** Our own hosts: these names and all below them. */
-  readonly ownNames: readonly string[];
+  readonly ownNames: readonly Suffix[];
   /** Whether the operator opened the name for this tenant. */
   isOpened(hostname: string): boolean;
+}
+
+/** A name with its dotted form, made once: names are compared on every call. */
+export interface Suffix {
+  readonly name: string;
+  readonly dotted: string;
+}
+
+export function suffixes(names: readonly string[]): readonly Suffix[] {
+  return names.map((name) => ({ name, dotted: `.${name}` }));
+}
+
+/** One of the names itself or below it; never a name that only ends in the same letters. */
+export function isUnderAny(hostname: string, among: readonly Suffix[]): boolean {
+  return among.some(({ name, dotted }) => hostname === name || hostname.endsWith(dotted));
 }
 
 /** Judges a host as `URL` gives it, root dot removed. Null = it may be resolved. */
@@ -53,12 +68,11 @@ export function judgeName(hostname: string, rules: NameRules): NameRefusal | nul
   if (hostname.length > 253 || !labels.every((label) => LABEL.test(label))) return 'not_a_name';
   // RFC 3696 §2: no top-level domain is all digits. Some resolver reads such a name as an address.
   if (/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!)) return 'ip_literal';
-  if (METADATA_NAMES.some((name) => isUnder(hostname, name))) return 'metadata_name';
-  if (rules.ownNames.some((name) => isUnder(hostname, name))) return 'own_name';
-  if (isUnder(hostname, 'localhost') && !rules.isOpened(hostname)) return 'internal_name';
+  if (isUnderAny(hostname, METADATA_NAMES)) return 'metadata_name';
+  if (isUnderAny(hostname, rules.ownNames)) return 'own_name';
+  if (isUnderAny(hostname, LOCALHOST) && !rules.isOpened(hostname)) return 'internal_name';
   if (labels.length === 1) return 'single_label';
-  if (INTERNAL_SUFFIXES.some((suffix) => isUnder(hostname, suffix)) && !rules.isOpened(hostname))
-    return 'internal_name';
+  if (isUnderAny(hostname, INTERNAL_SUFFIXES) && !rules.isOpened(hostname)) return 'internal_name';
   return null;
 }
 

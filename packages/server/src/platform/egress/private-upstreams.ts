@@ -1,6 +1,7 @@
 import { type Cidr, cidrContains, cidrWithin, type IpAddress, parseCidr } from '../../kernel/ip-address.js';
 import { classifyAddress, isClosedForGood } from './address-policy.js';
 import type { AddressClass } from './egress.js';
+import { isUnderAny, type Suffix, suffixes } from './name-policy.js';
 import { inPortRanges, type PortRange, parsePortRanges } from './port-policy.js';
 
 const VARIABLE = 'KNOX_ALLOW_PRIVATE_UPSTREAMS';
@@ -9,7 +10,7 @@ const LOOPBACK_RANGES = [parseCidr('127.0.0.0/8')!, parseCidr('::1')!];
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
 interface Entry {
-  readonly opens: { readonly range: Cidr } | { readonly suffix: string };
+  readonly opens: { readonly range: Cidr } | { readonly suffixes: readonly Suffix[] };
   readonly ports: readonly PortRange[];
   /** Null = every tenant. */
   readonly tenantSlug: string | null;
@@ -38,14 +39,14 @@ export function parsePrivateUpstreams(text: string): PrivateUpstreams {
     entriesOf(tenantSlug).filter(({ opens }) =>
       'range' in opens
         ? address !== null && cidrContains(opens.range, address)
-        : isUnder(hostname, opens.suffix),
+        : isUnderAny(hostname, opens.suffixes),
     );
   return {
     opensName: (hostname, tenantSlug) => matching(hostname, null, tenantSlug).length > 0,
     mayOpenPort: (hostname, port, tenantSlug) =>
       entriesOf(tenantSlug).some(
         ({ opens, ports }) =>
-          ('range' in opens || isUnder(hostname, opens.suffix)) && inPortRanges(ports, port),
+          ('range' in opens || isUnderAny(hostname, opens.suffixes)) && inPortRanges(ports, port),
       ),
     opensAddress({ hostname, address, tenantSlug }) {
       const addressClass = classifyAddress(address);
@@ -67,13 +68,8 @@ export function privateUpstreamsProblem(text: string): string | null {
   }
 }
 
-/** The name itself and every name below it; never a name that only ends in the same letters. */
-export function isUnder(hostname: string, suffix: string): boolean {
-  return hostname === suffix || hostname.endsWith(`.${suffix}`);
-}
-
 function opensClass({ opens }: Entry, addressClass: AddressClass): boolean {
-  if ('suffix' in opens) return addressClass === 'private' || addressClass === 'shared';
+  if ('suffixes' in opens) return addressClass === 'private' || addressClass === 'shared';
   // A wide range must not open loopback by the way: only a range that is nothing but loopback does.
   return addressClass !== 'loopback' || LOOPBACK_RANGES.some((loopback) => cidrWithin(opens.range, loopback));
 }
@@ -125,5 +121,5 @@ function parseSubject(subject: string, entry: string): Entry['opens'] {
   if (!labels.every((label) => LABEL.test(label)) || /^\d+$/.test(labels.at(-1)!)) {
     throw new EntryError(`has the entry ${entry}, which is neither a range (10.0.0.0/8) nor a name suffix`);
   }
-  return { suffix };
+  return { suffixes: suffixes([suffix]) };
 }
