@@ -19,7 +19,7 @@ export interface OpenLogger {
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 
 /** A write costs as much as the rest of a line: under load lines go out together, and none waits longer than this. */
-const WRITE_BYTES_MIN = 4096;
+const WRITE_BYTES_MIN = 16_384;
 const LINE_AGE_MS_MAX = 100;
 
 /** JSON lines on standard output, or into `sink`. No process data, no headers, no bodies. */
