@@ -29,7 +29,7 @@ import type { RunningServer, StartHooks } from './start.js';
 const clock = systemClock;
 
 /** Of the time that a stop may take; the rest is for the logs and the database. */
-const DRAIN_SHARE = 0.8;
+const DRAIN_SHARE = 0.7;
 
 /** Lock, database, keys, listener, first start. What was opened is closed again when a later step fails. */
 export async function startServer(config: Config, hooks: StartHooks): Promise<RunningServer> {
