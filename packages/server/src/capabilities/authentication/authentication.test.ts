@@ -115,19 +115,29 @@ describe('404', () => {
   });
 });
 
-describe('503', () => {
-  it('when revocations could not be read for 1 s, never 401', async () => {
+describe('revocations that were not read for 1 s', () => {
+  const lateWithItsPoll = async () => {
     const own = await createHarness();
-    try {
-      expect((await own.call('GET', '/v1/api-keys', { key: own.tenant.live })).status).toBe(200);
-      await own.generations.stop();
-      own.clock.advance(1_000);
-      const answer = await own.call('GET', '/v1/api-keys', { key: own.tenant.live });
-      expect([answer.status, answer.json['error']?.['type']]).toEqual([503, 'dependency_unavailable']);
-      expect(answer.json['error']?.['retry_after']).toBe(1);
-    } finally {
-      await own.close();
-    }
+    expect((await own.call('GET', '/v1/api-keys', { key: own.tenant.live })).status).toBe(200);
+    await own.generations.stop();
+    own.clock.advance(1_000);
+    return own;
+  };
+
+  it('are read before the answer', async () => {
+    const own = await lateWithItsPoll();
+    expect((await own.call('GET', '/v1/api-keys', { key: own.tenant.live })).status).toBe(200);
+    expect(own.generations.isFresh()).toBe(true);
+    await own.close();
+  });
+
+  it('and cannot be read are 503, never 401', async () => {
+    const own = await lateWithItsPoll();
+    await own.db.close();
+    const answer = await own.call('GET', '/v1/api-keys', { key: own.tenant.live });
+    expect([answer.status, answer.json['error']?.['type']]).toEqual([503, 'dependency_unavailable']);
+    expect(answer.json['error']?.['retry_after']).toBe(1);
+    await own.close();
   });
 });
 

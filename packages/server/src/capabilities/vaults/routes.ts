@@ -119,7 +119,6 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       response: tokenResponse,
       status: 201,
       bodyBytesMax: LIMITS.vaultBodyBytesMax,
-      nulAllowedIn: ['value'],
       noStore: true,
       async handle({ caller, params, body }) {
         const { value, metadata } = body;

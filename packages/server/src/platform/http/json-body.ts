@@ -4,13 +4,13 @@ import { LIMITS } from '../../kernel/limits.js';
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Parses a JSON body within the limits of contract README §7. An empty body is `undefined`. */
-export function parseJsonBody(bytes: Buffer, nulAllowedIn: readonly string[] = []): unknown {
+export function parseJsonBody(bytes: Buffer): unknown {
   if (bytes.length === 0) return undefined;
   const text = decode(bytes);
   checkDepth(text);
   const value = parse(text);
   // NUL and lone surrogates can only have come in as escapes, so most bodies need no walk.
-  if (SUSPECT.test(text)) checkTexts(value, 'body', nulAllowedIn);
+  if (SUSPECT.test(text)) checkTexts(value, 'body');
   return value;
 }
 
@@ -63,13 +63,11 @@ interface Place {
  * Every text and name in a value. PostgreSQL cannot store NUL, no database a lone surrogate; `__proto__` as a name is
  * refused before any code can assign it.
  */
-export function checkTexts(root: unknown, rootName: string, nulAllowedIn: readonly string[] = []): void {
+export function checkTexts(root: unknown, rootName: string): void {
   const pending: Place[] = [{ value: root, name: rootName, parent: null }];
   for (let place = pending.pop(); place !== undefined; place = pending.pop()) {
     const { value } = place;
-    const mayHoldNul = place.parent?.parent === null && nulAllowedIn.includes(place.name);
-    if (typeof value === 'string' && !isStorableText(mayHoldNul ? value.replaceAll('\0', '') : value))
-      refuse(place, 'holds NUL or a lone surrogate');
+    if (typeof value === 'string' && !isStorableText(value)) refuse(place, 'holds NUL or a lone surrogate');
     if (typeof value !== 'object' || value === null) continue;
     for (const [name, member] of Object.entries(value)) {
       if (name === '__proto__' || !isStorableText(name))

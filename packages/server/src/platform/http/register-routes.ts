@@ -9,12 +9,6 @@ import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from
 import type { RouteDefinition } from './route.js';
 import { strict, validateAll } from './validate.js';
 
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    nulAllowedIn?: readonly string[];
-  }
-}
-
 /**
  * Registers definitions in a Fastify scope of their own. The order of checks of auth.md §5 is the order of Fastify's
  * hooks: version, credential and permission in `onRequest`, before a byte of the body is read; media type, size and
@@ -29,7 +23,7 @@ export function registerRoutes(
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
     if (body.length === 0) return undefined;
     if (!isJsonMediaType(request.headers['content-type'] ?? '')) throw unsupportedMediaType();
-    return parseJsonBody(body, request.routeOptions.config.nulAllowedIn);
+    return parseJsonBody(body);
   });
   for (const definition of routes) registerRoute(app, definition, authenticate);
 }
@@ -44,7 +38,6 @@ function registerRoute(
   app.route({
     method: definition.method,
     url: definition.path,
-    config: { nulAllowedIn: definition.nulAllowedIn ?? [] },
     bodyLimit: definition.bodyBytesMax ?? LIMITS.managementBodyBytesMax,
     onRequest: async (request) => {
       refuseQueryCredential(request);

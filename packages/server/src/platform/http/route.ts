@@ -29,8 +29,6 @@ export interface RouteDefinition<
   readonly status?: 200 | 201;
   /** Default `LIMITS.managementBodyBytesMax`. */
   readonly bodyBytesMax?: number;
-  /** Body members that are only ever stored sealed, so that NUL may stand in them; elsewhere it is refused. */
-  readonly nulAllowedIn?: readonly string[];
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
   readonly noStore?: boolean;
   handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>>): Promise<unknown>;
