@@ -11,7 +11,7 @@ const CHECKS = [
   ['Format and lint', bin('biome', 'check', '--error-on-warnings', '.')],
   ['Types', bin('tsc', '-p', 'packages/server', '--noEmit')],
   ['Types of the tests', bin('tsc', '-p', 'tests', '--noEmit')],
-  ['Tidy', bin('vitest', 'run', 'tests/tidy.test.ts')],
+  ['Tidy', bin('vitest', 'run', '--reporter=dot', 'tests/tidy.test.ts')],
   ['Layers and cycles', bin('depcruise', '--config', '.dependency-cruiser.cjs', 'packages/server/src')],
   ['Dead code', bin('knip')],
   ['Generated files', [process.execPath, ['--import', 'tsx', 'scripts/generate.mjs', '--check']]],
@@ -19,7 +19,9 @@ const CHECKS = [
 
 const failures = [];
 for (const [title, [command, args]] of CHECKS) {
-  await step(title, () => run(command, args, { env: { ...process.env, NO_COLOR: '1' } })).catch((error) => {
+  await step(title, async () => {
+    await run(command, args, { env: { ...process.env, NO_COLOR: '1' } });
+  }).catch((error) => {
     failures.push({ title, output: error instanceof CommandFailed ? error.output : error.stack });
   });
 }

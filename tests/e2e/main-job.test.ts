@@ -185,7 +185,7 @@ forEachDatabase((open) => {
     });
 
     it('what was logged before the stop is there after a start', async () => {
-      scene.server = await startServer({ ...scene.environment, KNOX_SHUTDOWN_TIMEOUT_SECONDS: '1' });
+      scene.server = await startServer({ ...scene.environment, KNOX_SHUTDOWN_TIMEOUT_SECONDS: '5' });
       await logsUntil(scene, ({ method }) => method === 'PUT');
     });
 

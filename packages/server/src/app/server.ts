@@ -29,7 +29,7 @@ import type { RunningServer, StartHooks } from './start.js';
 const clock = systemClock;
 
 /** Of the time that a stop may take; the rest is for the logs and the database. */
-const DRAIN_SHARE = 0.8;
+const DRAIN_SHARE = 0.7;
 
 /** Lock, database, keys, listener, first start. What was opened is closed again when a later step fails. */
 export async function startServer(config: Config, hooks: StartHooks): Promise<RunningServer> {
@@ -60,12 +60,14 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   await services.kms.checkRootKey();
   await services.generations.start();
   closers.push(() => services.kms.close());
+  closers.push(() => services.cryptoKeys.close());
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
-  const app = await createApp(config, { db, services, rootKey, logger, state });
+  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, state });
+  closers.push(() => proxyApi.settled());
   closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
@@ -143,9 +145,9 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
     authenticator: services.authentication,
   });
   const proxy = services.proxy(deploymentIdOf(rootKey));
-  registerProxyApi(app, {
+  const proxyApi = registerProxyApi(app, {
     proxy,
-    authenticate: (request) => authenticate(request, null),
+    authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
   await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));
@@ -155,7 +157,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
       isStopping: () => state.isStopping,
     }),
   );
-  return app;
+  return { app, proxyApi };
 }
 
 async function listen(app: FastifyInstance, { listen: { host, port } }: Config): Promise<AddressInfo[]> {

@@ -6,8 +6,3 @@ export class AssertionFailure extends Error {
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new AssertionFailure(message);
 }
-
-/** For the default branch of a switch over a union: fails to compile when a case is missing. */
-export function unreachable(value: never): never {
-  throw new AssertionFailure(`unreachable: ${String(value)}`);
-}

@@ -6,7 +6,12 @@ import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { AppError } from '../../kernel/errors.js';
-import { DEPLOYMENT_ID, type ProxyFixture, REQUEST_ID, startProxyFixture } from './proxy-api.fixture.js';
+import {
+  DEPLOYMENT_ID,
+  type ProxyFixture,
+  REQUEST_ID,
+  startProxyFixture,
+} from '../../testing/proxy-fixture.js';
 
 let proxy: ProxyFixture;
 beforeAll(async () => {
@@ -17,7 +22,6 @@ afterEach(() => {
   proxy.upstream = null;
   proxy.plan = { hasBodyRules: false, body: null };
   proxy.logHasRoom = true;
-  proxy.refusedHosts.clear();
   for (const list of [proxy.rows, proxy.seen, proxy.detokenized]) list.length = 0;
 });
 
@@ -45,7 +49,7 @@ describe('what goes upstream', () => {
     expect(proxy.seen).toHaveLength(1);
     expect(proxy.seen[0]).toMatchObject({ method: 'PATCH', url: '/a/b?a=1&b=2&c=%20x' });
     expect(proxy.seen[0]!.headers).toMatchObject({
-      host: 'api.example.com',
+      host: `api.example.com:${proxy.upstreamPort}`,
       'x-own': 'v',
       'content-length': '11',
     });
@@ -106,7 +110,11 @@ describe('what goes upstream', () => {
     for (const name of [...Object.keys(stripped), 'authorization', 'x-knox-proxy-url']) {
       expect(headers).not.toHaveProperty(name);
     }
-    expect(headers).toMatchObject({ host: 'api.example.com', accept: 'text/html', 'user-agent': 'own/1' });
+    expect(headers).toMatchObject({
+      host: `api.example.com:${proxy.upstreamPort}`,
+      accept: 'text/html',
+      'user-agent': 'own/1',
+    });
   });
 
   test('P06: an x-api-key of ours stays, another one passes', async () => {
@@ -503,15 +511,25 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
     expect(proxy.rows).toEqual([]);
   });
 
-  test.each(['ssrf_blocked', 'egress_blocked', 'dns_failure'] as const)(
-    '%s comes before any body is read',
-    async (type) => {
-      proxy.refusedHosts.set('api.example.com', new AppError(type, 'no'));
-      const answer = await proxy.call({ headers: JSON_TYPE, body: '["{{ token: broken"]' });
-      expect(errorOf(answer).type).toBe(type);
-      expect(await rowOf()).toMatchObject({ error: type, upstreamHost: 'api.example.com' });
-    },
-  );
+  test.each([
+    ['ssrf_blocked', 403, 'internal.example.com'],
+    ['dns_failure', 502, 'nowhere.example.com'],
+  ])('%s comes before any body is read', async (type, status, host) => {
+    const answer = await proxy.call({
+      headers: { ...JSON_TYPE, [URL_HEADER]: `https://${host}/x` },
+      body: '["{{ token: broken"]',
+    });
+    expect([answer.status, errorOf(answer).type]).toEqual([status, type]);
+    expect(answer.body.toString()).not.toContain('10.1.2.3');
+    expect(await rowOf()).toMatchObject({ error: type, upstreamHost: host, statusCode: status });
+  });
+
+  test('a name that the certificate lacks is upstream_tls_error', async () => {
+    const url = `https://other-name.example.com:${proxy.upstreamPort}/`;
+    const answer = await proxy.call({ headers: { [URL_HEADER]: url } });
+    expect([answer.status, errorOf(answer).type]).toEqual([502, 'upstream_tls_error']);
+    expect(proxy.seen).toEqual([]);
+  });
 
   test('P13: another tenant’s token is an unknown one, in the same words', async () => {
     const body = (token: string) => ({ headers: JSON_TYPE, body: `["{{token:cards.${token}}}"]` });
@@ -750,7 +768,7 @@ describe('the log row', () => {
       path: '/v1/proxy?p=canary1',
       headers: {
         ...JSON_TYPE,
-        [URL_HEADER]: 'https://API.example.com/charge/canary?k=canary2&t={{token:tok_pan}}',
+        [URL_HEADER]: 'https://api.example.com/charge/canary?k=canary2&t={{token:tok_pan}}',
         'x-knoxcall-origin': 'sdk-intercept',
       },
       body: '{"v":"canary3 {{token:tok_pan}}"}',

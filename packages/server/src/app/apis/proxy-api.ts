@@ -15,30 +15,44 @@ export interface ProxyApiDeps {
   refuse(request: FastifyRequest, response: ServerResponse, cause: unknown): void;
 }
 
+export interface ProxyApi {
+  /** Resolves when every call that has begun is over and has its log row queued. */
+  settled(): Promise<void>;
+}
+
 const PATH = '/v1/proxy';
 
 /**
  * `ANY /v1/proxy`. The call leaves Fastify before a body parser or serialiser is reached: bytes go between the
  * sockets' streams alone.
  */
-export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): void {
+export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): ProxyApi {
+  // The HTTP server knows only of sockets; the last of them may close before a call has written its row.
+  const underWay = new Set<Promise<void>>();
   deferContinue(app);
   app.route({
     method: app.supportedMethods,
     url: PATH,
     onRequest: (request, reply) => {
       reply.hijack();
-      void deps.proxy.serveEphemeral({
+      const call = deps.proxy.serveEphemeral({
         request: request.raw,
         response: reply.raw,
         requestId: request.id as RequestId,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
         refuse: (cause) => deps.refuse(request, reply.raw, cause),
       });
+      underWay.add(call);
+      void call.finally(() => underWay.delete(call));
     },
     // Never reached; a route must have one.
     handler: () => undefined,
   });
+  return {
+    async settled() {
+      await Promise.all(underWay);
+    },
+  };
 }
 
 /** Node would invite every body at once; on the proxy's path the pipeline does, after its checks. */

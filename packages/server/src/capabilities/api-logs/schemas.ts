@@ -16,7 +16,6 @@ export const logListQuery = z.object({
   from: time.optional(),
   to: time.optional(),
 });
-export type LogListQuery = z.output<typeof logListQuery>;
 
 export const logParams = z.object({ request_id: z.string().min(1).max(64) });
 

@@ -21,7 +21,7 @@ import { EVERY_KEY_PERMISSION } from './permissions.js';
 export interface AuthenticationDeps {
   readonly apiKeys: Pick<ApiKeys, 'findActiveByHash' | 'recordUse'>;
   readonly accounts: Pick<Accounts, 'tenantById' | 'tenantBySlug'>;
-  readonly generations: Pick<Generations, 'current' | 'isFresh'>;
+  readonly generations: Pick<Generations, 'current' | 'isFresh' | 'refresh'>;
   readonly clock: Clock;
 }
 
@@ -86,7 +86,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
 
   async function principalAt(rawHeaders: readonly string[], host: ResolvedHost): Promise<KnownCredential> {
     const credential = readCredential(rawHeaders);
-    if (!generations.isFresh()) throw revocationsUnread();
+    if (!generations.isFresh() && !(await generations.refresh())) throw revocationsUnread();
     const found = await find(credential);
     if (host.tenantSlug !== null && host.tenantSlug !== found.principal.tenantSlug) throw invalidApiKey();
     return found;

@@ -6,3 +6,5 @@ export const KEY_ENVELOPE = {
   column: 'key_envelope',
   mode: 'row',
 } as const satisfies EnvelopeColumn;
+
+export const envelopeColumns: readonly EnvelopeColumn[] = [KEY_ENVELOPE];

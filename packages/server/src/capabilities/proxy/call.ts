@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import { type CallClock, ClientGone } from '../../platform/egress/egress.js';
 import type { RedactionPlan } from '../redaction/index.js';
-import { ClientGone } from './errors.js';
 import { RequestHeaders } from './request-headers.js';
 
 /** One request as the HTTP floor hands it over: raw, its body unread, its answer unwritten. */
@@ -26,6 +26,8 @@ export class ProxyCall {
   path: string | null = null;
   /** Redaction of this call's answer and log row; known before the target is. */
   plan: RedactionPlan | null = null;
+  /** Started with the target's resolution, stopped when the call is over. */
+  clock: CallClock | null = null;
   readonly #gone = new AbortController();
 
   constructor(

@@ -30,12 +30,3 @@ export function forbidden(permission: string): AppError {
 export function bodyTooLarge(bytesMax: number): AppError {
   return new AppError('payload_too_large', `The request body is above the limit of ${bytesMax} bytes`);
 }
-
-export function upstreamTimeout(): AppError {
-  return new AppError('upstream_timeout', 'The call ran out of its time before the upstream answered');
-}
-
-/** Nobody is left to be answered; only the log row hears of it. */
-export class ClientGone extends Error {
-  override readonly name = 'ClientGone';
-}

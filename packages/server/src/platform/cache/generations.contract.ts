@@ -54,4 +54,17 @@ export function generationsContract(open: OpenTestDatabase): void {
     clock.advance(1_000);
     expect(generations.isFresh()).toBe(false);
   });
+
+  it('misses no change of an outage, however long it was', async () => {
+    const clock = createManualClock();
+    const here = createGenerations({ db, clock });
+    const cutOff = createGenerations({ db, clock });
+    await cutOff.start();
+    await cutOff.stop();
+    clock.advance(10_000);
+    await db.transaction((tx) => here.bump(tx, 'rules:c'));
+    clock.advance(600_000);
+    expect(await cutOff.refresh()).toBe(true);
+    expect([cutOff.current('rules:c'), cutOff.isFresh()]).toEqual([1, true]);
+  });
 }

@@ -13,6 +13,8 @@ export interface Generations {
   current(name: string): number;
   /** False when the poll has failed for 1 s: cached credentials are then not honoured (auth.md §1.3). */
   isFresh(): boolean;
+  /** Reads at once, for who finds it not fresh: a busy process is late with its poll. False when that failed. */
+  refresh(): Promise<boolean>;
   start(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -45,6 +47,8 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
   );
   const known = new Map<string, number>();
   let freshAtMs = Number.NEGATIVE_INFINITY;
+  let readUntilMs = 0;
+  let refreshing: Promise<boolean> | null = null;
   let cancelTimer = () => {};
   let polling: Promise<void> = Promise.resolve();
   let running = false;
@@ -53,16 +57,20 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     if (generation > (known.get(name) ?? 0)) known.set(name, generation);
   }
 
-  async function poll(sinceMs: number): Promise<void> {
+  /** From the last successful poll on, however long ago: what changed during an outage must not be missed. */
+  async function poll(): Promise<void> {
     const startedAtMs = clock.monotonicMs();
-    for (const row of await changedSince.all(null, { since: sinceMs })) learn(row.name, row.generation);
+    const nowMs = clock.nowMs();
+    const since = Math.max(0, readUntilMs - LOOK_BACK_MS);
+    for (const row of await changedSince.all(null, { since })) learn(row.name, row.generation);
     freshAtMs = startedAtMs;
+    readUntilMs = nowMs;
   }
 
   function schedule(): void {
     cancelTimer = clock.setTimer(POLL_MS, () => {
       // A poll that fails is seen by `isFresh`, which those ask who depend on it.
-      polling = poll(clock.nowMs() - LOOK_BACK_MS)
+      polling = poll()
         .catch(() => {})
         .finally(() => running && schedule());
     });
@@ -87,8 +95,19 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     },
     current: (name) => known.get(name) ?? 0,
     isFresh: () => clock.monotonicMs() - freshAtMs < FRESH_MS,
+    refresh() {
+      refreshing ??= poll()
+        .then(
+          () => true,
+          () => false,
+        )
+        .finally(() => {
+          refreshing = null;
+        });
+      return refreshing;
+    },
     async start() {
-      await poll(0);
+      await poll();
       running = true;
       schedule();
     },

@@ -182,13 +182,12 @@ describe('refusals', () => {
     ]);
   });
 
-  it('asks the part that understands a value and reports its rule', () => {
-    const checks = {
-      allowPrivateUpstreams: (text: string) => (text === '10.0.0.0/4' ? 'is too wide' : null),
-    };
-    expect(() => loadConfig({ KNOX_ALLOW_PRIVATE_UPSTREAMS: '10.0.0.0/4' }, dir, checks)).toThrow(
-      'KNOX_ALLOW_PRIVATE_UPSTREAMS is too wide',
-    );
+  it('reports what the egress guard says of its list', () => {
+    const problems = problemsOf({ KNOX_ALLOW_PRIVATE_UPSTREAMS: '10.0.0.0/4', KNOX_PORT: 'x' });
+    expect(problems).toEqual([
+      'KNOX_PORT must be a whole number from 0 to 65535',
+      expect.stringMatching(/^KNOX_ALLOW_PRIVATE_UPSTREAMS .*10\.0\.0\.0\/4/),
+    ]);
   });
 });
 

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
 import type { Secret } from '../../kernel/secret.js';
+import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
 import type { CustomHost, DnsServer } from './parsers.js';
 
@@ -54,20 +55,11 @@ export interface LoadedConfig {
   readonly warnings: readonly string[];
 }
 
-/** Checks of values that another part understands; it returns the rule that was broken. */
-export interface ConfigChecks {
-  readonly allowPrivateUpstreams?: (text: string) => string | null;
-}
-
-export function loadConfig(
-  source: EnvironmentSource,
-  workingDir: string,
-  checks: ConfigChecks = {},
-): LoadedConfig {
+export function loadConfig(source: EnvironmentSource, workingDir: string): LoadedConfig {
   const { values, problems: found, warnings } = readEnvironment(source);
   const problems = [...found];
   const extraCaPem = readExtraCa(values, workingDir, problems);
-  const brokenRule = checks.allowPrivateUpstreams?.(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
+  const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: freezeDeep(configOf(values, workingDir, extraCaPem)), warnings };

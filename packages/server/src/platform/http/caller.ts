@@ -10,16 +10,21 @@ export interface Authenticator {
 }
 
 /** The head of the order of checks (auth.md §5), shared by the management API and the proxy. */
-export type AuthenticateCaller = (request: FastifyRequest, permission: string | null) => Promise<Caller>;
+export type AuthenticateCaller = (
+  request: FastifyRequest,
+  permission: string | null,
+  /** Those that may hold our credential; the proxy leaves out what is meant for the upstream. */
+  rawHeaders?: readonly string[],
+) => Promise<Caller>;
 
 export const API_VERSION = '2026-08-05';
 
 export function createCallerStep(deps: { hosts: Hosts; authenticator: Authenticator }): AuthenticateCaller {
-  return async (request, permission) => {
+  return async (request, permission, rawHeaders = request.raw.rawHeaders) => {
     const { raw } = request;
     checkVersion(raw.headers['knoxcall-version']);
     const host = deps.hosts.resolve(raw.rawHeaders, raw.httpVersion);
-    const principal = await deps.authenticator.authenticate(raw.rawHeaders, host);
+    const principal = await deps.authenticator.authenticate(rawHeaders, host);
     const caller: Caller = { principal, requestId: request.id as RequestId, ip: remoteAddress(request) };
     // Set before the permission check, so that the log line of a refusal names the key.
     request.caller = caller;

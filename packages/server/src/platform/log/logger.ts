@@ -18,6 +18,10 @@ export interface OpenLogger {
 /** Beyond this many unwritten bytes lines are dropped: a reader that stopped must not fill the memory. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 
+/** A write costs as much as the rest of a line: under load lines go out together, and none waits longer than this. */
+const WRITE_BYTES_MIN = 16_384;
+const LINE_AGE_MS_MAX = 100;
+
 /** JSON lines on standard output, or into `sink`. No process data, no headers, no bodies. */
 export function createLogger(level: LogLevel, sink?: LogSink): OpenLogger {
   const options = {
@@ -28,7 +32,13 @@ export function createLogger(level: LogLevel, sink?: LogSink): OpenLogger {
     serializers: { err: serialiseError },
   };
   if (sink) return { logger: pino(options, sink), flush: async () => undefined };
-  const stdout = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX });
+  const stdout = pino.destination({
+    dest: 1,
+    sync: false,
+    maxLength: PENDING_BYTES_MAX,
+    minLength: WRITE_BYTES_MIN,
+    periodicFlush: LINE_AGE_MS_MAX,
+  });
   return {
     logger: pino(options, stdout),
     flush: () => new Promise((resolve) => stdout.flush(() => resolve())),

@@ -17,12 +17,8 @@ export function beginAnswer(
   const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method);
   const rawHeaders = planned.rawHeaders;
   rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
-  if (method === 'HEAD' || status === 204 || status === 304) {
-    // Complete with its head. Whatever follows is not for the caller: clients stumble over a 304 with a length.
-    response.writeHead(status, rawHeaders).end();
-    return new Writable({ write: (_chunk, _encoding, callback) => callback() });
-  }
-  if (planned.body === null) {
+  const isBodiless = method === 'HEAD' || status === 204 || status === 304;
+  if (planned.body === null || isBodiless) {
     response.writeHead(status, rawHeaders);
     if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
     return response;

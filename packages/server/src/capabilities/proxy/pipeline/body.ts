@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import type { CallClock } from '../../../platform/egress/egress.js';
+import { type CallClock, ClientGone } from '../../../platform/egress/egress.js';
 import type { ProxyCall } from '../call.js';
-import { bodyTooLarge, ClientGone, upstreamTimeout } from '../errors.js';
+import { bodyTooLarge } from '../errors.js';
 
 /** A client that waits for leave to send (RFC 9110 §10.1.1) gets it here: after the checks, before the first read. */
 function invite(call: ProxyCall): void {
@@ -28,15 +28,14 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
     };
     const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
     const onLost = (): void => settle(() => reject(new ClientGone()));
-    const onAbort = (): void =>
-      settle(() => reject(call.gone.aborted ? new ClientGone() : upstreamTimeout()));
+    const onAbort = (): void => settle(() => reject(clock.ended));
     function settle(finish: () => void): void {
       request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost);
       leaveClock();
       finish();
     }
     if (clock.ended) {
-      reject(call.gone.aborted ? new ClientGone() : upstreamTimeout());
+      reject(clock.ended);
       return;
     }
     const leaveClock = clock.onEnd(onAbort);

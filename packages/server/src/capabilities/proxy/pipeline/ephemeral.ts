@@ -1,8 +1,7 @@
 import type { Clock } from '../../../kernel/clock.js';
-import type { Egress } from '../../../platform/egress/egress.js';
+import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
 import type { Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
-import { ClientGone } from '../errors.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, type TokenSource } from './detokenize.js';
 import type { HopMarker } from './hop-marker.js';
@@ -50,5 +49,6 @@ export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): P
     if (failure instanceof ClientGone) exchange.response.destroy();
     else exchange.refuse(failure);
   }
+  call.clock?.stop();
   writeLogRow(deps.apiLogs, deps.clock, call, 'ephemeral', failure);
 }

@@ -1,8 +1,8 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
+import { ClientGone } from '../../../platform/egress/egress.js';
 import type { ApiLogs, ProxyMode } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
-import { ClientGone } from '../errors.js';
 
 export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append'>;
 
@@ -41,7 +41,8 @@ export function writeLogRow(
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
     error: errorName(failure),
-    rateLimited: failure instanceof AppError && failure.type === 'rate_limit_exceeded',
+    // No limiter refuses calls yet.
+    rateLimited: false,
     proxyMode,
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   });

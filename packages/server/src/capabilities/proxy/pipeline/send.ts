@@ -35,36 +35,16 @@ export async function send(
   const { response, requestId } = call.exchange;
   const { target, clock } = guarded;
   call.assertClientPresent();
-  // What went wrong on the caller's side is known better here than by whoever streams.
-  let answerError: unknown = null;
-  try {
-    await deps.egress.stream(
-      target,
-      {
-        method: call.method,
-        path: outbound.path,
-        headers: upstreamHeaders(call, deps, outbound, plan),
-        body: outbound.body,
-        clock,
-        idleTimeoutMs: clock.timeoutMs,
-      },
-      (head) => {
-        try {
-          const sink = beginAnswer(response, call.method, requestId, plan, head);
-          sink.on('error', (error) => {
-            answerError ??= error;
-          });
-          return sink;
-        } catch (error) {
-          answerError = error;
-          throw error;
-        }
-      },
-    );
-  } catch (error) {
-    if (response.writableEnded && response.errored === null) return;
-    call.assertClientPresent();
-    if (outbound.body instanceof StreamedBody && outbound.body.errored !== null) throw outbound.body.errored;
-    throw answerError ?? error;
-  }
+  await deps.egress.stream(
+    target,
+    {
+      method: call.method,
+      path: outbound.path,
+      headers: upstreamHeaders(call, deps, outbound, plan),
+      body: outbound.body,
+      clock,
+      idleTimeoutMs: clock.timeoutMs,
+    },
+    (head) => beginAnswer(response, call.method, requestId, plan, head),
+  );
 }

@@ -26,5 +26,6 @@ export async function guardTarget(
   call.upstreamHost = url.hostname;
   call.path = url.pathname;
   const clock = egress.startClock(timeoutMs, call.gone);
+  call.clock = clock;
   return { target: await egress.judge(url, policy, clock), clock };
 }

@@ -1,23 +1,21 @@
 import { once } from 'node:events';
-import { createServer, request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http';
+import { request as httpRequest, type IncomingMessage, type RequestListener } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
-import type { Transform, Writable } from 'node:stream';
-import { finished } from 'node:stream/promises';
-import { Pool } from 'undici';
-import type { ApiLogEntry } from '../../capabilities/api-logs/index.js';
-import { createProxy } from '../../capabilities/proxy/index.js';
-import type { TokenReference } from '../../capabilities/vaults/index.js';
-import { AppError } from '../../kernel/errors.js';
-import type { ApiKeyId, RequestId, TenantId } from '../../kernel/ids.js';
-import type { Caller, Principal } from '../../kernel/principal.js';
-import { Secret } from '../../kernel/secret.js';
-import { startCallClock } from '../../platform/egress/call-clock.js';
-import type { Egress } from '../../platform/egress/egress.js';
-import { writeErrorRaw } from '../../platform/http/error-handler.js';
-import { createHttpServer } from '../../platform/http/server.js';
-import { createLogger } from '../../platform/log/logger.js';
-import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
-import { registerProxyApi } from './proxy-api.js';
+import type { Transform } from 'node:stream';
+import { registerProxyApi } from '../app/apis/proxy-api.js';
+import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
+import { createProxy } from '../capabilities/proxy/index.js';
+import type { TokenReference } from '../capabilities/vaults/index.js';
+import { AppError } from '../kernel/errors.js';
+import type { ApiKeyId, RequestId, TenantId } from '../kernel/ids.js';
+import type { Caller, Principal } from '../kernel/principal.js';
+import { Secret } from '../kernel/secret.js';
+import { writeErrorRaw } from '../platform/http/error-handler.js';
+import { createHttpServer } from '../platform/http/server.js';
+import { createLogger } from '../platform/log/logger.js';
+import { startEgressRig } from './egress-rig.js';
+import type { ManualClock } from './manual-clock.js';
+import { createTestCa, startTlsUpstream } from './tls-upstream.js';
 
 export const DEPLOYMENT_ID = '0a1b2c3d';
 export const REQUEST_ID = '11111111-2222-4333-8444-555555555555';
@@ -49,14 +47,13 @@ export interface Seen {
 export interface ProxyFixture {
   readonly port: number;
   readonly clock: ManualClock;
+  readonly upstreamPort: number;
   readonly rows: ApiLogEntry[];
   readonly seen: Seen[];
   readonly detokenized: TokenReference[];
   upstream: RequestListener | null;
   plan: { hasBodyRules: boolean; body: Transform | null; headError?: AppError };
   logHasRoom: boolean;
-  /** Hosts that the egress double refuses, with what it throws. */
-  readonly refusedHosts: Map<string, AppError>;
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
   raw(text: string): Promise<Socket>;
@@ -110,53 +107,6 @@ function tokenSource(detokenized: TokenReference[]) {
   };
 }
 
-/** The guard's seams without its judgement: every name leads to one plain upstream on loopback. */
-function egressDouble(upstreamPort: number, clock: ManualClock, refusedHosts: Map<string, AppError>): Egress {
-  const pool = new Pool(`http://127.0.0.1:${upstreamPort}`, { connections: 50 });
-  return {
-    parse(rawUrl) {
-      const url = URL.canParse(rawUrl) ? new URL(rawUrl) : null;
-      if (url?.protocol !== 'https:')
-        throw new AppError('invalid_proxy_url', 'X-Knox-Proxy-URL must be https');
-      return url;
-    },
-    async judge(url) {
-      const refusal = refusedHosts.get(url.hostname);
-      if (refusal) throw refusal;
-      return { url, hostname: url.hostname, port: 443, policyKey: 'p', addresses: ['127.0.0.1'] };
-    },
-    startClock: (timeoutMs, clientGone) => startCallClock(clock, timeoutMs, clientGone),
-    async stream(target, call, onHead) {
-      let sink: Writable | null = null;
-      try {
-        await pool.stream(
-          {
-            method: call.method as 'GET',
-            path: call.path,
-            headers: ['host', target.hostname, ...call.headers],
-            body: call.body,
-            signal: call.clock.signal,
-            responseHeaders: 'raw',
-          },
-          ({ statusCode, headers }) => {
-            sink = onHead({ status: statusCode, rawHeaders: headers as unknown as string[] });
-            return sink;
-          },
-        );
-        if (sink !== null) await finished(sink, { readable: false });
-      } catch (error) {
-        const reason = call.clock.signal.aborted ? call.clock.signal.reason : error;
-        (sink as Writable | null)?.destroy(reason);
-        throw reason instanceof AppError
-          ? reason
-          : new AppError('upstream_unreachable', 'The upstream cannot be reached');
-      }
-    },
-    setOwnEndpoints: () => {},
-    close: () => pool.close(),
-  };
-}
-
 async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk);
@@ -164,13 +114,11 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
 }
 
 export async function startProxyFixture(): Promise<ProxyFixture> {
-  const clock = createManualClock();
   const rows: ApiLogEntry[] = [];
   const seen: Seen[] = [];
   const detokenized: TokenReference[] = [];
-  const refusedHosts = new Map<string, AppError>();
 
-  const upstream = createServer(async (request, response) => {
+  const handler: RequestListener = async (request, response) => {
     if (fixture.upstream) {
       fixture.upstream(request, response);
       return;
@@ -178,16 +126,27 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
     const { method = '', url = '', headers, rawHeaders } = request;
     seen.push({ method, url, headers, rawHeaders, body: await collect(request) });
     response.setHeader('content-type', 'application/json').end('{"ok":true}');
+  };
+  const ca = await createTestCa();
+  const upstream = await startTlsUpstream({ ca, names: ['api.example.com'], handler });
+  const { egress, clock, ...rig } = await startEgressRig({
+    allowPrivateUpstreams: '127.0.0.0/8',
+    extraCaPem: ca.caPem,
+    records: {
+      'api.example.com': ['127.0.0.1'],
+      'other-name.example.com': ['127.0.0.1'],
+      'internal.example.com': ['10.1.2.3'],
+    },
   });
-  upstream.listen(0, '127.0.0.1');
-  await once(upstream, 'listening');
+  /** In tests this origin stands for the upstream, wherever it listens. */
+  const withPort = (text: string) =>
+    text.replaceAll('https://api.example.com/', `https://api.example.com:${upstream.port}/`);
 
   const app = createHttpServer({
     logger: createLogger('error', { write: () => {} }).logger,
     ids: { uuid: () => REQUEST_ID },
     clock,
   });
-  const egress = egressDouble((upstream.address() as AddressInfo).port, clock, refusedHosts);
   const proxy = createProxy({
     clock,
     egress,
@@ -230,6 +189,8 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
   await app.listen({ port: 0, host: '127.0.0.1' });
   const { port } = app.server.address() as AddressInfo;
 
+  const proxyUrls = (given: string | string[]) =>
+    Array.isArray(given) ? given.map(withPort) : withPort(given);
   const open = (options: CallOptions = {}) =>
     httpRequest({
       port,
@@ -239,21 +200,23 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
       path: options.path ?? '/v1/proxy',
       headers: {
         ...(options.key === null ? {} : { authorization: `Bearer ${options.key ?? 'tk_live_full'}` }),
-        'x-knox-proxy-url': 'https://api.example.com/charge',
         ...options.headers,
+        'x-knox-proxy-url': proxyUrls(
+          options.headers?.['x-knox-proxy-url'] ?? 'https://api.example.com/charge',
+        ),
       },
     });
 
   const fixture: ProxyFixture = {
     port,
     clock,
+    upstreamPort: upstream.port,
     rows,
     seen,
     detokenized,
     upstream: null,
     plan: { hasBodyRules: false, body: null },
     logHasRoom: true,
-    refusedHosts,
     open,
     async call(options = {}) {
       const request = open(options);
@@ -265,15 +228,14 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
     async raw(text) {
       const socket = connect(port, '127.0.0.1');
       await once(socket, 'connect');
-      socket.write(text);
+      socket.write(withPort(text));
       return socket;
     },
     async close() {
-      upstream.closeAllConnections();
-      upstream.close();
       app.server.closeAllConnections();
       await app.close();
-      await egress.close();
+      await rig.close();
+      await upstream.close();
     },
   };
   return fixture;
