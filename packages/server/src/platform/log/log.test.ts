@@ -67,7 +67,7 @@ describe('sanitiseDetails', () => {
 describe('createLogger', () => {
   it('writes an error without its further members, its text masked', () => {
     const lines: string[] = [];
-    const { logger } = createLogger('info', { write: (line) => lines.push(line) });
+    const logger = createLogger('info', { write: (line) => lines.push(line) });
     const cause = Object.assign(new Error('dial postgres://knox:hunter2@db'), { config: 'canary-config' });
     logger.error({ err: new Error('outer', { cause }) }, 'failed');
     const line = lines.join('');
