@@ -89,6 +89,10 @@ export function validationError(field: string, rule: string): AppError {
   return new AppError('validation_error', `${field}: ${rule}`, { fields: { [field]: [rule] } });
 }
 
+export function permissionMissing(permission: string): AppError {
+  return new AppError('forbidden', `This credential lacks the permission ${permission}`);
+}
+
 /** Unknown, foreign and wrong-mode rows all answer with this one text (contract README §1.2). */
 export function notFound(what = 'Resource'): AppError {
   return new AppError('not_found', `${what} not found`);

@@ -17,7 +17,6 @@ export interface Principal {
 export interface Actor {
   readonly scope: Scope;
   readonly apiKeyId: ApiKeyId | null;
-  readonly keyId: string | null;
   readonly userId: UserId | null;
   readonly requestId: RequestId | null;
   readonly ip: string | null;
@@ -35,7 +34,6 @@ export function actorOf(caller: Caller): Actor {
   return {
     scope: principal.scope,
     apiKeyId: principal.apiKeyId,
-    keyId: principal.keyId,
     userId: principal.userId,
     requestId: caller.requestId,
     ip: caller.ip,

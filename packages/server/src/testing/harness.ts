@@ -198,7 +198,7 @@ async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant>
   const owner = { email: `owner@${slug}.example`, passwordHash: 'not a hash: nobody signs in here' };
   return floor.db.transaction(async (tx) => {
     const input = { id: floor.ids.uuid() as TenantId, slug, name: slug, plan: 'enterprise' as const };
-    const { tenant } = await floor.accounts.createTenantWithOwner(tx, input, owner);
+    const tenant = await floor.accounts.createTenantWithOwner(tx, input, owner);
     const actor = systemActor(tenant.id);
     const live = await floor.apiKeys.createIn(tx, actor, floor.apiKeys.prepare('live', 'live key'));
     const test = await floor.apiKeys.createIn(

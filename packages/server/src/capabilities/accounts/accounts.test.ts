@@ -48,7 +48,7 @@ forEachDatabase((_name, open) => {
     await expect(failing).rejects.toThrow('no keys');
     expect(await accounts.hasTenants()).toBe(false);
 
-    const { tenant } = await make('acme');
+    const tenant = await make('acme');
     expect(await accounts.hasTenants()).toBe(true);
     expect(await accounts.tenantBySlug('acme')).toEqual(tenant);
     expect(await accounts.tenantById(tenant.id)).toMatchObject({
@@ -74,7 +74,7 @@ forEachDatabase((_name, open) => {
   });
 
   it('changes the subscription with an audit row and a new generation', async () => {
-    const { tenant } = await make('paused');
+    const tenant = await make('paused');
     await accounts.setSubscriptionStatus(tenant.id, 'paused');
     expect((await accounts.tenantById(tenant.id))?.subscriptionStatus).toBe('paused');
     expect(generations.current(credentialGeneration(tenant.id))).toBe(1);

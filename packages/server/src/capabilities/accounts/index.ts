@@ -7,7 +7,6 @@ export {
 } from './service.js';
 export { migrations } from './tables.js';
 export {
-  type CreatedTenant,
   isSubscriptionActive,
   type NewTenant,
   PLANS,

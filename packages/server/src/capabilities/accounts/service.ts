@@ -9,7 +9,7 @@ import { isTenantSlug } from '../../platform/http/hosts.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { createAccountsStore } from './store.js';
-import type { CreatedTenant, NewTenant, PreparedOwner, SubscriptionStatus, Tenant } from './types.js';
+import type { NewTenant, PreparedOwner, SubscriptionStatus, Tenant } from './types.js';
 
 export interface AccountsDeps {
   readonly db: Database;
@@ -26,7 +26,7 @@ export interface Accounts {
   /** Hashes the password; call it before the transaction that makes the tenant. */
   prepareOwner(email: string, password: Secret<string>): Promise<PreparedOwner>;
   /** Tenant, owner and membership in the caller's transaction, so that its keys can be made in the same one. */
-  createTenantWithOwner(tx: Transaction, tenant: NewTenant, owner: PreparedOwner): Promise<CreatedTenant>;
+  createTenantWithOwner(tx: Transaction, tenant: NewTenant, owner: PreparedOwner): Promise<Tenant>;
   /** Operator only: a paused or cancelled tenant's next call is refused, everywhere within 1 s (auth.md §11). */
   setSubscriptionStatus(tenantId: TenantId, status: SubscriptionStatus): Promise<void>;
 }
@@ -77,7 +77,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
         resourceId: tenant.id,
         details: { slug: tenant.slug, name: tenant.name, plan: tenant.plan },
       });
-      return { tenant, ownerId };
+      return tenant;
     },
 
     async setSubscriptionStatus(tenantId, status) {
@@ -100,7 +100,6 @@ export function systemActor(tenantId: TenantId): Actor {
   return {
     scope: { tenantId, sandbox: false },
     apiKeyId: null,
-    keyId: null,
     userId: null,
     requestId: null,
     ip: null,

@@ -1,4 +1,4 @@
-import type { TenantId, UserId } from '../../kernel/ids.js';
+import type { TenantId } from '../../kernel/ids.js';
 
 export const PLANS = ['free', 'starter', 'pro', 'enterprise'] as const;
 export type Plan = (typeof PLANS)[number];
@@ -34,9 +34,4 @@ export interface NewTenant {
 export interface PreparedOwner {
   readonly email: string;
   readonly passwordHash: string;
-}
-
-export interface CreatedTenant {
-  readonly tenant: Tenant;
-  readonly ownerId: UserId;
 }

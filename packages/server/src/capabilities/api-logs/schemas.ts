@@ -1,10 +1,8 @@
 import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
-import { feedQuery } from '../../platform/http/pagination.js';
+import { feedQuery, instantQuery } from '../../platform/http/pagination.js';
 import type { ApiLog } from './api-log.js';
 import { encodeCursor } from './cursor.js';
-
-const time = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 
 export const logListQuery = z.object({
   ...feedQuery,
@@ -13,8 +11,8 @@ export const logListQuery = z.object({
   proxy_mode: z.enum(['route', 'ephemeral']).optional(),
   environment: z.string().min(1).max(255).optional(),
   method: z.string().min(1).max(32).toUpperCase().optional(),
-  from: time.optional(),
-  to: time.optional(),
+  from: instantQuery.optional(),
+  to: instantQuery.optional(),
 });
 
 export const logParams = z.object({ request_id: z.string().min(1).max(64) });

@@ -1,5 +1,7 @@
 import type { Generated } from 'kysely';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { apiLogsMigration } from './migrations/0009-api-logs.js';
 
 export interface ApiLogRow {
   id: Generated<number>;
@@ -32,3 +34,5 @@ export interface ApiLogTables {
 export const apiLogTables: TableSet<ApiLogTables> = {
   api_logs: { scope: 'tenant+mode', file: 'log' },
 };
+
+export const migrations: readonly Migration[] = [apiLogsMigration];

@@ -1,9 +1,8 @@
 import { z } from 'zod';
 import { LIMITS } from '../../kernel/limits.js';
-import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import { instantQuery, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 
 const name = z.string().min(1).max(LIMITS.nameCharactersMax);
-const instant = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 
 export const auditListQuery = z.object({
   ...pageQuery,
@@ -16,8 +15,8 @@ export const auditListQuery = z.object({
     .enum(['true', 'false'])
     .transform((text) => text === 'true')
     .optional(),
-  from: instant.optional(),
-  to: instant.optional(),
+  from: instantQuery.optional(),
+  to: instantQuery.optional(),
 });
 
 export const auditRowResponse = z.object({

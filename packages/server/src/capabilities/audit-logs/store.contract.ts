@@ -20,7 +20,6 @@ export function auditLogsContract(open: OpenTestDatabase): void {
   const actor = (tenant: string, sandbox = false): Actor => ({
     scope: { tenantId: tenant as TenantId, sandbox },
     apiKeyId: 'key-1' as ApiKeyId,
-    keyId: 'tk_live_key1',
     userId: null,
     requestId: 'request-1' as RequestId,
     ip: '127.0.0.1',

@@ -24,6 +24,7 @@ export interface AuditListFilter {
   readonly resourceType?: string | undefined;
   readonly userId?: string | undefined;
   readonly sandbox?: boolean | undefined;
+  /** Both inclusive. */
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
 }

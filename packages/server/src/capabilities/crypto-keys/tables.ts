@@ -1,5 +1,7 @@
 import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { cryptoKeysMigration } from './migrations/0004-crypto-keys.js';
 
 export type KeyType = 'aes256-gcm';
 
@@ -28,3 +30,5 @@ export const cryptoKeyTables: TableSet<CryptoKeyTables> = {
   crypto_keys: { scope: 'tenant+mode' },
   crypto_key_versions: { scope: 'tenant+mode' },
 };
+
+export const migrations: readonly Migration[] = [cryptoKeysMigration];

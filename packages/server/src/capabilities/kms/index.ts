@@ -1,10 +1,6 @@
-import { kmsMigration } from './migrations/0003-kms.js';
-
 export type { EnvelopePlace } from '../../platform/crypto/envelope-cipher.js';
 export type { EnvelopeColumn } from './envelope-columns.js';
 export { RootKeyMismatch } from './errors.js';
 export { createKms, type Kms, type KmsDeps, type PreparedMasterKey, type TenantKeys } from './service.js';
 export { hasWrappedData } from './store.js';
-export { kmsTables } from './tables.js';
-
-export const migrations = [kmsMigration];
+export { kmsTables, migrations } from './tables.js';

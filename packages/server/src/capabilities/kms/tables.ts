@@ -1,5 +1,7 @@
 import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { kmsMigration } from './migrations/0003-kms.js';
 
 export type WrapMethod = 'global';
 export type MasterKeyStatus = 'active' | 'retired' | 'revoked';
@@ -28,3 +30,5 @@ export const kmsTables: TableSet<KmsTables> = {
   tenant_master_keys: { scope: 'tenant' },
   root_key_checks: { scope: 'system' },
 };
+
+export const migrations: readonly Migration[] = [kmsMigration];

@@ -22,11 +22,3 @@ export function unsupportedHeader(name: string): AppError {
 export function loopDetected(): AppError {
   return new AppError('loop_detected', 'This call has already passed through this installation');
 }
-
-export function forbidden(permission: string): AppError {
-  return new AppError('forbidden', `This credential lacks the permission ${permission}`);
-}
-
-export function bodyTooLarge(bytesMax: number): AppError {
-  return new AppError('payload_too_large', `The request body is above the limit of ${bytesMax} bytes`);
-}

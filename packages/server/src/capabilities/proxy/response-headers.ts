@@ -13,8 +13,6 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
     'upgrade',
     'proxy-authenticate',
     'proxy-authorization',
-    // A caller might follow it past the guard (case S109).
-    'alt-svc',
   ].map((name) => [name, 'strip'] as const),
 ]);
 

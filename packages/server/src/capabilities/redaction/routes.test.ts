@@ -106,7 +106,11 @@ describe('200', () => {
     expect(await planned(PAN, 'test')).toBe(PAN);
 
     harness.clock.advance(1);
-    const changed = await change(ruleId, { replacement: '*', action: 'partial_last4' });
+    const changed = await change(ruleId, {
+      replacement: '*',
+      action: 'partial_last4',
+      proxy_modes: ['route', 'ephemeral'],
+    });
     expect(changed.json['data']).toMatchObject({
       replacement: '*',
       name: 'cards',
@@ -114,7 +118,7 @@ describe('200', () => {
     });
     expect(await planned(PAN)).toBe('*1111');
     expect((await audits('redaction_rule.update'))[0]?.['details']).toMatchObject({
-      changed: ['replacement', 'action'],
+      changed: ['replacement', 'action', 'proxy_modes'],
     });
 
     const deleted = await harness.call('DELETE', `/v1/redaction-rules/${ruleId}`, {

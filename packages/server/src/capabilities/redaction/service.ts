@@ -120,7 +120,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         const rule = { ...(await getRule(scope, rowId, tx)), ...changes, updatedAtMs: clock.nowMs() };
         requireEffect(rule);
         await store.update(tx, scope, rule);
-        const entry = ruleEntry('redaction_rule.update', rule, Object.keys(changes));
+        const entry = ruleEntry('redaction_rule.update', rule, changes);
         await auditLogs.record(tx, actorOf(caller), entry);
         await generations.bump(tx, generationName(scope));
         return rule;

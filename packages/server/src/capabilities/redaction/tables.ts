@@ -1,6 +1,8 @@
 import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
 import type { RuleAction, RuleMatch, RuleTarget } from './engine/rule.js';
+import { redactionMigration } from './migrations/0008-redaction.js';
 
 export interface RedactionRuleRow extends TenantModeColumns {
   id: string;
@@ -25,3 +27,5 @@ export interface RedactionTables {
 }
 
 export const redactionTables: TableSet<RedactionTables> = { redaction_rules: { scope: 'tenant+mode' } };
+
+export const migrations: readonly Migration[] = [redactionMigration];

@@ -1,5 +1,6 @@
 import type { VaultId } from '../../kernel/ids.js';
 import type { AuditEntry } from '../audit-logs/index.js';
+import type { VaultChanges } from './store.js';
 
 export type VaultAction =
   | 'vault.create'
@@ -16,6 +17,18 @@ export interface VaultAuditDetails {
   readonly changed?: readonly string[];
   readonly token_format?: string;
   readonly tokens_deleted?: number;
+}
+
+/** Readers of the audit log know the fields by their names on the wire. */
+const WIRE_NAMES: Record<keyof VaultChanges, string> = {
+  description: 'description',
+  metadata: 'metadata_jsonb',
+  enabled: 'enabled',
+  echoGuard: 'echo_guard',
+};
+
+export function changedFields(changes: VaultChanges): string[] {
+  return (Object.keys(changes) as (keyof VaultChanges)[]).map((name) => WIRE_NAMES[name]);
 }
 
 export function vaultEntry(

@@ -35,7 +35,7 @@ export function tokenAmbiguous(): AppError {
   );
 }
 
-export function permissionMissing(permission: string, vaultName: string): AppError {
+export function vaultPermissionMissing(permission: string, vaultName: string): AppError {
   return new AppError('forbidden', `Missing permission ${permission} for vault "${vaultName}"`);
 }
 

@@ -9,7 +9,7 @@ import type { Page } from '../../platform/http/route.js';
 import { type Database, ReferenceViolation, type Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
-import { vaultEntry } from './audit.js';
+import { changedFields, vaultEntry } from './audit.js';
 import { createVaultDefinitions } from './definitions.js';
 import { tooManyVaults, vaultHoldsTokens } from './errors.js';
 import { requireMetadataFits } from './metadata.js';
@@ -102,7 +102,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
       const vault = await lockVault(tx, scope, id);
       const updatedAtMs = clock.nowMs();
       await store.update(tx, scope, id, changes, updatedAtMs);
-      const entry = vaultEntry('vault.update', vault, { changed: Object.keys(changes) });
+      const entry = vaultEntry('vault.update', vault, { changed: changedFields(changes) });
       await auditLogs.record(tx, actorOf(caller), entry);
       await definitions.changed(tx, scope);
       return { ...vault, ...changes, updatedAtMs };

@@ -1,5 +1,7 @@
 import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
+import type { Migration } from '../../platform/storage/migration.js';
+import { vaultsMigration } from './migrations/0007-vaults.js';
 
 /** Those of dataplane.md §6.2 that exist. */
 export const TOKEN_FORMATS = ['generic', 'pan'] as const;
@@ -44,3 +46,5 @@ export const vaultTables: TableSet<VaultTables> = {
   vaults: { scope: 'tenant+mode' },
   vault_tokens: { scope: 'tenant+mode' },
 };
+
+export const migrations: readonly Migration[] = [vaultsMigration];

@@ -16,7 +16,6 @@ export interface Lru<K, V> {
   /** The cached value, else what `read` gives; those who ask for a key meanwhile share one read. */
   load(key: K, read: () => Promise<V>): Promise<V>;
   delete(key: K): void;
-  clear(): void;
   readonly size: number;
 }
 
@@ -71,10 +70,6 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
     delete(key) {
       entries.delete(key);
       reads.delete(key);
-    },
-    clear() {
-      entries.clear();
-      reads.clear();
     },
     get size() {
       return entries.size;

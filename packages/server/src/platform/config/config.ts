@@ -2,8 +2,11 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
 import type { Secret } from '../../kernel/secret.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
+import type { DnsServer } from '../egress/resolver.js';
+import type { LogLevel } from '../log/logger.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
-import type { CustomHost, DnsServer } from './parsers.js';
+import type { CustomHost } from './parsers.js';
+import { codeOf } from './private-files.js';
 
 export type StorageConfig =
   | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
@@ -12,8 +15,6 @@ export type StorageConfig =
 export type RootKeyConfig =
   | { readonly kind: 'value'; readonly key: Secret<Buffer> }
   | { readonly kind: 'file'; readonly path: string };
-
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 
 /** Nested and immutable; every path is absolute. */
 export interface Config {
@@ -115,10 +116,7 @@ function readExtraCa(values: Environment, workingDir: string, problems: ConfigPr
     if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem;
     problems.push({ variable, rule: `${path} holds no PEM certificate` });
   } catch (error) {
-    problems.push({
-      variable,
-      rule: `cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'error'})`,
-    });
+    problems.push({ variable, rule: `cannot read ${path} (${codeOf(error)})` });
   }
   return null;
 }

@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { Secret } from '../../kernel/secret.js';
+import type { DnsServer } from '../egress/resolver.js';
 
 /** Says which rule a value broke; the reader of the environment adds the variable's name. */
 export class RuleBroken extends Error {
@@ -121,11 +122,6 @@ export const customHosts: Parse<readonly CustomHost[]> = (text) => {
   if (repeated) throw new RuleBroken(`names ${repeated.host} twice`);
   return pairs;
 };
-
-export interface DnsServer {
-  readonly address: string;
-  readonly port: number;
-}
 
 function dnsServer(item: string): DnsServer {
   const bracketed = /^\[([^\]]+)\](?::(\d{1,5}))?$/.exec(item);

@@ -1,5 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { RuleBroken } from './parsers.js';
+import { codeOf } from './private-files.js';
 
 const SECRET_FILE_BYTES_MAX = 64 * 1024;
 
@@ -32,6 +33,6 @@ function readAtMost(path: string, into: Buffer): number {
       closeSync(file);
     }
   } catch (error) {
-    throw new RuleBroken(`cannot read ${path} (${(error as NodeJS.ErrnoException).code ?? 'error'})`);
+    throw new RuleBroken(`cannot read ${path} (${codeOf(error)})`);
   }
 }

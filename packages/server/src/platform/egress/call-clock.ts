@@ -2,26 +2,21 @@ import type { Clock } from '../../kernel/clock.js';
 import { type CallClock, ClientGone, type ClientPresence } from './egress.js';
 import { upstreamTimeout } from './errors.js';
 
-/** The one clock of a call (dataplane §1.4). Every call has one, so it makes an AbortSignal only for who asks. */
+/** The one clock of a call (dataplane §1.4). Every call has one, so it calls back and makes no AbortSignal. */
 export function startCallClock(clock: Clock, timeoutMs: number, client: ClientPresence): CallClock {
   return new RunningClock(clock, timeoutMs, client);
 }
 
 class RunningClock implements CallClock {
-  readonly startedAtMs: number;
-  readonly #clock: Clock;
   readonly #cancelTimer: () => void;
   #callbacks: ((error: Error) => void)[] = [];
   #ended: Error | null = null;
-  #controller: AbortController | null = null;
 
   constructor(
     clock: Clock,
     readonly timeoutMs: number,
     client: ClientPresence,
   ) {
-    this.#clock = clock;
-    this.startedAtMs = clock.monotonicMs();
     this.#cancelTimer = clock.setTimer(timeoutMs, () => this.#end(upstreamTimeout()));
     if (client.isGone) this.#end(new ClientGone());
     else client.onGone(() => this.#end(new ClientGone()));
@@ -29,18 +24,6 @@ class RunningClock implements CallClock {
 
   get ended(): Error | null {
     return this.#ended;
-  }
-
-  get signal(): AbortSignal {
-    if (!this.#controller) {
-      this.#controller = new AbortController();
-      if (this.#ended) this.#controller.abort(this.#ended);
-    }
-    return this.#controller.signal;
-  }
-
-  remainingMs(): number {
-    return Math.max(0, this.startedAtMs + this.timeoutMs - this.#clock.monotonicMs());
   }
 
   onEnd(callback: (error: Error) => void): () => void {
@@ -64,7 +47,6 @@ class RunningClock implements CallClock {
     this.#ended = error;
     this.#cancelTimer();
     for (const callback of this.#callbacks.splice(0)) callback(error);
-    this.#controller?.abort(error);
   }
 }
 

@@ -24,15 +24,11 @@ export type AddressClass =
 
 /** One clock for the whole call: started at name resolution, read by every stage, restarted by none (dataplane §1.4). */
 export interface CallClock {
-  readonly startedAtMs: number;
   readonly timeoutMs: number;
   /** The error with which the call ends: out of time, or ClientGone. Null while neither has come. */
   readonly ended: Error | null;
   /** Calls back once when the clock ends the call, at once if it has; the returned function takes that back. */
   onEnd(callback: (error: Error) => void): () => void;
-  /** The same for interfaces that want a signal, its reason being the error; made when first asked for. */
-  readonly signal: AbortSignal;
-  remainingMs(): number;
   /**
    * No more time is to be kept: the response headers have come, or the call is over. The client may still go. `stream`
    * does it, and a `judge` that refuses; whoever ends the call between the two does it himself.
@@ -60,9 +56,6 @@ export interface JudgedTarget {
   readonly url: URL;
   readonly hostname: string;
   readonly port: number;
-  readonly policyKey: string;
-  /** Every one judged and let through, in the order in which they are dialled. */
-  readonly addresses: readonly string[];
 }
 
 export interface UpstreamHead {

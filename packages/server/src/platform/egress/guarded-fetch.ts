@@ -69,14 +69,9 @@ class Judged implements JudgedTarget {
     readonly url: URL,
     readonly hostname: string,
     readonly port: number,
-    readonly policyKey: string,
     verdict: OpenVerdict,
   ) {
     this.#verdict = verdict;
-  }
-
-  get addresses(): readonly string[] {
-    return this.#verdict.addresses.map(({ text }) => text);
   }
 
   static verdictOf(target: JudgedTarget): OpenVerdict {
@@ -165,7 +160,7 @@ export function createEgress(deps: EgressDeps): Egress {
     const known = admit(hostname, port, policy);
     const verdict = known ?? (await resolvedVerdict(hostname, port, tenantSlug, callClock));
     if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
-    return new Judged(url, hostname, port, tenantSlug, verdict);
+    return new Judged(url, hostname, port, verdict);
   }
 
   async function resolvedVerdict(

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify';
-import { AppError } from '../../kernel/errors.js';
+import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller, Principal } from '../../kernel/principal.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
@@ -28,8 +28,7 @@ export function createCallerStep(deps: { hosts: Hosts; authenticator: Authentica
     const caller: Caller = { principal, requestId: request.id as RequestId, ip: remoteAddress(request) };
     // Set before the permission check, so that the log line of a refusal names the key.
     request.caller = caller;
-    if (permission !== null && !principal.may(permission))
-      throw new AppError('forbidden', `This credential lacks the permission ${permission}`);
+    if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
     return caller;
   };
 }

@@ -22,6 +22,9 @@ export const feedQuery = {
     .default(LIMITS.feedLimitDefault),
 };
 
+/** `from` and `to` of a list, as epoch milliseconds. */
+export const instantQuery = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+
 export function offsetOf(page: number, perPage: number): number {
   return (page - 1) * perPage;
 }

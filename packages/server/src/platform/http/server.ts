@@ -78,7 +78,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   // A stop ends the connections that are idle; one whose call ends later would be kept alive.
   app.server.on('request', (_request, response: ServerResponse) => {
     response.once('close', () => {
-      if (!app.server.listening) app.server.closeIdleConnections();
+      // Not at once: the connection is idle only when Node has let go of the answer.
+      if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
     });
   });
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
@@ -139,13 +140,7 @@ function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: Server
       },
       'request',
     );
-    closeIdleOnceStopping(request.server.server);
   });
-}
-
-/** While stopping, a connection whose call has ended would be kept open for a next one until its own timeout. */
-function closeIdleOnceStopping(server: FastifyInstance['server']): void {
-  if (!server.listening) setImmediate(() => server.closeIdleConnections());
 }
 
 /** What Node's parser refused: no request object exists, so the answer is written on the socket. */

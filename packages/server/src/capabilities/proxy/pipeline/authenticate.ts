@@ -1,6 +1,6 @@
+import { permissionMissing } from '../../../kernel/errors.js';
 import type { Caller } from '../../../kernel/principal.js';
 import type { ProxyCall } from '../call.js';
-import { forbidden } from '../errors.js';
 
 export async function authenticate(call: ProxyCall): Promise<Caller> {
   const { request } = call.exchange;
@@ -10,5 +10,5 @@ export async function authenticate(call: ProxyCall): Promise<Caller> {
 }
 
 export function requirePermission(caller: Caller, permission: string): void {
-  if (!caller.principal.may(permission)) throw forbidden(permission);
+  if (!caller.principal.may(permission)) throw permissionMissing(permission);
 }

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
 import { type CallClock, ClientGone } from '../../../platform/egress/egress.js';
+import { payloadTooLarge } from '../../../platform/http/json-body.js';
 import type { ProxyCall } from '../call.js';
-import { bodyTooLarge } from '../errors.js';
 
 /** A client that waits for leave to send (RFC 9110 §10.1.1) gets it here: after the checks, before the first read. */
 function invite(call: ProxyCall): void {
@@ -11,7 +11,7 @@ function invite(call: ProxyCall): void {
 }
 
 function refuseDeclaredSize(call: ProxyCall, bytesMax: number): void {
-  if ((call.headers.contentLength ?? 0) > bytesMax) throw bodyTooLarge(bytesMax);
+  if ((call.headers.contentLength ?? 0) > bytesMax) throw payloadTooLarge(bytesMax);
 }
 
 /** Reads the whole body, never more than `bytesMax` of it. */
@@ -23,7 +23,7 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
     let length = 0;
     const onData = (chunk: Buffer): void => {
       length += chunk.length;
-      if (length > bytesMax) settle(() => reject(bodyTooLarge(bytesMax)));
+      if (length > bytesMax) settle(() => reject(payloadTooLarge(bytesMax)));
       else chunks.push(chunk);
     };
     const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
@@ -86,7 +86,7 @@ export class StreamedBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#bytesMax) this.destroy(bodyTooLarge(this.#bytesMax));
+    if (this.#bytes > this.#bytesMax) this.destroy(payloadTooLarge(this.#bytesMax));
     else if (!this.push(chunk)) this.#request.pause();
   };
 

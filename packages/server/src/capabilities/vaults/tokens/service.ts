@@ -13,12 +13,12 @@ import type { CryptoKeys } from '../../crypto-keys/index.js';
 import { vaultEntry } from '../audit.js';
 import type { VaultDefinition, VaultDefinitions } from '../definitions.js';
 import {
-  permissionMissing,
   tokenAmbiguous,
   tokenNotFound,
   tokenSpaceExhausted,
   tooLarge,
   vaultDisabled,
+  vaultPermissionMissing,
 } from '../errors.js';
 import { requireMetadataFits } from '../metadata.js';
 import { formats } from '../providers/index.js';
@@ -228,7 +228,7 @@ function requireUse(
   permission: 'vaults:tokenize' | 'vaults:detokenize',
   vault: VaultDefinition,
 ): void {
-  if (!caller.principal.may(permission, vault.name)) throw permissionMissing(permission, vault.name);
+  if (!caller.principal.may(permission, vault.name)) throw vaultPermissionMissing(permission, vault.name);
   if (!vault.enabled) throw vaultDisabled(vault.name);
 }
 
