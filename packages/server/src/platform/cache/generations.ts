@@ -45,6 +45,8 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
   );
   const known = new Map<string, number>();
   let freshAtMs = Number.NEGATIVE_INFINITY;
+  /** Wall clock of the last poll that succeeded: what changed while the database could not be asked is still to read. */
+  let readUpToMs = 0;
   let cancelTimer = () => {};
   let polling: Promise<void> = Promise.resolve();
   let running = false;
@@ -53,16 +55,19 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     if (generation > (known.get(name) ?? 0)) known.set(name, generation);
   }
 
-  async function poll(sinceMs: number): Promise<void> {
+  async function poll(): Promise<void> {
     const startedAtMs = clock.monotonicMs();
-    for (const row of await changedSince.all(null, { since: sinceMs })) learn(row.name, row.generation);
+    const nowMs = clock.nowMs();
+    const since = Math.max(0, Math.min(readUpToMs, nowMs) - LOOK_BACK_MS);
+    for (const row of await changedSince.all(null, { since })) learn(row.name, row.generation);
     freshAtMs = startedAtMs;
+    readUpToMs = nowMs;
   }
 
   function schedule(): void {
     cancelTimer = clock.setTimer(POLL_MS, () => {
       // A poll that fails is seen by `isFresh`, which those ask who depend on it.
-      polling = poll(clock.nowMs() - LOOK_BACK_MS)
+      polling = poll()
         .catch(() => {})
         .finally(() => running && schedule());
     });
@@ -88,7 +93,7 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     current: (name) => known.get(name) ?? 0,
     isFresh: () => clock.monotonicMs() - freshAtMs < FRESH_MS,
     async start() {
-      await poll(0);
+      await poll();
       running = true;
       schedule();
     },
