@@ -109,10 +109,9 @@ async function closeInReverse(closers: (() => unknown)[]): Promise<void> {
 async function openInstallation(config: Config, logger: Logger, closers: (() => unknown)[]) {
   const { warning } = prepareDataDir(config.dataDir);
   if (warning) logger.warn(warning);
-  if (config.storage.kind === 'sqlite') {
-    const lock = lockDataDir(config.dataDir);
-    closers.push(() => lock.release());
-  }
+  // Whatever the database: two first starts would also write, and remove, each other's root key and bootstrap file.
+  const lock = lockDataDir(config.dataDir);
+  closers.push(() => lock.release());
   const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, logger });
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));

@@ -44,6 +44,37 @@ export function generationsContract(open: OpenTestDatabase): void {
     await generations.stop();
   });
 
+  it('learns what changed while it could not read for longer than it looks back', async () => {
+    const clock = createManualClock();
+    const here = createGenerations({ db, clock });
+    let isCutOff = false;
+    const view: TestDatabase['view'] = (tables) => {
+      const real = db.view(tables);
+      return {
+        ...real,
+        defineSystem: (...args) => {
+          const query = real.defineSystem(...args);
+          return {
+            ...query,
+            all: (...given) => (isCutOff ? Promise.reject(new Error('cut off')) : query.all(...given)),
+          };
+        },
+      } as typeof real;
+    };
+    const elsewhere = createGenerations({ db: Object.assign(Object.create(db), { view }), clock });
+    await elsewhere.start();
+    isCutOff = true;
+    await db.transaction((tx) => here.bump(tx, 'rules:c'));
+    clock.advance(500);
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(120_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    isCutOff = false;
+    clock.advance(500);
+    await elsewhere.stop();
+    expect(elsewhere.current('rules:c')).toBe(1);
+  });
+
   it('is not fresh before it has read, nor when it could not read for 1 s', async () => {
     const clock = createManualClock();
     const generations = createGenerations({ db, clock });

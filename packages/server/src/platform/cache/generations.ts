@@ -61,7 +61,7 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
   async function poll(): Promise<void> {
     const startedAtMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
-    const since = Math.max(0, readUntilMs - LOOK_BACK_MS);
+    const since = Math.max(0, Math.min(readUntilMs, nowMs) - LOOK_BACK_MS);
     for (const row of await changedSince.all(null, { since })) learn(row.name, row.generation);
     freshAtMs = startedAtMs;
     readUntilMs = nowMs;

@@ -91,6 +91,8 @@ const FRAMEWORK_ERRORS: Record<string, () => AppError> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () => unsupportedMediaType(),
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: () =>
     new AppError('validation_error', 'Request body size did not match Content-Length'),
+  // Node's word for a client that left before its body was whole; the database's and upstreams' are wrapped.
+  ECONNRESET: () => new AppError('validation_error', 'The request ended before its body was whole'),
   FST_ERR_BAD_URL: () => new AppError('validation_error', 'The path is not valid percent-encoded UTF-8'),
   FST_ERR_MAX_PARAM_LENGTH: () => new AppError('not_found', 'Resource not found'),
 };

@@ -38,6 +38,7 @@ describe('parseJsonBody', () => {
     ['NUL in a name', Buffer.from('{"x":{"a\\u0000":1}}'), 'x'],
     ['__proto__ as a name', Buffer.from('{"x":{"__proto__":{"a":1}}}'), 'x'],
     ['__proto__ behind an escape', Buffer.from('{"\\u005f_proto__":{}}'), 'body'],
+    ['__proto__ behind an escaped letter', Buffer.from('{"__pr\\u006fto__":{}}'), 'body'],
   ])('refuses %s', (_, bytes, field) => {
     const fields = refusalOf(bytes);
     expect(Object.keys(fields ?? {})).toEqual([field]);

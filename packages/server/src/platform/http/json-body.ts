@@ -14,7 +14,8 @@ export function parseJsonBody(bytes: Buffer): unknown {
   return value;
 }
 
-const SUSPECT = /\\u0000|\\u[dD][89a-fA-F]|__proto__|\\u005[fF]/;
+/** The escapes 5f to 7a are those of the letters that `__proto__` can be spelt with. */
+const SUSPECT = /\\u0000|\\u[dD][89a-fA-F]|__proto__|\\u00[5-7]/;
 
 function decode(bytes: Buffer): string {
   try {

@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadSqlite } from './sqlite-module.js';
 
+const SQLITE_BUSY = 5;
+
 export class DataDirLocked extends Error {
   override readonly name = 'DataDirLocked';
 }
@@ -23,6 +25,9 @@ export function lockDataDir(dataDir: string): DataDirLock {
     connection.exec('BEGIN EXCLUSIVE');
   } catch (error) {
     connection.close();
+    // A full or read-only disk is no other process.
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY))
+      throw new DataDirLocked(`the data directory ${dataDir} cannot be written`, { cause: error });
     throw new DataDirLocked(
       `the data directory ${dataDir} is in use by another server process: stop that one first, or start this one on another directory`,
       { cause: error },

@@ -86,7 +86,10 @@ function answer(message) {
     case 'close':
       statements.clear();
       // Said by name: a driver without a way to finalize its statements does not do it at close.
-      db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      // A full disk may refuse it; the log keeps what is committed, and the next start folds it in.
+      try {
+        db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      } catch {}
       return db.close();
   }
 }
