@@ -65,6 +65,10 @@ describe('sanitiseDetails', () => {
 });
 
 describe('createLogger', () => {
+  it('opens on standard output, and flushes when there is nothing to write', async () => {
+    await createLogger('info').flush();
+  });
+
   it('writes an error without its further members, its text masked', () => {
     const lines: string[] = [];
     const logger = createLogger('info', { write: (line) => lines.push(line) });
