@@ -19,16 +19,8 @@ export interface OpenLogger {
 /** Beyond this many unwritten bytes lines are dropped: a reader that stopped must not fill the memory. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 
-<<<<<<< HEAD
 /** Under load lines go out together: a write of its own costs more than the rest of a line. */
 const CHUNK_CHARACTERS_MIN = 16_384;
-=======
-/**
- * A write costs as much as the rest of a line: under load lines go out together, and none waits longer than this. The
- * destination writes at most 16 KiB at once and takes no least size that reaches it.
- */
-const WRITE_BYTES_MIN = 8_192;
->>>>>>> maintain
 const LINE_AGE_MS_MAX = 100;
 
 /** JSON lines on standard output. No process data, no headers, no bodies. */
