@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../kernel/secret.js';
-import { createLogger } from './logger.js';
+import { createManualClock } from '../../testing/manual-clock.js';
+import { createLogger, openStdoutLogger } from './logger.js';
 import { maskCredentials, sanitiseDetails } from './mask.js';
 
 describe('maskCredentials', () => {
@@ -64,9 +65,12 @@ describe('sanitiseDetails', () => {
   });
 });
 
-describe('createLogger', () => {
+describe('the logger', () => {
   it('opens on standard output, and flushes when there is nothing to write', async () => {
-    await createLogger('info').flush();
+    const { logger, flush } = openStdoutLogger('info', createManualClock());
+    await flush();
+    logger.info('a line of the test of the logger');
+    await flush();
   });
 
   it('writes an error without its further members, its text masked', () => {

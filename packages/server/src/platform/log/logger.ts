@@ -25,7 +25,8 @@ const LINE_AGE_MS_MAX = 100;
 
 /** JSON lines on standard output. No process data, no headers, no bodies. */
 export function openStdoutLogger(level: LogLevel, clock: Clock): OpenLogger {
-  const stdout = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX });
+  // Without a minimal length its `flush` would not wait for the write that is under way.
+  const stdout = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX, minLength: 1 });
   const lines = collectLines(clock, (chunk) => stdout.write(chunk));
   return {
     logger: createLogger(level, lines),
