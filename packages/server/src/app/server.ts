@@ -11,7 +11,7 @@ import { createCallerStep } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
-import { createLogger, type Logger } from '../platform/log/logger.js';
+import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
@@ -43,7 +43,7 @@ export async function startServer(config: Config, hooks: StartHooks): Promise<Ru
 }
 
 async function start(config: Config, hooks: StartHooks, closers: (() => unknown)[]): Promise<RunningServer> {
-  const { logger, flush } = createLogger(config.log.level);
+  const { logger, flush } = openStdoutLogger(config.log.level, clock);
   closers.push(flush);
   const { db, rootKey } = await openInstallation(config, logger, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });

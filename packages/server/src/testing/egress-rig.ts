@@ -2,7 +2,7 @@ import { Socket } from 'node:net';
 import { Writable } from 'node:stream';
 import { AppError } from '../kernel/errors.js';
 import type { Dialer, DialTarget } from '../platform/egress/dial.js';
-import type { Egress, UpstreamCall, UpstreamHead } from '../platform/egress/egress.js';
+import type { ClientPresence, Egress, UpstreamCall, UpstreamHead } from '../platform/egress/egress.js';
 import { createEgress, type EgressDeps } from '../platform/egress/guarded-fetch.js';
 import { type DnsAnswers, startDnsServer, type TestDnsServer } from './dns-server.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
@@ -60,7 +60,7 @@ export async function startEgressRig(options: EgressRigOptions = {}): Promise<Eg
         ...call
       } = sendOptions;
       const policy = { tenantSlug, allowedHosts };
-      const callClock = egress.startClock(timeoutMs, clientGone ?? new AbortController().signal);
+      const callClock = egress.startClock(timeoutMs, clientOf(clientGone));
       const chunks: Buffer[] = [];
       let head: UpstreamHead = { status: 0, rawHeaders: [] };
       try {
@@ -140,4 +140,14 @@ function collector(chunks: Buffer[]): Writable {
       done();
     },
   });
+}
+
+/** A client that stays, or one that goes when the signal says so. */
+export function clientOf(signal?: AbortSignal): ClientPresence {
+  return {
+    get isGone() {
+      return signal?.aborted === true;
+    },
+    onGone: (callback) => signal?.addEventListener('abort', callback, { once: true }),
+  };
 }

@@ -123,7 +123,7 @@ const POLL_STEP_MS = 500;
 export async function createHarness(options: HarnessOptions = {}): Promise<Harness> {
   const clock = createManualClock();
   const logLines: string[] = [];
-  const { logger } = createLogger('debug', { write: (line) => logLines.push(line) });
+  const logger = createLogger('debug', { write: (line) => logLines.push(line) });
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
   });

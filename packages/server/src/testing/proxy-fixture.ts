@@ -143,7 +143,7 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
     text.replaceAll('https://api.example.com/', `https://api.example.com:${upstream.port}/`);
 
   const app = createHttpServer({
-    logger: createLogger('error', { write: () => {} }).logger,
+    logger: createLogger('error', { write: () => {} }),
     ids: { uuid: () => REQUEST_ID },
     clock,
   });

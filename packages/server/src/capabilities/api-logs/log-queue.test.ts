@@ -50,7 +50,7 @@ const down = () => new AppError('dependency_unavailable', 'down');
 
 test('rows linger and share one commit', async () => {
   queue.append(entry(scope, 'a'));
-  clock.advance(19);
+  clock.advance(49);
   queue.append(entry(scope, 'b'));
   await settle();
   expect(committed).toEqual([]);
@@ -79,10 +79,10 @@ test('rows are kept and tried again while the database is down', async () => {
   failures = [down(), down()];
   queue.append(entry(scope, 'a'));
   await expect(queue.flush()).rejects.toMatchObject({ type: 'dependency_unavailable' });
-  clock.advance(20);
+  clock.advance(50);
   await settle();
   expect(committed).toEqual([]);
-  clock.advance(20);
+  clock.advance(50);
   await settle();
   expect(committed).toEqual([['a']]);
   expect(refused).toEqual([]);

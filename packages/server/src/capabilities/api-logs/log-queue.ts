@@ -24,7 +24,7 @@ export interface LogQueue {
 const QUEUED_ROWS_MAX = 20_000;
 const BATCH_ROWS_MAX = 500;
 /** Rows of that long share one commit: under load the sync is paid once for dozens of calls. */
-const LINGER_MS = 20;
+const LINGER_MS = 50;
 
 /** Collects the rows of finished calls and writes them in batches, one batch at a time, in order. */
 export function createLogQueue(deps: LogQueueDeps): LogQueue {

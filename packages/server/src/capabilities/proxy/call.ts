@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
-import { type CallClock, ClientGone } from '../../platform/egress/egress.js';
+import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
 import type { RedactionPlan } from '../redaction/index.js';
 import { RequestHeaders } from './request-headers.js';
 
@@ -17,7 +17,7 @@ export interface Exchange {
 }
 
 /** What the steps of a pipeline share about one call. Results that only the next step needs are passed on instead. */
-export class ProxyCall {
+export class ProxyCall implements ClientPresence {
   readonly headers: RequestHeaders;
   /** Known once the credential is: from then on the call leaves a log row. */
   caller: Caller | null = null;
@@ -28,7 +28,8 @@ export class ProxyCall {
   plan: RedactionPlan | null = null;
   /** Started with the target's resolution, stopped when the call is over. */
   clock: CallClock | null = null;
-  readonly #gone = new AbortController();
+  #isGone = false;
+  readonly #onGone: (() => void)[] = [];
 
   constructor(
     readonly exchange: Exchange,
@@ -39,13 +40,19 @@ export class ProxyCall {
     const { response } = exchange;
     response.once('close', () => {
       // An answer that we broke off ourselves carries the error it was broken off with.
-      if (!response.writableFinished && response.errored === null) this.#gone.abort();
+      if (response.writableFinished || response.errored !== null) return;
+      this.#isGone = true;
+      for (const callback of this.#onGone) callback();
     });
   }
 
-  /** Aborts when the client leaves before its answer is complete. */
-  get gone(): AbortSignal {
-    return this.#gone.signal;
+  /** The client left before its answer was complete. */
+  get isGone(): boolean {
+    return this.#isGone;
+  }
+
+  onGone(callback: () => void): void {
+    this.#onGone.push(callback);
   }
 
   get method(): string {
@@ -53,6 +60,6 @@ export class ProxyCall {
   }
 
   assertClientPresent(): void {
-    if (this.#gone.signal.aborted) throw new ClientGone();
+    if (this.#isGone) throw new ClientGone();
   }
 }

@@ -1,10 +1,10 @@
 import type { Clock } from '../../kernel/clock.js';
-import { type CallClock, ClientGone } from './egress.js';
+import { type CallClock, ClientGone, type ClientPresence } from './egress.js';
 import { upstreamTimeout } from './errors.js';
 
 /** The one clock of a call (dataplane §1.4). Every call has one, so it calls back and makes no AbortSignal. */
-export function startCallClock(clock: Clock, timeoutMs: number, clientGone: AbortSignal): CallClock {
-  return new RunningClock(clock, timeoutMs, clientGone);
+export function startCallClock(clock: Clock, timeoutMs: number, client: ClientPresence): CallClock {
+  return new RunningClock(clock, timeoutMs, client);
 }
 
 class RunningClock implements CallClock {
@@ -15,11 +15,11 @@ class RunningClock implements CallClock {
   constructor(
     clock: Clock,
     readonly timeoutMs: number,
-    clientGone: AbortSignal,
+    client: ClientPresence,
   ) {
     this.#cancelTimer = clock.setTimer(timeoutMs, () => this.#end(upstreamTimeout()));
-    if (clientGone.aborted) this.#end(new ClientGone());
-    else clientGone.addEventListener('abort', () => this.#end(new ClientGone()), { once: true });
+    if (client.isGone) this.#end(new ClientGone());
+    else client.onGone(() => this.#end(new ClientGone()));
   }
 
   get ended(): Error | null {

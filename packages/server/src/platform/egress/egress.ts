@@ -44,6 +44,13 @@ export class ClientGone extends Error {
   }
 }
 
+/** Who waits for the answer. An AbortSignal would say the same at several times the cost, in every call. */
+export interface ClientPresence {
+  readonly isGone: boolean;
+  /** Calls back once, when it goes. */
+  onGone(callback: () => void): void;
+}
+
 /** A URL whose name and every address passed. Holds what the dial needs, so that nothing is resolved twice. */
 export interface JudgedTarget {
   readonly url: URL;
@@ -91,8 +98,8 @@ export interface Egress {
    * comes through as it is. An error after `onHead` destroys the writable. The raw headers lack `alt-svc` and trailers.
    */
   stream(target: JudgedTarget, call: UpstreamCall, onHead: (head: UpstreamHead) => Writable): Promise<void>;
-  /** Starts the one clock of a call; `clientGone` is of that call alone. */
-  startClock(timeoutMs: number, clientGone: AbortSignal): CallClock;
+  /** Starts the one clock of a call; `client` is of that call alone. */
+  startClock(timeoutMs: number, client: ClientPresence): CallClock;
   /** Our own listeners, database and cache, by address and port, known once they listen. */
   setOwnEndpoints(endpoints: readonly { address: string; port: number }[]): void;
   close(): Promise<void>;

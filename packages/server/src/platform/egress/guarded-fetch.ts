@@ -232,7 +232,7 @@ export function createEgress(deps: EgressDeps): Egress {
       }
     },
 
-    startClock: (timeoutMs, clientGone) => startCallClock(clock, timeoutMs, clientGone),
+    startClock: (timeoutMs, client) => startCallClock(clock, timeoutMs, client),
 
     setOwnEndpoints(endpoints) {
       isOwn = ownEndpoints(endpoints);

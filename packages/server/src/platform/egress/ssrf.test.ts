@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../kernel/errors.js';
 import type { DnsAnswers } from '../../testing/dns-server.js';
 import {
+  clientOf,
   type EgressRig,
   type EgressRigOptions,
   type RecordingDialer,
@@ -206,13 +207,13 @@ describe('the name is the only thing that leads anywhere', () => {
     const policy = { tenantSlug: 'acme', allowedHosts: ['api.example.com'] };
     const url = rig.egress.parse('https://api.example.com/', policy);
     url.hostname = 'other.example.com';
-    const clock = rig.egress.startClock(1000, new AbortController().signal);
+    const clock = rig.egress.startClock(1000, clientOf());
     await expect(rig.egress.judge(url, policy, clock)).rejects.toMatchObject({ type: 'egress_blocked' });
     clock.stop();
   });
 
   it('dials nothing that was not judged', async () => {
-    const clock = rig.egress.startClock(1000, new AbortController().signal);
+    const clock = rig.egress.startClock(1000, clientOf());
     const forged = {
       url: new URL('https://10.0.0.1/'),
       hostname: '10.0.0.1',

@@ -34,7 +34,7 @@ afterEach(async () => {
 /** A server whose every request with `x-api-key: good` is the principal above. */
 function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: AuthenticateCaller) => void) {
   const lines: string[] = [];
-  const { logger } = createLogger('info', { write: (line) => lines.push(line) });
+  const logger = createLogger('info', { write: (line) => lines.push(line) });
   const app = createHttpServer({ logger, ids: { uuid: () => crypto.randomUUID() }, clock: systemClock });
   const authenticate = createCallerStep({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),

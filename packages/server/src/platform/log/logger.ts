@@ -1,4 +1,5 @@
 import { type Logger, pino } from 'pino';
+import type { Clock } from '../../kernel/clock.js';
 import { maskCredentials } from './mask.js';
 
 export type { Logger } from 'pino';
@@ -18,15 +19,49 @@ export interface OpenLogger {
 /** Beyond this many unwritten bytes lines are dropped: a reader that stopped must not fill the memory. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 
-/**
- * A write costs as much as the rest of a line: under load lines go out together, and none waits longer than this. The
- * destination writes at most 16 KiB at once and takes no least size that reaches it.
- */
-const WRITE_BYTES_MIN = 8_192;
+/** Under load lines go out together: a write of its own costs more than the rest of a line. */
+const CHUNK_CHARACTERS_MIN = 16_384;
 const LINE_AGE_MS_MAX = 100;
 
-/** JSON lines on standard output, or into `sink`. No process data, no headers, no bodies. */
-export function createLogger(level: LogLevel, sink?: LogSink): OpenLogger {
+/** JSON lines on standard output. No process data, no headers, no bodies. */
+export function openStdoutLogger(level: LogLevel, clock: Clock): OpenLogger {
+  const stdout = pino.destination({ dest: 1, sync: false, maxLength: PENDING_BYTES_MAX });
+  const lines = collectLines(clock, (chunk) => stdout.write(chunk));
+  return {
+    logger: createLogger(level, lines),
+    flush() {
+      lines.flush();
+      return new Promise((resolve) => stdout.flush(() => resolve()));
+    },
+  };
+}
+
+function collectLines(clock: Clock, write: (chunk: string) => void) {
+  let lines: string[] = [];
+  let characters = 0;
+  let cancelTimer: (() => void) | null = null;
+
+  function flush(): void {
+    cancelTimer?.();
+    cancelTimer = null;
+    if (lines.length > 0) write(lines.join(''));
+    lines = [];
+    characters = 0;
+  }
+
+  return {
+    flush,
+    write(line: string) {
+      lines.push(line);
+      characters += line.length;
+      if (characters >= CHUNK_CHARACTERS_MIN) flush();
+      else cancelTimer ??= clock.setTimer(LINE_AGE_MS_MAX, flush);
+    },
+  };
+}
+
+/** JSON lines into `sink`, in the form they have on standard output. */
+export function createLogger(level: LogLevel, sink: LogSink): Logger {
   const options = {
     level,
     base: null,
@@ -34,18 +69,7 @@ export function createLogger(level: LogLevel, sink?: LogSink): OpenLogger {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { err: serialiseError },
   };
-  if (sink) return { logger: pino(options, sink), flush: async () => undefined };
-  const stdout = pino.destination({
-    dest: 1,
-    sync: false,
-    maxLength: PENDING_BYTES_MAX,
-    minLength: WRITE_BYTES_MIN,
-    periodicFlush: LINE_AGE_MS_MAX,
-  });
-  return {
-    logger: pino(options, stdout),
-    flush: () => new Promise((resolve) => stdout.flush(() => resolve())),
-  };
+  return pino(options, sink);
 }
 
 const CAUSES_MAX = 4;

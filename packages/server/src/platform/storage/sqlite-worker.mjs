@@ -42,11 +42,11 @@ function run({ sql, parameters, returnsRows }) {
   return { rows: [], changes: Number(prepared(sql).run(...parameters).changes) };
 }
 
-/** A group of several rows is undone as a whole; a single row undoes itself. @param {[string, unknown[]][]} group */
-function insertGroup(group) {
+/** A group of several rows is undone as a whole; a single row undoes itself. @param {[number, unknown[]][]} group @param {any[]} inserts */
+function insertGroup(group, inserts) {
   if (group.length > 1) db.exec('SAVEPOINT one_write');
   try {
-    for (const [sql, parameters] of group) prepared(sql).run(...parameters);
+    for (const [insert, parameters] of group) inserts[insert].run(...parameters);
     if (group.length > 1) db.exec('RELEASE one_write');
     return null;
   } catch (error) {
@@ -57,11 +57,12 @@ function insertGroup(group) {
   }
 }
 
-/** @param {[string, unknown[]][][]} groups */
-function insertGroups(groups) {
+/** @param {string[]} texts @param {[number, unknown[]][][]} groups */
+function insertGroups(texts, groups) {
+  const inserts = texts.map(prepared);
   db.exec('BEGIN IMMEDIATE');
   try {
-    const outcomes = groups.map(insertGroup);
+    const outcomes = groups.map((group) => insertGroup(group, inserts));
     db.exec('COMMIT');
     return outcomes;
   } catch (error) {
@@ -77,7 +78,7 @@ function answer(message) {
       if (message.begin) db.exec('BEGIN IMMEDIATE');
       return run(message);
     case 'insert':
-      return insertGroups(message.groups);
+      return insertGroups(message.texts, message.groups);
     case 'exec':
       return db.exec(message.sql);
     case 'rollback':

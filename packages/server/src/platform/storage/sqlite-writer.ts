@@ -19,7 +19,12 @@ export class DriverError extends Error {
 
 export type WriterMessage =
   | { op: 'run'; sql: string; parameters: readonly unknown[]; returnsRows: boolean; begin: boolean }
-  | { op: 'insert'; groups: readonly (readonly (readonly [string, readonly unknown[]])[])[] }
+  /** A row is the number of its text and its values. */
+  | {
+      op: 'insert';
+      texts: readonly string[];
+      groups: readonly (readonly (readonly [number, readonly unknown[]])[])[];
+    }
   | { op: 'exec'; sql: string }
   | { op: 'rollback' }
   | { op: 'close' };

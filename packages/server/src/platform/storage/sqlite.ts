@@ -100,13 +100,24 @@ export async function openSqlite(paths: Record<FileName, string>): Promise<Sqlit
     },
     transaction: (attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
     async insertGroups(file, groups) {
+      const texts = new Map<string, number>();
+      // Each text once: a batch has few, and what is posted is copied.
+      const textNumber = (text: string) => {
+        const known = texts.get(text);
+        if (known !== undefined) return known;
+        texts.set(text, texts.size);
+        return texts.size - 1;
+      };
       const message = groups.map((group) =>
         group.map(
-          (insertion) => [insertText(insertTexts, insertion), valuesOf(insertion).map(toDriver)] as const,
+          (insertion) =>
+            [textNumber(insertText(insertTexts, insertion)), valuesOf(insertion).map(toDriver)] as const,
         ),
       );
       const outcomes = await files[file].writer
-        .exclusive((ask) => ask<(DriverFailure | null)[]>({ op: 'insert', groups: message }))
+        .exclusive((ask) =>
+          ask<(DriverFailure | null)[]>({ op: 'insert', texts: [...texts.keys()], groups: message }),
+        )
         .catch((error) => {
           throw storageError(error, '');
         });

@@ -45,7 +45,7 @@ export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): P
   try {
     await run(deps, call);
   } catch (cause) {
-    failure = call.gone.aborted ? new ClientGone() : cause;
+    failure = call.isGone ? new ClientGone() : cause;
     if (failure instanceof ClientGone) exchange.response.destroy();
     else exchange.refuse(failure);
   }

@@ -25,7 +25,7 @@ export async function guardTarget(
   const url = egress.parse(rawUrl, policy);
   call.upstreamHost = url.hostname;
   call.path = url.pathname;
-  const clock = egress.startClock(timeoutMs, call.gone);
+  const clock = egress.startClock(timeoutMs, call);
   call.clock = clock;
   return { target: await egress.judge(url, policy, clock), clock };
 }
