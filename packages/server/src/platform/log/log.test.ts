@@ -1,7 +1,7 @@
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { Secret } from '../../kernel/secret.js';
-import { createManualClock } from '../../testing/manual-clock.js';
-import { createLogger, openStdoutLogger } from './logger.js';
+import { createLogger } from './logger.js';
 import { maskCredentials, sanitiseDetails } from './mask.js';
 
 describe('maskCredentials', () => {
@@ -65,14 +65,7 @@ describe('sanitiseDetails', () => {
   });
 });
 
-describe('the logger', () => {
-  it('opens on standard output, and flushes when there is nothing to write', async () => {
-    const { logger, flush } = openStdoutLogger('info', createManualClock());
-    await flush();
-    logger.info('a line of the test of the logger');
-    await flush();
-  });
-
+describe('createLogger', () => {
   it('writes an error without its further members, its text masked', () => {
     const lines: string[] = [];
     const logger = createLogger('info', { write: (line) => lines.push(line) });
@@ -82,5 +75,22 @@ describe('the logger', () => {
     expect(line).not.toContain('hunter2');
     expect(line).not.toContain('canary-config');
     expect(JSON.parse(line)).toMatchObject({ level: 'error', msg: 'failed', err: { message: 'outer' } });
+  });
+});
+
+describe('openStdoutLogger', () => {
+  // The real destination: every other test gives the logger a sink. 5,000 lines are more than a pipe holds.
+  it.each([0, 1, 5_000])('loses none of %d lines when the process exits after its flush', (count) => {
+    const program = `
+      import { systemClock } from './src/kernel/clock.ts';
+      import { openStdoutLogger } from './src/platform/log/logger.ts';
+      const { logger, flush } = openStdoutLogger('info', systemClock);
+      for (let i = 0; i < ${count}; i++) logger.info({ i, filler: 'x'.repeat(200) });
+      await flush();
+      process.exit(0);`;
+    const args = ['--import', 'tsx', '--input-type=module', '-e', program];
+    const cwd = new URL('../../..', import.meta.url);
+    const out = execFileSync(process.execPath, args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 24 });
+    expect(out.split('\n').filter((line) => line.endsWith('}'))).toHaveLength(count);
   });
 });
