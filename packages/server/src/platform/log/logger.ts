@@ -18,8 +18,11 @@ export interface OpenLogger {
 /** Beyond this many unwritten bytes lines are dropped: a reader that stopped must not fill the memory. */
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 
-/** A write costs as much as the rest of a line: under load lines go out together, and none waits longer than this. */
-const WRITE_BYTES_MIN = 16_384;
+/**
+ * A write costs as much as the rest of a line: under load lines go out together, and none waits longer than this. Less
+ * than the 16 KiB of one write, which the stream insists on.
+ */
+const WRITE_BYTES_MIN = 15_360;
 const LINE_AGE_MS_MAX = 100;
 
 /** JSON lines on standard output, or into `sink`. No process data, no headers, no bodies. */
