@@ -1,10 +1,11 @@
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { PassThrough, Transform } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../kernel/errors.js';
 import {
   DEPLOYMENT_ID,
@@ -371,6 +372,61 @@ describe('what comes back', () => {
     const answer = await proxy.call();
     expect([answer.status, answer.body.toString()]).toEqual([200, 'SECRET']);
     expect(answer.headers['x-knox-destination-status']).toBe('200');
+  });
+
+  test('redaction that fails on the last byte is 502 and says so in the log row', async () => {
+    proxy.plan = {
+      hasBodyRules: true,
+      body: new Transform({
+        transform: (_chunk, _encoding, done) => done(),
+        flush: (done) => done(new AppError('redaction_failed', 'The answer cannot be inspected')),
+      }),
+    };
+    const answer = await proxy.call();
+    expect([answer.status, errorOf(answer).type]).toEqual([502, 'redaction_failed']);
+    expect(proxy.rows.at(-1)).toMatchObject({ statusCode: 502, error: 'redaction_failed' });
+  });
+
+  test('a redacted answer is over when the client has it: one who leaves before is in the log row', async () => {
+    proxy.plan = {
+      hasBodyRules: true,
+      body: new Transform({
+        transform: (_chunk, _encoding, done) => done(),
+        flush: (done) => done(null, Buffer.alloc(20_000_000)),
+      }),
+    };
+    proxy.upstream = (request, response) => {
+      request.resume();
+      response.write('of no declared length');
+      response.end();
+    };
+    const request = proxy.open();
+    request.on('error', () => {}).end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    response.on('error', () => {});
+    await sleep(100);
+    expect(proxy.rows).toEqual([]);
+    request.destroy();
+    await vi.waitFor(() => expect(proxy.rows.at(-1)?.error).toBe('client_disconnected'));
+  });
+
+  test('a client that leaves takes its pipelined calls with it', async () => {
+    let begun = 0;
+    let closed = 0;
+    proxy.upstream = (request, response) => {
+      begun++;
+      request.resume();
+      response.on('close', () => closed++);
+    };
+    const one = (path: string) =>
+      `GET /v1/proxy HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tk_live_full\r\nX-Knox-Proxy-URL: https://api.example.com/${path}\r\n\r\n`;
+    const socket = await proxy.raw(one('a') + one('b') + one('c'));
+    await vi.waitFor(() => expect(begun).toBe(3));
+    socket.destroy();
+    await vi.waitFor(() => expect(closed).toBe(3));
+    await vi.waitFor(() =>
+      expect(proxy.rows.map(({ error }) => error)).toEqual(Array(3).fill('client_disconnected')),
+    );
   });
 
   test('redaction that fails before its first byte is 502, after it a broken stream', async () => {

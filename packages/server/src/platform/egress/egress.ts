@@ -92,7 +92,9 @@ export interface Egress {
   judge(url: URL, policy: EgressPolicy, clock: CallClock): Promise<JudgedTarget>;
   /**
    * Dials exactly a judged address, checks the peer, sends, and pipes the answer's body into the writable that
-   * `onHead` returns, with back-pressure both ways. Resolves when the writable has finished. No redirect, no retry.
+   * `onHead` returns, with back-pressure both ways. Resolves when the writable has finished. A writable that holds much back
+   * emits `progress` when its client takes some of it, so that a slow client is not taken for a silent one. No
+   * redirect, no retry.
    * `upstream_unreachable`, `upstream_tls_error`, `upstream_timeout`, `ssrf_blocked` (peer), `validation_error` (what
    * cannot be sent), `ClientGone`; an `AppError` with which the request body is destroyed, or which `onHead` throws,
    * comes through as it is. An error after `onHead` destroys the writable. The raw headers lack `alt-svc` and trailers.

@@ -100,6 +100,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#writable = writable;
     writable
       .on('drain', this.#onDrain)
+      .on('progress', this.#onProgress)
       .on('close', this.#onWritableClosed)
       .on('error', this.#onWritableClosed);
     if (writable.destroyed) this.#onWritableClosed();
@@ -137,7 +138,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #complete(): void {
     this.#isComplete = true;
-    this.#writable!.end(() => this.#settle(() => this.resolve('done')));
+    this.#writable!.end((error?: Error | null) => {
+      // Called with what the last bytes failed with, before any `error` event.
+      if (error) this.#onWritableClosed(error);
+      else this.#settle(() => this.resolve('done'));
+    });
   }
 
   #onDrain = (): void => {
@@ -146,6 +151,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#touch();
     this.#resume?.();
   };
+
+  #onProgress = (): void => this.#touch();
 
   #onWritableClosed = (error?: Error): void => {
     if (!this.#writable?.writableFinished)

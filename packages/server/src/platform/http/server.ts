@@ -82,9 +82,36 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
     });
   });
+  closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
   return app;
+}
+
+/**
+ * Node tells only the answer whose turn it is that its connection has closed. Those of pipelined requests behind it
+ * would wait for a client that has gone.
+ */
+function closeQueuedAnswers(server: FastifyInstance['server']): void {
+  const queued = new WeakMap<Socket, Set<ServerResponse>>();
+  server.on('request', ({ socket }, response: ServerResponse) => {
+    if (response.socket !== null) return;
+    let answers = queued.get(socket);
+    if (!answers) {
+      answers = new Set();
+      queued.set(socket, answers);
+      socket.once('close', () => {
+        for (const answer of queued.get(socket) ?? []) {
+          if (answer.socket !== null) continue;
+          // As Node does it: whoever listens sees an answer that nobody broke off.
+          answer.emit('close');
+          answer.destroy();
+        }
+      });
+    }
+    answers.add(response);
+    response.once('close', () => queued.get(socket)?.delete(response));
+  });
 }
 
 function methodNotAllowed(method: string, allow: readonly string[]): AppError {

@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import { pipeline, Writable } from 'node:stream';
+import { pipeline, type Transform, Writable } from 'node:stream';
 import type { RequestId } from '../../../kernel/ids.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
 import type { RedactionPlan } from '../../redaction/index.js';
@@ -25,9 +25,7 @@ export function beginAnswer(
   }
   const sink = new HeldAnswer(response, status, rawHeaders);
   if (isRecordStream(headerValue(rawHeaders, 'content-type'))) sink.begin();
-  // A failure destroys the sink, which breaks off the answer or leaves it to be refused.
-  pipeline(planned.body, sink, () => {});
-  return planned.body;
+  return new InspectedAnswer(planned.body, sink);
 }
 
 /** A head whose body is still to come must not wait for it; one whose body follows at once shares its packet. */
@@ -45,6 +43,41 @@ function isRecordStream(contentType: string | null): boolean {
   const type = contentType?.toLowerCase() ?? '';
   return type.startsWith('text/event-stream') || type.includes('ndjson') || type.includes('jsonl');
 }
+
+/** Redaction and what it lets go as one writable: finished when the caller has everything, not when redaction has. */
+class InspectedAnswer extends Writable {
+  readonly #inspection: Transform;
+  #delivered: () => void = () => {};
+
+  constructor(inspection: Transform, sink: HeldAnswer) {
+    super();
+    this.#inspection = inspection;
+    sink.on('progress', () => this.emit('progress'));
+    // A failure destroys the sink too, which breaks off the answer or leaves it to be refused.
+    pipeline(inspection, sink, (error) => {
+      if (error) this.destroy(error);
+      else this.#delivered();
+    });
+  }
+
+  override _write(chunk: Buffer, _encoding: string, callback: () => void): void {
+    if (this.#inspection.write(chunk)) callback();
+    else this.#inspection.once('drain', callback);
+  }
+
+  override _final(callback: () => void): void {
+    this.#delivered = callback;
+    this.#inspection.end();
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    this.#inspection.destroy(error ?? undefined);
+    callback(error);
+  }
+}
+
+/** A whole document leaves redaction at once; written in pieces, each that the client takes counts as progress. */
+const PIECE_BYTES = 64 * 1024;
 
 /**
  * Holds the head back until redaction lets the first bytes go: until then a body that it must not pass can still be
@@ -70,8 +103,23 @@ class HeldAnswer extends Writable {
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
     if (!this.#response.headersSent) this.#response.writeHead(this.#status, this.#rawHeaders);
-    if (this.#response.write(chunk)) callback();
-    else this.#response.once('drain', callback);
+    this.#writePieces(chunk, 0, callback);
+  }
+
+  #writePieces(chunk: Buffer, from: number, done: () => void): void {
+    const response = this.#response;
+    for (let at = from; at < chunk.length; ) {
+      const piece = chunk.subarray(at, at + PIECE_BYTES);
+      at += piece.length;
+      if (!response.write(piece)) {
+        response.once('drain', () => {
+          this.emit('progress');
+          this.#writePieces(chunk, at, done);
+        });
+        return;
+      }
+    }
+    done();
   }
 
   override _final(callback: () => void): void {

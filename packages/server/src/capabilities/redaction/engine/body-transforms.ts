@@ -1,5 +1,6 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { AppError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
 import { encodeText, fromByteText, type TextEncoding, toByteText } from './byte-text.js';
@@ -17,9 +18,32 @@ export interface BodyOptions {
 /** Work between two turns of the event loop, about a millisecond. */
 const SLICE_BYTES = 32 * 1024;
 
+/** Fails for text that a byte order mark says to be UTF-16 or UTF-32: readers believe it over the head. */
+export class WideTextGuard {
+  #first: number | null = null;
+  #isDecided = false;
+
+  check(chunk: Buffer): void {
+    for (const byte of this.#isDecided ? [] : chunk.subarray(0, 2)) {
+      if (this.#first === null) {
+        this.#first = byte;
+      } else if (!this.#isDecided) {
+        this.#isDecided = true;
+        const isMark = (this.#first === 0xff && byte === 0xfe) || (this.#first === 0xfe && byte === 0xff);
+        if (isMark) throw wideText();
+      }
+    }
+  }
+}
+
+function wideText(): AppError {
+  return redactionFailed('the body is in a character set that redaction does not read');
+}
+
 /** Text of any other kind: passes as it comes, but for what is inside a partial match. */
 export class TextTransform extends Transform {
   readonly #redactor: TextRedactor;
+  readonly #marks = new WideTextGuard();
 
   constructor(options: BodyOptions) {
     super();
@@ -27,6 +51,12 @@ export class TextTransform extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      this.#marks.check(chunk);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
     done(null, fromByteText(this.#redactor.push(toByteText(chunk))));
   }
 
@@ -50,6 +80,7 @@ export class JsonTransform extends Transform {
   #chunks: Buffer[] = [];
   #bytes = 0;
   #text: TextRedactor | null = null;
+  readonly #marks = new WideTextGuard();
 
   constructor(options: JsonBodyOptions) {
     super();
@@ -57,6 +88,12 @@ export class JsonTransform extends Transform {
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      this.#marks.check(chunk);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
     if (this.#options.sniff && !this.#text && looksLikeText(this.#chunks))
@@ -92,6 +129,8 @@ export class JsonTransform extends Transform {
       return fromByteText(redactor.result());
     } catch (error) {
       if (!(error instanceof MalformedJson)) throw error;
+      // UTF-16 and UTF-32 without their mark.
+      if (text.includes('\0')) throw wideText();
       if (rules.paths && !sniff) throw redactionFailed('the body is not the JSON that it is said to be');
       return redactTextInSlices(text, this.#options);
     }

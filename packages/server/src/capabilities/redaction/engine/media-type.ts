@@ -44,14 +44,16 @@ const JSON_LINES_TYPES = new Set([
 const BINARY_TYPES =
   /^(?:image|audio|video|font|model)\/|^application\/(?:octet-stream|pdf|wasm|cbor|msgpack|x-msgpack|protobuf|x-protobuf|grpc|zip|gzip|x-gzip|zstd|x-bzip2|x-tar|x-7z-compressed|x-rar-compressed|vnd\.rar|java-archive|vnd\.ms-|vnd\.openxmlformats-|vnd\.oasis\.opendocument\.|vnd\.apple\.|vnd\.google\.protobuf|vnd\.apache\.)/;
 
+const WELL_FORMED = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+$/;
+
 /** Unknown types are read as text: that changes no byte unless something is found. */
 export function bodyKind(essence: string): BodyKind {
   if (essence === 'text/event-stream') return 'event_stream';
   if (JSON_LINES_TYPES.has(essence)) return 'json_lines';
   if (essence === 'application/json-seq' || essence.endsWith('+json-seq')) return 'json_sequence';
   if (JSON_TYPES.has(essence) || essence.endsWith('+json')) return 'json';
-  // Plain text is what JSON is sent as when nobody set a type.
-  if (essence === '' || essence === 'text/plain') return 'unnamed';
+  // A type that is none (`application/json, text/html`, `json`) names as little as a missing one.
+  if (!WELL_FORMED.test(essence)) return 'unnamed';
   if (essence.endsWith('+xml')) return 'text';
   return BINARY_TYPES.test(essence) ? 'binary' : 'text';
 }

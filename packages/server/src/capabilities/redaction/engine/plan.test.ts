@@ -230,3 +230,37 @@ describe('log text', () => {
     ).toBeNull();
   });
 });
+
+describe('what a body is when its head says little of it', () => {
+  const body = '{"card":"x"}';
+
+  it.each([
+    'application/json, application/json',
+    'application/json charset=utf-8',
+    '"application/json"',
+    'json',
+    'text/html',
+    'application/vnd.api.json',
+  ])('a path finds JSON sent as %s', async (type) => {
+    expect(await text(type, [body], path)).toBe('{"card":"[REDACTED]"}');
+  });
+
+  it('a byte order mark before the first event hides no data line', async () => {
+    expect(await text('text/event-stream', [`\ufeffdata: ${body}\n\n`], path)).toBe(
+      '\ufeffdata: {"card":"[REDACTED]"}\n\n',
+    );
+  });
+
+  const wide = Buffer.from(`\ufeff{"card":"${PAN}"}`, 'utf16le');
+
+  it.each(['application/json', 'text/plain', 'text/html', 'application/x-ndjson', 'text/event-stream'])(
+    'text of two bytes a character is refused: %s',
+    async (type) => {
+      await expect(send(type, [wide.subarray(0, 1), wide.subarray(1)], pan)).rejects.toThrow('character set');
+    },
+  );
+
+  it('the same without its mark, where JSON is due', async () => {
+    await expect(send('application/json', [wide.subarray(2)], pan)).rejects.toThrow('character set');
+  });
+});

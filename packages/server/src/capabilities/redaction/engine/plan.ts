@@ -58,8 +58,8 @@ function effectiveKind(rules: RuleSet, selection: Selection, essence: string): B
   const kind = bodyKind(essence);
   if (selection.builtins.size === 0 && selection.paths === null) return 'binary';
   if (kind === 'binary' && rules.names(essence)) return selection.builtins.size > 0 ? 'text' : 'binary';
-  if (kind === 'text' && selection.builtins.size === 0) return 'binary';
-  if (kind === 'unnamed' && selection.paths === null) return 'text';
+  // JSON is sent as plain text, as HTML and under many a name; a path must find it there too.
+  if (kind === 'text' || kind === 'unnamed') return selection.paths === null ? 'text' : 'unnamed';
   return kind;
 }
 

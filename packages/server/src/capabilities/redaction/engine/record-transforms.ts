@@ -2,7 +2,7 @@ import { Transform, type TransformCallback } from 'node:stream';
 import type { AppError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
-import { type BodyOptions, textRedactor } from './body-transforms.js';
+import { type BodyOptions, textRedactor, WideTextGuard } from './body-transforms.js';
 import { fromByteText, toByteText } from './byte-text.js';
 import { JsonRedactor } from './json-redactor.js';
 import { MalformedJson } from './malformed-json.js';
@@ -12,11 +12,18 @@ import type { TextRedactor } from './text-redactor.js';
 abstract class RecordTransform extends Transform {
   /** Matches what ends a record, to its last byte. */
   protected abstract readonly boundary: RegExp;
+  readonly #marks = new WideTextGuard();
   #pending = '';
 
   protected abstract redactRecord(record: string): string;
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      this.#marks.check(chunk);
+    } catch (error) {
+      done(error as Error);
+      return;
+    }
     // A boundary has at most four bytes, so all but the last three were searched before.
     const searched = Math.max(0, this.#pending.length - 3);
     this.#pending += toByteText(chunk);
@@ -88,6 +95,7 @@ export class JsonRecordsTransform extends RecordTransform {
   }
 }
 
+const BYTE_ORDER_MARK = '\u00ef\u00bb\u00bf';
 const LINE = /([^\r\n]*)(\r\n|\n|\r|$)/g;
 
 interface EventLine {
@@ -109,6 +117,14 @@ export class EventStreamTransform extends RecordTransform {
   }
 
   protected redactRecord(record: string): string {
+    // A reader drops the mark (WHATWG HTML §9.2.5); the line behind it is a line like the others.
+    if (record.startsWith(BYTE_ORDER_MARK)) {
+      return BYTE_ORDER_MARK + this.#redactLines(record.slice(BYTE_ORDER_MARK.length));
+    }
+    return this.#redactLines(record);
+  }
+
+  #redactLines(record: string): string {
     const lines: EventLine[] = [];
     for (const [all, content, ending] of record.matchAll(LINE)) {
       if (all !== '') lines.push({ content: content!, ending: ending! });
