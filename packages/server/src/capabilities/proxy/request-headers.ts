@@ -83,7 +83,8 @@ function knownFateOf(name: string): Fate {
 
 /** Ours by shape: such a key never leaves, whatever authenticated the call. */
 function isOwnCredential(value: string): boolean {
-  return value.startsWith('tk_') || value.startsWith('kc_') || value.startsWith('AKE');
+  // RFC 9110 §5.3: a list in one line is the same as several lines.
+  return value.split(',').some((part) => /^\s*(tk_|kc_|AKE)/.test(part));
 }
 
 /** Cookies of our own host, which a browser adds by itself; the others are meant for the upstream. */
