@@ -1,4 +1,3 @@
-import { writeSync } from 'node:fs';
 import { systemClock } from '../kernel/clock.js';
 import { openDatabase } from '../platform/storage/open-database.js';
 import { LIVE, NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf } from './notes.js';
@@ -15,7 +14,8 @@ await Promise.all(
     for (;;) {
       const id = `killed-${last++}`;
       await db.commitInserts([view.insertion('notes', LIVE, noteOf(id))]);
-      writeSync(1, `${id}\n`);
+      // Waits for a reader that is late; a write to the bare descriptor would fail with EAGAIN.
+      await new Promise((resolve) => process.stdout.write(`${id}\n`, resolve));
     }
   }),
 );

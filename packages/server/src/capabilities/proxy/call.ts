@@ -39,8 +39,7 @@ export class ProxyCall implements ClientPresence {
     this.headers = new RequestHeaders(exchange.request.rawHeaders);
     const { response } = exchange;
     response.once('close', () => {
-      // An answer that we broke off ourselves carries the error it was broken off with.
-      if (response.writableFinished || response.errored !== null) return;
+      if (response.writableFinished || wasBrokenOffHere(response)) return;
       this.#isGone = true;
       for (const callback of this.#onGone) callback();
     });
@@ -62,4 +61,10 @@ export class ProxyCall implements ClientPresence {
   assertClientPresent(): void {
     if (this.#isGone) throw new ClientGone();
   }
+}
+
+/** `errored` is undefined after a destroy without an error, which is ours too; Node's own for a lost peer is ECONNRESET. */
+function wasBrokenOffHere(response: ServerResponse): boolean {
+  const errored: NodeJS.ErrnoException | null | undefined = response.errored;
+  return errored !== null && errored?.code !== 'ECONNRESET';
 }

@@ -102,7 +102,8 @@ function closeQueuedAnswers(server: FastifyInstance['server']): void {
       queued.set(socket, answers);
       socket.once('close', () => {
         for (const answer of queued.get(socket) ?? []) {
-          if (answer.socket !== null) continue;
+          // From Node 22 on it tells those too.
+          if (answer.socket !== null || answer.destroyed) continue;
           // As Node does it: whoever listens sees an answer that nobody broke off.
           answer.emit('close');
           answer.destroy();
