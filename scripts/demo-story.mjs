@@ -222,7 +222,7 @@ async function readTheRecords(scene, token) {
   for (const row of logs) {
     const target = row.upstream_host ?? '-';
     console.log(
-      `   ${row.status_code}  ${row.method.padEnd(5)} ${target.padEnd(22)} ${String(row.latency_ms).padStart(5)} ms  ${row.error ?? ''}`,
+      `   ${row.status_code}  ${row.method.padEnd(5)} ${target.padEnd(22)} ${String(row.latency_ms).padStart(5)} ms  ${row.error ?? ''}`.trimEnd(),
     );
   }
   const { data: audits } = await api(scene, 'GET', '/v1/audit-logs?per_page=100&order=asc');

@@ -32,7 +32,7 @@ describe('root key file', () => {
   it.each([0o604, 0o602, 0o620, 0o644, 0o666])('is refused with mode %o', (mode) => {
     createRootKeyFile(path, key);
     chmodSync(path, mode);
-    expect(() => readRootKeyFile(path)).toThrow(`chmod 600 ${path}`);
+    expect(() => readRootKeyFile(path)).toThrow(`chmod 600 '${path}'`);
   });
 
   it.each([0o400, 0o600, 0o640, 0o440])('is read with mode %o', (mode) => {

@@ -16,7 +16,8 @@ export function readRootKeyFile(path: string): Secret<Buffer> | null {
   }
   // Group read stays possible: it is how orchestrators hand a mounted secret to an unprivileged user.
   if ((mode & 0o027) !== 0) {
-    throw new StartRefused(`root key: ${path} is open to other users; run: chmod 600 ${path}`);
+    const quoted = `'${path.replaceAll("'", "'\\''")}'`;
+    throw new StartRefused(`root key: ${path} is open to other users; run: chmod 600 ${quoted}`);
   }
   try {
     return key32(text);
