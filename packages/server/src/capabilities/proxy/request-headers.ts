@@ -1,3 +1,5 @@
+import { judgedOnce, withoutNamed } from './header-fates.js';
+
 /** What becomes of an inbound header (dataplane §1.2). */
 type Fate =
   | 'forward'
@@ -69,17 +71,7 @@ function fateOf(name: string): Fate {
   );
 }
 
-/** Clients spell the same few names the same way, so that each spelling is judged once. */
-const KNOWN_SPELLINGS_MAX = 1000;
-const knownFates = new Map<string, Fate>();
-
-function knownFateOf(name: string): Fate {
-  const known = knownFates.get(name);
-  if (known !== undefined) return known;
-  const fate = fateOf(name);
-  if (knownFates.size < KNOWN_SPELLINGS_MAX) knownFates.set(name, fate);
-  return fate;
-}
+const knownFateOf = judgedOnce(fateOf);
 
 /** Ours by shape: such a key never leaves, whatever authenticated the call. */
 function isOwnCredential(value: string): boolean {
@@ -216,11 +208,7 @@ export class RequestHeaders {
   /** RFC 9110 §7.6.1: what `Connection` names is for this hop only. Headers that we add come later and stay. */
   #stripNamed(): void {
     const named = new Set(this.#connection.split(',').map((name) => name.trim()));
-    const kept: string[] = [];
-    for (let i = 0; i < this.forward.length; i += 2) {
-      if (!named.has(this.forward[i]!.toLowerCase())) kept.push(this.forward[i]!, this.forward[i + 1]!);
-    }
-    this.forward = kept;
+    this.forward = withoutNamed(this.forward, named);
   }
 }
 

@@ -1,3 +1,5 @@
+import { judgedOnce, withoutNamed } from './header-fates.js';
+
 type Fate = 'pass' | 'strip' | 'connection' | 'request-id';
 
 const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
@@ -16,18 +18,10 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ].map((name) => [name, 'strip'] as const),
 ]);
 
-/** Upstreams send the same few names, so that each spelling is judged once. */
-const KNOWN_SPELLINGS_MAX = 1000;
-const knownFates = new Map<string, Fate>();
-
-function fateOf(name: string): Fate {
-  const known = knownFates.get(name);
-  if (known !== undefined) return known;
+const fateOf = judgedOnce((name): Fate => {
   const lower = name.toLowerCase();
-  const fate = FATES.get(lower) ?? (lower.startsWith('x-knox-') ? 'strip' : 'pass');
-  if (knownFates.size < KNOWN_SPELLINGS_MAX) knownFates.set(name, fate);
-  return fate;
-}
+  return FATES.get(lower) ?? (lower.startsWith('x-knox-') ? 'strip' : 'pass');
+});
 
 /** The upstream's headers as the caller may see them (dataplane §1.4): no marker of ours can be forged. */
 export function passedHeaders(rawHeaders: readonly string[]): string[] {
@@ -51,12 +45,7 @@ export function passedHeaders(rawHeaders: readonly string[]): string[] {
         break;
     }
   }
-  if (named === null) return out;
-  const kept: string[] = [];
-  for (let i = 0; i < out.length; i += 2) {
-    if (!named.has(out[i]!.toLowerCase())) kept.push(out[i]!, out[i + 1]!);
-  }
-  return kept;
+  return named === null ? out : withoutNamed(out, named);
 }
 
 export function hasHeader(rawHeaders: readonly string[], lowerName: string): boolean {
