@@ -1,11 +1,11 @@
-import { Transform, type TransformCallback } from 'node:stream';
+import type { TransformCallback } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import type { AppError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
 import { encodeText, fromByteText, type TextEncoding, toByteText } from './byte-text.js';
 import { JsonRedactor, type JsonRules } from './json-redactor.js';
 import { MalformedJson } from './malformed-json.js';
+import { NarrowTextTransform, wideText } from './narrow-text-transform.js';
 import type { RankedRule } from './rule.js';
 import { TextRedactor } from './text-redactor.js';
 
@@ -18,45 +18,16 @@ export interface BodyOptions {
 /** Work between two turns of the event loop, about a millisecond. */
 const SLICE_BYTES = 32 * 1024;
 
-/** Fails for text that a byte order mark says to be UTF-16 or UTF-32: readers believe it over the head. */
-export class WideTextGuard {
-  #first: number | null = null;
-  #isDecided = false;
-
-  check(chunk: Buffer): void {
-    for (const byte of this.#isDecided ? [] : chunk.subarray(0, 2)) {
-      if (this.#first === null) {
-        this.#first = byte;
-      } else if (!this.#isDecided) {
-        this.#isDecided = true;
-        const isMark = (this.#first === 0xff && byte === 0xfe) || (this.#first === 0xfe && byte === 0xff);
-        if (isMark) throw wideText();
-      }
-    }
-  }
-}
-
-function wideText(): AppError {
-  return redactionFailed('the body is in a character set that redaction does not read');
-}
-
 /** Text of any other kind: passes as it comes, but for what is inside a partial match. */
-export class TextTransform extends Transform {
+export class TextTransform extends NarrowTextTransform {
   readonly #redactor: TextRedactor;
-  readonly #marks = new WideTextGuard();
 
   constructor(options: BodyOptions) {
     super();
     this.#redactor = textRedactor(options);
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#marks.check(chunk);
-    } catch (error) {
-      done(error as Error);
-      return;
-    }
+  protected override takeText(chunk: Buffer, done: TransformCallback): void {
     done(null, fromByteText(this.#redactor.push(toByteText(chunk))));
   }
 
@@ -74,30 +45,27 @@ export interface JsonBodyOptions extends BodyOptions {
   readonly sniff: boolean;
 }
 
+/** White space of JSON, and the bytes of UTF-8's byte order mark. */
+const BLANKS_AND_MARKS: ReadonlySet<number> = new Set([0x20, 0x0a, 0x0d, 0x09, 0xef, 0xbb, 0xbf]);
+
 /** One JSON document: collected whole, then read in slices so that no other call waits. */
-export class JsonTransform extends Transform {
+export class JsonTransform extends NarrowTextTransform {
   readonly #options: JsonBodyOptions;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #text: TextRedactor | null = null;
-  readonly #marks = new WideTextGuard();
+  #isSniffing: boolean;
 
   constructor(options: JsonBodyOptions) {
     super();
     this.#options = options;
+    this.#isSniffing = options.sniff;
   }
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#marks.check(chunk);
-    } catch (error) {
-      done(error as Error);
-      return;
-    }
+  protected override takeText(chunk: Buffer, done: TransformCallback): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#options.sniff && !this.#text && looksLikeText(this.#chunks))
-      this.#text = textRedactor(this.#options);
+    if (this.#isSniffing) this.#sniff(chunk);
     if (this.#text) {
       const seen = this.#chunks.splice(0);
       done(null, fromByteText(this.#text.push(toByteText(Buffer.concat(seen)))));
@@ -106,6 +74,14 @@ export class JsonTransform extends Transform {
     } else {
       done();
     }
+  }
+
+  /** The first byte that is no blank decides; the chunks before this one held none. */
+  #sniff(chunk: Buffer): void {
+    const first = chunk.find((byte) => !BLANKS_AND_MARKS.has(byte));
+    if (first === undefined) return;
+    this.#isSniffing = false;
+    if (first !== 0x7b && first !== 0x5b) this.#text = textRedactor(this.#options);
   }
 
   override _flush(done: TransformCallback): void {
@@ -146,15 +122,4 @@ async function redactTextInSlices(text: string, options: BodyOptions): Promise<B
     await nextTurn();
   }
   return fromByteText(out + redactor.end());
-}
-
-function looksLikeText(chunks: readonly Buffer[]): boolean {
-  for (const chunk of chunks) {
-    for (const byte of chunk) {
-      const isSpace = byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
-      const isMark = byte === 0xef || byte === 0xbb || byte === 0xbf;
-      if (!isSpace && !isMark) return byte !== 0x7b && byte !== 0x5b;
-    }
-  }
-  return false;
 }

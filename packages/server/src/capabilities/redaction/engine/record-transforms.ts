@@ -1,29 +1,23 @@
-import { Transform, type TransformCallback } from 'node:stream';
+import type { TransformCallback } from 'node:stream';
 import type { AppError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
-import { type BodyOptions, textRedactor, WideTextGuard } from './body-transforms.js';
+import { type BodyOptions, textRedactor } from './body-transforms.js';
 import { fromByteText, toByteText } from './byte-text.js';
 import { JsonRedactor } from './json-redactor.js';
 import { MalformedJson } from './malformed-json.js';
+import { NarrowTextTransform } from './narrow-text-transform.js';
 import type { TextRedactor } from './text-redactor.js';
 
 /** Cuts a stream at its record boundaries; each record is inspected whole and released at once. */
-abstract class RecordTransform extends Transform {
+abstract class RecordTransform extends NarrowTextTransform {
   /** Matches what ends a record, to its last byte. */
   protected abstract readonly boundary: RegExp;
-  readonly #marks = new WideTextGuard();
   #pending = '';
 
   protected abstract redactRecord(record: string): string;
 
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    try {
-      this.#marks.check(chunk);
-    } catch (error) {
-      done(error as Error);
-      return;
-    }
+  protected override takeText(chunk: Buffer, done: TransformCallback): void {
     // A boundary has at most four bytes, so all but the last three were searched before.
     const searched = Math.max(0, this.#pending.length - 3);
     this.#pending += toByteText(chunk);
