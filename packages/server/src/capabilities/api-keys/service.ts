@@ -6,19 +6,14 @@ import { type Actor, actorOf, type Caller, type Principal } from '../../kernel/p
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { Random } from '../../platform/crypto/random.js';
+import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { credentialGeneration } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { type KeyType, newKey } from './key-format.js';
 import { createLastUsed } from './last-used.js';
-import {
-  type ApiKey,
-  createApiKeyStore,
-  type KeyListPage,
-  type KeyName,
-  type StoredCredential,
-} from './store.js';
+import { type ApiKey, createApiKeyStore, type KeyName, type StoredCredential } from './store.js';
 
 export type { ApiKey } from './store.js';
 
@@ -48,7 +43,7 @@ export interface PreparedApiKey extends CreatedApiKey {
 }
 
 export interface ApiKeys {
-  list(scope: Scope, page: KeyListPage): Promise<{ rows: ApiKey[]; total: number }>;
+  list(scope: Scope, page: PageOptions): Promise<{ rows: ApiKey[]; total: number }>;
   create(caller: Caller, name: string): Promise<CreatedApiKey>;
   /** Draws a key in memory, so that it can be shown or kept before the transaction that makes it valid. */
   prepare(mode: Mode, name: string): PreparedApiKey;

@@ -1,5 +1,5 @@
 import type { ApiKeyId, Scope, TenantId } from '../../kernel/ids.js';
-import { offsetOf } from '../../platform/http/pagination.js';
+import { offsetOf, type PageOptions } from '../../platform/http/pagination.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { apiKeysTables } from './tables.js';
 
@@ -23,12 +23,6 @@ export interface StoredCredential {
 
 /** A key is named by its row id or by its public half. */
 export type KeyName = { readonly column: 'id' | 'key_id'; readonly value: string };
-
-export interface KeyListPage {
-  readonly page: number;
-  readonly perPage: number;
-  readonly order: 'asc' | 'desc';
-}
 
 export type ApiKeyStore = ReturnType<typeof createApiKeyStore>;
 
@@ -82,7 +76,7 @@ export function createApiKeyStore(db: Database) {
 
     async list(
       scope: Scope,
-      { page, perPage, order }: KeyListPage,
+      { page, perPage, order }: PageOptions,
     ): Promise<{ rows: ApiKey[]; total: number }> {
       const rows = await view
         .scoped(scope)

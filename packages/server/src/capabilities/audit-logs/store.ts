@@ -1,5 +1,5 @@
 import type { TenantId } from '../../kernel/ids.js';
-import { offsetOf } from '../../platform/http/pagination.js';
+import { offsetOf, type PageOptions } from '../../platform/http/pagination.js';
 import type { Bindable, Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import type { ActionFilter } from './action-filter.js';
 import { type AuditTables, auditTables } from './tables.js';
@@ -16,10 +16,7 @@ export interface AuditRow {
 
 export type NewAuditRow = Omit<Record<keyof AuditTables['audit_logs'], Bindable>, 'tenant_id'>;
 
-export interface AuditListFilter {
-  readonly page: number;
-  readonly perPage: number;
-  readonly order: 'asc' | 'desc';
+export interface AuditListFilter extends PageOptions {
   readonly action?: ActionFilter | undefined;
   readonly resourceType?: string | undefined;
   readonly userId?: string | undefined;

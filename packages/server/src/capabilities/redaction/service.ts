@@ -14,7 +14,7 @@ import { redactHead, redactLogText } from './engine/plan.js';
 import type { ProxyMode, RuleSpec } from './engine/rule.js';
 import { RuleSet } from './engine/selection.js';
 import { tooManyRules } from './errors.js';
-import { createRedactionStore, type ListOptions, type RedactionRule } from './store.js';
+import { createRedactionStore, type RedactionRule, type RuleListOptions } from './store.js';
 import { runTrial, type TrialResult } from './trial.js';
 
 export type RuleInput = Omit<RuleSpec, 'id'>;
@@ -47,7 +47,7 @@ export interface RedactionPlan {
 
 export interface Redaction {
   create(caller: Caller, input: RuleInput): Promise<RedactionRule>;
-  list(caller: Caller, options: ListOptions): Promise<Page<RedactionRule>>;
+  list(caller: Caller, options: RuleListOptions): Promise<Page<RedactionRule>>;
   get(caller: Caller, id: string): Promise<RedactionRule>;
   update(caller: Caller, id: string, changes: Partial<RuleInput>): Promise<RedactionRule>;
   delete(caller: Caller, id: string): Promise<void>;

@@ -1,7 +1,12 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { Scope, TenantId } from '../../kernel/ids.js';
 import type { Database } from '../../platform/storage/database.js';
-import { createRedactionStore, type ListOptions, type RedactionRule, type RedactionStore } from './store.js';
+import {
+  createRedactionStore,
+  type RedactionRule,
+  type RedactionStore,
+  type RuleListOptions,
+} from './store.js';
 
 const LIVE: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000001' as TenantId, sandbox: false };
 const TEST: Scope = { ...LIVE, sandbox: true };
@@ -79,7 +84,7 @@ export function redactionStoreContract(open: () => Promise<Database>): void {
       await add(LIVE, rule(1, { priority: 5, name: 'b' }));
       await add(LIVE, rule(2, { priority: 1, name: 'a' }));
       await add(LIVE, rule(4, { priority: 0, name: 'd', enabled: false }));
-      const names = async (options: Partial<ListOptions>) => {
+      const names = async (options: Partial<RuleListOptions>) => {
         const rows = await store.list(LIVE, {
           page: 1,
           perPage: 2,

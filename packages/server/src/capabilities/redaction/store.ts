@@ -1,6 +1,6 @@
 import type { Selectable } from 'kysely';
 import type { Scope } from '../../kernel/ids.js';
-import { offsetOf } from '../../platform/http/pagination.js';
+import { type ListOptions, offsetOf } from '../../platform/http/pagination.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { ProxyMode, RuleMatch, RuleSpec } from './engine/rule.js';
 import { type RedactionRuleRow, redactionTables } from './tables.js';
@@ -10,12 +10,7 @@ export interface RedactionRule extends RuleSpec {
   readonly updatedAtMs: number;
 }
 
-export interface ListOptions {
-  readonly page: number;
-  readonly perPage: number;
-  readonly sort: 'created_at' | 'name' | 'priority';
-  readonly order: 'asc' | 'desc';
-}
+export type RuleListOptions = ListOptions<'created_at' | 'name' | 'priority'>;
 
 export type RedactionStore = ReturnType<typeof createRedactionStore>;
 
@@ -43,7 +38,7 @@ export function createRedactionStore(db: Database) {
       return row.total;
     },
 
-    async list(scope: Scope, options: ListOptions): Promise<RedactionRule[]> {
+    async list(scope: Scope, options: RuleListOptions): Promise<RedactionRule[]> {
       const rows = await view
         .scoped(scope)
         .selectFrom('redaction_rules')

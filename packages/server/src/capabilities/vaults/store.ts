@@ -1,6 +1,6 @@
 import type { Selectable, Updateable } from 'kysely';
 import { type CryptoKeyId, isUuid, type Scope, type VaultId } from '../../kernel/ids.js';
-import { offsetOf } from '../../platform/http/pagination.js';
+import { type ListOptions, offsetOf } from '../../platform/http/pagination.js';
 import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import { vaultNameTaken } from './errors.js';
 import { type TokenFormat, type VaultRow, vaultTables } from './tables.js';
@@ -27,13 +27,6 @@ export interface VaultChanges {
   readonly metadata?: Metadata | null;
   readonly enabled?: boolean;
   readonly echoGuard?: boolean;
-}
-
-export interface ListOptions<Sort extends string> {
-  readonly page: number;
-  readonly perPage: number;
-  readonly sort: Sort;
-  readonly order: 'asc' | 'desc';
 }
 
 export type VaultStore = ReturnType<typeof createVaultStore>;

@@ -25,6 +25,18 @@ export const feedQuery = {
 /** `from` and `to` of a list, as epoch milliseconds. */
 export const instantQuery = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
 
+/** One page of a list in one direction, as stores take it. */
+export interface PageOptions {
+  readonly page: number;
+  readonly perPage: number;
+  readonly order: 'asc' | 'desc';
+}
+
+/** The same where the caller may choose the column. */
+export interface ListOptions<Sort extends string> extends PageOptions {
+  readonly sort: Sort;
+}
+
 export function offsetOf(page: number, perPage: number): number {
   return (page - 1) * perPage;
 }

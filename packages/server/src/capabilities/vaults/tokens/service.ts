@@ -6,6 +6,7 @@ import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
 import { type DataContext, openData, sealData } from '../../../platform/crypto/data-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
+import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
 import { type Database, ReferenceViolation, UniqueViolation } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
@@ -22,7 +23,7 @@ import {
 } from '../errors.js';
 import { requireMetadataFits } from '../metadata.js';
 import { formats } from '../providers/index.js';
-import type { ListOptions, Metadata } from '../store.js';
+import type { Metadata } from '../store.js';
 import { candidateTokens } from './candidates.js';
 import type { StoredToken, Token, TokenStore } from './store.js';
 

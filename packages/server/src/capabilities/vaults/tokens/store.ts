@@ -7,9 +7,9 @@ import {
   type UserId,
   type VaultId,
 } from '../../../kernel/ids.js';
-import { offsetOf } from '../../../platform/http/pagination.js';
+import { type ListOptions, offsetOf } from '../../../platform/http/pagination.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
-import type { ListOptions, Metadata } from '../store.js';
+import type { Metadata } from '../store.js';
 import { type VaultTokenRow, vaultTables } from '../tables.js';
 
 /** A token without its value. */
