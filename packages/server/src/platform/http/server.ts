@@ -160,7 +160,7 @@ function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: Server
         status: response.statusCode,
         ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
         request_id: request.id,
-        ...(caller ? { tenant: caller.principal.tenantSlug, key_id: caller.principal.keyId } : {}),
+        ...(caller ? whoOf(caller) : {}),
         ...(typeof inboundId === 'string'
           ? { inbound_request_id: maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX)) }
           : {}),
@@ -169,6 +169,13 @@ function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: Server
       'request',
     );
   });
+}
+
+function whoOf({ principal }: Caller): object {
+  const { tenantSlug: tenant } = principal;
+  return principal.kind === 'user'
+    ? { tenant, user_id: principal.userId }
+    : { tenant, key_id: principal.keyId };
 }
 
 /** What Node's parser refused: no request object exists, so the answer is written on the socket. */
