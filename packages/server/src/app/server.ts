@@ -149,7 +149,8 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
     authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));
+  const { idempotency } = services;
+  await app.register(createManagementApi({ routes: managementRoutes(services), authenticate, idempotency }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

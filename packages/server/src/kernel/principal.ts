@@ -27,6 +27,17 @@ export interface Caller {
   readonly principal: Principal;
   readonly requestId: RequestId;
   readonly ip: string | null;
+  /** Absent where the call has no idempotency key. */
+  readonly idempotency?: CallRecord;
+}
+
+/** The record of a call's idempotency key while the call runs (auth.md §5). */
+export interface CallRecord {
+  /**
+   * Of an earlier try that was broken off: what it had begun outside is to be finished or undone, and not to be
+   * begun a second time.
+   */
+  readonly intentId: string | null;
 }
 
 export function actorOf(caller: Caller): Actor {

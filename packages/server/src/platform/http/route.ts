@@ -9,6 +9,7 @@ export interface RouteDefinition<
   Params extends Schema | undefined = Schema | undefined,
   Query extends Schema | undefined = Schema | undefined,
   Body extends Schema | undefined = Schema | undefined,
+  Result = unknown,
 > {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /** Full path with `:name` parameters, `/v1/vaults/:nameOrId`. */
@@ -31,7 +32,14 @@ export interface RouteDefinition<
   readonly bodyBytesMax?: number;
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
   readonly noStore?: boolean;
-  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>>): Promise<unknown>;
+  /** Fields of `data` that a replay shows as null: a certificate's private key is never stored (auth.md §5). */
+  readonly notReplayed?: readonly string[];
+  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>>): Promise<Result>;
+  /**
+   * The result on the wire, before `response` strips it. A call that changes something answers inside the transaction
+   * of the change, from the result that the service hands to `recordAnswer`: so what is left to do is said here.
+   */
+  wire?(result: Result, request: RouteRequest<Out<Params>, Out<Query>, Out<Body>>): unknown;
 }
 
 export interface RouteRequest<Params, Query, Body> {
@@ -64,6 +72,7 @@ export function route<
   Params extends Schema | undefined,
   Query extends Schema | undefined,
   Body extends Schema | undefined,
->(definition: RouteDefinition<Params, Query, Body>): RouteDefinition {
+  Result,
+>(definition: RouteDefinition<Params, Query, Body, Result>): RouteDefinition {
   return definition as unknown as RouteDefinition;
 }

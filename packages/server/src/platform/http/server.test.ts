@@ -26,6 +26,9 @@ const principal: Principal = {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+/** Calls of this file have no idempotency key; those that do are in app/apis/idempotency.test.ts. */
+const noKeys = { answer: () => Promise.reject(new Error('a call with an idempotency key')) };
+
 const open: FastifyInstance[] = [];
 afterEach(async () => {
   for (const app of open.splice(0)) await closeHttpServer(app, systemClock, 1_000);
@@ -47,7 +50,7 @@ function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: 
       },
     },
   });
-  app.register(async (scope) => registerRoutes(scope, routes, authenticate));
+  app.register(async (scope) => registerRoutes(scope, routes, { authenticate, idempotency: noKeys }));
   extend?.(app, authenticate);
   open.push(app);
   return { app, lines, logged: () => lines.map((line) => JSON.parse(line)) };
