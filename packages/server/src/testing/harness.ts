@@ -163,7 +163,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     logLines,
     tenant: await createTestTenant(floor, 'acme'),
     other: await createTestTenant(floor, 'globex'),
-    call: (method, path, call) => inject(app, method, path, call ?? {}),
+    call: (method, path, call) => callInProcess(app, method, path, call ?? {}),
     callerOf(tenant, mode) {
       const { id, keyId } = tenant[mode];
       return {
@@ -247,7 +247,7 @@ async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant>
   });
 }
 
-async function inject(
+export async function callInProcess(
   app: FastifyInstance,
   method: string,
   path: string,

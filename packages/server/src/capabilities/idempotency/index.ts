@@ -1,3 +1,3 @@
 export { envelopeColumns } from './envelope-columns.js';
-export { createIdempotency, type IdempotencyDeps } from './service.js';
+export { CHANGE_WITHOUT_ANSWER, createIdempotency, type IdempotencyRecords } from './service.js';
 export { migrations } from './tables.js';

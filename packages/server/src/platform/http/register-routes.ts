@@ -93,7 +93,7 @@ function without(whole: object, fields: readonly string[]): object {
 }
 
 function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer): FastifyReply {
-  if (definition.noStore) reply.header('cache-control', 'no-store');
+  if (definition.noStore && answer.status < 400) reply.header('cache-control', 'no-store');
   if (answer.isReplay) {
     // The answer is that of the first call, its id in header and body alike; the log joins the two calls.
     reply.header('x-request-id', answer.requestId).header('x-idempotent-replay', 'true');
