@@ -183,7 +183,7 @@ describe('a management call', () => {
       ['a bad field', '{}', 'name'],
       ['broken JSON', '{"name":', 'body'],
     ])('%s is refused again with the same answer', async (_what, payload, field) => {
-      const call = keyed({ body: JSON.parse('null') });
+      const { headers } = keyed({});
       const inject = async () => {
         const answer = await harness.app.inject({
           method: 'POST',
@@ -191,7 +191,7 @@ describe('a management call', () => {
           headers: {
             authorization: `Bearer ${harness.tenant.live.apiKey}`,
             'content-type': 'application/json',
-            ...call.headers,
+            ...headers,
           },
           payload,
         });
@@ -226,7 +226,7 @@ describe('a management call', () => {
     });
   });
 
-  it('401, 403, 404 and 415 come before its key', async () => {
+  it('401, 403 and 404 come before its key', async () => {
     const bad = keyed({}, 'a b');
     const answers = [
       await harness.call('POST', '/v1/api-keys', bad),

@@ -408,6 +408,14 @@ forEachDatabase((name, openDatabase) => {
       expect((await answer(again(forgetful))).isReplay).toBe(true);
     });
 
+    it('a large answer is not, where nothing was changed: the retry reads again', async () => {
+      const call = callOf({ audit: null });
+      const read = async () => 'x'.repeat(LIMITS.idempotencyReadAnswerCharactersMax);
+      const first = await answer(call, read);
+      expect(JSON.parse(first.body).data).toBe(await read());
+      expect((await answer(again(call), read)).isReplay).toBe(false);
+    });
+
     it('is sealed: neither the answer nor the body of the call can be read or guessed from the rows', async () => {
       const call = callOf({ body: '{"value":"4242424242424242"}' });
       await answer(call, async (caller) =>

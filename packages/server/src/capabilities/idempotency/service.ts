@@ -137,10 +137,15 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
     const stopRenewing = keepLease(keyed, pending.owner);
     try {
       const result = await keyed.act.run({ ...caller, idempotency: pending });
-      if (!pending.isRecorded) {
-        if (audit !== null) logger.error({ request_id: caller.requestId, audit }, CHANGE_WITHOUT_ANSWER);
-        await db.commitInserts(pending.insertions(result));
+      if (pending.isRecorded) return pending.answer;
+      const rows = pending.insertions(result);
+      if (audit !== null) logger.error({ request_id: caller.requestId, audit }, CHANGE_WITHOUT_ANSWER);
+      // What changes nothing may as well be done again; a large answer is not worth a day's room.
+      else if (pending.answer.body.length > LIMITS.idempotencyReadAnswerCharactersMax) {
+        await release(keyed, pending);
+        return pending.answer;
       }
+      await db.commitInserts(rows);
       return pending.answer;
     } catch (error) {
       if (isTaken(error) || !(await keepRefusal(keyed, pending, error))) return undefined;
@@ -151,13 +156,17 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
     }
   }
 
+  /** Where this fails the lease will end: the caller is told how the call went, and not of this. */
+  async function release({ scope, id }: Keyed, { owner }: PendingCall): Promise<void> {
+    await store.release(scope, id, owner, clock.nowMs()).catch(() => {});
+  }
+
   /** False when another try committed its answer first. */
   async function keepRefusal(keyed: Keyed, pending: PendingCall, cause: unknown): Promise<boolean> {
     const { requestId } = keyed.call.caller;
     const error = toAppError(cause);
     if (!isKept(error.status)) {
-      // Where this fails the lease will end: the caller is told of the first failure, not of the second.
-      await store.release(keyed.scope, keyed.id, pending.owner, clock.nowMs()).catch(() => {});
+      await release(keyed, pending);
       return true;
     }
     const { status, body } = errorAnswer(error, requestId);

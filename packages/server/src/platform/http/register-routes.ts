@@ -71,7 +71,7 @@ function createAct(definition: RouteDefinition): (request: FastifyRequest) => Ke
   return (request) => {
     let checked: CheckedRequest | undefined;
     return {
-      run(caller) {
+      async run(caller) {
         checked = { caller, ...check(request) };
         return definition.handle(checked);
       },

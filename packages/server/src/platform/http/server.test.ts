@@ -149,6 +149,24 @@ describe('200 and 201', () => {
     });
   });
 
+  it('answers a bare array with the request id alone', async () => {
+    const list = route({
+      method: 'GET',
+      path: '/v1/all-things',
+      summary: 'All things at once',
+      permission: null,
+      audit: null,
+      response: z.array(z.object({ id: z.string() })),
+      handle: async () => [{ id: 'a', secret: 'canary' }, { id: 'b' }],
+    });
+    const { app } = build([list]);
+    const answer = await app.inject({ url: '/v1/all-things', headers: auth });
+    expect(answer.json()).toEqual({
+      data: [{ id: 'a' }, { id: 'b' }],
+      meta: { request_id: answer.headers['x-request-id'] },
+    });
+  });
+
   it('answers HEAD of a GET route without a body', async () => {
     const { app } = build(things);
     const answer = await app.inject({ method: 'HEAD', url: '/v1/things', headers: auth });
