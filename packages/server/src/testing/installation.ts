@@ -8,7 +8,7 @@ import { createCallerStep } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
-import { createLogger } from '../platform/log/logger.js';
+import { createLogger, createRequestLog } from '../platform/log/logger.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
 import { createManualClock } from './manual-clock.js';
@@ -25,7 +25,8 @@ export interface TestInstallation {
 export async function openInstallation(open: OpenTestDatabase = openTestSqlite): Promise<TestInstallation> {
   const clock = createManualClock();
   const logLines: string[] = [];
-  const logger = createLogger('debug', { write: (line) => logLines.push(line) });
+  const sink = { write: (line: string) => logLines.push(line) };
+  const logger = createLogger('debug', sink);
   const db = await open(MIGRATIONS, { clock });
   const egress = createEgress({
     clock,
@@ -55,7 +56,12 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
   });
   await installation.commit();
   const routes = managementRoutes(services);
-  const app = createHttpServer({ logger, ids: systemIds, clock });
+  const app = createHttpServer({
+    logger,
+    requestLog: createRequestLog('debug', sink, clock),
+    ids: systemIds,
+    clock,
+  });
   const authenticate = createCallerStep({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: services.authentication,

@@ -230,8 +230,9 @@ function recordId({ caller: { principal }, method, path, key }: KeyedCall): stri
   return sha256Hex(lengthPrefixed(parts));
 }
 
-function credentialOf(principal: Principal): string {
-  return `${principal.kind}:${principal.apiKeyId}`;
+function credentialOf({ kind, apiKeyId }: Principal): string {
+  const id: string = apiKeyId;
+  return `${kind}:${id}`;
 }
 
 function placeOf(scope: Scope, rowId: string): EnvelopePlace {
