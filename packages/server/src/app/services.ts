@@ -21,6 +21,11 @@ import {
   envelopeColumns,
 } from '../capabilities/crypto-keys/index.js';
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import {
+  createPermissions,
+  migrations as permissionsMigrations,
+  roleRoutes,
+} from '../capabilities/permissions/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
   createRedaction,
@@ -29,7 +34,7 @@ import {
 } from '../capabilities/redaction/index.js';
 import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
-import type { IdSource } from '../kernel/ids.js';
+import type { IdSource, TenantId } from '../kernel/ids.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
 import type { Random } from '../platform/crypto/random.js';
@@ -45,6 +50,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...generationsMigrations,
   ...kmsMigrations,
   ...cryptoKeysMigrations,
+  ...permissionsMigrations,
   ...apiKeysMigrations,
   ...auditLogsMigrations,
   ...vaultsMigrations,
@@ -70,11 +76,23 @@ export function createServices(deps: ServicesDeps) {
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const permissions = createPermissions({ db });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
-  const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
-  const authentication = createAuthentication({ apiKeys, accounts, generations, clock });
+  const planOf = async (id: TenantId) => (await accounts.tenantById(id))?.plan;
+  const apiKeys = createApiKeys({
+    db,
+    clock,
+    ids,
+    random,
+    generations,
+    auditLogs,
+    permissions,
+    planOf,
+    logger,
+  });
+  const authentication = createAuthentication({ apiKeys, accounts, permissions, generations, clock });
   const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
   const apiLogs = createApiLogs({
     db,
@@ -89,6 +107,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     accounts,
+    permissions,
     kms,
     cryptoKeys,
     vaults,
@@ -104,6 +123,7 @@ export function createServices(deps: ServicesDeps) {
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...apiKeyRoutes(services.apiKeys),
+    ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs),
     ...vaultRoutes(services.vaults),
     ...redactionRoutes(services.redaction),

@@ -20,6 +20,12 @@ import {
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
+import {
+  createPermissions,
+  type Permissions,
+  migrations as permissionsMigrations,
+  roleRoutes,
+} from '../capabilities/permissions/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller } from '../kernel/principal.js';
 import {
@@ -48,6 +54,7 @@ export interface Floor {
   readonly generations: Generations;
   readonly auditLogs: AuditLogs;
   readonly accounts: Accounts;
+  readonly permissions: Permissions;
   readonly apiKeys: ApiKeys;
   readonly authenticate: AuthenticateCaller;
 }
@@ -113,6 +120,7 @@ export interface Harness extends Floor {
 export const floorMigrations: readonly Migration[] = [
   ...accountsMigrations,
   ...generationsMigrations,
+  ...permissionsMigrations,
   ...apiKeysMigrations,
   ...auditLogsMigrations,
 ];
@@ -132,6 +140,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const app = createHttpServer({ logger, ids: floor.ids, clock });
   const routes = [
     ...apiKeyRoutes(floor.apiKeys),
+    ...roleRoutes(floor.permissions),
     ...auditLogRoutes(floor.auditLogs),
     ...(options.routes?.(floor) ?? []),
   ];
@@ -158,6 +167,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
           apiKeyId: id,
           keyId,
           userId: null,
+          rateLimit: null,
+          grants: [],
           may: () => true,
         },
         requestId: floor.ids.uuid() as RequestId,
@@ -186,12 +197,35 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
-  const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
+  const permissions = createPermissions({ db });
+  const apiKeys = createApiKeys({
+    db,
+    clock,
+    ids,
+    random,
+    generations,
+    auditLogs,
+    permissions,
+    planOf: async (id) => (await accounts.tenantById(id))?.plan,
+    logger,
+  });
   const authenticate = createCallerStep({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
-    authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
+    authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
   });
-  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, authenticate };
+  return {
+    db,
+    clock,
+    ids,
+    random,
+    logger,
+    generations,
+    auditLogs,
+    accounts,
+    permissions,
+    apiKeys,
+    authenticate,
+  };
 }
 
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {

@@ -10,7 +10,7 @@ export interface MatrixSample {
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 
 /**
- * Every registered route: 401 without a credential, and for a route that names a row the same 404 to another tenant
+ * Every registered route: 401 without a credential, 403 to a key without the permission, and for a route that names a row the same 404 to another tenant
  * and to the other mode as for a row that does not exist. A route that names a row and has no sample fails.
  */
 export function describeRouteMatrix(
@@ -28,6 +28,20 @@ export function describeRouteMatrix(
           401,
           'authentication_required',
         ]);
+      }
+    });
+
+    it('is 403 to a key without its permission, which the answer names', async () => {
+      const harness = open();
+      const body = { name: 'no grants', role_ids: [] };
+      const made = await harness.call('POST', '/v1/api-keys', { key: harness.tenant.live, body });
+      const key = String(made.json['data']?.['api_key']);
+      for (const { method, path, permission } of harness.routes) {
+        if (permission === null) continue;
+        const answer = await harness.call(method, path.replaceAll(':', 'x'), { key });
+        const { type, message } = answer.json['error'] ?? {};
+        expect([method, path, answer.status, type]).toEqual([method, path, 403, 'forbidden']);
+        expect(message).toContain(permission);
       }
     });
 

@@ -1,10 +1,12 @@
 export { hashKey } from './key-format.js';
-export { apiKeyRoutes } from './routes.js';
+export { adminKeyCreateRoute, apiKeyRoutes } from './routes.js';
 export {
   type ApiKeys,
   type ApiKeysDeps,
   type CreatedApiKey,
   createApiKeys,
+  isExpired,
+  type NewApiKey,
   type PreparedApiKey,
 } from './service.js';
 export type { StoredCredential } from './store.js';

@@ -2,20 +2,21 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { ApiKeyId, Scope, TenantId } from '../../kernel/ids.js';
 import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
 import { hashKey } from './key-format.js';
-import { apiKeysMigration } from './migrations/0005-api-keys.js';
-import { type ApiKeyStore, createApiKeyStore } from './store.js';
+import { type ApiKeyStore, createApiKeyStore, type KeyTerms } from './store.js';
+import { apiKeysTables, migrations } from './tables.js';
 
 export function apiKeyStoreContract(open: OpenTestDatabase): void {
   let db: TestDatabase;
   let store: ApiKeyStore;
   beforeAll(async () => {
-    db = await open([apiKeysMigration]);
+    db = await open(migrations);
     store = createApiKeyStore(db);
   });
   afterAll(() => db.cleanup());
 
   const scope: Scope = { tenantId: 'tenant-a' as TenantId, sandbox: false };
-  const insert = (id: string, where = scope) =>
+  const full: KeyTerms = { access: { full: true }, rateLimit: null, expiresAtMs: null };
+  const insert = (id: string, where = scope, terms = full) =>
     db.transaction((tx) =>
       store.insert(tx, where, {
         id: id as ApiKeyId,
@@ -25,6 +26,7 @@ export function apiKeyStoreContract(open: OpenTestDatabase): void {
         type: 'standard',
         name: id,
         createdAtMs: 1_000,
+        ...terms,
       }),
     );
 
@@ -68,6 +70,56 @@ export function apiKeyStoreContract(open: OpenTestDatabase): void {
     });
     await expect(failing).rejects.toThrow('no');
     expect(await store.findActiveByHash(hashKey('kept'))).toBeDefined();
+  });
+
+  it.each<[string, KeyTerms]>([
+    ['full access', full],
+    [
+      'roles, a rate limit and an expiry',
+      {
+        access: { full: false, roleIds: ['r1', 'r2'], grants: [] },
+        rateLimit: { requests: 5, windowSeconds: 60 },
+        expiresAtMs: 9_000_000_000_000,
+      },
+    ],
+    [
+      'grants',
+      {
+        access: {
+          full: false,
+          roleIds: [],
+          grants: [
+            { permission: 'vaults:tokenize', resource: 'cards' },
+            { permission: 'log:list', resource: null },
+          ],
+        },
+        rateLimit: null,
+        expiresAtMs: null,
+      },
+    ],
+    ['nothing', { ...full, access: { full: false, roleIds: [], grants: [] } }],
+  ])('keeps the terms of a key: %s', async (id, terms) => {
+    const where: Scope = { tenantId: `tenant-${id}` as TenantId, sandbox: false };
+    await insert(id, where, terms);
+    expect(await store.findActiveByHash(hashKey(id))).toMatchObject({ id, ...terms });
+    expect((await store.list(where, { page: 1, perPage: 20, order: 'desc' })).rows[0]).toMatchObject(terms);
+    const expiry = await db.transaction((tx) => store.findExpiry(tx, where, id as ApiKeyId));
+    expect(expiry).toBe(terms.expiresAtMs);
+    expect(await db.transaction((tx) => store.findExpiry(tx, scope, id as ApiKeyId))).toBeNull();
+  });
+
+  it('takes a row that names no access as one without any', async () => {
+    await insert('bare');
+    const table = db.view(apiKeysTables).scoped(scope).updateTable('api_keys');
+    await table
+      .set({ access: null })
+      .where('id', '=', 'bare' as ApiKeyId)
+      .execute();
+    expect((await store.findActiveByHash(hashKey('bare')))?.access).toEqual({
+      full: false,
+      roleIds: [],
+      grants: [],
+    });
   });
 
   it('never moves the last use back', async () => {

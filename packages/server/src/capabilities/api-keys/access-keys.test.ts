@@ -1,0 +1,212 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isAppError } from '../../kernel/errors.js';
+import type { Caller } from '../../kernel/principal.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
+import { KEY_PERMISSIONS } from '../permissions/index.js';
+import { adminKeyCreateBody } from './schemas.js';
+import { createApiKeys, type NewApiKey } from './service.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await createHarness();
+});
+afterAll(() => harness.close());
+
+const HOUR_MS = 3_600_000;
+
+/** A member of the tenant who holds those permissions; nobody else can ask for an access key. */
+function maker(names: Iterable<string> = KEY_PERMISSIONS): Caller {
+  const caller = harness.callerOf(harness.tenant, 'live');
+  const grants = [...names].map((permission) => ({ permission, resource: null }));
+  return { ...caller, principal: { ...caller.principal, grants } };
+}
+
+const accessKey = (more: Partial<NewApiKey> = {}): NewApiKey => ({
+  name: 'enterprise',
+  access: 'inherited',
+  rateLimit: null,
+  type: 'access_key',
+  expiresAtMs: null,
+  ...more,
+});
+
+async function make(more: Partial<NewApiKey> = {}, caller = maker()): Promise<string> {
+  return (await harness.apiKeys.create(caller, accessKey(more))).apiKey.reveal();
+}
+
+async function errorOf(making: Promise<unknown>) {
+  const error: unknown = await making.catch((cause: unknown) => cause);
+  if (!isAppError(error)) throw error;
+  return [error.status, error.type, error.publicMessage];
+}
+
+const outcome = async (key: string, path = '/v1/roles', host = '127.0.0.1') => {
+  const answer = await harness.call('GET', path, { key, host });
+  return [answer.status, answer.json['error']?.['type']];
+};
+
+describe('an access key', () => {
+  it('has its form, and is listed with its scopes and expiry', async () => {
+    const expiresAtMs = harness.clock.nowMs() + HOUR_MS;
+    const grants = [
+      { permission: 'api-keys:read', resource: null },
+      { permission: 'roles:read', resource: null },
+    ];
+    const made = await harness.apiKeys.create(maker(), accessKey({ access: { grants }, expiresAtMs }));
+    expect(made.apiKey.reveal()).toMatch(/^AKE[A-Za-z0-9]{13}_[A-Za-z0-9]{40}$/);
+    expect(made.scopes).toEqual(['api-keys:read', 'roles:read']);
+    const key = made.apiKey.reveal();
+    const answer = await harness.call('GET', '/v1/api-keys', { key });
+    const row = (answer.json['data'] as { id: string }[]).find(({ id }) => id === made.id);
+    expect(row).toEqual({
+      id: made.id,
+      key_id: key.split('_')[0],
+      key_prefix: `${key.slice(0, 11)}...`,
+      key_type: 'access_key',
+      name: 'enterprise',
+      active: true,
+      created_at: expect.any(String),
+      last_used_at: null,
+      rate_limit_requests: null,
+      rate_limit_window_sec: null,
+      scopes: ['api-keys:read', 'roles:read'],
+      expires_at: '2026-01-15T10:30:00.000Z',
+    });
+    expect(await outcome(key, '/v1/audit-logs')).toEqual([403, 'forbidden']);
+  });
+
+  it('is for live alone', async () => {
+    const key = await make();
+    for (const host of ['127.0.0.1', 'api.localhost', 'acme.localhost'])
+      expect(await outcome(key, '/v1/roles', host)).toEqual([200, undefined]);
+    for (const host of ['sandbox.localhost', 'sandbox-acme.localhost'])
+      expect(await outcome(key, '/v1/roles', host)).toEqual([403, 'wrong_key_type']);
+    expect(await outcome(key, '/v1/roles', 'globex.localhost')).toEqual([401, 'invalid_api_key']);
+  });
+
+  it('inherits what its maker holds, of which a key can hold', async () => {
+    const full = await harness.apiKeys.create(maker([...KEY_PERMISSIONS, 'tenant:delete']), accessKey());
+    expect(full.access).toEqual({ full: true });
+    expect(full.scopes).toHaveLength(KEY_PERMISSIONS.size);
+    const less = await harness.apiKeys.create(maker(['roles:read', 'tenant:write']), accessKey());
+    expect(less.scopes).toEqual(['roles:read']);
+  });
+
+  it('expires by the clock, also while it is cached, and is then as one that never was', async () => {
+    const key = await make({ expiresAtMs: harness.clock.nowMs() + 1_000 });
+    expect(await outcome(key)).toEqual([200, undefined]);
+    await harness.advance(999);
+    expect(await outcome(key)).toEqual([200, undefined]);
+    await harness.advance(1);
+    const answers = await Promise.all(
+      [key, `AKE${'a'.repeat(13)}_${'B'.repeat(40)}`].map(async (one) => {
+        const { status, json } = await harness.call('GET', '/v1/roles', { key: one });
+        return { status, error: { ...json['error'], request_id: null } };
+      }),
+    );
+    expect(answers[0]).toEqual(answers[1]);
+    expect(answers[0]?.status).toBe(401);
+    const { rows } = await harness.apiKeys.list(
+      { tenantId: harness.tenant.id, sandbox: false },
+      { page: 1, perPage: 100, order: 'desc' },
+    );
+    expect(rows.find(({ keyId }) => keyId === key.split('_')[0])?.isActive).toBe(false);
+  });
+
+  it('makes no key that outlives it', async () => {
+    const expiresAtMs = harness.clock.nowMs() + 1_000;
+    const answer = await harness.call('POST', '/v1/api-keys', {
+      key: await make({ expiresAtMs }),
+      body: { name: 'child' },
+    });
+    expect(answer.json['data']).toMatchObject({ key_type: 'standard', expires_at: expect.any(String) });
+    expect(answer.json['data']).not.toHaveProperty('scopes');
+    const child = String(answer.json['data']?.['api_key']);
+    expect(await outcome(child)).toEqual([200, undefined]);
+    await harness.advance(1_000);
+    expect(await outcome(child)).toEqual([401, 'invalid_api_key']);
+  });
+
+  it('cannot revoke itself by its id or key id; another key can, by either', async () => {
+    const [first = '', second = ''] = [await make(), await make()];
+    const remove = (name: string, key: string) => harness.call('DELETE', `/v1/api-keys/${name}`, { key });
+    const firstId = first.split('_')[0] ?? '';
+    expect((await remove(firstId, first)).status).toBe(400);
+    expect((await remove(firstId, second)).status).toBe(200);
+    expect(await outcome(first)).toEqual([401, 'invalid_api_key']);
+    expect((await remove(firstId, second)).status).toBe(404);
+  });
+});
+
+describe('is refused', () => {
+  it('402 on another plan', async () => {
+    const apiKeys = createApiKeys({ ...harness, planOf: async () => 'pro' });
+    expect(await errorOf(apiKeys.create(maker(), accessKey()))).toEqual([
+      402,
+      'plan_feature',
+      'Access keys need the plan enterprise',
+    ]);
+    expect((await apiKeys.create(maker(), accessKey({ type: 'standard' }))).type).toBe('standard');
+  });
+
+  it('403 with a scope that its maker lacks, and nothing is written', async () => {
+    const asked = { access: { grants: [{ permission: 'vaults:read', resource: null }] } };
+    const scope = { tenantId: harness.tenant.id, sandbox: false };
+    const page = { page: 1, perPage: 1, order: 'desc' } as const;
+    const before = await harness.apiKeys.list(scope, page);
+    expect(await errorOf(make(asked, maker(['roles:read'])))).toEqual([
+      403,
+      'privilege_escalation',
+      'This credential does not hold vaults:read, so it cannot grant it',
+    ]);
+    expect((await harness.apiKeys.list(scope, page)).total).toBe(before.total);
+  });
+
+  it.each<[string, Partial<NewApiKey>, 'live' | 'test', string]>([
+    ['an access key in test mode', {}, 'test', 'key_type'],
+    ['a standard key in test mode', { type: 'standard' }, 'test', 'key_type'],
+    ['a test key in live mode', { type: 'test' }, 'live', 'key_type'],
+    ['an end that is past', { expiresAtMs: 1 }, 'live', 'expires_at'],
+  ])('400 as %s', async (_, more, mode, field) => {
+    const making = harness.apiKeys.create(harness.callerOf(harness.tenant, mode), accessKey(more));
+    const [status, type, message] = await errorOf(making);
+    expect([status, type]).toEqual([400, 'validation_error']);
+    expect(message).toContain(field);
+  });
+});
+
+describe('the body of POST /admin/api-keys', () => {
+  const parse = (body: object) => adminKeyCreateBody.safeParse({ name: 'x', ...body });
+
+  it('is that of /v1 with a type, scopes and an expiry', () => {
+    expect(
+      parse({ key_type: 'access_key', scopes: ['roles:read'], expires_at: '2030-01-01T00:00:00Z' }).data,
+    ).toEqual({
+      name: 'x',
+      access: { grants: [{ permission: 'roles:read', resource: null }] },
+      rateLimit: null,
+      type: 'access_key',
+      expiresAtMs: Date.parse('2030-01-01T00:00:00Z'),
+    });
+    expect(parse({}).data).toEqual({
+      name: 'x',
+      access: 'inherited',
+      rateLimit: null,
+      type: null,
+      expiresAtMs: null,
+    });
+  });
+
+  it.each([
+    ['an unknown type', { key_type: 'oauth' }, 'key_type'],
+    ['an unknown scope', { key_type: 'access_key', scopes: ['vaults:fly'] }, 'scopes'],
+    ['a wildcard', { key_type: 'access_key', scopes: ['vaults:*'] }, 'scopes'],
+    ['what only users hold', { key_type: 'access_key', scopes: ['billing:read'] }, 'scopes'],
+    ['scopes beside roles', { key_type: 'access_key', scopes: [], role_ids: [] }, 'scopes'],
+    ['scopes of a standard key', { key_type: 'standard', scopes: [] }, 'scopes'],
+    ['an expiry of a standard key', { expires_at: '2030-01-01T00:00:00Z' }, 'expires_at'],
+    ['no time', { key_type: 'access_key', expires_at: 'tomorrow' }, 'expires_at'],
+  ])('refuses %s', (_, body, field) => {
+    expect(parse(body).error?.issues.map(({ path }) => path[0])).toEqual([field]);
+  });
+});
