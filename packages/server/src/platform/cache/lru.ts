@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 
-export interface LruOptions<K, V = unknown> {
+export interface LruOptions<K, V> {
   /** Of the weights together, where entries are weighed. */
   readonly entriesMax: number;
   /** 1 unless given: how many usual entries a value takes the room of. */
@@ -13,7 +13,10 @@ export interface LruOptions<K, V = unknown> {
   readonly isFresh?: () => boolean;
 }
 
-/** Bounded; what was used longest ago leaves first. */
+/**
+ * Bounded; what was used longest ago leaves first, give or take a quarter of the entries: what is asked for at every
+ * request is not moved to the end at every request.
+ */
 export interface Lru<K, V> {
   get(key: K): V | undefined;
   /** The cached value, else what `read` gives; those who ask for a key meanwhile share one read. */
@@ -27,6 +30,8 @@ interface Entry<V> {
   readonly weight: number;
   readonly generation: number;
   readonly expiresAtMs: number;
+  /** Of the entry's last move to the end. */
+  turn: number;
 }
 
 export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
@@ -37,6 +42,8 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
   const isFresh = options.isFresh ?? (() => true);
   const weigh = options.weigh ?? (() => 1);
   let weightTotal = 0;
+  /** Weight that was put at the end so far. */
+  let turn = 0;
 
   function drop(key: K): void {
     weightTotal -= entries.get(key)?.weight ?? 0;
@@ -50,8 +57,12 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
       drop(key);
       return undefined;
     }
-    entries.delete(key);
-    entries.set(key, entry);
+    if (turn - entry.turn > entriesMax / 4) {
+      turn += entry.weight;
+      entry.turn = turn;
+      entries.delete(key);
+      entries.set(key, entry);
+    }
     return entry.value;
   }
 
@@ -63,7 +74,8 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
       drop(oldest);
     }
     weightTotal += weight;
-    entries.set(key, { value, weight, generation, expiresAtMs: clock.monotonicMs() + ttlMs });
+    turn += weight;
+    entries.set(key, { value, weight, generation, expiresAtMs: clock.monotonicMs() + ttlMs, turn });
   }
 
   return {
