@@ -84,12 +84,19 @@ describe('an access key', () => {
     expect(await outcome(key, '/v1/roles', 'globex.localhost')).toEqual([401, 'invalid_api_key']);
   });
 
-  it('inherits what its maker holds, of which a key can hold', async () => {
+  it('inherits what its maker holds and a key can hold, and full access from full access alone', async () => {
     const full = await harness.apiKeys.create(maker([...KEY_PERMISSIONS, 'tenant:delete']), accessKey());
     expect(full.access).toEqual({ full: true });
     expect(full.scopes).toHaveLength(KEY_PERMISSIONS.size);
     const less = await harness.apiKeys.create(maker(['roles:read', 'tenant:write']), accessKey());
     expect(less.scopes).toEqual(['roles:read']);
+    // Every permission by name is what there is today; full access is what there will be.
+    const grants = [...KEY_PERMISSIONS].map((permission) => ({ permission, resource: null }));
+    const listed = await harness.apiKeys.create(maker(), accessKey({ access: { grants } }));
+    const caller = maker();
+    const principal = { ...caller.principal, apiKeyId: listed.id };
+    const child = await harness.apiKeys.create({ ...caller, principal }, accessKey());
+    expect(child.access).toEqual({ full: false, roleIds: [], grants });
   });
 
   it('expires by the clock, also while it is cached, and is then as one that never was', async () => {

@@ -130,8 +130,17 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
     return created;
   }
 
-  async function accessOf({ scope, grants: held }: Principal, asked: AskedAccess): Promise<KeyAccess> {
-    if (asked === 'inherited') return inheritedAccess(held);
+  /** What the caller's own key was given; a signed-in user has none. */
+  async function termsOfMaker({ scope, apiKeyId }: Actor): Promise<KeyTerms> {
+    return apiKeyId === null ? FULL_TERMS : store.findTerms(scope, apiKeyId);
+  }
+
+  async function accessOf(
+    { scope, grants: held }: Principal,
+    maker: KeyTerms,
+    asked: AskedAccess,
+  ): Promise<KeyAccess> {
+    if (asked === 'inherited') return inheritedAccess(maker, held);
     const roleIds = 'roleIds' in asked ? [...new Set(asked.roleIds)] : [];
     const stranger = roleIds.find((id) => !seededKeyRole(id));
     if (stranger !== undefined) throw roleNotForKeys(stranger);
@@ -164,20 +173,20 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
 
     async create(caller, input) {
       const actor = actorOf(caller);
-      const { scope, apiKeyId } = actor;
+      const { scope } = actor;
       const type = typeIn(modeOf(scope), input.type);
       if (input.expiresAtMs !== null && input.expiresAtMs <= clock.nowMs())
         throw validationError('expires_at', 'must be in the future');
       if (type === 'access_key' && (await deps.planOf(scope.tenantId)) !== 'enterprise')
         throw accessKeysNotInPlan();
-      const { rateLimit } = input;
-      const access = await accessOf(caller.principal, input.access);
-      const created = await db.transaction(async (tx) => {
+      const maker = await termsOfMaker(actor);
+      const key = draw(type, input.name, {
+        access: await accessOf(caller.principal, maker, input.access),
+        rateLimit: input.rateLimit,
         // Else a key that ends could make one of the same access that does not.
-        const ofMaker = apiKeyId === null ? null : await store.findExpiry(tx, scope, apiKeyId);
-        const expiresAtMs = earlier(input.expiresAtMs, ofMaker);
-        return createIn(tx, actor, draw(type, input.name, { access, rateLimit, expiresAtMs }));
+        expiresAtMs: earlier(input.expiresAtMs, maker.expiresAtMs),
       });
+      const created = await db.transaction((tx) => createIn(tx, actor, key));
       return { ...created, scopes: await scopesOf(scope, created) };
     },
 
@@ -222,11 +231,15 @@ function typeIn(mode: Mode, asked: KeyType | null): KeyType {
   return asked ?? usual;
 }
 
-/** What its maker holds; a user of the dashboard holds also what no key can. */
-function inheritedAccess(held: readonly Grant[]): KeyAccess {
+/**
+ * What its maker holds and a key can hold. Full access, which takes in what later versions add, only where the maker
+ * has it: a key with every permission of today by name has not.
+ */
+function inheritedAccess(maker: KeyTerms, held: readonly Grant[]): KeyAccess {
   const grants = held.filter(({ permission }) => KEY_PERMISSIONS.has(permission));
   const whole = grants.filter(({ resource }) => resource === null);
-  return whole.length === KEY_PERMISSIONS.size ? { full: true } : { full: false, roleIds: [], grants };
+  const isFull = maker.access.full && whole.length === KEY_PERMISSIONS.size;
+  return isFull ? { full: true } : { full: false, roleIds: [], grants };
 }
 
 /** `null` is never. */

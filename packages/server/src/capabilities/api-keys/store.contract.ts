@@ -103,9 +103,8 @@ export function apiKeyStoreContract(open: OpenTestDatabase): void {
     await insert(id, where, terms);
     expect(await store.findActiveByHash(hashKey(id))).toMatchObject({ id, ...terms });
     expect((await store.list(where, { page: 1, perPage: 20, order: 'desc' })).rows[0]).toMatchObject(terms);
-    const expiry = await db.transaction((tx) => store.findExpiry(tx, where, id as ApiKeyId));
-    expect(expiry).toBe(terms.expiresAtMs);
-    expect(await db.transaction((tx) => store.findExpiry(tx, scope, id as ApiKeyId))).toBeNull();
+    expect(await store.findTerms(where, id as ApiKeyId)).toEqual(terms);
+    await expect(store.findTerms(scope, id as ApiKeyId)).rejects.toThrow();
   });
 
   it('takes a row that names no access as one without any', async () => {

@@ -155,15 +155,15 @@ export function createApiKeyStore(db: Database) {
       );
     },
 
-    /** Null also where the key never expires. */
-    async findExpiry(tx: Transaction, scope: Scope, id: ApiKeyId): Promise<number | null> {
+    /** Of a key that is there; revoked or not, they never change. */
+    async findTerms(scope: Scope, id: ApiKeyId): Promise<KeyTerms> {
       const row = await view
-        .scoped(scope, tx)
+        .scoped(scope)
         .selectFrom('api_keys')
-        .select('expires_at')
+        .select(TERMS_COLUMNS)
         .where('id', '=', id)
-        .executeTakeFirst();
-      return row?.expires_at ?? null;
+        .executeTakeFirstOrThrow();
+      return termsOf(row);
     },
 
     async setLastUsed(tx: Transaction, scope: Scope, id: ApiKeyId, atMs: number): Promise<void> {

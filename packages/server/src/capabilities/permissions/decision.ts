@@ -78,6 +78,10 @@ function wholeOf(resource: string): string {
   return slash === -1 ? resource : resource.slice(0, slash);
 }
 
+function covers(held: string, asked: string): boolean {
+  return held === asked || held === wholeOf(asked);
+}
+
 function* namesIn(rule: Rule, holdable: ReadonlySet<string>): Iterable<string> {
   for (const action of rule.actions) {
     if (rule.resourceType !== '*' && action !== '*') {
@@ -100,12 +104,8 @@ function grantsOf(permission: string, allowed: Reach, denied: Reach): Grant[] {
   if (allowed.everywhere.has(permission) && exceptions.length === 0) return [{ permission, resource: null }];
   return allowed
     .resourcesOf(permission)
-    .filter((resource) => !exceptions.some((one) => one === wholeOf(resource) || overlaps(resource, one)))
+    .filter((resource) => !exceptions.some((one) => covers(one, resource) || covers(resource, one)))
     .map((resource) => ({ permission, resource }));
-}
-
-function overlaps(resource: string, exception: string): boolean {
-  return exception === resource || wholeOf(exception) === resource;
 }
 
 /** The first of `asked` that `held` does not cover. */
@@ -115,8 +115,7 @@ export function firstBeyond(held: readonly Grant[], asked: readonly Grant[]): Gr
       !held.some(
         (grant) =>
           grant.permission === permission &&
-          (grant.resource === null ||
-            (resource !== null && (grant.resource === resource || grant.resource === wholeOf(resource)))),
+          (grant.resource === null || (resource !== null && covers(grant.resource, resource))),
       ),
   );
 }
