@@ -3,16 +3,17 @@ import { isAppError } from '../../kernel/errors.js';
 import type { Caller } from '../../kernel/principal.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { KEY_PERMISSIONS } from '../permissions/index.js';
-import { adminKeyCreateBody } from './schemas.js';
+import { adminKeyCreateRoute } from './routes.js';
 import { createApiKeys, type NewApiKey } from './service.js';
 
 let harness: Harness;
 beforeAll(async () => {
-  harness = await createHarness();
+  harness = await createHarness({ routes: ({ apiKeys }) => [adminKeyCreateRoute(apiKeys)] });
 });
 afterAll(() => harness.close());
 
 const HOUR_MS = 3_600_000;
+const READ_ONLY = 'e794bdab-daa8-4034-98a5-9ec335c311d1';
 
 /** A member of the tenant who holds those permissions; nobody else can ask for an access key. */
 function maker(names: Iterable<string> = KEY_PERMISSIONS): Caller {
@@ -182,38 +183,55 @@ describe('is refused', () => {
   });
 });
 
-describe('the body of POST /admin/api-keys', () => {
-  const parse = (body: object) => adminKeyCreateBody.safeParse({ name: 'x', ...body });
+describe('POST /admin/api-keys', () => {
+  const create = (body: object, key = harness.tenant.live) =>
+    harness.call('POST', '/admin/api-keys', { key, body: { name: 'x', ...body } });
 
-  it('is that of /v1 with a type, scopes and an expiry', () => {
-    expect(
-      parse({ key_type: 'access_key', scopes: ['roles:read'], expires_at: '2030-01-01T00:00:00Z' }).data,
-    ).toEqual({
-      name: 'x',
-      access: { grants: [{ permission: 'roles:read', resource: null }] },
-      rateLimit: null,
-      type: 'access_key',
-      expiresAtMs: Date.parse('2030-01-01T00:00:00Z'),
+  it('201: a key that is shown once, with its scopes and its end', async () => {
+    const answer = await create({
+      key_type: 'access_key',
+      scopes: ['roles:read', 'roles:read'],
+      expires_at: '2030-01-01T00:00:00+01:00',
     });
-    expect(parse({}).data).toEqual({
+    expect([answer.status, answer.headers['cache-control']]).toEqual([201, 'no-store']);
+    const key = String(answer.json['data']?.['api_key']);
+    expect(answer.json['data']).toEqual({
+      id: expect.stringMatching(/^[0-9a-f-]{36}$/),
+      key_id: key.split('_')[0],
+      api_key: expect.stringMatching(/^AKE[A-Za-z0-9]{13}_[A-Za-z0-9]{40}$/),
+      key_prefix: `${key.slice(0, 11)}...`,
+      key_type: 'access_key',
       name: 'x',
-      access: 'inherited',
-      rateLimit: null,
-      type: null,
-      expiresAtMs: null,
+      role_ids: [],
+      message: expect.any(String),
+      scopes: ['roles:read'],
+      expires_at: '2029-12-31T23:00:00.000Z',
     });
+    expect(await outcome(key)).toEqual([200, undefined]);
+    expect(await outcome(key, '/v1/audit-logs')).toEqual([403, 'forbidden']);
+  });
+
+  it('201: the key of the mode where no type is asked for, with the body of /v1', async () => {
+    const live = await create({ role_ids: [READ_ONLY], rate_limit_requests: 5, rate_limit_window_sec: 60 });
+    expect(live.json['data']).toMatchObject({ key_type: 'standard', role_ids: [READ_ONLY] });
+    const test = await create({ key_type: 'test' }, harness.tenant.test);
+    expect(test.json['data']).toMatchObject({ key_type: 'test' });
+    expect(test.json['data']).not.toHaveProperty('expires_at');
   });
 
   it.each([
     ['an unknown type', { key_type: 'oauth' }, 'key_type'],
-    ['an unknown scope', { key_type: 'access_key', scopes: ['vaults:fly'] }, 'scopes'],
-    ['a wildcard', { key_type: 'access_key', scopes: ['vaults:*'] }, 'scopes'],
-    ['what only users hold', { key_type: 'access_key', scopes: ['billing:read'] }, 'scopes'],
+    ['an unknown scope', { key_type: 'access_key', scopes: ['vaults:fly'] }, 'scopes.0'],
+    ['a wildcard', { key_type: 'access_key', scopes: ['vaults:*'] }, 'scopes.0'],
+    ['what only users hold', { key_type: 'access_key', scopes: ['billing:read'] }, 'scopes.0'],
     ['scopes beside roles', { key_type: 'access_key', scopes: [], role_ids: [] }, 'scopes'],
     ['scopes of a standard key', { key_type: 'standard', scopes: [] }, 'scopes'],
     ['an expiry of a standard key', { expires_at: '2030-01-01T00:00:00Z' }, 'expires_at'],
     ['no time', { key_type: 'access_key', expires_at: 'tomorrow' }, 'expires_at'],
-  ])('refuses %s', (_, body, field) => {
-    expect(parse(body).error?.issues.map(({ path }) => path[0])).toEqual([field]);
+    ['an end that is past', { key_type: 'access_key', expires_at: '2020-01-01T00:00:00Z' }, 'expires_at'],
+    ['the type of the other mode', { key_type: 'test' }, 'key_type'],
+  ])('400: %s', async (_, body, field) => {
+    const answer = await create(body);
+    expect([answer.status, Object.keys(answer.json['fields'] ?? {})]).toEqual([400, [field]]);
   });
 });

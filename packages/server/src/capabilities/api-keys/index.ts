@@ -6,7 +6,6 @@ export {
   type CreatedApiKey,
   createApiKeys,
   isExpired,
-  type NewApiKey,
   type PreparedApiKey,
 } from './service.js';
 export type { StoredCredential } from './store.js';
