@@ -1,9 +1,24 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { systemClock } from '../../kernel/clock.js';
 import type { ApiKeyId, Scope, TenantId } from '../../kernel/ids.js';
+import type { TenantModeColumns } from '../../platform/storage/columns.js';
+import { openDatabase } from '../../platform/storage/open-database.js';
 import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
 import { hashKey } from './key-format.js';
+import { apiKeysMigration } from './migrations/0005-api-keys.js';
 import { type ApiKeyStore, createApiKeyStore, type KeyTerms } from './store.js';
 import { apiKeysTables, migrations } from './tables.js';
+
+/** As the first migration made it. */
+interface OldTable extends TenantModeColumns {
+  id: ApiKeyId;
+  key_id: string;
+  key_hash: Buffer;
+  key_prefix: string;
+  key_type: string;
+  name: string;
+  created_at: number;
+}
 
 export function apiKeyStoreContract(open: OpenTestDatabase): void {
   let db: TestDatabase;
@@ -105,6 +120,29 @@ export function apiKeyStoreContract(open: OpenTestDatabase): void {
     expect((await store.list(where, { page: 1, perPage: 20, order: 'desc' })).rows[0]).toMatchObject(terms);
     expect(await store.findTerms(where, id as ApiKeyId)).toEqual(terms);
     await expect(store.findTerms(scope, id as ApiKeyId)).rejects.toThrow();
+  });
+
+  it('leaves full access to the keys that were made before access was stored', async () => {
+    const before = await open([apiKeysMigration]);
+    const row = {
+      id: 'old' as ApiKeyId,
+      key_id: 'tk_live_old',
+      key_hash: hashKey('old'),
+      key_prefix: 'tk_live_old...',
+      key_type: 'standard',
+      name: 'old',
+      created_at: 1_000,
+    };
+    await before
+      .view<{ api_keys: OldTable }>(apiKeysTables)
+      .scoped(scope)
+      .insertInto('api_keys')
+      .values(row)
+      .execute();
+    const after = await openDatabase(before.storage, { migrations, clock: systemClock });
+    expect(await createApiKeyStore(after).findActiveByHash(hashKey('old'))).toMatchObject(full);
+    await after.close();
+    await before.cleanup();
   });
 
   it('takes a row that names no access as one without any', async () => {
