@@ -57,7 +57,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       requireHostHeader: false,
     },
     frameworkErrors: (error, request, reply) => {
-      logRequestAtEnd(deps, request, reply.raw);
+      watchEnd(app, deps, request, reply.raw);
       replyWithError(request, reply, error);
     },
     clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
@@ -75,13 +75,6 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.setNotFoundHandler((request, reply) => {
     const allow = methods.allowed(pathOf(request));
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
-  });
-  // A stop ends the connections that are idle; one whose call ends later would be kept alive.
-  app.server.on('request', (_request, response: ServerResponse) => {
-    response.once('close', () => {
-      // Not at once: the connection is idle only when Node has let go of the answer.
-      if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
-    });
   });
   closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
@@ -122,7 +115,7 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
 
 function addRequestHook(app: FastifyInstance, deps: HttpServerDeps): void {
   app.addHook('onRequest', (request, reply, done) => {
-    logRequestAtEnd(deps, request, reply.raw);
+    watchEnd(app, deps, request, reply.raw);
     reply.header('x-request-id', request.id);
     const coding = request.raw.headers['transfer-encoding'];
     if (!request.raw.url?.startsWith('/')) {
@@ -149,7 +142,8 @@ function pathOf(request: FastifyRequest): string {
 }
 
 /** One line a request, when the answer is out or the client has gone. No query, header or body. */
-function logRequestAtEnd(
+function watchEnd(
+  app: FastifyInstance,
   { clock, requestLog }: HttpServerDeps,
   request: FastifyRequest,
   response: ServerResponse,
@@ -172,6 +166,9 @@ function logRequestAtEnd(
           : undefined,
       aborted: response.writableEnded ? undefined : true,
     });
+    // A stop has ended the connections that were idle; this one would be kept alive. Not at once: it is idle only when
+    // Node has let go of the answer.
+    if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
   });
 }
 
