@@ -91,7 +91,8 @@ function permissions() {
 ${NOTE}
 
 A permission is \`<family>:<verb>\`. *(v)*: a grant may name one resource, a vault or a database connection or role.
-A key made without roles holds all that its maker holds and a key can hold. Source: \`packages/server/src/capabilities/permissions\` and the route definitions.
+A key made without roles holds all that its maker holds and a key can hold.
+Source: \`packages/server/src/capabilities/permissions\` and the route definitions.
 
 ## Roles
 

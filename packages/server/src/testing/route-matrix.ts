@@ -10,8 +10,9 @@ export interface MatrixSample {
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 
 /**
- * Every registered route: 401 without a credential, 403 to a key without the permission, and for a route that names a row the same 404 to another tenant
- * and to the other mode as for a row that does not exist. A route that names a row and has no sample fails.
+ * Every registered route: 401 without a credential, 403 to a key without the permission, and for a route that names a
+ * row the same 404 to another tenant and to the other mode as for a row that does not exist. A route that names a row
+ * and has no sample fails.
  */
 export function describeRouteMatrix(
   open: () => Harness,
