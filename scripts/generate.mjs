@@ -106,7 +106,8 @@ ${matrix.join('\n')}
 |---|---|---|
 ${guards.join('\n')}
 
-A proxied call also needs \`vaults:detokenize\` for the vault of each token in it.
+A path of \`/v1\` has the same permission at its twin under \`/admin\`. A proxied call also needs \`vaults:detokenize\` for the
+vault of each token in it.
 `;
 }
 

@@ -34,7 +34,7 @@ import {
   migrations as generationsMigrations,
 } from '../platform/cache/generations.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
-import { type AuthenticateCaller, createCallerStep } from '../platform/http/caller.js';
+import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
@@ -56,7 +56,7 @@ export interface Floor {
   readonly accounts: Accounts;
   readonly permissions: Permissions;
   readonly apiKeys: ApiKeys;
-  readonly authenticate: AuthenticateCaller;
+  readonly steps: CallerSteps;
 }
 
 export interface HarnessOptions {
@@ -146,7 +146,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...auditLogRoutes(floor.auditLogs),
     ...(options.routes?.(floor) ?? []),
   ];
-  app.register(createManagementApi({ routes, authenticate: floor.authenticate }));
+  app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -211,7 +211,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     planOf: async (id) => (await accounts.tenantById(id))?.plan,
     logger,
   });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
   });
@@ -226,7 +226,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     accounts,
     permissions,
     apiKeys,
-    authenticate,
+    steps,
   };
 }
 

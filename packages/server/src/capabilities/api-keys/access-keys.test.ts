@@ -1,25 +1,53 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAppError } from '../../kernel/errors.js';
-import type { Caller } from '../../kernel/principal.js';
+import type { RequestId, SessionId, UserId } from '../../kernel/ids.js';
+import type { Caller, UserPrincipal, UserRole } from '../../kernel/principal.js';
+import { createCallerSteps } from '../../platform/http/caller.js';
+import { createHosts } from '../../platform/http/hosts.js';
+import { mountedRoutes } from '../../platform/http/mounts.js';
+import { registerRoutes } from '../../platform/http/register-routes.js';
+import { closeHttpServer, createHttpServer } from '../../platform/http/server.js';
+import { createRequestLog } from '../../platform/log/logger.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
-import { KEY_PERMISSIONS } from '../permissions/index.js';
-import { adminKeyCreateRoute } from './routes.js';
+import { decisionOfUser, KEY_PERMISSIONS } from '../permissions/index.js';
+import { apiKeyRoutes } from './routes.js';
 import { createApiKeys, type NewApiKey } from './service.js';
 
 let harness: Harness;
 beforeAll(async () => {
-  harness = await createHarness({ routes: ({ apiKeys }) => [adminKeyCreateRoute(apiKeys)] });
+  harness = await createHarness();
 });
 afterAll(() => harness.close());
 
 const HOUR_MS = 3_600_000;
 const READ_ONLY = 'e794bdab-daa8-4034-98a5-9ec335c311d1';
+const grantsOf = (names: Iterable<string>) =>
+  [...names].map((permission) => ({ permission, resource: null }));
 
-/** A member of the tenant who holds those permissions; nobody else can ask for an access key. */
-function maker(names: Iterable<string> = KEY_PERMISSIONS): Caller {
-  const caller = harness.callerOf(harness.tenant, 'live');
-  const grants = [...names].map((permission) => ({ permission, resource: null }));
-  return { ...caller, principal: { ...caller.principal, grants } };
+/** A signed-in member of the first tenant: nobody else can ask for an access key. */
+function userOf(role: UserRole, sandbox = false): UserPrincipal {
+  return {
+    kind: 'user',
+    scope: { tenantId: harness.tenant.id, sandbox },
+    tenantSlug: harness.tenant.slug,
+    apiKeyId: null,
+    keyId: null,
+    userId: harness.ids.uuid() as UserId,
+    sessionId: harness.ids.uuid() as SessionId,
+    role,
+    rateLimit: null,
+    ...decisionOfUser(role),
+  };
+}
+
+function callerOf(principal: UserPrincipal): Caller {
+  return { principal, requestId: harness.ids.uuid() as RequestId, ip: null };
+}
+
+/** A member who holds just that. */
+function maker(names?: Iterable<string>): Caller {
+  const owner = userOf('owner');
+  return callerOf(names ? { ...owner, grants: grantsOf(names) } : owner);
 }
 
 const accessKey = (more: Partial<NewApiKey> = {}): NewApiKey => ({
@@ -49,10 +77,7 @@ const outcome = async (key: string, path = '/v1/roles', host = '127.0.0.1') => {
 describe('an access key', () => {
   it('has its form, and is listed with its scopes and expiry', async () => {
     const expiresAtMs = harness.clock.nowMs() + HOUR_MS;
-    const grants = [
-      { permission: 'api-keys:read', resource: null },
-      { permission: 'roles:read', resource: null },
-    ];
+    const grants = grantsOf(['api-keys:read', 'roles:read']);
     const made = await harness.apiKeys.create(maker(), accessKey({ access: { grants }, expiresAtMs }));
     expect(made.apiKey.reveal()).toMatch(/^AKE[A-Za-z0-9]{13}_[A-Za-z0-9]{40}$/);
     expect(made.scopes).toEqual(['api-keys:read', 'roles:read']);
@@ -86,18 +111,21 @@ describe('an access key', () => {
   });
 
   it('inherits what its maker holds and a key can hold, and full access from full access alone', async () => {
-    const full = await harness.apiKeys.create(maker([...KEY_PERMISSIONS, 'tenant:delete']), accessKey());
+    const full = await harness.apiKeys.create(maker(), accessKey());
     expect(full.access).toEqual({ full: true });
     expect(full.scopes).toHaveLength(KEY_PERMISSIONS.size);
     const less = await harness.apiKeys.create(maker(['roles:read', 'tenant:write']), accessKey());
     expect(less.scopes).toEqual(['roles:read']);
     // Every permission by name is what there is today; full access is what there will be.
-    const grants = [...KEY_PERMISSIONS].map((permission) => ({ permission, resource: null }));
-    const listed = await harness.apiKeys.create(maker(), accessKey({ access: { grants } }));
-    const caller = maker();
-    const principal = { ...caller.principal, apiKeyId: listed.id };
-    const child = await harness.apiKeys.create({ ...caller, principal }, accessKey());
-    expect(child.access).toEqual({ full: false, roleIds: [], grants });
+    const grants = grantsOf(KEY_PERMISSIONS);
+    const listed = await make({ access: { grants } });
+    const answer = await harness.call('POST', '/v1/api-keys', { key: listed, body: { name: 'child' } });
+    const { rows } = await harness.apiKeys.list(
+      { tenantId: harness.tenant.id, sandbox: false },
+      { page: 1, perPage: 100, order: 'desc' },
+    );
+    const child = rows.find(({ id }) => id === answer.json['data']?.['id']);
+    expect(child?.access).toEqual({ full: false, roleIds: [], grants });
   });
 
   it('expires by the clock, also while it is cached, and is then as one that never was', async () => {
@@ -158,7 +186,7 @@ describe('is refused', () => {
   });
 
   it('403 with a scope that its maker lacks, and nothing is written', async () => {
-    const asked = { access: { grants: [{ permission: 'vaults:read', resource: null }] } };
+    const asked = { access: { grants: grantsOf(['vaults:read']) } };
     const scope = { tenantId: harness.tenant.id, sandbox: false };
     const page = { page: 1, perPage: 1, order: 'desc' } as const;
     const before = await harness.apiKeys.list(scope, page);
@@ -176,7 +204,8 @@ describe('is refused', () => {
     ['a test key in live mode', { type: 'test' }, 'live', 'key_type'],
     ['an end that is past', { expiresAtMs: 1 }, 'live', 'expires_at'],
   ])('400 as %s', async (_, more, mode, field) => {
-    const making = harness.apiKeys.create(harness.callerOf(harness.tenant, mode), accessKey(more));
+    const caller = callerOf(userOf('owner', mode === 'test'));
+    const making = harness.apiKeys.create(caller, accessKey(more));
     const [status, type, message] = await errorOf(making);
     expect([status, type]).toEqual([400, 'validation_error']);
     expect(message).toContain(field);
@@ -184,8 +213,24 @@ describe('is refused', () => {
 });
 
 describe('POST /admin/api-keys', () => {
-  const create = (body: object, key = harness.tenant.live) =>
-    harness.call('POST', '/admin/api-keys', { key, body: { name: 'x', ...body } });
+  async function create(body: object, user = userOf('owner')) {
+    const { logger, ids, clock } = harness;
+    const requestLog = createRequestLog('info', { write: () => true }, clock);
+    const app = createHttpServer({ logger, requestLog, ids, clock });
+    const routes = mountedRoutes(apiKeyRoutes(harness.apiKeys)).filter(({ mount }) => mount === 'admin');
+    const steps = createCallerSteps({
+      hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
+      authenticator: { authenticate: async () => user },
+    });
+    app.register(async (scope) => registerRoutes(scope, routes, steps));
+    const answer = await app.inject({
+      method: 'POST',
+      url: '/admin/api-keys',
+      payload: { name: 'x', ...body },
+    });
+    await closeHttpServer(app, clock, 1_000);
+    return { status: answer.statusCode, headers: answer.headers, json: answer.json() };
+  }
 
   it('201: a key that is shown once, with its scopes and its end', async () => {
     const answer = await create({
@@ -214,9 +259,24 @@ describe('POST /admin/api-keys', () => {
   it('201: the key of the mode where no type is asked for, with the body of /v1', async () => {
     const live = await create({ role_ids: [READ_ONLY], rate_limit_requests: 5, rate_limit_window_sec: 60 });
     expect(live.json['data']).toMatchObject({ key_type: 'standard', role_ids: [READ_ONLY] });
-    const test = await create({ key_type: 'test' }, harness.tenant.test);
+    const test = await create({ key_type: 'test' }, userOf('owner', true));
     expect(test.json['data']).toMatchObject({ key_type: 'test' });
     expect(test.json['data']).not.toHaveProperty('expires_at');
+  });
+
+  it('201: what a Developer may do, and no more: 403 with what only an Owner holds', async () => {
+    const inherited = await create({ key_type: 'access_key' }, userOf('developer'));
+    expect(inherited.json['data']?.['scopes']).toContain('vaults:detokenize');
+    expect(inherited.json['data']?.['scopes']).not.toContain('dyn-db:force');
+    const wider = await create({ key_type: 'access_key', scopes: ['egress:write'] }, userOf('developer'));
+    expect([wider.status, wider.json['error']?.['type']]).toEqual([403, 'privilege_escalation']);
+    expect(wider.json['error']?.['message']).toContain('egress:write');
+  });
+
+  it('403: a Viewer makes no key', async () => {
+    const answer = await create({}, userOf('viewer'));
+    expect([answer.status, answer.json['error']?.['type']]).toEqual([403, 'forbidden']);
+    expect(answer.json['error']?.['message']).toContain('api-keys:write');
   });
 
   it.each([

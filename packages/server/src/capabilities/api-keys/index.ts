@@ -1,5 +1,5 @@
 export { hashKey } from './key-format.js';
-export { adminKeyCreateRoute, apiKeyRoutes } from './routes.js';
+export { apiKeyRoutes } from './routes.js';
 export {
   type ApiKeys,
   type ApiKeysDeps,

@@ -32,10 +32,24 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
     route({
       method: 'POST',
       path: '/v1/api-keys',
+      admin: 'none',
       summary: 'Create an API key; the answer alone shows it',
       permission: 'api-keys:write',
       audit: 'api_key.create',
       body: keyCreateBody,
+      response: keyCreatedResponse,
+      status: 201,
+      noStore: true,
+      handle: async ({ caller, body }) => createdOf(await apiKeys.create(caller, body)),
+    }),
+    // For signed-in users, with more in its body: here alone an access key can be asked for (auth.md §1.3).
+    route({
+      method: 'POST',
+      path: '/admin/api-keys',
+      summary: 'Create an API key or, in live mode, an access key with scopes and an expiry',
+      permission: 'api-keys:write',
+      audit: 'api_key.create',
+      body: adminKeyCreateBody,
       response: keyCreatedResponse,
       status: 201,
       noStore: true,
@@ -55,22 +69,6 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
       },
     }),
   ];
-}
-
-/** The dashboard's twin of the creation, for signed-in users: it alone makes access keys (auth.md §1.3). */
-export function adminKeyCreateRoute(apiKeys: ApiKeys): RouteDefinition {
-  return route({
-    method: 'POST',
-    path: '/admin/api-keys',
-    summary: 'Create an API key or, in live mode, an access key with scopes and an expiry',
-    permission: 'api-keys:write',
-    audit: 'api_key.create',
-    body: adminKeyCreateBody,
-    response: keyCreatedResponse,
-    status: 201,
-    noStore: true,
-    handle: async ({ caller, body }) => createdOf(await apiKeys.create(caller, body)),
-  });
 }
 
 function rowOf(key: ListedApiKey): z.input<typeof keyRowResponse> {

@@ -1,10 +1,8 @@
+import type { UserRole } from '../../kernel/principal.js';
 import type { Rule } from './decision.js';
 import type { Verbs } from './names.js';
 
 export type SubjectKind = 'user' | 'api_key';
-
-/** Names of memberships, as they are on the wire (contract README §12). */
-export type UserRole = 'owner' | 'admin' | 'developer' | 'viewer';
 
 export interface SeededRole {
   /** The same in every installation, so that scripts may name it. */

@@ -1,5 +1,5 @@
 import type { TenantId } from '../../kernel/ids.js';
-import type { Grant } from '../../kernel/principal.js';
+import type { Grant, UserRole } from '../../kernel/principal.js';
 import { offsetOf, type PageOptions } from '../../platform/http/pagination.js';
 import type { Database } from '../../platform/storage/database.js';
 import { type Decision, decide, type Rule } from './decision.js';
@@ -10,7 +10,6 @@ import {
   type SubjectKind,
   seededKeyRole,
   USER_ROLES,
-  type UserRole,
 } from './seeded-roles.js';
 import { createRoleStore, type Role } from './store.js';
 
