@@ -19,7 +19,7 @@ import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
-import { expireBootstrapFile } from './bootstrap-file.js';
+import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
 import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
@@ -48,6 +48,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { db, rootKey } = await openInstallation(config, logger, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
+  const { filePath, ownerEmail } = config.bootstrap;
   const services = createServices({
     db,
     clock,
@@ -56,6 +57,11 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    signIn: {
+      tokenKey: config.tokenKey,
+      hasSecureCookies: config.hosts.publicUrl?.startsWith('https:') ?? false,
+      onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
+    },
   });
   await services.kms.checkRootKey();
   await services.generations.start();
@@ -73,7 +79,6 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
 
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
-  const { filePath, ownerEmail } = config.bootstrap;
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenant: () => services.accounts.hasTenants(),
@@ -139,17 +144,18 @@ interface AppDeps {
 
 async function createApp(config: Config, { db, services, rootKey, logger, state }: AppDeps) {
   const app = createHttpServer({ logger, ids: systemIds, clock });
-  const steps = createCallerSteps({
-    hosts: createHosts(config.hosts),
-    authenticator: services.authentication,
-  });
+  const hosts = createHosts(config.hosts);
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication });
+  const routes = managementRoutes(services);
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {
     proxy,
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  await app.register(createManagementApi({ routes: managementRoutes(services), mount: 'v1', steps }));
+  await app.register(createManagementApi({ routes, mount: 'v1', steps }));
+  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

@@ -1,4 +1,9 @@
-import { migrations as accountsMigrations, createAccounts } from '../capabilities/accounts/index.js';
+import {
+  migrations as accountsMigrations,
+  authRoutes,
+  createAccounts,
+  createSessions,
+} from '../capabilities/accounts/index.js';
 import {
   apiKeyRoutes,
   migrations as apiKeysMigrations,
@@ -14,7 +19,11 @@ import {
   migrations as auditLogsMigrations,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
-import { createAuthentication } from '../capabilities/authentication/index.js';
+import {
+  createAuthentication,
+  createUserAuthentication,
+  decisionOfUser,
+} from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
   migrations as cryptoKeysMigrations,
@@ -32,6 +41,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
@@ -60,21 +70,44 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  readonly signIn: SignInSettings;
+}
+
+export interface SignInSettings {
+  /** `KNOX_JWT_SIGNING_KEY`. */
+  readonly tokenKey: Secret<Buffer> | null;
+  readonly hasSecureCookies: boolean;
+  onSignIn(user: { readonly email: string }): void;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const { db, clock, ids, random, logger, rootKey, egress, signIn } = deps;
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const passwords = createPasswordHasher();
+  const { tokenKey, onSignIn } = signIn;
+  const sessions = createSessions({
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    passwords,
+    rootKey,
+    tokenKey,
+    logger,
+    onSignIn,
+  });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
   const authentication = createAuthentication({ apiKeys, accounts, generations, clock });
+  const userAuthentication = createUserAuthentication({ sessions });
   const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
   const apiLogs = createApiLogs({
     db,
@@ -89,20 +122,27 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     accounts,
+    signInRoutes: authRoutes({
+      sessions,
+      cookies: { isSecure: signIn.hasSecureCookies },
+      permissionsOf: (role) => decisionOfUser(role).names,
+    }),
     kms,
     cryptoKeys,
     vaults,
     apiKeys,
     authentication,
+    userAuthentication,
     redaction,
     apiLogs,
     proxy,
   };
 }
 
-/** Every endpoint of `/v1` that has a definition; the proxy is not one of them. */
+/** Every endpoint that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
+    ...services.signInRoutes,
     ...apiKeyRoutes(services.apiKeys),
     ...auditLogRoutes(services.auditLogs),
     ...vaultRoutes(services.vaults),

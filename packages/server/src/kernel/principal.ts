@@ -1,4 +1,4 @@
-import type { ApiKeyId, RequestId, Scope, SessionId, UserId } from './ids.js';
+import type { ApiKeyId, RequestId, Scope, SessionId, TenantId, UserId } from './ids.js';
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
 export type Principal = ApiKeyPrincipal | UserPrincipal;
@@ -52,10 +52,12 @@ export interface Caller extends Visitor {
   readonly principal: Principal;
 }
 
-/** A signed-in user before a tenant is chosen: what it does is about itself. */
+/** A signed-in user whatever the tenant: what it does is about itself. */
 export interface SessionCaller extends Visitor {
   readonly userId: UserId;
   readonly sessionId: SessionId;
+  /** The tenant that the request names, or the only one; null while it could be several, or is none. */
+  readonly tenantId: TenantId | null;
 }
 
 export function actorOf(caller: Caller): Actor {

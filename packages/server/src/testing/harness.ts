@@ -4,7 +4,10 @@ import { createManagementApi } from '../app/apis/management-api.js';
 import {
   type Accounts,
   migrations as accountsMigrations,
+  authRoutes,
   createAccounts,
+  createSessions,
+  type Sessions,
   systemActor,
 } from '../capabilities/accounts/index.js';
 import {
@@ -19,14 +22,20 @@ import {
   migrations as auditLogsMigrations,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
-import { createAuthentication } from '../capabilities/authentication/index.js';
+import {
+  createAuthentication,
+  createUserAuthentication,
+  decisionOfUser,
+} from '../capabilities/authentication/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller } from '../kernel/principal.js';
+import { Secret } from '../kernel/secret.js';
 import {
   createGenerations,
   type Generations,
   migrations as generationsMigrations,
 } from '../platform/cache/generations.js';
+import { createPasswordHasher, hashPassword } from '../platform/crypto/password-hash.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
 import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
@@ -49,7 +58,10 @@ export interface Floor {
   readonly auditLogs: AuditLogs;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
+  readonly sessions: Sessions;
   readonly steps: CallerSteps;
+  /** Of `/admin`. */
+  readonly userSteps: CallerSteps;
 }
 
 export interface HarnessOptions {
@@ -71,15 +83,21 @@ export interface TestKey {
 export interface TestTenant {
   readonly id: TenantId;
   readonly slug: string;
+  /** Whose password is `OWNER_PASSWORD`. */
+  readonly ownerEmail: string;
   readonly live: TestKey;
   readonly test: TestKey;
 }
 
 export interface TestCall {
   readonly key?: TestKey | string;
+  /** An admin token. */
+  readonly token?: string;
   /** Default a plain address, where the key decides the mode. */
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The peer, default loopback. */
+  readonly ip?: string;
   /** Sent as JSON. */
   readonly body?: unknown;
 }
@@ -103,6 +121,8 @@ export interface Harness extends Floor {
   readonly routes: readonly RouteDefinition[];
   readonly logLines: readonly string[];
   call(method: string, path: string, call?: TestCall): Promise<TestAnswer>;
+  /** The admin token of a new session. */
+  signIn(email: string): Promise<string>;
   /** What a service sees when that key calls. */
   callerOf(tenant: TestTenant, mode: Mode): Caller;
   /** Moves the clock in steps short enough for the generations to be read as they would be in time. */
@@ -131,11 +151,17 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   await floor.generations.start();
   const app = createHttpServer({ logger, ids: floor.ids, clock });
   const routes = [
+    ...authRoutes({
+      sessions: floor.sessions,
+      cookies: { isSecure: false },
+      permissionsOf: (role) => decisionOfUser(role).names,
+    }),
     ...apiKeyRoutes(floor.apiKeys),
     ...auditLogRoutes(floor.auditLogs),
     ...(options.routes?.(floor) ?? []),
   ];
   app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps }));
+  app.register(createManagementApi({ routes, mount: 'admin', steps: floor.userSteps }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -148,6 +174,11 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     tenant: await createTestTenant(floor, 'acme'),
     other: await createTestTenant(floor, 'globex'),
     call: (method, path, call) => inject(app, method, path, call ?? {}),
+    async signIn(email) {
+      const device = { requestId: floor.ids.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
+      const session = await floor.sessions.signIn(email, new Secret(OWNER_PASSWORD), device);
+      return session.token.reveal();
+    },
     callerOf(tenant, mode) {
       const { id, keyId } = tenant[mode];
       return {
@@ -187,15 +218,46 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
+  const sessions = createSessions({
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    logger,
+    passwords: createPasswordHasher(),
+    rootKey: new Secret(random.bytes(32)),
+    tokenKey: null,
+    onSignIn: () => {},
+  });
+  const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
   const steps = createCallerSteps({
-    hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
+    hosts,
     authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
   });
-  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, steps };
+  const userSteps = createCallerSteps({ hosts, authenticator: createUserAuthentication({ sessions }) });
+  return {
+    db,
+    clock,
+    ids,
+    random,
+    logger,
+    generations,
+    auditLogs,
+    accounts,
+    apiKeys,
+    sessions,
+    steps,
+    userSteps,
+  };
 }
 
+export const OWNER_PASSWORD = 'correct horse battery staple';
+/** Slow on purpose, so made once for all tenants of a test file. */
+const ownerHash = hashPassword(new Secret(OWNER_PASSWORD));
+
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {
-  const owner = { email: `owner@${slug}.example`, passwordHash: 'not a hash: nobody signs in here' };
+  const owner = { email: `owner@${slug}.example`, passwordHash: await ownerHash };
   return floor.db.transaction(async (tx) => {
     const input = { id: floor.ids.uuid() as TenantId, slug, name: slug, plan: 'enterprise' as const };
     const tenant = await floor.accounts.createTenantWithOwner(tx, input, owner);
@@ -207,7 +269,7 @@ async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant>
       floor.apiKeys.prepare('test', 'test key'),
     );
     const shown = ({ id, keyId, apiKey }: typeof live): TestKey => ({ id, keyId, apiKey: apiKey.reveal() });
-    return { id: tenant.id, slug, live: shown(live), test: shown(test) };
+    return { id: tenant.id, slug, ownerEmail: owner.email, live: shown(live), test: shown(test) };
   });
 }
 
@@ -218,12 +280,14 @@ async function inject(
   call: TestCall,
 ): Promise<TestAnswer> {
   const key = typeof call.key === 'object' ? call.key.apiKey : call.key;
+  const credential = key ?? call.token;
   const answer = await app.inject({
     method: method as 'GET',
     url: path,
+    ...(call.ip === undefined ? {} : { remoteAddress: call.ip }),
     headers: {
       host: call.host ?? '127.0.0.1:8787',
-      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
       ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...call.headers,
     },

@@ -112,7 +112,13 @@ async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, 
   const answer = await app.inject({ method, url, headers });
   return { status: answer.statusCode, json: answer.json(), headers: answer.headers, lines };
 }
-const session = { userId: 'u' as UserId, sessionId: 's' as SessionId, requestId: 'r' as RequestId, ip: null };
+const session = {
+  tenantId: null,
+  userId: 'u' as UserId,
+  sessionId: 's' as SessionId,
+  requestId: 'r' as RequestId,
+  ip: null,
+};
 
 describe('one definition', () => {
   it('has a place under /v1 and its twin under /admin, unless it says otherwise', () => {

@@ -58,7 +58,7 @@ function registerRoute(app: FastifyInstance, mounted: MountedRoute, steps: Calle
       const { headers } = request.raw;
       const result = await definition.handle({ caller, headers, ...check(request) });
       if (definition.noStore) reply.header('cache-control', 'no-store');
-      if (definition.cookies) reply.header('set-cookie', definition.cookies(result as never));
+      for (const cookie of definition.cookies?.(result as never) ?? []) reply.header('set-cookie', cookie);
       reply.code(definition.status ?? 200).header('content-type', 'application/json; charset=utf-8');
       return reply.send(JSON.stringify(answer(result, request.id)));
     },
