@@ -5,7 +5,7 @@ import { systemClock } from '../../kernel/clock.js';
 import { AppError } from '../../kernel/errors.js';
 import type { ApiKeyId, RequestId, SessionId, TenantId, UserId } from '../../kernel/ids.js';
 import type { Principal } from '../../kernel/principal.js';
-import { createLogger } from '../log/logger.js';
+import { createLogger, createRequestLog } from '../log/logger.js';
 import { type CallerSteps, createCallerSteps } from './caller.js';
 import { createHosts } from './hosts.js';
 import { mountedRoutes } from './mounts.js';
@@ -95,14 +95,21 @@ function stepsFor(principal: Principal): CallerSteps {
   });
 }
 
-async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, string> = {}) {
+function build() {
   const lines: string[] = [];
+  const sink = { write: (line: string) => lines.push(line) };
   const app = createHttpServer({
-    logger: createLogger('info', { write: (line) => lines.push(line) }),
+    logger: createLogger('info', sink),
+    requestLog: createRequestLog('info', sink, systemClock),
     ids: { uuid: () => crypto.randomUUID() },
     clock: systemClock,
   });
   open.push(app);
+  return { app, lines };
+}
+
+async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, string> = {}) {
+  const { app, lines } = build();
   const mounted = mountedRoutes(ROUTES);
   const steps = { v1: stepsFor(key), admin: { ...stepsFor(user), session: async () => session } };
   for (const mount of ['v1', 'admin'] as const) {
@@ -144,12 +151,7 @@ describe('one definition', () => {
   });
 
   it('of a session asks for no permission', () => {
-    const app = createHttpServer({
-      logger: createLogger('info', { write: () => {} }),
-      ids: { uuid: () => crypto.randomUUID() },
-      clock: systemClock,
-    });
-    open.push(app);
+    const { app } = build();
     const definition = thing({ path: '/admin/me', access: 'session', permission: 'things:read' });
     expect(() => registerRoutes(app, mountedRoutes([definition]), stepsFor(user))).toThrow('session');
   });
