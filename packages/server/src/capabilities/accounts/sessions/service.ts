@@ -7,6 +7,7 @@ import { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
 import type { PasswordHasher } from '../../../platform/crypto/password-hash.js';
 import type { Random } from '../../../platform/crypto/random.js';
+import type { TokenSigner } from '../../../platform/crypto/signed-tokens.js';
 import type { Logger } from '../../../platform/log/logger.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
@@ -115,14 +116,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
     );
   }
 
+  /** The signer is there before anything is written: a refresh token is used up by then, and its successor has to arrive. */
   async function openedWith(
+    signer: TokenSigner,
     session: Session,
     refreshToken: Secret<string>,
     found: Found,
   ): Promise<OpenSession> {
     const nowSeconds = Math.floor(clock.nowMs() / 1000);
     const tokenSeconds = LIMITS.adminTokenMs / 1000;
-    const signer = await signingKeys.adminTokens();
     // `tid` and `role` tell what was so at this moment; membership is read again at each call.
     const home = found.memberships[0];
     const token = await signer.sign({
@@ -193,17 +195,14 @@ export function createSessions(deps: SessionsDeps): Sessions {
       }
       const { user, memberships, passwordHash } = found;
       const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : null;
+      const signer = await signingKeys.adminTokens();
       const { token, hash } = newRefreshToken();
       const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs());
       await db.transaction(async (tx) => {
         await attempts.succeed(tx, attempt);
         if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
-        for (const id of await store.listOldest(
-          tx,
-          user.id,
-          session.createdAtMs,
-          LIMITS.sessionsPerUserMax - 1,
-        ))
+        const keep = LIMITS.sessionsPerUserMax - 1;
+        for (const id of await store.listOldest(tx, user.id, session.createdAtMs, keep))
           await end(tx, id, user.id, device, 'sessions_max');
         await store.insert(tx, session);
         await store.insertRefreshToken(tx, hash, session.id, session.createdAtMs);
@@ -214,30 +213,32 @@ export function createSessions(deps: SessionsDeps): Sessions {
         });
       });
       deps.onSignIn(user);
-      return openedWith(session, token, { user, memberships });
+      return openedWith(signer, session, token, { user, memberships });
     },
 
     async refresh(refreshToken, device) {
+      const signer = await signingKeys.adminTokens();
       const hash = sha256(refreshToken.reveal());
       const next = newRefreshToken();
       const nowMs = clock.nowMs();
-      const session = await db.transaction(async (tx) => {
+      const use = { ...clientOf(device), nowMs, idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs };
+      const refreshed = await db.transaction(async (tx) => {
         const isFirstUse = await store.useRefreshToken(tx, hash, nowMs);
         const id = await store.findSessionOfToken(tx, hash);
-        if (id === undefined) return undefined;
+        if (id === undefined) return null;
         if (!isFirstUse) {
           // Somebody has a copy, and it is not known who of the two is the user (RFC 9700 §4.14.2).
           await end(tx, id, null, device, 'refresh_reuse');
-          return undefined;
+          return null;
         }
-        const idleExpiresAtMs = nowMs + LIMITS.sessionIdleMs;
-        const touched = await store.touch(tx, id, { ...clientOf(device), nowMs, idleExpiresAtMs });
-        if (touched) await store.insertRefreshToken(tx, next.hash, id, nowMs);
-        return touched;
+        const session = await store.touch(tx, id, use);
+        const found = session && (await store.findUserOfSession(id, nowMs, tx));
+        if (!found) return null;
+        await store.insertRefreshToken(tx, next.hash, id, nowMs);
+        return { session, found };
       });
-      const found = session && (await store.findUserOfSession(session.id, nowMs));
-      if (!session || !found) throw sessionEnded();
-      return openedWith(session, next.token, found);
+      if (!refreshed) throw sessionEnded();
+      return openedWith(signer, refreshed.session, next.token, refreshed.found);
     },
 
     async signOut(refreshToken, visitor) {

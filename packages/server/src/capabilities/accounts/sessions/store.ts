@@ -110,8 +110,9 @@ export function createSessionStore(db: Database) {
     async findUserOfSession(
       id: SessionId,
       nowMs: number,
+      tx?: Transaction,
     ): Promise<{ user: User; memberships: Membership[] } | undefined> {
-      const rows = await ofSession.all(null, { id, now: nowMs });
+      const rows = await ofSession.all(null, { id, now: nowMs }, tx);
       const [row] = rows;
       return row && { user: userOf(row), memberships: membershipsOf(rows) };
     },
