@@ -24,6 +24,7 @@ import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
+import { startSignInSweep } from './sign-in-sweep.js';
 import type { RunningServer, StartHooks } from './start.js';
 
 const clock = systemClock;
@@ -70,6 +71,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
   closers.push(() => services.apiLogs.flush());
+  closers.push(startSignInSweep({ sessions: services.sessions, clock, logger }));
 
   const state = { isStopping: false };
   const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, requestLog, state });

@@ -122,6 +122,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     accounts,
+    sessions,
     signInRoutes: authRoutes({
       sessions,
       cookies: { isSecure: signIn.hasSecureCookies },
