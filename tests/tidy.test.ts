@@ -139,6 +139,7 @@ describe('what only one place may use', () => {
     ['@photostructure/sqlite', ['platform/storage/']],
     ['pino', ['platform/log/']],
     ['@node-rs/argon2', ['platform/crypto/']],
+    ['jose', ['platform/crypto/']],
     ['node:child_process', []],
     ['node:vm', []],
   ] as const)('%s', (name, places) => {

@@ -19,11 +19,12 @@ import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
-import { expireBootstrapFile } from './bootstrap-file.js';
+import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
 import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
+import { startSignInSweep } from './sign-in-sweep.js';
 import type { RunningServer, StartHooks } from './start.js';
 
 const clock = systemClock;
@@ -48,6 +49,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { db, rootKey } = await openInstallation(config, logger, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
+  const { filePath, ownerEmail } = config.bootstrap;
   const services = createServices({
     db,
     clock,
@@ -56,6 +58,11 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    signIn: {
+      tokenKey: config.tokenKey,
+      hasSecureCookies: config.hosts.publicUrl?.startsWith('https:') ?? false,
+      onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
+    },
   });
   await services.kms.checkRootKey();
   await services.generations.start();
@@ -64,6 +71,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
   closers.push(() => services.apiLogs.flush());
+  closers.push(startSignInSweep({ sessions: services.sessions, clock, logger }));
 
   const state = { isStopping: false };
   const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, requestLog, state });
@@ -73,7 +81,6 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
 
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
-  const { filePath, ownerEmail } = config.bootstrap;
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenant: () => services.accounts.hasTenants(),
@@ -140,10 +147,10 @@ interface AppDeps {
 
 async function createApp(config: Config, { db, services, rootKey, logger, requestLog, state }: AppDeps) {
   const app = createHttpServer({ logger, requestLog, ids: systemIds, clock });
-  const steps = createCallerSteps({
-    hosts: createHosts(config.hosts),
-    authenticator: services.authentication,
-  });
+  const hosts = createHosts(config.hosts);
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication });
+  const routes = managementRoutes(services);
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {
     proxy,
@@ -151,8 +158,8 @@ async function createApp(config: Config, { db, services, rootKey, logger, reques
     refuse: writeErrorRaw,
   });
   const { idempotency } = services;
-  const routes = managementRoutes(services);
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
+  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

@@ -1,4 +1,9 @@
-import { migrations as accountsMigrations, createAccounts } from '../capabilities/accounts/index.js';
+import {
+  migrations as accountsMigrations,
+  authRoutes,
+  createAccounts,
+  createSessions,
+} from '../capabilities/accounts/index.js';
 import {
   apiKeyRoutes,
   migrations as apiKeysMigrations,
@@ -14,7 +19,7 @@ import {
   migrations as auditLogsMigrations,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
-import { createAuthentication } from '../capabilities/authentication/index.js';
+import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
   envelopeColumns as cryptoKeysEnvelopeColumns,
@@ -28,6 +33,7 @@ import {
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import {
   createPermissions,
+  decisionOfUser,
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
@@ -42,6 +48,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { IdSource, TenantId } from '../kernel/ids.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
@@ -74,13 +81,21 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  readonly signIn: SignInSettings;
+}
+
+export interface SignInSettings {
+  /** `KNOX_JWT_SIGNING_KEY`. */
+  readonly tokenKey: Secret<Buffer> | null;
+  readonly hasSecureCookies: boolean;
+  onSignIn(user: { readonly email: string }): void;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const { db, clock, ids, random, logger, rootKey, egress, signIn } = deps;
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
@@ -102,6 +117,21 @@ export function createServices(deps: ServicesDeps) {
     logger,
   });
   const authentication = createAuthentication({ apiKeys, accounts, permissions, generations, clock });
+  const passwords = createPasswordHasher();
+  const { tokenKey, onSignIn } = signIn;
+  const sessions = createSessions({
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    passwords,
+    rootKey,
+    tokenKey,
+    logger,
+    onSignIn,
+  });
+  const userAuthentication = createUserAuthentication({ sessions });
   const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
   const apiLogs = createApiLogs({
     db,
@@ -117,21 +147,29 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     accounts,
     permissions,
+    sessions,
+    cookies: { isSecure: signIn.hasSecureCookies },
     kms,
     idempotency,
     cryptoKeys,
     vaults,
     apiKeys,
     authentication,
+    userAuthentication,
     redaction,
     apiLogs,
     proxy,
   };
 }
 
-/** Every endpoint of `/v1` that has a definition; the proxy is not one of them. */
+/** Every endpoint that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
+    ...authRoutes({
+      sessions: services.sessions,
+      cookies: services.cookies,
+      permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
+    }),
     ...apiKeyRoutes(services.apiKeys),
     ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs),

@@ -1,4 +1,5 @@
 import { isoTime } from '../../kernel/clock.js';
+import type { Principal } from '../../kernel/principal.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import { parseActionFilter } from './action-filter.js';
 import { auditListQuery, auditRowResponse } from './schemas.js';
@@ -27,13 +28,14 @@ export function auditLogRoutes(auditLogs: AuditLogs): RouteDefinition[] {
           fromMs: query.from,
           toMs: query.to,
         });
+        const isRedacted = !mayReadDetails(caller.principal);
         return {
           rows: rows.map((row) => ({
             id: row.id,
             action: row.action,
             resource_type: row.resourceType,
             resource_id: row.resourceId,
-            details: row.details,
+            ...(isRedacted ? { details: {}, details_redacted: true } : { details: row.details }),
             ip_address: row.ipAddress,
             created_at: isoTime(row.createdAtMs),
           })),
@@ -44,4 +46,9 @@ export function auditLogRoutes(auditLogs: AuditLogs): RouteDefinition[] {
       },
     }),
   ];
+}
+
+/** Keys read sanitised details; of users only those from Admin up (auth.md §8.1). */
+function mayReadDetails(principal: Principal): boolean {
+  return principal.kind !== 'user' || principal.role === 'owner' || principal.role === 'admin';
 }

@@ -25,6 +25,7 @@ export const auditRowResponse = z.object({
   resource_type: z.string(),
   resource_id: z.string().nullable(),
   details: z.record(z.string(), z.unknown()),
+  details_redacted: z.literal(true).optional(),
   ip_address: z.string().nullable(),
   created_at: z.string(),
 });

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -58,6 +59,23 @@ describe('defaults', () => {
 });
 
 describe('values', () => {
+  it('takes a P-256 key for admin tokens, on many lines or on one, and shows nothing of it', () => {
+    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+      format: 'pem',
+      type: 'pkcs8',
+    }) as string;
+    const source = { KNOX_JWT_SIGNING_KEY: pem.replaceAll('\n', '\\n') };
+    const { config } = loadConfig(source, dir);
+    expect(config.tokenKey?.reveal()).toEqual(
+      loadConfig({ KNOX_JWT_SIGNING_KEY: pem }, dir).config.tokenKey?.reveal(),
+    );
+    const row = describeConfig(config, source).find(({ variable }) => variable === 'KNOX_JWT_SIGNING_KEY');
+    expect([row?.value, row?.from]).toEqual(['[SECRET]', 'environment']);
+    expect(problemsOf({ KNOX_JWT_SIGNING_KEY: 'secret' })).toEqual([
+      expect.stringContaining('KNOX_JWT_SIGNING_KEY must be a P-256 private key in PEM'),
+    ]);
+  });
+
   it.each([
     [
       'KNOX_DNS_SERVERS',

@@ -32,6 +32,7 @@ function shownValues(config: Config): Record<VariableName, string> {
     KNOX_PUBLIC_URL: hosts.publicUrl ?? httpOrigin(listen.host, listen.port),
     KNOX_CUSTOM_HOSTS: hosts.customHosts.map(({ host, slug }) => `${host}=${slug}`).join(',') || '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
+    KNOX_JWT_SIGNING_KEY: config.tokenKey === null ? '(kept in the database)' : String(config.tokenKey),
     KNOX_LOG_LEVEL: config.log.level,
     KNOX_SHUTDOWN_TIMEOUT_SECONDS: String(config.shutdownTimeoutMs / 1000),
     KNOX_DB_POOL_MAX: storage.kind === 'postgres' ? String(storage.poolMax) : '(SQLite)',

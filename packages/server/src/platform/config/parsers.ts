@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { Secret } from '../../kernel/secret.js';
+import { parseSigningKey } from '../crypto/signed-tokens.js';
 import type { DnsServer } from '../egress/resolver.js';
 
 /** Says which rule a value broke; the reader of the environment adds the variable's name. */
@@ -40,6 +41,16 @@ export const key32: Parse<Secret<Buffer>> = (text) => {
     throw new RuleBroken('must be the base64 of exactly 32 bytes (openssl rand -base64 32)');
   }
   return new Secret(bytes);
+};
+
+/** Service managers keep a variable on one line, so `\\n` stands for a line end. */
+export const signingKey: Parse<Secret<Buffer>> = (text) => {
+  const key = parseSigningKey(text.replaceAll('\\n', '\n'));
+  if (!key)
+    throw new RuleBroken(
+      'must be a P-256 private key in PEM (openssl ecparam -genkey -noout -name prime256v1)',
+    );
+  return key;
 };
 
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;

@@ -11,6 +11,7 @@ import {
   origin,
   type Parse,
   plainText,
+  signingKey,
 } from './parsers.js';
 
 export interface Variable<T> {
@@ -42,7 +43,7 @@ export const VARIABLES = {
   KNOX_BOOTSTRAP_FILE: variable(
     plainText,
     '`<data dir>/bootstrap.json`',
-    'Credentials of the first start, mode 0600, removed after 24 h. `off`: not written.',
+    "Credentials of the first start, mode 0600, removed at the owner's first sign-in or after 24 h. `off`: not written.",
   ),
   DATABASE_URL: variable(
     databaseAddress,
@@ -73,6 +74,12 @@ export const VARIABLES = {
     'Comma list of `host=tenant-slug`: further tenant hosts.',
   ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
+  KNOX_JWT_SIGNING_KEY: variable(
+    signingKey,
+    'made and kept wrapped',
+    'Key that signs admin tokens: a P-256 private key in PEM; a line end may be written as `\\n`.',
+    true,
+  ),
   KNOX_LOG_LEVEL: variable(
     oneOf('trace', 'debug', 'info', 'warn', 'error'),
     '`info`',
@@ -120,7 +127,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_PLAN: ['enterprise'],
   KNOX_PLAN_FILE: [],
   KNOX_SIGNUP: ['off'],
-  KNOX_JWT_SIGNING_KEY: [],
   KNOX_SMTP_URL: [],
   KNOX_MAIL_FROM: [],
   KNOX_TWILIO_ACCOUNT_SID: [],

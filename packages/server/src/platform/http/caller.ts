@@ -10,6 +10,11 @@ import type { Hosts, ResolvedHost } from './hosts.js';
  */
 export interface Authenticator {
   authenticate(rawHeaders: readonly string[], host: ResolvedHost): Promise<Principal>;
+  /** Who has signed in, whatever the tenant: of users alone. */
+  authenticateSession?(
+    rawHeaders: readonly string[],
+    host: ResolvedHost,
+  ): Promise<Omit<SessionCaller, keyof Visitor>>;
 }
 
 /** The head of the order of checks (auth.md §5), shared by both mounts and the proxy. */
@@ -20,14 +25,11 @@ export type AuthenticateCaller = (
   rawHeaders?: readonly string[],
 ) => Promise<Caller>;
 
-/** The same for what a user does before a tenant is chosen. */
-export type AuthenticateSession = (request: FastifyRequest) => Promise<SessionCaller>;
-
 /** Whom a mount lets in, by a route's access. */
 export interface CallerSteps {
   readonly tenant: AuthenticateCaller;
   /** `/admin` only. */
-  readonly session?: AuthenticateSession;
+  readonly session?: (request: FastifyRequest) => Promise<SessionCaller>;
   readonly public: (request: FastifyRequest) => Visitor;
 }
 
@@ -54,6 +56,12 @@ export function createCallerSteps({ hosts, authenticator }: CallerStepsDeps): Ca
       if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
       return caller;
     },
+    ...(authenticator.authenticateSession && {
+      async session(request: FastifyRequest) {
+        const session = await authenticator.authenticateSession!(request.raw.rawHeaders, hostOf(request));
+        return { ...session, ...visitorOf(request) };
+      },
+    }),
     public(request) {
       hostOf(request);
       return visitorOf(request);

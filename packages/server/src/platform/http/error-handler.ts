@@ -49,8 +49,9 @@ function errorHeaders(
     'x-request-id': requestId,
   };
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
-  // RFC 6750 §3: no error code when the request carried no credential at all.
-  if (error.type === 'authentication_required') headers['www-authenticate'] = 'Bearer';
+  // RFC 6750 §3: no error code when the request carried no token at all.
+  if (error.type === 'authentication_required' || error.type === 'invalid_credentials')
+    headers['www-authenticate'] = 'Bearer';
   else if (error.status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"';
   const allow = error.type === 'method_not_allowed' ? error.extra?.['allow'] : undefined;
   if (Array.isArray(allow)) headers['allow'] = allow.join(', ');

@@ -7,6 +7,8 @@ export const SYSTEM_REASONS = {
   credential_by_hash: 'A credential names its tenant; before it is found there is no scope.',
   tenant_by_slug: 'A tenant host names the tenant.',
   operator: 'The operator changes the plan or the status of any tenant.',
+  people: 'Users, their sessions and their sign-ins belong to no single tenant.',
+  signing_key: 'The key that signs admin tokens is one for the installation.',
   generations: 'Cache generations are read for all tenants at once.',
   metrics: 'Counts over all tenants.',
   retention: 'Expired rows of all tenants are removed in bounded batches.',
