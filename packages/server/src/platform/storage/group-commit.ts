@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Insertion } from './database.js';
 import { databaseUnavailable } from './engine.js';
 
@@ -18,6 +19,8 @@ export interface GroupCommit {
   close(): Promise<void>;
 }
 
+const SETTLED_A_TURN = 8;
+
 interface Entry {
   readonly rows: readonly Insertion[];
   readonly bytes: number;
@@ -35,6 +38,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   let queuedBytes = 0;
   let running: Promise<void> | null = null;
   let tail: Promise<void> = Promise.resolve();
+  let settled: Promise<void> = Promise.resolve();
   let closed = false;
 
   function takeBatch(): Entry[] {
@@ -55,26 +59,34 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     return batch;
   }
 
-  async function commitBatch(batch: readonly Entry[]): Promise<void> {
-    let outcomes: readonly (Error | undefined)[] | null = null;
-    let failure: unknown;
+  /** What was committed, or why not: one outcome for each entry. */
+  async function commitBatch(batch: readonly Entry[]): Promise<readonly unknown[]> {
     try {
-      outcomes = await options.commit(batch.map((entry) => entry.rows));
+      return await options.commit(batch.map((entry) => entry.rows));
     } catch (error) {
-      failure = error;
+      return batch.map(() => error);
     }
-    batch.forEach((entry, index) => {
+  }
+
+  /** A few callers a turn: each goes on at once with work of its own, and the loop must not stand still for all of it. */
+  async function settle(batch: readonly Entry[], outcomes: readonly unknown[]): Promise<void> {
+    for (const [index, entry] of batch.entries()) {
+      if (index > 0 && index % SETTLED_A_TURN === 0) await nextTurn();
       queuedRows -= entry.rows.length;
       queuedBytes -= entry.bytes;
-      const refused = outcomes === null ? failure : outcomes[index];
-      if (refused === undefined) entry.resolve();
-      else entry.reject(refused);
-    });
+      if (outcomes[index] === undefined) entry.resolve();
+      else entry.reject(outcomes[index]);
+    }
   }
 
   async function drain(): Promise<void> {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    while (queue.length > 0) await commitBatch(takeBatch());
+    await nextTurn();
+    while (queue.length > 0) {
+      const batch = takeBatch();
+      const outcomes = await commitBatch(batch);
+      // In order, and while the next batch is on its way.
+      settled = settled.then(() => settle(batch, outcomes));
+    }
     running = null;
   }
 
@@ -97,6 +109,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     async close() {
       closed = true;
       await running;
+      await settled;
     },
   };
 }
