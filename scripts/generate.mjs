@@ -1,6 +1,8 @@
 // Writes the generated documents, or with --check compares them: `node --import tsx scripts/generate.mjs [--check]`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { apiDescription } from '../packages/server/src/app/apis/api-description.ts';
+import { managementRoutes } from '../packages/server/src/app/services.ts';
 import { ERROR_STATUS } from '../packages/server/src/kernel/errors.ts';
 import { NOT_CARRIED_OUT, VARIABLES } from '../packages/server/src/platform/config/variables.ts';
 import { ROOT } from './terminal.mjs';
@@ -56,7 +58,18 @@ ${refused.join(', ')}, \`KNOX_TENANT_KMS_*\`.
 `;
 }
 
-const DOCUMENTS = { 'docs/error-types.md': errorTypes, 'docs/operations/variables.md': variables };
+/** Route definitions keep their services for the handlers, which nobody calls here. */
+const NO_SERVICES = new Proxy({}, { get: () => NO_SERVICES });
+
+function openApi() {
+  return `${JSON.stringify(apiDescription(managementRoutes(NO_SERVICES)), null, 2)}\n`;
+}
+
+const DOCUMENTS = {
+  'docs/error-types.md': errorTypes,
+  'docs/openapi.json': openApi,
+  'docs/operations/variables.md': variables,
+};
 
 const isCheck = process.argv.includes('--check');
 let staleCount = 0;

@@ -15,6 +15,8 @@ import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { apiDescription } from './apis/api-description.js';
+import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
@@ -149,13 +151,15 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
     authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));
+  const routes = managementRoutes(services);
+  await app.register(createManagementApi({ routes, authenticate }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },
       isStopping: () => state.isStopping,
     }),
   );
+  await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
   return { app, proxyApi };
 }
 

@@ -43,6 +43,7 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
       method: 'DELETE',
       path: '/v1/api-keys/:id',
       summary: 'Revoke an API key for good, by row id or key id',
+      operationId: 'revokeApiKey',
       permission: 'api-keys:write',
       audit: 'api_key.revoke',
       params: keyParams,

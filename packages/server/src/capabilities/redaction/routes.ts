@@ -36,6 +36,7 @@ export function redactionRoutes(redaction: Redaction): RouteDefinition[] {
       audit: 'redaction_rule.create',
       body: createRuleBody,
       response: ruleResponse,
+      errors: ['conflict'],
       status: 201,
       async handle({ caller, body }) {
         return ruleWire(caller.principal.scope, await redaction.create(caller, body));
