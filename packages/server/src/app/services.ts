@@ -32,12 +32,15 @@ import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { cacheCounts } from '../platform/cache/lru.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
+import { countedCalls, measuredEgress } from './telemetry.js';
 
 /** Those of every capability; the storage floor sorts them by id. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -60,30 +63,58 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  readonly instruments: Instruments;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const { db, clock, ids, random, logger, rootKey, instruments } = deps;
+  const egress = measuredEgress(deps.egress, instruments, clock);
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
-  const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
+  const vaults = createVaults({
+    db,
+    clock,
+    ids,
+    random,
+    cryptoKeys,
+    auditLogs,
+    generations,
+    cacheCounts: cacheCounts(instruments, 'vaults'),
+  });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
-  const authentication = createAuthentication({ apiKeys, accounts, generations, clock });
-  const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
+  const authentication = createAuthentication({
+    apiKeys,
+    accounts,
+    generations,
+    clock,
+    cacheCounts: cacheCounts(instruments, 'credentials'),
+  });
+  const redaction = createRedaction({
+    db,
+    clock,
+    ids,
+    generations,
+    auditLogs,
+    cacheCounts: cacheCounts(instruments, 'redaction_plans'),
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
     onRefusedRow: (entry, cause) =>
       logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
   });
+  instruments.gauge('knox_log_queue_rows', 'Log rows of finished calls that are not durable yet.', () =>
+    apiLogs.queuedRows(),
+  );
+  const callLog = countedCalls(apiLogs, instruments);
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
+    createProxy({ clock, egress, vaults, redaction, apiLogs: callLog, deploymentId });
 
   return {
     generations,

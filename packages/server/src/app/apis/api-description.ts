@@ -3,6 +3,7 @@ import { openApiDocument, type Tag } from '../../platform/http/openapi/document.
 import type { RouteDefinition } from '../../platform/http/route.js';
 import { describeApiDocs } from './api-docs.js';
 import { describeHealth } from './health.js';
+import { describeMetrics } from './metrics.js';
 import { describeProxy } from './proxy-api.js';
 
 const INFO: JsonObject = {
@@ -57,7 +58,7 @@ export function apiDescription(routes: readonly RouteDefinition[]): JsonObject {
     securitySchemes: SECURITY_SCHEMES,
     security: Object.keys(SECURITY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
     routes,
-    described: [describeProxy, describeHealth, describeApiDocs],
+    described: [describeProxy, describeHealth, describeMetrics, describeApiDocs],
     tagOf,
   });
 }

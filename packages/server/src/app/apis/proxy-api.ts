@@ -41,6 +41,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         request: request.raw,
         response: reply.raw,
         requestId: request.id as RequestId,
+        trace: request.trace,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
         refuse: (cause) => deps.refuse(request, reply.raw, cause),
       });

@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { type Mode, modeOf } from '../../kernel/ids.js';
 import type { Principal } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { createLru } from '../../platform/cache/lru.js';
+import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import { equalInConstantTime } from '../../platform/crypto/hashing.js';
 import type { Authenticator } from '../../platform/http/caller.js';
 import type { ResolvedHost } from '../../platform/http/hosts.js';
@@ -23,6 +23,7 @@ export interface AuthenticationDeps {
   readonly accounts: Pick<Accounts, 'tenantById' | 'tenantBySlug'>;
   readonly generations: Pick<Generations, 'current' | 'isFresh' | 'refresh'>;
   readonly clock: Clock;
+  readonly cacheCounts?: CacheCounts;
 }
 
 /** Who is calling: a key becomes a principal. The order of the checks is that of auth.md §5. */
@@ -40,7 +41,11 @@ const CREDENTIALS_KEPT_MAX = 10_000;
 export function createAuthentication(deps: AuthenticationDeps): Authentication {
   const { apiKeys, accounts, generations, clock } = deps;
   // By the hash, never by the key itself: a heap dump must hold no credential longer than its request.
-  const known = createLru<string, KnownCredential>({ entriesMax: CREDENTIALS_KEPT_MAX, clock });
+  const known = createLru<string, KnownCredential>({
+    entriesMax: CREDENTIALS_KEPT_MAX,
+    clock,
+    counts: deps.cacheCounts,
+  });
 
   async function find(credential: string): Promise<KnownCredential> {
     const hash = hashKey(credential);

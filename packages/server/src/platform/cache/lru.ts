@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import type { Counter, Instruments } from '../telemetry/instruments.js';
 
 export interface LruOptions<K> {
   readonly entriesMax: number;
@@ -8,6 +9,20 @@ export interface LruOptions<K> {
   readonly generation?: (key: K) => number;
   /** False while changes may go unseen: then nothing cached is given out (contract auth.md §1.3). */
   readonly isFresh?: () => boolean;
+  readonly counts?: CacheCounts;
+}
+
+export interface CacheCounts {
+  readonly hits: Counter;
+  /** Reads that a `load` made; who only looks counts no miss. */
+  readonly misses: Counter;
+}
+
+export function cacheCounts(instruments: Instruments, cache: string): CacheCounts {
+  return {
+    hits: instruments.counter('knox_cache_hits_total', 'Lookups that a cache answered.', { cache }),
+    misses: instruments.counter('knox_cache_misses_total', 'Lookups that had to be read.', { cache }),
+  };
 }
 
 /** Bounded; what was used longest ago leaves first. */
@@ -26,7 +41,7 @@ interface Entry<V> {
 }
 
 export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
-  const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY } = options;
+  const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY, counts } = options;
   const entries = new Map<K, Entry<V>>();
   const reads = new Map<K, { generation: number; value: Promise<V> }>();
   const generationOf = options.generation ?? (() => 0);
@@ -38,6 +53,7 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
     entries.delete(key);
     if (entry.generation !== generationOf(key) || clock.monotonicMs() >= entry.expiresAtMs) return undefined;
     entries.set(key, entry);
+    counts?.hits.add();
     return entry.value;
   }
 
@@ -53,6 +69,7 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
     async load(key, read) {
       const cached = get(key);
       if (cached !== undefined) return cached;
+      counts?.misses.add();
       // Taken before the read: a change during it makes the entry old, and no asker after it shares the read.
       const generation = generationOf(key);
       const shared = reads.get(key);

@@ -7,19 +7,25 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Clock } from '../../kernel/clock.js';
-import { AppError, notFound } from '../../kernel/errors.js';
+import { AppError, type ErrorType, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { Logger } from '../log/logger.js';
 import { maskCredentials } from '../log/mask.js';
+import type { RequestTrace, Tracing } from '../telemetry/tracing.js';
 import { errorAnswer, replyWithError } from './error-handler.js';
 import { createMethodTable } from './method-table.js';
+import type { RequestMetrics } from './request-metrics.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
+    /** Type of the refusal; `null` while there is none. */
+    errorType: ErrorType | null;
+    /** `null` where no traces are kept. */
+    trace: RequestTrace | null;
   }
 }
 
@@ -27,6 +33,8 @@ export interface HttpServerDeps {
   readonly logger: Logger;
   readonly ids: IdSource;
   readonly clock: Clock;
+  readonly metrics?: RequestMetrics;
+  readonly tracing?: Tracing | null;
 }
 
 /** A whole request, body included, must be in by then (slow senders). */
@@ -56,7 +64,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       requireHostHeader: false,
     },
     frameworkErrors: (error, request, reply) => {
-      logRequestAtEnd(deps.clock, request, reply.raw);
+      watchRequest(deps, request, reply.raw);
       replyWithError(request, reply, error);
     },
     clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
@@ -69,7 +77,9 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const methods = createMethodTable();
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorateRequest('caller', null);
-  addRequestHook(app, deps.clock);
+  app.decorateRequest('errorType', null);
+  app.decorateRequest('trace', null);
+  addRequestHook(app, deps);
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const allow = methods.allowed(pathOf(request));
@@ -119,9 +129,9 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
   return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
 }
 
-function addRequestHook(app: FastifyInstance, clock: Clock): void {
+function addRequestHook(app: FastifyInstance, deps: HttpServerDeps): void {
   app.addHook('onRequest', (request, reply, done) => {
-    logRequestAtEnd(clock, request, reply.raw);
+    watchRequest(deps, request, reply.raw);
     reply.header('x-request-id', request.id);
     const coding = request.raw.headers['transfer-encoding'];
     if (!request.raw.url?.startsWith('/')) {
@@ -148,17 +158,22 @@ function pathOf(request: FastifyRequest): string {
 }
 
 /** One line a request, when the answer is out or the client has gone. No query, header or body. */
-function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: ServerResponse): void {
+function watchRequest(deps: HttpServerDeps, request: FastifyRequest, response: ServerResponse): void {
+  const { clock, metrics, tracing } = deps;
   const startedMs = clock.monotonicMs();
+  if (tracing) request.trace = tracing.begin(request.raw, request.id);
   response.once('close', () => {
-    const { caller } = request;
+    const { caller, errorType } = request;
+    const durationMs = clock.monotonicMs() - startedMs;
+    metrics?.(request.method, request.raw.url ?? '', response, errorType, durationMs);
+    request.trace?.end(request.routeOptions.url, response, errorType, caller);
     const inboundId = request.raw.headers['x-request-id'];
     request.log.info(
       {
         method: request.method,
         path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
         status: response.statusCode,
-        ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
+        ms: Math.round(durationMs * 10) / 10,
         request_id: request.id,
         ...(caller ? { tenant: caller.principal.tenantSlug, key_id: caller.principal.keyId } : {}),
         ...(typeof inboundId === 'string'
