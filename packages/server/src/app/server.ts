@@ -10,7 +10,6 @@ import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { createCallerStep } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
-import { createRequestMetrics } from '../platform/http/request-metrics.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
@@ -32,7 +31,7 @@ import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
-import { addBuildInfo, SURFACES } from './telemetry.js';
+import { addBuildInfo, serverMetrics } from './telemetry.js';
 
 const clock = systemClock;
 
@@ -179,7 +178,7 @@ interface AppDeps {
 
 async function createApp(config: Config, deps: AppDeps) {
   const { db, services, rootKey, logger, state, instruments, tracing } = deps;
-  const metrics = createRequestMetrics(instruments, SURFACES);
+  const metrics = serverMetrics(instruments);
   const app = createHttpServer({ logger, ids: systemIds, clock, metrics, tracing });
   const authenticate = createCallerStep({
     hosts: createHosts(config.hosts),

@@ -62,6 +62,7 @@ it('refusals of the guard are counted by rule, whatever the host', async () => {
     'http://api.example.com/',
   ])
     await proxy.call(to(url));
+  await proxy.close();
   expect(countsOf('knox_egress_refusals_total')).toEqual({
     private: 1,
     ip_literal: 1,

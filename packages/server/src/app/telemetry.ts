@@ -1,12 +1,11 @@
 import type { ApiLogs } from '../capabilities/api-logs/index.js';
 import type { Clock } from '../kernel/clock.js';
-import { isAppError } from '../kernel/errors.js';
 import type { Egress } from '../platform/egress/egress.js';
-import type { Surface } from '../platform/http/request-metrics.js';
+import { createRequestMetrics, type RequestMetrics, type Surface } from '../platform/http/request-metrics.js';
 import { type Counter, type Instruments, SECONDS_BOUNDS } from '../platform/telemetry/instruments.js';
 
 /** Parts of the server that metrics tell apart. */
-export const SURFACES: readonly Surface[] = [
+const SURFACES: readonly Surface[] = [
   { name: 'proxy', paths: ['/v1/proxy'] },
   { name: 'management', paths: ['/v1'] },
   { name: 'admin', paths: ['/admin'] },
@@ -35,40 +34,36 @@ export function countedCalls<Log extends Pick<ApiLogs, 'append'>>(log: Log, inst
   };
 }
 
-/** The same guard, its refusals counted by rule and its upstreams by the time to their head. */
-export function measuredEgress(egress: Egress, instruments: Instruments, clock: Clock): Egress {
+/** Every request by surface, and the refusals of the egress guard by the rule that refused. */
+export function serverMetrics(instruments: Instruments): RequestMetrics {
+  const countRequest = createRequestMetrics(instruments, SURFACES);
   const refusalOf = counterBy(
     instruments,
     'knox_egress_refusals_total',
     'Calls that the guard refused.',
     'class',
   );
+  return (method, url, response, refusal, durationMs) => {
+    countRequest(method, url, response, refusal, durationMs);
+    if (refusal?.reason !== undefined) refusalOf(refusal.reason).add();
+  };
+}
+
+/** The same guard, its upstreams timed up to their head. */
+export function measuredEgress(egress: Egress, instruments: Instruments, clock: Clock): Egress {
   const upstream = instruments.histogram(
     'knox_proxy_upstream_duration_seconds',
     'From the dial to the upstream’s headers, the request’s body included.',
     SECONDS_BOUNDS,
   );
-  const count = (error: unknown): never => {
-    if (isAppError(error) && error.reason !== undefined) refusalOf(error.reason).add();
-    throw error;
-  };
   return {
     ...egress,
-    parse(rawUrl, policy) {
-      try {
-        return egress.parse(rawUrl, policy);
-      } catch (error) {
-        return count(error);
-      }
-    },
-    judge: (url, policy, callClock) => egress.judge(url, policy, callClock).catch(count),
     stream(target, call, onHead) {
       const startedMs = clock.monotonicMs();
-      const onMeasuredHead: typeof onHead = (head) => {
+      return egress.stream(target, call, (head) => {
         upstream.observe((clock.monotonicMs() - startedMs) / 1000);
         return onHead(head);
-      };
-      return egress.stream(target, call, onMeasuredHead).catch(count);
+      });
     },
   };
 }

@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage, type RequestListener } fr
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import { registerProxyApi } from '../app/apis/proxy-api.js';
-import { countedCalls, measuredEgress, SURFACES } from '../app/telemetry.js';
+import { countedCalls, measuredEgress, serverMetrics } from '../app/telemetry.js';
 import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import type { TokenReference } from '../capabilities/vaults/index.js';
@@ -12,7 +12,6 @@ import type { ApiKeyId, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller, Principal } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
-import { createRequestMetrics } from '../platform/http/request-metrics.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { createLogger } from '../platform/log/logger.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
@@ -157,7 +156,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     logger: createLogger('error', { write: () => {} }),
     ids: { uuid: () => REQUEST_ID },
     clock,
-    metrics: createRequestMetrics(instruments, SURFACES),
+    metrics: serverMetrics(instruments),
     tracing,
   });
   const proxy = createProxy({

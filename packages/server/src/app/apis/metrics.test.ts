@@ -3,12 +3,11 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../kernel/clock.js';
 import { Secret } from '../../kernel/secret.js';
 import { systemIds } from '../../platform/crypto/random.js';
-import { createRequestMetrics } from '../../platform/http/request-metrics.js';
 import { closeHttpServer, createHttpServer } from '../../platform/http/server.js';
 import { createLogger } from '../../platform/log/logger.js';
 import { createExposition } from '../../platform/telemetry/exposition.js';
 import { createInstruments } from '../../platform/telemetry/instruments.js';
-import { addBuildInfo, SURFACES } from '../telemetry.js';
+import { addBuildInfo, serverMetrics } from '../telemetry.js';
 import { createMetricsApi } from './metrics.js';
 
 const TOKEN = 'a-token-of-the-operator';
@@ -25,7 +24,7 @@ function server(options: { token?: string; isBehindProxy?: boolean } = {}): Fast
     logger: createLogger('error', { write: () => {} }),
     ids: systemIds,
     clock: systemClock,
-    metrics: createRequestMetrics(instruments, SURFACES),
+    metrics: serverMetrics(instruments),
   });
   open.push(app);
   app.register(

@@ -107,7 +107,7 @@ export function toAppError(cause: unknown): AppError {
 
 /** What the request's log line, metrics and trace need to know of it. */
 function logError(request: FastifyRequest, error: AppError): void {
-  request.errorType = error.type;
+  request.refusal = error;
   if (error.status >= 500) {
     const fields = { request_id: request.id, type: error.type, detail: maskedDetail(error) };
     if (error.type === 'internal_error')

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { ErrorType } from '../../kernel/errors.js';
+import { AppError, type ErrorType } from '../../kernel/errors.js';
 import { Counter, createInstruments, type Histogram, type Instruments } from '../telemetry/instruments.js';
 import { createRequestMetrics, type RequestMetrics } from './request-metrics.js';
 
@@ -13,8 +13,9 @@ beforeEach(() => {
   ]);
 });
 
-function call(method: string, url: string, statusCode: number, errorType: ErrorType | null = null) {
-  ended(method, url, { statusCode, writableEnded: true }, errorType, 12);
+function call(method: string, url: string, statusCode: number, type?: ErrorType) {
+  const refusal = type === undefined ? null : new AppError(type, 'no');
+  ended(method, url, { statusCode, writableEnded: true }, refusal, 12);
 }
 
 function seriesOf(name: string) {

@@ -7,7 +7,7 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Clock } from '../../kernel/clock.js';
-import { AppError, type ErrorType, notFound } from '../../kernel/errors.js';
+import { AppError, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
@@ -22,8 +22,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
-    /** Type of the refusal; `null` while there is none. */
-    errorType: ErrorType | null;
+    /** With what it was refused; `null` while it is not. */
+    refusal: AppError | null;
     /** `null` where no traces are kept. */
     trace: RequestTrace | null;
   }
@@ -77,7 +77,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const methods = createMethodTable();
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorateRequest('caller', null);
-  app.decorateRequest('errorType', null);
+  app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
   addRequestHook(app, deps);
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
@@ -163,10 +163,10 @@ function watchRequest(deps: HttpServerDeps, request: FastifyRequest, response: S
   const startedMs = clock.monotonicMs();
   if (tracing) request.trace = tracing.begin(request.raw, request.id);
   response.once('close', () => {
-    const { caller, errorType } = request;
+    const { caller, refusal } = request;
     const durationMs = clock.monotonicMs() - startedMs;
-    metrics?.(request.method, request.raw.url ?? '', response, errorType, durationMs);
-    request.trace?.end(request.routeOptions.url, response, errorType, caller);
+    metrics?.(request.method, request.raw.url ?? '', response, refusal, durationMs);
+    request.trace?.end(request.routeOptions.url, response, refusal?.type ?? null, caller);
     const inboundId = request.raw.headers['x-request-id'];
     request.log.info(
       {
