@@ -54,7 +54,10 @@ SwaggerUIBundle({
 });
 `;
 
+/** No operation has links, and their empty column is too much for a narrow window. */
 const STYLE = `body { margin: 0; }
+.swagger-ui .response-col_links { display: none; }
+.swagger-ui .opblock-body { overflow-x: auto; }
 `;
 
 const require = createRequire(import.meta.url);
