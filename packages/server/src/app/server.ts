@@ -11,7 +11,7 @@ import { createCallerStep } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
-import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
+import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
@@ -50,7 +50,7 @@ export async function startServer(config: Config, hooks: StartHooks): Promise<Ru
 }
 
 async function start(config: Config, hooks: StartHooks, closers: (() => unknown)[]): Promise<RunningServer> {
-  const { logger, flush } = openStdoutLogger(config.log.level, clock);
+  const { logger, requestLog, flush } = openStdoutLogger(config.log.level, clock);
   closers.push(flush);
   const instruments = createInstruments();
   addBuildInfo(instruments, hooks.version);
@@ -83,6 +83,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     services,
     rootKey,
     logger,
+    requestLog,
     state,
     instruments,
     tracing,
@@ -171,15 +172,16 @@ interface AppDeps {
   readonly services: Services;
   readonly rootKey: Secret<Buffer>;
   readonly logger: Logger;
+  readonly requestLog: RequestLog;
   readonly state: { readonly isStopping: boolean };
   readonly instruments: Instruments;
   readonly tracing: Tracing | null;
 }
 
 async function createApp(config: Config, deps: AppDeps) {
-  const { db, services, rootKey, logger, state, instruments, tracing } = deps;
+  const { db, services, rootKey, logger, requestLog, state, instruments, tracing } = deps;
   const metrics = serverMetrics(instruments);
-  const app = createHttpServer({ logger, ids: systemIds, clock, metrics, tracing });
+  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
   const authenticate = createCallerStep({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,

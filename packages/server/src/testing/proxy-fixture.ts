@@ -154,6 +154,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
 
   const app = createHttpServer({
     logger: createLogger('error', { write: () => {} }),
+    requestLog: () => {},
     ids: { uuid: () => REQUEST_ID },
     clock,
     metrics: serverMetrics(instruments),

@@ -22,6 +22,7 @@ function server(options: { token?: string; isBehindProxy?: boolean } = {}): Fast
   addBuildInfo(instruments, '9.9.9');
   const app = createHttpServer({
     logger: createLogger('error', { write: () => {} }),
+    requestLog: () => {},
     ids: systemIds,
     clock: systemClock,
     metrics: serverMetrics(instruments),

@@ -11,7 +11,7 @@ import { AppError, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
-import type { Logger } from '../log/logger.js';
+import type { Logger, RequestLog } from '../log/logger.js';
 import { maskCredentials } from '../log/mask.js';
 import type { RequestTrace, Tracing } from '../telemetry/tracing.js';
 import { errorAnswer, replyWithError } from './error-handler.js';
@@ -31,6 +31,7 @@ declare module 'fastify' {
 
 export interface HttpServerDeps {
   readonly logger: Logger;
+  readonly requestLog: RequestLog;
   readonly ids: IdSource;
   readonly clock: Clock;
   readonly metrics?: RequestMetrics;
@@ -159,7 +160,7 @@ function pathOf(request: FastifyRequest): string {
 
 /** One line a request, when the answer is out or the client has gone. No query, header or body. */
 function watchRequest(deps: HttpServerDeps, request: FastifyRequest, response: ServerResponse): void {
-  const { clock, metrics, tracing } = deps;
+  const { clock, requestLog, metrics, tracing } = deps;
   const startedMs = clock.monotonicMs();
   if (tracing) request.trace = tracing.begin(request.raw, request.id);
   response.once('close', () => {
@@ -168,21 +169,20 @@ function watchRequest(deps: HttpServerDeps, request: FastifyRequest, response: S
     metrics?.(request.method, request.raw.url ?? '', response, refusal, durationMs);
     request.trace?.end(request.routeOptions.url, response, refusal?.type ?? null, caller);
     const inboundId = request.raw.headers['x-request-id'];
-    request.log.info(
-      {
-        method: request.method,
-        path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
-        status: response.statusCode,
-        ms: Math.round(durationMs * 10) / 10,
-        request_id: request.id,
-        ...(caller ? { tenant: caller.principal.tenantSlug, key_id: caller.principal.keyId } : {}),
-        ...(typeof inboundId === 'string'
-          ? { inbound_request_id: maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX)) }
-          : {}),
-        ...(response.writableEnded ? {} : { aborted: true }),
-      },
-      'request',
-    );
+    requestLog({
+      method: request.method,
+      path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
+      status: response.statusCode,
+      ms: Math.round(durationMs * 10) / 10,
+      request_id: request.id,
+      tenant: caller?.principal.tenantSlug,
+      key_id: caller?.principal.keyId,
+      inbound_request_id:
+        typeof inboundId === 'string'
+          ? maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX))
+          : undefined,
+      aborted: response.writableEnded ? undefined : true,
+    });
   });
 }
 
