@@ -7,7 +7,7 @@ import type { Config } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
-import { createCallerStep } from '../platform/http/caller.js';
+import { createCallerSteps } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
@@ -182,18 +182,18 @@ async function createApp(config: Config, deps: AppDeps) {
   const { db, services, rootKey, logger, requestLog, state, instruments, tracing } = deps;
   const metrics = serverMetrics(instruments);
   const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,
   });
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {
     proxy,
-    authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
+    authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
   const routes = managementRoutes(services);
-  await app.register(createManagementApi({ routes, authenticate }));
+  await app.register(createManagementApi({ routes, mount: 'v1', steps }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

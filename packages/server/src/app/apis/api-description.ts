@@ -1,5 +1,7 @@
+import { type Mount, mountedRoutes } from '../../platform/http/mounts.js';
 import type { JsonObject } from '../../platform/http/openapi/components.js';
 import { openApiDocument, type Tag } from '../../platform/http/openapi/document.js';
+import { USER_SCHEME } from '../../platform/http/openapi/operation.js';
 import type { RouteDefinition } from '../../platform/http/route.js';
 import { describeApiDocs } from './api-docs.js';
 import { describeHealth } from './health.js';
@@ -16,7 +18,7 @@ const INFO: JsonObject = {
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 };
 
-const SECURITY_SCHEMES: JsonObject = {
+const KEY_SCHEMES: JsonObject = {
   bearer: {
     type: 'http',
     scheme: 'bearer',
@@ -29,6 +31,18 @@ const SECURITY_SCHEMES: JsonObject = {
     description: 'The same key in a header of its own.',
   },
 };
+
+const USER_SCHEMES: JsonObject = {
+  [USER_SCHEME]: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'The access token of a signed-in user, for 15 minutes.',
+  },
+};
+
+/** Those that the server registers. */
+const MOUNTS: readonly Mount[] = ['v1'];
 
 /** By the first segment after the mount. */
 const TAGS: Readonly<Record<string, Tag>> = {
@@ -52,12 +66,12 @@ function tagOf(path: string): Tag {
 }
 
 /** The document of `/openapi.json`; docs/openapi.json is the same, checked in. */
-export function apiDescription(routes: readonly RouteDefinition[]): JsonObject {
+export function apiDescription(definitions: readonly RouteDefinition[]): JsonObject {
   return openApiDocument({
     info: INFO,
-    securitySchemes: SECURITY_SCHEMES,
-    security: Object.keys(SECURITY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
-    routes,
+    securitySchemes: MOUNTS.includes('admin') ? { ...KEY_SCHEMES, ...USER_SCHEMES } : KEY_SCHEMES,
+    security: Object.keys(KEY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
+    routes: mountedRoutes(definitions).filter(({ mount }) => MOUNTS.includes(mount)),
     described: [describeProxy, describeHealth, describeMetrics, describeApiDocs],
     tagOf,
   });

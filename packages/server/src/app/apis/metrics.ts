@@ -76,7 +76,8 @@ export const describeMetrics: Describe = () => [
     summary: 'Metrics in the Prometheus text format',
     description:
       'With `KNOX_METRICS_TOKEN` as Bearer. Where that is not set, calls from the server’s own machine are answered and no others.',
-    permission: 'open',
+    credential: 'none',
+    permission: null,
     answers: {
       200: {
         description: 'All metrics; their names begin with `knox_`.',

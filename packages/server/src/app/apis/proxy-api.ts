@@ -5,6 +5,7 @@ import type { RequestId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
+import { versionParameter } from '../../platform/http/openapi/operation.js';
 
 export interface ProxyApiDeps {
   readonly proxy: EphemeralProxy;
@@ -46,7 +47,8 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         refuse: (cause) => deps.refuse(request, reply.raw, cause),
       });
       underWay.add(call);
-      void call.finally(() => underWay.delete(call));
+      // It never rejects.
+      void call.then(() => underWay.delete(call));
     },
     // Never reached; a route must have one.
     handler: () => undefined,
@@ -72,6 +74,7 @@ const DESCRIBED_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPT
 
 export const describeProxy: Describe = (components) => {
   const parameters = [
+    versionParameter(components),
     components.add('parameters', 'ProxyUrl', {
       name: 'X-Knox-Proxy-URL',
       in: 'header',
@@ -124,6 +127,7 @@ export const describeProxy: Describe = (components) => {
     operationId: `proxy${method[0]}${method.slice(1).toLowerCase()}`,
     summary: `Send a ${method} request through the proxy`,
     description: `Every method is sent as it is, and every header but ours and those of one hop. \`{{ token: vault.token }}\` in a JSON body or in the query becomes the value. Each vault touched needs \`vaults:detokenize\` as well.`,
+    credential: 'key',
     permission: 'proxy:invoke',
     parameters,
     ...(method === 'GET' || method === 'HEAD' || method === 'OPTIONS'

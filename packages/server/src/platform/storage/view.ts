@@ -250,8 +250,8 @@ class RowShapes {
     const values: Bindable[] = [];
     let isJson = true;
     let bytes = 64;
-    for (let at = 0; at < shape.given; at++) {
-      const value = row[shape.columns[at]!];
+    for (const column in row) {
+      const value = row[column];
       assertBindable(value);
       values.push(value);
       if (typeof value === 'bigint' || Buffer.isBuffer(value)) isJson = false;

@@ -1,28 +1,31 @@
 import type { ErrorType } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
+import type { MountedRoute } from '../mounts.js';
 import type { RouteDefinition } from '../route.js';
 import type { Components, JsonObject } from './components.js';
-import { type Described, withHeaders } from './operation.js';
+import { API_ERRORS, type Described, versionParameter, withHeaders } from './operation.js';
 import { capitalised, operationIdOf } from './operation-id.js';
 
 const JSON_TYPE = 'application/json';
 
-export function describeRoute(route: RouteDefinition, components: Components): Described {
-  const operationId = operationIdOf(route);
+export function describeRoute(mounted: MountedRoute, components: Components): Described {
+  const { definition: route, path } = mounted;
+  const operationId = operationIdOf(mounted);
   return {
     method: route.method,
-    path: route.path,
+    path,
     operationId,
     summary: route.summary,
     description: descriptionOf(route),
+    credential: route.access === 'public' ? 'none' : mounted.mount === 'v1' ? 'key' : 'user',
     permission: route.permission,
     parameters: [
       ...pathParameters(route, components),
       ...queryParameters(route, components),
-      ...(route.method === 'GET' ? [] : [idempotencyParameter(components)]),
+      ...headerParameters(mounted, components),
     ],
-    ...(route.body ? { requestBody: requestBody(route, operationId, components) } : {}),
-    answers: { [route.status ?? 200]: success(route, operationId, components) },
+    ...(route.body ? { requestBody: requestBody(route, components) } : {}),
+    answers: { [route.status ?? 200]: success(mounted, components) },
     errors: errorsOf(route),
   };
 }
@@ -58,6 +61,33 @@ function parameterOf({ description, ...schema }: JsonObject): JsonObject {
   return { ...(description === undefined ? {} : { description }), schema };
 }
 
+function headerParameters({ definition, mount }: MountedRoute, components: Components): JsonObject[] {
+  const { method, access = 'tenant' } = definition;
+  const parameters: JsonObject[] = [];
+  if (mount === 'admin' && access === 'tenant')
+    parameters.push(tenantParameter(components), modeParameter(components));
+  if (method !== 'GET' && access === 'tenant') parameters.push(idempotencyParameter(components));
+  return [...parameters, versionParameter(components)];
+}
+
+function tenantParameter(components: Components): JsonObject {
+  return components.add('parameters', 'TenantId', {
+    name: 'X-Tenant-ID',
+    in: 'header',
+    description: 'The tenant that is meant, of those that the user belongs to.',
+    schema: { type: 'string', format: 'uuid' },
+  });
+}
+
+function modeParameter(components: Components): JsonObject {
+  return components.add('parameters', 'Mode', {
+    name: 'X-KnoxCall-Mode',
+    in: 'header',
+    description: 'The mode that is meant, where the host does not say it.',
+    schema: { type: 'string', enum: ['live', 'test'] },
+  });
+}
+
 function idempotencyParameter(components: Components): JsonObject {
   return components.add('parameters', 'IdempotencyKey', {
     name: 'X-Idempotency-Key',
@@ -68,36 +98,39 @@ function idempotencyParameter(components: Components): JsonObject {
   });
 }
 
-function requestBody(route: RouteDefinition, operationId: string, components: Components): JsonObject {
+function requestBody(route: RouteDefinition, components: Components): JsonObject {
   const bytesMax = route.bodyBytesMax ?? LIMITS.managementBodyBytesMax;
   return {
     description: `At most ${bytesMax / 1024 / 1024} MiB of JSON in UTF-8. A field that is not named here is refused.`,
     required: true,
     content: {
-      [JSON_TYPE]: { schema: components.input(route.body!, `${capitalised(operationId)}Request`) },
+      [JSON_TYPE]: { schema: components.input(route.body!, `${schemaNameOf(route)}Request`) },
     },
   };
 }
 
-function success(route: RouteDefinition, operationId: string, components: Components): JsonObject {
-  const row = components.output(route.response, `${capitalised(operationId)}Data`);
-  const isList = route.answer === 'page' || route.answer === 'feed';
+/** Both mounts of a definition share its schemas. */
+function schemaNameOf(definition: RouteDefinition): string {
+  return capitalised(operationIdOf({ definition, mount: 'v1' }));
+}
+
+function success({ definition: route, body }: MountedRoute, components: Components): JsonObject {
+  const row = components.output(route.response, `${schemaNameOf(route)}Data`);
+  const schema = body === 'bare' ? row : enveloped(route.answer, row, components);
   const answer = {
     description: route.status === 201 ? 'Created.' : 'Done.',
-    content: {
-      [JSON_TYPE]: {
-        schema: {
-          type: 'object',
-          required: ['data', 'meta'],
-          properties: {
-            data: isList ? { type: 'array', items: row } : row,
-            meta: metaOf(route.answer, components),
-          },
-        },
-      },
-    },
+    content: { [JSON_TYPE]: { schema } },
   };
   return route.noStore ? withHeaders(answer, ['Cache-Control'], components) : answer;
+}
+
+function enveloped(answer: RouteDefinition['answer'], row: JsonObject, components: Components): JsonObject {
+  const isList = answer === 'page' || answer === 'feed';
+  return {
+    type: 'object',
+    required: ['data', 'meta'],
+    properties: { data: isList ? { type: 'array', items: row } : row, meta: metaOf(answer, components) },
+  };
 }
 
 const REQUEST_ID = { type: 'string', format: 'uuid', description: 'The same as `X-Request-Id`.' };
@@ -150,8 +183,8 @@ const FEED_META: JsonObject = {
   },
 };
 
-function errorsOf({ path, body, errors }: RouteDefinition): ErrorType[] {
-  const found: ErrorType[] = [...(errors ?? [])];
+function errorsOf({ path, body, errors = [], access }: RouteDefinition): ErrorType[] {
+  const found = access === 'public' ? [...errors, ...API_ERRORS] : [...errors];
   if (path.includes('/:')) found.push('not_found');
   if (body) found.push('payload_too_large', 'unsupported_media_type');
   return found;

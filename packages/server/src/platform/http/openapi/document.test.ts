@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { mountedRoutes } from '../mounts.js';
 import { type RouteDefinition, route } from '../route.js';
 import type { JsonObject } from './components.js';
 import { openApiDocument } from './document.js';
@@ -27,7 +28,7 @@ function documentOf(...routes: RouteDefinition[]): Document {
     info: { title: 'Test' },
     securitySchemes: {},
     security: [],
-    routes,
+    routes: mountedRoutes(routes),
     described: [],
     tagOf: () => ({ name: 'Things', description: 'All of them.' }),
   }) as Document;
@@ -146,6 +147,48 @@ describe('an operation', () => {
   });
 });
 
+describe('a twin under /admin', () => {
+  const operationAt = (path: string, fields: Partial<RouteDefinition>) =>
+    documentOf(definition({ method: 'POST', body: z.object({}), ...fields })).paths[path]!['post']!;
+
+  it('takes the token of a user, says which tenant is meant, and has a name of its own', () => {
+    const document = documentOf(definition({ method: 'POST' }));
+    const operation = document.paths['/admin/things']!['post']!;
+    expect(operation).toMatchObject({ operationId: 'adminCreateThing', security: [{ adminToken: [] }] });
+    const parameters = (operation['parameters'] as JsonObject[]).map((one) => follow(document, one)['name']);
+    expect(parameters).toEqual(['X-Tenant-ID', 'X-KnoxCall-Mode', 'X-Idempotency-Key', 'KnoxCall-Version']);
+    expect(errorsOf(document, operation)[401]).toEqual(['authentication_required', 'invalid_token']);
+  });
+
+  it('is bare where its definition says so, with the schemas of its twin', () => {
+    const answers = operationAt('/admin/things', { admin: 'bare' })['responses'];
+    expect(answers).toMatchObject({
+      200: { content: { 'application/json': { schema: { $ref: '#/components/schemas/Thing' } } } },
+    });
+  });
+
+  it('is not there where its definition has none', () => {
+    expect(Object.keys(documentOf(definition({ admin: 'none' })).paths)).toEqual(['/v1/things']);
+  });
+
+  it('needs no credential where it is public, and no tenant before one is chosen', () => {
+    const open = operationAt('/admin/auth/login', {
+      path: '/admin/auth/login',
+      permission: null,
+      access: 'public',
+    });
+    expect(open).toMatchObject({ security: [] });
+    expect(open['responses']).not.toHaveProperty('401');
+    expect(open['responses']).toHaveProperty('400');
+    const session = operationAt('/admin/auth/x', {
+      path: '/admin/auth/x',
+      permission: null,
+      access: 'session',
+    });
+    expect(session['parameters']).toEqual([{ $ref: '#/components/parameters/KnoxCallVersion' }]);
+  });
+});
+
 describe('schemas', () => {
   function schemasOf(fields: Partial<RouteDefinition>): Record<string, JsonObject> {
     return documentOf(definition({ method: 'POST', status: 201, ...fields })).components['schemas'] as Record<
@@ -220,6 +263,7 @@ describe('operationId', () => {
     ['GET', '/v1/policies/:id', {}, 'getPolicy'],
     ['GET', '/admin/vaults', { answer: 'page' }, 'adminListVaults'],
   ] as const)('%s %s', (method, path, fields, expected) => {
-    expect(operationIdOf({ method, path, ...fields })).toBe(expected);
+    const [place] = mountedRoutes([definition({ method, path, ...fields })]);
+    expect(operationIdOf(place!)).toBe(expected);
   });
 });

@@ -1,6 +1,6 @@
 import { assert } from '../../../kernel/assert.js';
 import { API_VERSION } from '../caller.js';
-import type { RouteDefinition } from '../route.js';
+import type { MountedRoute } from '../mounts.js';
 import { type Components, createComponents, type JsonObject } from './components.js';
 import { describeRoute } from './describe-route.js';
 import { type Described, operationOf } from './operation.js';
@@ -14,7 +14,7 @@ export interface DocumentInput {
   readonly info: JsonObject;
   readonly securitySchemes: JsonObject;
   readonly security: readonly JsonObject[];
-  readonly routes: readonly RouteDefinition[];
+  readonly routes: readonly MountedRoute[];
   /** Endpoints without a definition, each described beside its registration. */
   readonly described: readonly Describe[];
   tagOf(path: string): Tag;

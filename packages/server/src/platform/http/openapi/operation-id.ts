@@ -1,22 +1,18 @@
+import type { MountedRoute } from '../mounts.js';
 import type { RouteDefinition } from '../route.js';
 
-type Named = Pick<RouteDefinition, 'method' | 'path' | 'answer' | 'status' | 'operationId'>;
+type Named = Pick<RouteDefinition, 'method' | 'path' | 'answer' | 'status'>;
 
 /** `GET /v1/vaults/:name/tokens` is `listVaultTokens`. The name is the method's in generated clients, so it stays. */
-export function operationIdOf(route: Named): string {
-  if (route.operationId !== undefined) return route.operationId;
-  const [, mount = '', ...parts] = route.path.split('/');
-  const segments = parts.filter((part) => !part.startsWith(':'));
-  const endsInRow = parts.at(-1)?.startsWith(':') ?? false;
-  const words = wordsOf(route, segments, endsInRow);
-  return camelCase(mount === 'v1' ? words : [mount, ...words]);
+export function operationIdOf({ definition, mount }: Pick<MountedRoute, 'definition' | 'mount'>): string {
+  const id = definition.operationId ?? camelCase(wordsOf(definition));
+  return mount === 'v1' ? id : `${mount}${capitalised(id)}`;
 }
 
-function wordsOf(
-  { method, answer, status }: Named,
-  segments: readonly string[],
-  endsInRow: boolean,
-): string[] {
+function wordsOf({ method, path, answer, status }: Named): string[] {
+  const parts = path.split('/').slice(2);
+  const segments = parts.filter((part) => !part.startsWith(':'));
+  const endsInRow = parts.at(-1)?.startsWith(':') ?? false;
   const row = segments.map(singular);
   switch (method) {
     case 'GET':

@@ -3,6 +3,9 @@ import { API_VERSION } from '../caller.js';
 import type { Components, JsonObject } from './components.js';
 import { capitalised } from './operation-id.js';
 
+/** Name of the security scheme of signed-in users. */
+export const USER_SCHEME = 'adminToken';
+
 /** One endpoint as the document shows it: made of a route definition, or by hand where an endpoint has none. */
 export interface Described {
   readonly method: string;
@@ -11,8 +14,10 @@ export interface Described {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
-  /** Of contract README §2; `null` = any valid credential; `open` = none is looked at. */
-  readonly permission: string | null | 'open';
+  /** What a caller has to show: an API key, the token of a signed-in user, or nothing. */
+  readonly credential: 'key' | 'user' | 'none';
+  /** Of contract README §2; `null` = any valid credential. */
+  readonly permission: string | null;
   readonly parameters?: readonly JsonObject[];
   readonly requestBody?: JsonObject;
   /** By status, or `default`. `X-Request-Id` is added. */
@@ -20,42 +25,56 @@ export interface Described {
   readonly errors: readonly ErrorType[];
 }
 
-/** What every call with a credential may be refused with, whatever its endpoint (auth.md §5, order of checks). */
-const CALLER_ERRORS: readonly ErrorType[] = [
+/** What every endpoint of the API may refuse a call with, whoever sends it. */
+export const API_ERRORS: readonly ErrorType[] = [
   'validation_error',
   'invalid_api_version',
-  'authentication_required',
-  'invalid_api_key',
-  'invalid_token',
-  'wrong_key_type',
-  'subscription_inactive',
-  'tenant_not_found',
+  'headers_too_large',
+  'internal_error',
+  'dependency_unavailable',
 ];
 
-/** What any request to this server may be refused with. */
-const SERVER_ERRORS: readonly ErrorType[] = ['headers_too_large', 'internal_error', 'dependency_unavailable'];
+/** The same where a credential is due (auth.md §5, order of checks). */
+const CALLER_ERRORS = {
+  key: [
+    ...API_ERRORS,
+    'authentication_required',
+    'invalid_api_key',
+    'invalid_token',
+    'wrong_key_type',
+    'subscription_inactive',
+    'tenant_not_found',
+  ],
+  user: [...API_ERRORS, 'authentication_required', 'invalid_token', 'subscription_inactive'],
+  none: [],
+} as const satisfies Record<Described['credential'], readonly ErrorType[]>;
+
+/** The schemes that the document says hold where an operation names none. */
+const SECURITY = {
+  key: {},
+  user: { security: [{ [USER_SCHEME]: [] }] },
+  none: { security: [] },
+} as const;
 
 export function operationOf(described: Described, tag: string, components: Components): JsonObject {
-  const { permission } = described;
-  const isOpen = permission === 'open';
-  const errors = [...described.errors];
-  if (!isOpen) errors.push(...CALLER_ERRORS, ...SERVER_ERRORS);
-  if (!isOpen && permission !== null) errors.push('forbidden');
-  const parameters = [...(described.parameters ?? [])];
-  if (!isOpen) parameters.push(versionParameter(components));
+  const { credential, permission, parameters = [] } = described;
+  const errors = [...described.errors, ...CALLER_ERRORS[credential]];
+  if (permission !== null) errors.push('forbidden');
+  const headers: HeaderName[] = ['X-Request-Id'];
+  if (credential !== 'none') headers.push('X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset');
   return {
     operationId: described.operationId,
     tags: [tag],
     summary: described.summary,
     ...descriptionOf(described),
-    ...(isOpen ? { security: [] } : {}),
+    ...SECURITY[credential],
     ...(parameters.length > 0 ? { parameters } : {}),
     ...(described.requestBody ? { requestBody: described.requestBody } : {}),
     responses: {
       ...Object.fromEntries(
         Object.entries(described.answers).map(([status, answer]) => [
           status,
-          withHeaders(answer, isOpen ? ['X-Request-Id'] : ['X-Request-Id', ...RATE_HEADERS], components),
+          withHeaders(answer, headers, components),
         ]),
       ),
       ...errorAnswers(errors, components),
@@ -63,16 +82,15 @@ export function operationOf(described: Described, tag: string, components: Compo
   };
 }
 
-function descriptionOf({ description, permission }: Described): JsonObject {
-  const lines = permission === 'open' ? [] : [permissionLine(permission)];
+function descriptionOf({ description, credential, permission }: Described): JsonObject {
+  const lines: string[] = [];
+  if (permission !== null) lines.push(`Permission: \`${permission}\`.`);
+  else if (credential !== 'none') lines.push('Any valid credential.');
   if (description) lines.push(description);
   return lines.length === 0 ? {} : { description: lines.join('\n\n') };
 }
 
-const permissionLine = (permission: string | null) =>
-  permission === null ? 'Any valid credential.' : `Permission: \`${permission}\`.`;
-
-function versionParameter(components: Components): JsonObject {
+export function versionParameter(components: Components): JsonObject {
   return components.add('parameters', 'KnoxCallVersion', {
     name: 'KnoxCall-Version',
     in: 'header',
@@ -80,8 +98,6 @@ function versionParameter(components: Components): JsonObject {
     schema: { type: 'string', enum: [API_VERSION] },
   });
 }
-
-const RATE_HEADERS = ['X-RateLimit-Limit', 'X-RateLimit-Remaining', 'X-RateLimit-Reset'] as const;
 
 /** Response headers that many answers share (contract README §6). */
 const HEADERS = {
