@@ -15,8 +15,14 @@ import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { createExposition } from '../platform/telemetry/exposition.js';
+import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
+import type { Tracing } from '../platform/telemetry/tracing.js';
+import { apiDescription } from './apis/api-description.js';
+import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
+import { createMetricsApi } from './apis/metrics.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
@@ -26,6 +32,7 @@ import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
 import { startSignInSweep } from './sign-in-sweep.js';
 import type { RunningServer, StartHooks } from './start.js';
+import { addBuildInfo, serverMetrics } from './telemetry.js';
 
 const clock = systemClock;
 
@@ -46,7 +53,9 @@ export async function startServer(config: Config, hooks: StartHooks): Promise<Ru
 async function start(config: Config, hooks: StartHooks, closers: (() => unknown)[]): Promise<RunningServer> {
   const { logger, requestLog, flush } = openStdoutLogger(config.log.level, clock);
   closers.push(flush);
-  const { db, rootKey } = await openInstallation(config, logger, closers);
+  const instruments = createInstruments();
+  addBuildInfo(instruments, hooks.version);
+  const { db, rootKey } = await openInstallation(config, logger, instruments, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
   const { filePath, ownerEmail } = config.bootstrap;
@@ -63,6 +72,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       hasSecureCookies: config.hosts.publicUrl?.startsWith('https:') ?? false,
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
+    instruments,
   });
   await services.kms.checkRootKey();
   await services.generations.start();
@@ -74,7 +84,18 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(startSignInSweep({ sessions: services.sessions, clock, logger }));
 
   const state = { isStopping: false };
-  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, requestLog, state });
+  const tracing = await openTracing(config, hooks.version, logger);
+  closers.push(() => tracing?.close());
+  const { app, proxyApi } = await createApp(config, {
+    db,
+    services,
+    rootKey,
+    logger,
+    requestLog,
+    state,
+    instruments,
+    tracing,
+  });
   closers.push(() => proxyApi.settled());
   closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
@@ -113,13 +134,30 @@ async function closeInReverse(closers: (() => unknown)[]): Promise<void> {
   if (failure !== null) throw failure;
 }
 
-async function openInstallation(config: Config, logger: Logger, closers: (() => unknown)[]) {
+/** Loaded where an endpoint is configured; elsewhere no request knows of traces. */
+async function openTracing({ tracing }: Config, version: string, logger: Logger): Promise<Tracing | null> {
+  if (tracing === null) return null;
+  const otlp = await import('../platform/telemetry/otlp-tracing.js');
+  return otlp.openTracing({ ...tracing, version, logger, clock });
+}
+
+async function openInstallation(
+  config: Config,
+  logger: Logger,
+  instruments: Instruments,
+  closers: (() => unknown)[],
+) {
   const { warning } = prepareDataDir(config.dataDir);
   if (warning) logger.warn(warning);
   // Whatever the database: two first starts would also write, and remove, each other's root key and bootstrap file.
   const lock = lockDataDir(config.dataDir);
   closers.push(() => lock.release());
-  const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, logger });
+  const db = await openDatabase(storageOptions(config), {
+    migrations: MIGRATIONS,
+    clock,
+    logger,
+    instruments,
+  });
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
   return { db, rootKey };
@@ -143,10 +181,14 @@ interface AppDeps {
   readonly logger: Logger;
   readonly requestLog: RequestLog;
   readonly state: { readonly isStopping: boolean };
+  readonly instruments: Instruments;
+  readonly tracing: Tracing | null;
 }
 
-async function createApp(config: Config, { db, services, rootKey, logger, requestLog, state }: AppDeps) {
-  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock });
+async function createApp(config: Config, deps: AppDeps) {
+  const { db, services, rootKey, logger, requestLog, state, instruments, tracing } = deps;
+  const metrics = serverMetrics(instruments);
+  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
   const hosts = createHosts(config.hosts);
   const steps = createCallerSteps({ hosts, authenticator: services.authentication });
   const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication });
@@ -166,6 +208,14 @@ async function createApp(config: Config, { db, services, rootKey, logger, reques
       isStopping: () => state.isStopping,
     }),
   );
+  await app.register(
+    createMetricsApi({
+      exposition: createExposition(instruments),
+      token: config.metricsToken,
+      isBehindProxy: config.hosts.publicUrl?.startsWith('https:') ?? false,
+    }),
+  );
+  await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
   return { app, proxyApi };
 }
 

@@ -48,6 +48,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { IdSource, TenantId } from '../kernel/ids.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { cacheCounts } from '../platform/cache/lru.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
@@ -55,6 +56,8 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
+import { countedCalls, measuredEgress } from './telemetry.js';
 
 /** Those of every capability; the storage floor sorts them by id. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -82,6 +85,7 @@ export interface ServicesDeps {
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
   readonly signIn: SignInSettings;
+  readonly instruments: Instruments;
 }
 
 export interface SignInSettings {
@@ -95,7 +99,8 @@ export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress, signIn } = deps;
+  const { db, clock, ids, random, logger, rootKey, signIn, instruments } = deps;
+  const egress = measuredEgress(deps.egress, instruments, clock);
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
@@ -103,7 +108,16 @@ export function createServices(deps: ServicesDeps) {
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
-  const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
+  const vaults = createVaults({
+    db,
+    clock,
+    ids,
+    random,
+    cryptoKeys,
+    auditLogs,
+    generations,
+    cacheCounts: cacheCounts(instruments, 'vaults'),
+  });
   const planOf = async (id: TenantId) => (await accounts.tenantById(id))?.plan;
   const apiKeys = createApiKeys({
     db,
@@ -116,8 +130,14 @@ export function createServices(deps: ServicesDeps) {
     planOf,
     logger,
   });
-  const authentication = createAuthentication({ apiKeys, accounts, permissions, generations, clock });
-  const passwords = createPasswordHasher();
+  const authentication = createAuthentication({
+    apiKeys,
+    accounts,
+    permissions,
+    generations,
+    clock,
+    cacheCounts: cacheCounts(instruments, 'credentials'),
+  });
   const { tokenKey, onSignIn } = signIn;
   const sessions = createSessions({
     db,
@@ -125,22 +145,33 @@ export function createServices(deps: ServicesDeps) {
     ids,
     random,
     auditLogs,
-    passwords,
+    passwords: createPasswordHasher(),
     rootKey,
     tokenKey,
     logger,
     onSignIn,
   });
   const userAuthentication = createUserAuthentication({ sessions });
-  const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
+  const redaction = createRedaction({
+    db,
+    clock,
+    ids,
+    generations,
+    auditLogs,
+    cacheCounts: cacheCounts(instruments, 'redaction_plans'),
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
     onRefusedRow: (entry, cause) =>
       logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
   });
+  instruments.gauge('knox_log_queue_rows', 'Log rows of finished calls that are not durable yet.', () =>
+    apiLogs.queuedRows(),
+  );
+  const callLog = countedCalls(apiLogs, instruments);
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
+    createProxy({ clock, egress, vaults, redaction, apiLogs: callLog, deploymentId });
 
   return {
     generations,

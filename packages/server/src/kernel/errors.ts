@@ -53,6 +53,8 @@ export interface AppErrorOptions {
   detail?: string;
   fields?: FieldErrors;
   retryAfterSeconds?: number;
+  /** Which rule refused, of a list in the code: for metrics. */
+  reason?: string;
   /** Which of the server's own dependencies failed (503). */
   dependency?: string;
   /** Further members of the wire `error` object that the contract names for this type. */
@@ -67,6 +69,7 @@ export class AppError extends Error {
   readonly publicMessage: string;
   readonly detail: string | undefined;
   readonly fields: FieldErrors | undefined;
+  readonly reason: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly dependency: string | undefined;
   readonly extra: Record<string, unknown> | undefined;
@@ -79,6 +82,7 @@ export class AppError extends Error {
     this.publicMessage = publicMessage;
     this.detail = options.detail;
     this.fields = options.fields;
+    this.reason = options.reason;
     this.retryAfterSeconds = options.retryAfterSeconds;
     this.dependency = options.dependency;
     this.extra = options.extra;

@@ -9,6 +9,7 @@ import type { Database } from '../platform/storage/database.js';
 import type { StorageLogger } from '../platform/storage/engine.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
 
 export interface TestDatabase extends Database {
   /** Where it is, for a test that opens it a second time or from another process. */
@@ -20,6 +21,7 @@ export interface TestDatabase extends Database {
 export interface OpenTestOptions {
   readonly clock?: Clock;
   readonly logger?: StorageLogger;
+  readonly instruments?: Instruments;
 }
 
 export type OpenTestDatabase = (
@@ -69,11 +71,11 @@ const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
 async function openTest(
   storage: StorageOptions,
   migrations: readonly Migration[],
-  { clock = systemClock, logger }: OpenTestOptions,
+  { clock = systemClock, ...options }: OpenTestOptions,
   remove: () => Promise<void>,
 ): Promise<TestDatabase> {
   try {
-    const database = await openDatabase(storage, { migrations, clock, ...(logger && { logger }) });
+    const database = await openDatabase(storage, { migrations, clock, ...options });
     return Object.assign(database, {
       storage,
       async cleanup() {

@@ -10,6 +10,7 @@ import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
+import { createInstruments } from '../platform/telemetry/instruments.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
 import { createManualClock } from './manual-clock.js';
@@ -45,6 +46,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     logger,
     rootKey: new Secret(Buffer.alloc(32, 7)),
     egress,
+    instruments: createInstruments(),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   await services.generations.start();

@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage, type RequestListener } fr
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import { registerProxyApi } from '../app/apis/proxy-api.js';
+import { countedCalls, measuredEgress, serverMetrics } from '../app/telemetry.js';
 import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import type { TokenReference } from '../capabilities/vaults/index.js';
@@ -13,6 +14,8 @@ import { Secret } from '../kernel/secret.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { createLogger } from '../platform/log/logger.js';
+import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
+import type { Tracing } from '../platform/telemetry/tracing.js';
 import { startEgressRig } from './egress-rig.js';
 import type { ManualClock } from './manual-clock.js';
 import { createTestCa, startTlsUpstream } from './tls-upstream.js';
@@ -57,6 +60,7 @@ export interface ProxyFixture {
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
   raw(text: string): Promise<Socket>;
+  /** Resolves when the server is done with every call. */
   close(): Promise<void>;
 }
 
@@ -115,7 +119,13 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-export async function startProxyFixture(): Promise<ProxyFixture> {
+export interface ProxyFixtureOptions {
+  readonly instruments?: Instruments;
+  readonly tracing?: Tracing;
+}
+
+export async function startProxyFixture(options: ProxyFixtureOptions = {}): Promise<ProxyFixture> {
+  const { instruments = createInstruments(), tracing = null } = options;
   const rows: ApiLogEntry[] = [];
   const seen: Seen[] = [];
   const detokenized: TokenReference[] = [];
@@ -149,10 +159,12 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
     requestLog: () => {},
     ids: { uuid: () => REQUEST_ID },
     clock,
+    metrics: serverMetrics(instruments),
+    tracing,
   });
   const proxy = createProxy({
     clock,
-    egress,
+    egress: measuredEgress(egress, instruments, clock),
     vaults: tokenSource(detokenized),
     redaction: {
       planFor: async () => ({
@@ -164,13 +176,18 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
         },
       }),
     },
-    apiLogs: {
-      assertRoom() {
-        if (!fixture.logHasRoom)
-          throw new AppError('dependency_unavailable', 'full', { dependency: 'request_log' });
+    apiLogs: countedCalls(
+      {
+        assertRoom() {
+          if (!fixture.logHasRoom)
+            throw new AppError('dependency_unavailable', 'full', { dependency: 'request_log' });
+        },
+        append(row) {
+          rows.push(row);
+        },
       },
-      append: (row) => rows.push(row),
-    },
+      instruments,
+    ),
     deploymentId: DEPLOYMENT_ID,
   });
   registerProxyApi(app, {
@@ -185,7 +202,8 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
         throw new AppError('validation_error', 'The request carries two different credentials');
       const [key] = given;
       if (key === undefined) throw new AppError('authentication_required', 'No credential');
-      return { principal: principalOf(key), requestId: request.id as RequestId, ip: '127.0.0.1' };
+      request.caller = { principal: principalOf(key), requestId: request.id as RequestId, ip: '127.0.0.1' };
+      return request.caller;
     },
     refuse: writeErrorRaw,
   });
@@ -209,6 +227,14 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
         ),
       },
     });
+
+  let closing: Promise<void> | null = null;
+  async function close(): Promise<void> {
+    app.server.closeAllConnections();
+    await app.close();
+    await rig.close();
+    await upstream.close();
+  }
 
   const fixture: ProxyFixture = {
     port,
@@ -234,11 +260,9 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
       socket.write(withPort(text));
       return socket;
     },
-    async close() {
-      app.server.closeAllConnections();
-      await app.close();
-      await rig.close();
-      await upstream.close();
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
   return fixture;

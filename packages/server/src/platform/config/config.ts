@@ -16,6 +16,12 @@ export type RootKeyConfig =
   | { readonly kind: 'value'; readonly key: Secret<Buffer> }
   | { readonly kind: 'file'; readonly path: string };
 
+export interface TracingConfig {
+  readonly endpoint: string;
+  readonly sampler: 'always_on' | 'always_off' | 'traceidratio';
+  readonly ratio: number;
+}
+
 /** Nested and immutable; every path is absolute. */
 export interface Config {
   readonly dataDir: string;
@@ -42,6 +48,9 @@ export interface Config {
     readonly nat64: boolean;
   };
   readonly log: { readonly level: LogLevel };
+  readonly metricsToken: Secret<string> | null;
+  /** Null = no traces. Headers, certificates and the like the exporter reads from its own variables. */
+  readonly tracing: TracingConfig | null;
   readonly shutdownTimeoutMs: number;
 }
 
@@ -96,7 +105,22 @@ function configOf(values: Environment, workingDir: string, extraCaPem: string | 
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
     },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
+    metricsToken: values.KNOX_METRICS_TOKEN ?? null,
+    tracing: tracingOf(values),
     shutdownTimeoutMs: (values.KNOX_SHUTDOWN_TIMEOUT_SECONDS ?? 10) * 1000,
+  };
+}
+
+function tracingOf(values: Environment): TracingConfig | null {
+  const collector = values.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/?$/, '/v1/traces');
+  const endpoint = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? collector;
+  const isOff = values.OTEL_SDK_DISABLED === 'true' || values.OTEL_TRACES_EXPORTER === 'none';
+  if (endpoint === undefined || isOff) return null;
+  const sampler = values.OTEL_TRACES_SAMPLER ?? 'always_on';
+  return {
+    endpoint,
+    sampler: sampler.replace('parentbased_', '') as TracingConfig['sampler'],
+    ratio: values.OTEL_TRACES_SAMPLER_ARG ?? 1,
   };
 }
 

@@ -86,6 +86,29 @@ export const origin: Parse<string> = (text) => {
   return url.origin;
 };
 
+export const httpUrl: Parse<string> = (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new RuleBroken('must be an http or https URL such as http://127.0.0.1:4318');
+  // It stands in error messages and in `config check`; OTEL_EXPORTER_OTLP_HEADERS does not.
+  if (`${url.username}${url.password}` !== '')
+    throw new RuleBroken('must hold no user name or password; send them with OTEL_EXPORTER_OTLP_HEADERS');
+  return url.href;
+};
+
+export const share: Parse<number> = (text) => {
+  const value = /^[01](\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 1)) throw new RuleBroken('must be a number from 0 to 1');
+  return value;
+};
+
+/** Long enough not to be guessed, and of characters that a header takes. */
+export const bearerToken: Parse<Secret<string>> = (text) => {
+  if (!/^[!-~]{16,512}$/.test(text))
+    throw new RuleBroken('must be 16 to 512 visible characters without blanks (openssl rand -hex 32)');
+  return new Secret(text);
+};
+
 export type DatabaseAddress =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'postgres'; readonly url: Secret<string> };

@@ -1,16 +1,19 @@
 import {
+  bearerToken,
   customHosts,
   databaseAddress,
   dnsServers,
   domainName,
   emailAddress,
   hostOrAddress,
+  httpUrl,
   integer,
   key32,
   oneOf,
   origin,
   type Parse,
   plainText,
+  share,
   signingKey,
 } from './parsers.js';
 
@@ -26,6 +29,16 @@ export interface Variable<T> {
 function variable<T>(parse: Parse<T>, fallback: string, meaning: string, secret = false): Variable<T> {
   return { parse, fallback, meaning, secret };
 }
+
+/** Those of the OpenTelemetry specification that need no service of their own. */
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
 
 /** Every variable that this version carries out (contract README §8). */
 export const VARIABLES = {
@@ -85,6 +98,36 @@ export const VARIABLES = {
     '`info`',
     '`trace`, `debug`, `info`, `warn` or `error`.',
   ),
+  KNOX_METRICS_TOKEN: variable(
+    bearerToken,
+    'none',
+    'Bearer for `/metrics`, 16 to 512 visible characters; without it only the server’s own machine may read it.',
+    true,
+  ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(
+    httpUrl,
+    'none',
+    'Collector that traces are sent to, `http://host:4318`; `/v1/traces` is added. Without it no traces are kept.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: variable(
+    httpUrl,
+    '`<OTEL_EXPORTER_OTLP_ENDPOINT>/v1/traces`',
+    'The same for traces alone, with its path.',
+  ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: variable(oneOf('http/json'), '`http/json`', 'OTLP over HTTP in JSON only.'),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: variable(
+    oneOf('http/json'),
+    '`http/json`',
+    'The same for traces alone.',
+  ),
+  OTEL_TRACES_EXPORTER: variable(oneOf('otlp', 'none'), '`otlp`', '`none`: no traces, whatever else is set.'),
+  OTEL_SDK_DISABLED: variable(oneOf('true', 'false'), '`false`', '`true`: no traces, whatever else is set.'),
+  OTEL_TRACES_SAMPLER: variable(
+    oneOf(...SAMPLERS),
+    '`parentbased_always_on`',
+    'Which requests are traced. Each begins a trace of its own, so that `parentbased_` makes no difference.',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: variable(share, '`1`', 'Share of the requests that `traceidratio` keeps; 0 to 1.'),
   KNOX_SHUTDOWN_TIMEOUT_SECONDS: variable(integer(1, 300), '`10`', 'Longest drain after SIGTERM; 1 to 300.'),
   KNOX_DB_POOL_MAX: variable(integer(1, 200), '`10`', 'PostgreSQL connections of this process; 1 to 200.'),
   KNOX_ALLOW_PRIVATE_UPSTREAMS: variable(
@@ -132,7 +175,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_METRICS_TOKEN: [],
   KNOX_LOG_RETENTION_DAYS: [],
   KNOX_AUDIT_RETENTION_DAYS: ['0'],
   KNOX_DPOP_IAT_WINDOW_SECONDS: [],

@@ -106,7 +106,9 @@ export function toAppError(cause: unknown): AppError {
   return known ? known() : new AppError('internal_error', 'An internal error occurred', { cause });
 }
 
+/** What the request's log line, metrics and trace need to know of it. */
 function logError(request: FastifyRequest, error: AppError): void {
+  request.refusal = error;
   if (error.status >= 500) {
     const fields = { request_id: request.id, type: error.type, detail: maskedDetail(error) };
     if (error.type === 'internal_error')
