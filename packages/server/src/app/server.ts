@@ -2,7 +2,6 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
-import type { Secret } from '../kernel/secret.js';
 import type { Config } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -20,7 +19,7 @@ import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile } from './bootstrap-file.js';
-import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
+import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
@@ -57,7 +56,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     rootKey,
     egress,
   });
-  await services.kms.checkRootKey();
+  const previous = config.previousRootKey;
+  const { deploymentId } = await openKeys({ kms: services.kms, rootKey, previous, logger });
   await services.generations.start();
   closers.push(() => services.kms.close());
   closers.push(() => services.cryptoKeys.close());
@@ -66,7 +66,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
-  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, state });
+  const { app, proxyApi } = await createApp(config, { db, services, deploymentId, logger, state });
   closers.push(() => proxyApi.settled());
   closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
@@ -132,18 +132,18 @@ function ownNames({ hosts }: Config): string[] {
 interface AppDeps {
   readonly db: Database;
   readonly services: Services;
-  readonly rootKey: Secret<Buffer>;
+  readonly deploymentId: string;
   readonly logger: Logger;
   readonly state: { readonly isStopping: boolean };
 }
 
-async function createApp(config: Config, { db, services, rootKey, logger, state }: AppDeps) {
+async function createApp(config: Config, { db, services, deploymentId, logger, state }: AppDeps) {
   const app = createHttpServer({ logger, ids: systemIds, clock });
   const authenticate = createCallerStep({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,
   });
-  const proxy = services.proxy(deploymentIdOf(rootKey));
+  const proxy = services.proxy(deploymentId);
   const proxyApi = registerProxyApi(app, {
     proxy,
     authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),

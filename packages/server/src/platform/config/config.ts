@@ -22,6 +22,8 @@ export interface Config {
   readonly listen: { readonly host: string; readonly port: number };
   readonly storage: StorageConfig;
   readonly rootKey: RootKeyConfig;
+  /** The former one, while it is being changed. */
+  readonly previousRootKey: Secret<Buffer> | null;
   readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string };
   readonly hosts: {
     readonly baseDomain: string;
@@ -76,6 +78,7 @@ function configOf(values: Environment, workingDir: string, extraCaPem: string | 
     rootKey: values.MASTER_KEY_B64
       ? { kind: 'value', key: values.MASTER_KEY_B64 }
       : { kind: 'file', path: resolve(workingDir, values.KNOX_ROOT_KEY_FILE ?? join(dataDir, 'root.key')) },
+    previousRootKey: values.MASTER_KEY_B64_PREVIOUS ?? null,
     bootstrap: {
       filePath: bootstrapFile === 'off' ? null : resolve(workingDir, bootstrapFile),
       ownerEmail: values.KNOX_OWNER_EMAIL ?? 'owner@localhost',
