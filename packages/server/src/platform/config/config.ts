@@ -105,7 +105,11 @@ function storageOf(values: Environment, workingDir: string, dataDir: string): St
   if (address?.kind === 'postgres') {
     return { kind: 'postgres', url: address.url, poolMax: values.KNOX_DB_POOL_MAX ?? 10 };
   }
-  const path = address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db');
+  return sqliteStorage(address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db'));
+}
+
+/** The request log has a file of its own beside the main one. */
+export function sqliteStorage(path: string): Extract<StorageConfig, { kind: 'sqlite' }> {
   const { name, ext } = parsePath(path);
   return { kind: 'sqlite', path, logPath: join(dirname(path), `${name}-log${ext}`) };
 }

@@ -45,6 +45,6 @@ function targetOf(ask: Ask) {
 }
 
 /** STRICT tables refuse a value of another type than the column's, as PostgreSQL does. */
-function strict(sql: string): string {
+export function strict(sql: string): string {
   return /^\s*CREATE TABLE\b/i.test(sql) ? `${sql.trimEnd().replace(/;$/, '')} STRICT` : sql;
 }

@@ -1,0 +1,195 @@
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
+import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
+import { assert } from '../../../kernel/assert.js';
+import { SQLITE_COLUMNS } from '../columns.js';
+import type { FileName } from '../engine.js';
+import { type DataDirLock, lockDataDir } from '../lock.js';
+import type { Migration } from '../migration.js';
+import { assertApplied, UNFINISHED_COPY } from '../migrator.js';
+import type { StorageOptions } from '../open-database.js';
+import { StorageRefused } from '../refused.js';
+import { loadSqlite } from '../sqlite-module.js';
+import { type CopiedRow, type CopiedTable, columnList } from './copied-table.js';
+import { BATCH_ROWS_FIRST, type CopyEnd, type CopyTarget, nextBatchRows } from './copy-end.js';
+
+export type SqliteOptions = Extract<StorageOptions, { kind: 'sqlite' }>;
+
+const FILES = ['main', 'log'] as const;
+const SQLITE_BUSY = 5;
+/** Before every row: the least number of 64 bits. */
+const FIRST_ROW = -(2n ** 63n);
+
+const pathOf = (storage: SqliteOptions, file: FileName) => (file === 'main' ? storage.path : storage.logPath);
+
+/** Refuses a source that a server has open, on whatever data directory, and keeps one from opening it meanwhile. */
+export function openSqliteSource(storage: SqliteOptions, migrations: readonly Migration[]): CopyEnd {
+  for (const file of FILES) {
+    const path = pathOf(storage, file);
+    if (!existsSync(path)) throw new StorageRefused(`the source ${path} does not exist`);
+  }
+  const lock = lockDataDir(dirname(storage.path));
+  const connections = openBoth(storage, lock);
+  try {
+    for (const file of FILES) {
+      takeAlone(connections[file], pathOf(storage, file));
+      const applied = appliedIn(connections[file]);
+      if (!applied) throw new StorageRefused(`the source ${pathOf(storage, file)} holds no installation`);
+      assertApplied(
+        applied,
+        migrations.filter((migration) => migration.file === file),
+        SQLITE_COLUMNS,
+      );
+    }
+  } catch (error) {
+    close(connections, lock);
+    throw error;
+  }
+  return endOf(connections, lock);
+}
+
+/** Held from before it is looked at: a server that starts on the folder now is refused. */
+export function lockSqliteTarget(storage: SqliteOptions): DataDirLock {
+  const lock = lockDataDir(dirname(storage.path));
+  for (const file of FILES) {
+    if (!existsSync(pathOf(storage, file))) continue;
+    lock.release();
+    throw new StorageRefused(
+      `the target ${pathOf(storage, file)} exists; a copy goes to a new one (what an unfinished copy has left can be removed)`,
+    );
+  }
+  return lock;
+}
+
+/** After the migrations, and the mark among them, have run on it. */
+export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): CopyTarget {
+  const connections = openBoth(storage, lock);
+  for (const file of FILES) connections[file].exec('PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL');
+
+  const inserts = new Map<string, StatementSyncInstance>();
+
+  function inTransaction(file: FileName, work: (db: DatabaseSyncInstance) => void): void {
+    const db = connections[file];
+    db.exec('BEGIN IMMEDIATE');
+    try {
+      work(db);
+      db.exec('COMMIT');
+    } catch (error) {
+      db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  return {
+    ...endOf(connections, lock),
+    async clear({ name, file }) {
+      connections[file].exec(`DELETE FROM "${name}"`);
+    },
+    async insert(table, rows) {
+      inTransaction(table.file, (db) => {
+        const insert = inserts.get(table.name) ?? db.prepare(insertText(table));
+        inserts.set(table.name, insert);
+        for (const row of rows) insert.run(...row);
+      });
+    },
+    async continueNumbers({ name, file }, last) {
+      inTransaction(file, (db) => {
+        db.prepare('DELETE FROM sqlite_sequence WHERE name = ?').run(name);
+        db.prepare('INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)').run(name, last);
+      });
+    },
+    async checkReferences() {
+      for (const file of FILES) {
+        const broken = connections[file]
+          .prepare('SELECT "table" AS name FROM pragma_foreign_key_check LIMIT 1')
+          .get();
+        if (broken)
+          throw new StorageRefused(
+            `rows of ${String((broken as { name: string }).name)} refer to rows that are not there`,
+          );
+      }
+    },
+    async removeMark() {
+      connections.main.prepare('DELETE FROM schema_migrations WHERE id = ?').run(UNFINISHED_COPY.id);
+    },
+  };
+}
+
+type Connections = Readonly<Record<FileName, DatabaseSyncInstance>>;
+
+function openBoth(storage: SqliteOptions, lock: DataDirLock): Connections {
+  const { DatabaseSync } = loadSqlite();
+  try {
+    return { main: new DatabaseSync(storage.path), log: new DatabaseSync(storage.logPath) };
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+function close(connections: Connections, lock: DataDirLock): void {
+  for (const file of FILES) connections[file].close();
+  lock.release();
+}
+
+function insertText(table: CopiedTable): string {
+  const places = table.columns.map(() => '?').join(', ');
+  return `INSERT INTO "${table.name}" (${columnList(table)}) VALUES (${places})`;
+}
+
+/** In this mode the first read takes the whole file, which fails while any other process has it open. */
+function takeAlone(db: DatabaseSyncInstance, path: string): void {
+  try {
+    db.exec('PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; SELECT 1 FROM sqlite_schema');
+  } catch (error) {
+    if (!(error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY)) throw error;
+    throw new StorageRefused(`the source ${path} is in use: stop the server first`);
+  }
+}
+
+function appliedIn(db: DatabaseSyncInstance): Map<string, string> | null {
+  const table = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'schema_migrations'").get();
+  if (!table) return null;
+  const rows = db.prepare('SELECT id, checksum FROM schema_migrations').all();
+  return new Map((rows as { id: string; checksum: string }[]).map(({ id, checksum }) => [id, checksum]));
+}
+
+function endOf(connections: Connections, lock: DataDirLock): CopyEnd {
+  return {
+    async *read(table) {
+      const { name, file, columns } = table;
+      const statement = connections[file].prepare(
+        `SELECT rowid AS at_row, ${columnList(table)} FROM "${name}" WHERE rowid > ? ORDER BY rowid LIMIT ?`,
+      );
+      statement.setReadBigInts(true);
+      let after = FIRST_ROW;
+      let limit = BATCH_ROWS_FIRST;
+      for (;;) {
+        // To its end each time: no statement stays open while the rows are written, or when the connection closes.
+        const records = statement.all(after, limit) as Record<string, unknown>[];
+        const last = records.at(-1);
+        if (last === undefined) return;
+        after = last['at_row'] as bigint;
+        const rows = records.map((record) => columns.map((column) => fromDriver(record[column.name])));
+        yield rows;
+        limit = nextBatchRows(limit, rows);
+      }
+    },
+    async lastNumber({ name, file }) {
+      const statement = connections[file].prepare('SELECT seq FROM sqlite_sequence WHERE name = ?');
+      statement.setReadBigInts(true);
+      const row = statement.get(name) as { seq: bigint } | undefined;
+      return row?.seq ?? 0n;
+    },
+    async close() {
+      close(connections, lock);
+    },
+  };
+}
+
+function fromDriver(value: unknown): CopiedRow[number] {
+  if (value instanceof Uint8Array) return Buffer.from(value);
+  const isCell = value === null || ['string', 'bigint', 'number'].includes(typeof value);
+  assert(isCell, 'a value of another kind was read');
+  return value as CopiedRow[number];
+}
