@@ -59,10 +59,13 @@ function assertWhole(path: string): void {
   const { DatabaseSync } = loadSqlite();
   const db = new DatabaseSync(path, { readOnly: true });
   try {
-    const verdict = db.prepare('SELECT integrity_check AS verdict FROM pragma_integrity_check(1)').get();
+    const { integrity_check: verdict } = db.prepare('PRAGMA integrity_check(1)').get() as Record<
+      string,
+      string
+    >;
     const broken = db.prepare('SELECT 1 FROM pragma_foreign_key_check LIMIT 1').all();
     const applied = db.prepare('SELECT count(*) AS n FROM schema_migrations').get() as { n: number };
-    if ((verdict as { verdict: string }).verdict === 'ok' && broken.length === 0 && applied.n > 0) return;
+    if (verdict === 'ok' && broken.length === 0 && applied.n > 0) return;
     throw new StorageRefused(`${path} is damaged, and so may be what it was copied from`);
   } finally {
     db.close();

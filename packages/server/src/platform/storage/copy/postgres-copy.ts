@@ -14,6 +14,8 @@ export type PostgresOptions = Extract<StorageOptions, { kind: 'postgres' }>;
 
 const PARAMETERS_MAX = 60_000;
 const LOCK_WAIT = '2s';
+const GONE_TRIES = 5;
+const GONE_WAIT_SECONDS = 0.1;
 const LOCK_NOT_AVAILABLE = '55P03';
 const OID_INT8 = 20;
 
@@ -25,7 +27,8 @@ export async function openPostgresSource(
 ): Promise<CopyEnd> {
   const client = await connect(url);
   try {
-    await takeAlone(client, 'source');
+    await lockOut(client, 'source');
+    await assertNoServer(client);
     const applied = await appliedIn(client);
     if (!applied) throw new StorageRefused('the source holds no installation');
     assertApplied(applied, migrations, POSTGRES_COLUMNS);
@@ -78,7 +81,7 @@ export async function openPostgresTarget(
   const client = await connect(url);
   let references: Reference[];
   try {
-    await takeAlone(client, 'target');
+    await lockOut(client, 'target');
     const applied = await appliedIn(client);
     if (!applied?.has(UNFINISHED_COPY.id)) throw new StorageRefused('the target is no longer empty');
     references = await dropReferences(client, tables);
@@ -149,15 +152,23 @@ function parserOf(oid: number, format?: 'text' | 'binary'): (text: string) => un
 }
 
 /** A start of a server, which migrates under the same lock, waits for it in vain. */
-async function takeAlone(client: pg.Client, which: 'source' | 'target'): Promise<void> {
-  const { rows: locks } = await client.query('SELECT pg_try_advisory_lock($1) AS taken', [LOCK_KEY]);
-  const { rows: servers } = await client.query(
-    'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 LIMIT 1',
-    [APPLICATION_NAME],
-  );
-  if (!locks[0].taken || servers.length > 0) {
-    throw new StorageRefused(`the ${which} is in use: stop every server on it first`);
+async function lockOut(client: pg.Client, which: 'source' | 'target'): Promise<void> {
+  const { rows } = await client.query('SELECT pg_try_advisory_lock($1) AS taken', [LOCK_KEY]);
+  if (!rows[0].taken)
+    throw new StorageRefused(`the ${which} is in use: another process starts or copies on it`);
+}
+
+/** Servers say who they are; one that has just stopped may be seen for a moment longer. */
+async function assertNoServer(client: pg.Client): Promise<void> {
+  for (let tries = 0; tries < GONE_TRIES; tries++) {
+    const { rows } = await client.query(
+      'SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND application_name = $1 LIMIT 1',
+      [APPLICATION_NAME],
+    );
+    if (rows.length === 0) return;
+    await client.query(`SELECT pg_sleep(${GONE_WAIT_SECONDS})`);
   }
+  throw new StorageRefused('the source is in use: stop every server on it first');
 }
 
 async function appliedIn(client: pg.Client): Promise<Map<string, string> | null> {
