@@ -223,7 +223,7 @@ function copyContract(open: OpenTestDatabase, emptyTarget: () => Promise<Storage
   it('leaves the source as it was', async () => {
     const { storage, content } = await filled(open);
     await copy(storage, await emptyTarget());
-    expect(await contentOf(await reopened(storage))).toEqual(content);
+    expect(await contentOf(await reopened(atRest(storage)))).toEqual(content);
   });
 
   it('refuses a target that is not empty, or that an unfinished copy has left', async () => {
