@@ -2,14 +2,13 @@ import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { TenantId } from '../../kernel/ids.js';
 import type { Secret } from '../../kernel/secret.js';
-import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
 import { equalInConstantTime } from '../../platform/crypto/hashing.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { RootKeyMismatch, rootKeyChangeUnfinished, rootKeyNotChanged, tenantSealed } from './errors.js';
 import { providers } from './providers/index.js';
 import { type KmsProvider, ProviderRejected, type WrapContext } from './providers/types.js';
-import type { KmsStore } from './store.js';
+import type { KmsStore, WrappedMasterKey } from './store.js';
 import type { WrapMethod } from './tables.js';
 
 const WRAP_METHOD: WrapMethod = 'global';
@@ -24,7 +23,6 @@ export const ROOT_WRAPPED_COLUMNS = [
   'tenant_master_keys.wrapped',
   'root_key_checks.wrapped',
   'root_key_checks.former_wrapped',
-  'installation.wrapped',
 ] as const;
 
 export interface RootKeyChange {
@@ -32,14 +30,6 @@ export interface RootKeyChange {
   readonly rewrapped: number;
   /** What neither key opens: it was unreadable before the change too. */
   readonly unreadable: readonly string[];
-}
-
-/** A row to be wrapped anew, wherever it is. */
-interface WrappedRow {
-  readonly place: string;
-  readonly context: WrapContext;
-  readonly wrapped: Buffer;
-  replace(tx: Transaction, wrapped: Buffer): Promise<void>;
 }
 
 /** The key that wraps the others, and its change (kms-admin.md §3.1, §7). */
@@ -58,8 +48,6 @@ export interface RootKey {
   assertUnchanged(tx: Transaction, check: Buffer): Promise<void>;
   /** Wraps everything anew that `former` has wrapped. Null where that is done, or where nothing is wrapped yet. */
   changeFrom(former: Secret<Buffer>): Promise<RootKeyChange | null>;
-  /** 32 bytes that stay the same when the root key changes; made at the first use. */
-  installationKey(name: string): Promise<Buffer>;
 }
 
 export interface RootKeyDeps {
@@ -126,97 +114,54 @@ export function createRootKey({ db, store, clock, random, key }: RootKeyDeps): R
   async function rewrapAll(former: KmsProvider, current: Buffer): Promise<RootKeyChange> {
     const unreadable: string[] = [];
     let rewrapped = 0;
-    for await (const rows of batches(current)) {
-      const done: { row: WrappedRow; wrapped: Buffer }[] = [];
-      for (const row of rows) {
-        if (await opensRow(provider, row)) continue;
-        const opened = await openedBy(former, row);
-        if (opened) done.push({ row, wrapped: await provider.wrap(opened, row.context) });
-        else unreadable.push(row.place);
+    let last: WrapContext = { tenantId: '' as TenantId, version: 0 };
+    for (;;) {
+      const keys = await listAfter(last, current);
+      const end = keys.at(-1);
+      if (!end) return { rewrapped, unreadable };
+      last = end;
+      const done: { key: WrappedMasterKey; wrapped: Buffer }[] = [];
+      for (const key of keys) {
+        if (await opens(provider, key)) continue;
+        const opened = await openedBy(former, key.wrapped, key);
+        if (opened) done.push({ key, wrapped: await provider.wrap(opened, key) });
+        else unreadable.push(`master key ${key.version} of tenant ${key.tenantId}`);
         opened?.fill(0);
       }
       await db.transaction(async (tx) => {
         await assertUnchanged(tx, current);
-        for (const { row, wrapped } of done) await row.replace(tx, wrapped);
+        for (const { key, wrapped } of done) await store.rewrapMasterKey(tx, key, wrapped);
       });
       rewrapped += done.length;
     }
-    return { rewrapped, unreadable };
   }
 
   /** Read together with the check, so that a row on its way in under the former key cannot slip by. */
-  async function* batches(current: Buffer): AsyncGenerator<WrappedRow[]> {
-    yield await db.transaction(async (tx) => {
+  function listAfter(last: WrapContext, current: Buffer): Promise<WrappedMasterKey[]> {
+    return db.transaction(async (tx) => {
       await assertUnchanged(tx, current);
-      return (await store.listWrappedInstallationValues(tx)).map((value) => ({
-        place: `installation ${value.name}`,
-        context: installationContext(value.name),
-        wrapped: value.wrapped,
-        replace: (tx, wrapped) => store.rewrapInstallationValue(tx, value, wrapped),
-      }));
+      return await store.listWrappedMasterKeys(tx, WRAP_METHOD, last, REWRAP_BATCH_ROWS);
     });
-    let last: WrapContext = { tenantId: '' as TenantId, version: 0 };
-    for (;;) {
-      const keys = await db.transaction(async (tx) => {
-        await assertUnchanged(tx, current);
-        return await store.listWrappedMasterKeys(tx, WRAP_METHOD, last, REWRAP_BATCH_ROWS);
-      });
-      if (keys.length === 0) return;
-      last = keys.at(-1) as WrapContext;
-      yield keys.map((masterKey) => ({
-        place: `master key ${masterKey.version} of tenant ${masterKey.tenantId}`,
-        context: masterKey,
-        wrapped: masterKey.wrapped,
-        replace: (tx, wrapped) => store.rewrapMasterKey(tx, masterKey, wrapped),
-      }));
-    }
   }
 
-  return {
-    wrapMethod: WRAP_METHOD,
-    provider,
-    check,
-    assertUnchanged,
-    changeFrom,
-
-    async installationKey(name) {
-      const context = installationContext(name);
-      let stored = await store.findInstallationValue(name);
-      if (!stored) {
-        const current = await check();
-        const made = random.bytes(KEY_BYTES);
-        const wrapped = await provider.wrap(made, context);
-        made.fill(0);
-        await db.transaction(async (tx) => {
-          await assertUnchanged(tx, current);
-          await store.insertInstallationValue(tx, name, { value: null, wrapped }, clock.nowMs());
-        });
-        stored = await store.findInstallationValue(name);
-      }
-      assert(stored?.wrapped, `the installation key ${name} was not stored`);
-      return await provider.unwrap(stored.wrapped, context);
-    },
-  };
-}
-
-function installationContext(name: string): WrapContext {
-  return { tenantId: `installation:${name}` as TenantId, version: 0 };
+  return { wrapMethod: WRAP_METHOD, provider, check, assertUnchanged, changeFrom };
 }
 
 async function opensCheck(provider: KmsProvider, wrapped: Buffer): Promise<boolean> {
-  const opened = await openedBy(provider, { context: CHECK_CONTEXT, wrapped });
+  const opened = await openedBy(provider, wrapped, CHECK_CONTEXT);
   return opened !== null && equalInConstantTime(opened, CHECK_PLAINTEXT);
 }
 
-async function opensRow(provider: KmsProvider, row: WrappedRow): Promise<boolean> {
-  const opened = await openedBy(provider, row);
+async function opens(provider: KmsProvider, key: WrappedMasterKey): Promise<boolean> {
+  const opened = await openedBy(provider, key.wrapped, key);
   opened?.fill(0);
   return opened !== null;
 }
 
 async function openedBy(
   provider: KmsProvider,
-  { wrapped, context }: Pick<WrappedRow, 'wrapped' | 'context'>,
+  wrapped: Buffer,
+  context: WrapContext,
 ): Promise<Buffer | null> {
   try {
     return await provider.unwrap(wrapped, context);

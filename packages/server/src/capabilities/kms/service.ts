@@ -45,8 +45,6 @@ export interface Kms extends TenantKeys {
   changeRootKey(former: Secret<Buffer>): Promise<RootKeyChange | null>;
   /** A text of the installation that stays as the first start made it, also when the root key changes. */
   installationText(name: string, make: () => string): Promise<string>;
-  /** A key of the installation that stays the same when the root key changes; the caller zeroes it after use. */
-  installationKey(name: string): Promise<Buffer>;
   /** Zeroes every opened key. */
   close(): void;
 }
@@ -153,16 +151,13 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
     changeRootKey: (former) => root.changeFrom(former),
 
     async installationText(name, make) {
-      const stored = await store.findInstallationValue(name);
-      if (stored?.value) return stored.value;
-      const made = { value: make(), wrapped: null };
-      await db.transaction((tx) => store.insertInstallationValue(tx, name, made, clock.nowMs()));
-      const first = await store.findInstallationValue(name);
-      assert(first?.value, `the installation's ${name} was not stored`);
-      return first.value;
+      const stored = await store.findInstallationText(name);
+      if (stored !== undefined) return stored;
+      await store.insertInstallationText(name, make(), clock.nowMs());
+      const first = await store.findInstallationText(name);
+      assert(first !== undefined, `the installation's ${name} was not stored`);
+      return first;
     },
-
-    installationKey: (name) => root.installationKey(name),
 
     close: () => keyring.clear(),
   };

@@ -27,11 +27,6 @@ export interface RootKeyCheck {
   readonly formerWrapped: Buffer | null;
 }
 
-export interface InstallationValue {
-  readonly value: string | null;
-  readonly wrapped: Buffer | null;
-}
-
 export type KmsStore = ReturnType<typeof createKmsStore>;
 
 export function createKmsStore(db: Database) {
@@ -133,26 +128,22 @@ export function createKmsStore(db: Database) {
         .execute();
     },
 
-    async findInstallationValue(name: string): Promise<InstallationValue | undefined> {
-      return await view
+    async findInstallationText(name: string): Promise<string | undefined> {
+      const row = await view
         .system('root_key')
         .selectFrom('installation')
-        .select(['value', 'wrapped'])
+        .select('value')
         .where('name', '=', name)
         .executeTakeFirst();
+      return row?.value;
     },
 
     /** The first of several processes wins. */
-    async insertInstallationValue(
-      tx: Transaction,
-      name: string,
-      value: InstallationValue,
-      nowMs: number,
-    ): Promise<void> {
+    async insertInstallationText(name: string, value: string, nowMs: number): Promise<void> {
       await view
-        .system('root_key', tx)
+        .system('root_key')
         .insertInto('installation')
-        .values({ name, ...value, created_at: nowMs })
+        .values({ name, value, created_at: nowMs })
         .onConflict((conflict) => conflict.column('name').doNothing())
         .execute();
     },
@@ -195,34 +186,6 @@ export function createKmsStore(db: Database) {
         .set({ wrapped })
         .where('version', '=', key.version)
         .where('wrapped', '=', key.wrapped)
-        .execute();
-    },
-
-    /** All of them: an installation has a handful. */
-    async listWrappedInstallationValues(
-      tx: Transaction,
-    ): Promise<{ readonly name: string; readonly wrapped: Buffer }[]> {
-      const rows = await view
-        .system('root_key', tx)
-        .selectFrom('installation')
-        .select(['name', 'wrapped'])
-        .where('wrapped', 'is not', null)
-        .orderBy('name')
-        .execute();
-      return rows.map((row) => ({ name: row.name, wrapped: row.wrapped as Buffer }));
-    },
-
-    async rewrapInstallationValue(
-      tx: Transaction,
-      { name, wrapped: from }: { readonly name: string; readonly wrapped: Buffer },
-      wrapped: Buffer,
-    ): Promise<void> {
-      await view
-        .system('root_key', tx)
-        .updateTable('installation')
-        .set({ wrapped })
-        .where('name', '=', name)
-        .where('wrapped', '=', from)
         .execute();
     },
   };

@@ -25,11 +25,9 @@ export interface RootKeyCheckRow {
   created_at: number;
 }
 
-/** Either in clear or wrapped by the root key. */
 export interface InstallationRow {
   name: string;
-  value: string | null;
-  wrapped: Buffer | null;
+  value: string;
   created_at: number;
 }
 

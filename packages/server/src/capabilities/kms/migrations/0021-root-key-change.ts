@@ -6,13 +6,11 @@ export const rootKeyChangeMigration: Migration = {
   statements: ({ text, integer, bytes }) => [
     // The check value of the former root key while a change is under way, else null.
     `ALTER TABLE root_key_checks ADD COLUMN former_wrapped ${bytes}`,
-    // What stays as it was made first, whatever becomes of the root key: in clear, or wrapped by it.
+    // What stays as the first start made it, whatever becomes of the root key.
     `CREATE TABLE installation (
       name ${text} NOT NULL PRIMARY KEY,
-      value ${text},
-      wrapped ${bytes},
-      created_at ${integer} NOT NULL,
-      CHECK ((value IS NULL) <> (wrapped IS NULL))
+      value ${text} NOT NULL,
+      created_at ${integer} NOT NULL
     )`,
   ],
 };

@@ -21,6 +21,8 @@ export interface CopiedTable {
   readonly numberedColumn: string | null;
   /** Split by day on PostgreSQL. */
   readonly isDayPartitioned: boolean;
+  /** What SQLite orders the rows by: `rowid`, or the primary key of a table that has none. */
+  readonly sqliteKey: readonly string[];
 }
 
 /** In the order of the table's columns. Whole numbers are exact, whatever their size. */
@@ -64,12 +66,15 @@ function tablesOfFile(
         pk: number;
       }[];
       const isNumbered = /\bAUTOINCREMENT\b/i.test(sql);
+      const hasRowId = !/\bWITHOUT ROWID\b/i.test(sql);
+      const primaryKey = columns.filter(({ pk }) => pk > 0).sort((a, b) => a.pk - b.pk);
       return {
         name,
         file,
         columns: columns.map((column) => ({ name: column.name, kind: kindOf(column.type) })),
-        numberedColumn: isNumbered ? (columns.find(({ pk }) => pk === 1)?.name ?? null) : null,
+        numberedColumn: isNumbered ? (primaryKey[0]?.name ?? null) : null,
         isDayPartitioned: partitioned.has(name),
+        sqliteKey: hasRowId ? ['rowid'] : primaryKey.map((column) => column.name),
       };
     });
   } finally {

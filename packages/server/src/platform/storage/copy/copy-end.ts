@@ -19,8 +19,8 @@ export interface CopyTarget extends CopyEnd {
   insert(table: CopiedTable, rows: readonly CopiedRow[]): Promise<void>;
   /** The next row gets a higher number. */
   continueNumbers(table: CopiedTable, last: bigint): Promise<void>;
-  /** Checks that every reference leads somewhere. */
-  checkReferences(): Promise<void>;
+  /** Puts back triggers and references, which stand aside while rows are written, and checks every reference. */
+  restoreRules(): Promise<void>;
   /** From here on a server starts on it. */
   removeMark(): Promise<void>;
 }

@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import pg from 'pg';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../kernel/clock.js';
+import type { TenantId } from '../../../kernel/ids.js';
 import { endOf, startSource } from '../../../testing/child-process.js';
 import {
   type OpenTestDatabase,
@@ -42,12 +43,38 @@ const peopleMigration: Migration = {
     `INSERT INTO people VALUES ('seed', NULL)`,
   ],
 };
-const PEOPLE = { people: { scope: 'system' } } as const;
+/** A table that the database itself adds to, and one in the order of its key. */
+const journalMigration: Migration = {
+  id: '9004-journal',
+  file: 'main',
+  statements: ({ dialect, text, integer }) => [
+    `CREATE TABLE journal (tenant_id ${text} NOT NULL, number ${integer} NOT NULL, PRIMARY KEY (tenant_id, number))${
+      dialect === 'sqlite' ? ' WITHOUT ROWID' : ''
+    }`,
+    ...(dialect === 'sqlite'
+      ? [
+          `CREATE TRIGGER folders_journal AFTER INSERT ON folders BEGIN
+             INSERT INTO journal SELECT new.tenant_id, 1 + coalesce(max(number), 0) FROM journal; END`,
+          `CREATE TRIGGER journal_stays BEFORE DELETE ON journal BEGIN SELECT RAISE(ABORT, 'journal stays'); END`,
+        ]
+      : [
+          `CREATE FUNCTION folders_journal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO journal SELECT new.tenant_id, 1 + coalesce(max(number), 0) FROM journal; RETURN NULL; END $$`,
+          'CREATE TRIGGER folders_journal AFTER INSERT ON folders FOR EACH ROW EXECUTE FUNCTION folders_journal()',
+          `CREATE FUNCTION journal_stays() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE EXCEPTION 'journal stays'; END $$`,
+          'CREATE TRIGGER journal_stays BEFORE DELETE ON journal FOR EACH STATEMENT EXECUTE FUNCTION journal_stays()',
+          'ALTER TABLE journal ENABLE ALWAYS TRIGGER journal_stays',
+        ]),
+  ],
+};
+const PEOPLE = { people: { scope: 'system' }, journal: { scope: 'tenant' } } as const;
 interface PeopleDb {
+  journal: { tenant_id: TenantId; number: number };
   people: { id: string; chief: string | null };
 }
 
-const MIGRATIONS = [...NOTE_MIGRATIONS, peopleMigration];
+const MIGRATIONS = [...NOTE_MIGRATIONS, peopleMigration, journalMigration];
 const clock = createManualClock();
 const noRows = () => {};
 const cleanups: (() => unknown)[] = [];
@@ -109,7 +136,13 @@ async function fill(db: Database): Promise<void> {
       .values({ ...noteOf('', { amount: -(2n ** 63n) }), ratio: 1, payload: Buffer.alloc(0) })
       .execute();
   }
-  await view.scoped(OTHER).insertInto('folders').values({ id: 'f', title: 'folder' }).execute();
+  for (let folder = 0; folder < 40; folder++) {
+    await view
+      .scoped(folder % 2 ? LIVE : OTHER)
+      .insertInto('folders')
+      .values({ id: `f${folder}`, title: 'folder' })
+      .execute();
+  }
   for (const text of ['a', 'b', 'c'])
     await view.system('metrics').insertInto('serials').values({ text }).execute();
   await view.system('metrics').deleteFrom('serials').where('text', '=', 'c').execute();
@@ -142,7 +175,8 @@ async function contentOf(db: Database) {
       .orderBy('sandbox')
       .orderBy('id')
       .execute(),
-    folders: await view.system('metrics').selectFrom('folders').selectAll().execute(),
+    folders: await view.system('metrics').selectFrom('folders').selectAll().orderBy('id').execute(),
+    journal: await people.system('metrics').selectFrom('journal').selectAll().orderBy('number').execute(),
     serials: await view.system('metrics').selectFrom('serials').selectAll().orderBy('position').execute(),
     events: await view.system('metrics').selectFrom('events').selectAll().orderBy('created_at').execute(),
     people: await people.system('metrics').selectFrom('people').selectAll().orderBy('id').execute(),
@@ -191,7 +225,8 @@ function copyContract(open: OpenTestDatabase, emptyTarget: () => Promise<Storage
     });
     expect(report).toEqual([
       { table: 'counters', rows: 0 },
-      { table: 'folders', rows: 1 },
+      { table: 'folders', rows: 40 },
+      { table: 'journal', rows: 40 },
       { table: 'notes', rows: 9 },
       { table: 'people', rows: 2 },
       { table: 'serials', rows: 2 },
@@ -210,6 +245,17 @@ function copyContract(open: OpenTestDatabase, emptyTarget: () => Promise<Storage
         .values({ id: 'b', chief: 'nobody' })
         .execute(),
     ).rejects.toThrow('foreign key');
+    await db
+      .view<NotesDb>(NOTE_TABLES)
+      .scoped(LIVE)
+      .insertInto('folders')
+      .values({ id: 'new', title: 'new' })
+      .execute();
+    const journal = db.view<PeopleDb>(PEOPLE).system('metrics');
+    expect(await journal.selectFrom('journal').select('number').where('number', '>', 40).execute()).toEqual([
+      { number: 41 },
+    ]);
+    await expect(journal.deleteFrom('journal').execute()).rejects.toThrow();
   });
 
   it('brings a table that never gave a number', async () => {
@@ -237,10 +283,10 @@ function copyContract(open: OpenTestDatabase, emptyTarget: () => Promise<Storage
   it('refuses a source of an older and of a newer version', async () => {
     const { storage } = await filled(open);
     const same = atRest(storage);
-    const newer: Migration = { id: '9004-newer', file: 'main', statements: () => [] };
+    const newer: Migration = { id: '9005-newer', file: 'main', statements: () => [] };
     await expectRefusal(
       copy(storage, await emptyTarget(), { migrations: [...MIGRATIONS, newer] }),
-      /older version: migration 9004-newer has not run/,
+      /older version: migration 9005-newer has not run/,
     );
     await expectRefusal(copy(same, await emptyTarget(), { migrations: NOTE_MIGRATIONS }), /newer version/);
   });
@@ -277,34 +323,6 @@ function failureContract(emptyTarget: () => Promise<StorageOptions>): void {
     await expect(cut).rejects.toThrow('cut');
     await expectMarked(to);
   });
-
-  it('content that differs is found', async () => {
-    const changing: Migration = {
-      id: '9005-changing',
-      file: 'main',
-      statements: ({ dialect }) =>
-        dialect === 'sqlite'
-          ? [
-              `CREATE TRIGGER changing AFTER INSERT ON folders BEGIN
-                 UPDATE folders SET title = title || '!' WHERE id = new.id; END`,
-            ]
-          : [
-              `CREATE FUNCTION changed() RETURNS trigger LANGUAGE plpgsql AS $$
-                 BEGIN new.title := new.title || '!'; RETURN new; END $$`,
-              'CREATE TRIGGER changing BEFORE INSERT ON folders FOR EACH ROW EXECUTE FUNCTION changed()',
-            ],
-    };
-    const migrations = [...MIGRATIONS, changing];
-    const db = await opened(openTestSqlite, migrations);
-    await fill(db);
-    await db.close();
-    const to = await emptyTarget();
-    await expectRefusal(
-      copy(atRest(db.storage), to, { migrations }),
-      'folders differs after the copy: 1 rows read, 1 rows found',
-    );
-    await expectMarked(to);
-  });
 }
 
 const emptySqlite = async () => sqliteIn(join(tempDir(), 'new'));
@@ -319,6 +337,23 @@ describe('a copy from SQLite to SQLite', () => {
     await copy(storage, to);
     for (const path of [to.path, to.logPath]) expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(dirname(to.path)).mode & 0o777).toBe(0o700);
+  });
+
+  it('finds content that differs, and leaves the mark', async () => {
+    const { storage } = await filled(openTestSqlite);
+    const to = await emptySqlite();
+    const spoiled = copy(storage, to, {
+      onRows(table) {
+        if (table !== 'serials') return;
+        const { DatabaseSync } = loadSqlite();
+        const intruder = new DatabaseSync(to.path);
+        intruder.exec("UPDATE folders SET title = 'Folder' WHERE id = 'f7'");
+        intruder.close();
+      },
+    });
+    await expectRefusal(spoiled, 'folders differs after the copy: 40 rows read, 40 rows found');
+    const starting = openDatabase(to, { migrations: MIGRATIONS, clock: systemClock });
+    await expect(starting).rejects.toThrow(/target of a storage copy that did not finish/);
   });
 
   it('refuses a source whose data directory a server holds', async () => {

@@ -95,7 +95,7 @@ async function copyAll(
     onRows(table.name, sum.rows, true);
     sums.set(table, sum);
   }
-  await target.checkReferences();
+  await target.restoreRules();
   for (const [table, sum] of sums) await assertSame(target, table, sum);
   await target.removeMark();
   return [...sums].map(([{ name }, { rows }]) => ({ table: name, rows }));

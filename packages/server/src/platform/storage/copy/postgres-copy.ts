@@ -80,11 +80,13 @@ export async function openPostgresTarget(
 ): Promise<CopyTarget> {
   const client = await connect(url);
   let references: Reference[];
+  let triggers: Trigger[];
   try {
     await lockOut(client, 'target');
     const applied = await appliedIn(client);
     if (!applied?.has(UNFINISHED_COPY.id)) throw new StorageRefused('the target is no longer empty');
     references = await dropReferences(client, tables);
+    triggers = await disableTriggers(client, tables);
     // Many small commits; the last one, which takes the mark away, waits for all of them.
     await client.query('SET synchronous_commit = off');
   } catch (error) {
@@ -107,9 +109,7 @@ export async function openPostgresTarget(
   return {
     ...endOf(client),
     async clear({ name }) {
-      // A table that is only added to may refuse even a statement that would delete nothing.
-      const { rows } = await client.query(`SELECT 1 FROM "${name}" LIMIT 1`);
-      if (rows.length > 0) await client.query(`DELETE FROM "${name}"`);
+      await client.query(`DELETE FROM "${name}"`);
     },
     async insert(table, rows) {
       if (table.isDayPartitioned) await makePartitions(table, rows);
@@ -122,9 +122,12 @@ export async function openPostgresTarget(
       // A sequence begins with 1, so one that gave nothing yet is said to be about to.
       await client.query('SELECT setval($1, $2, $3)', [sequence, String(last || 1n), last > 0n]);
     },
-    async checkReferences() {
+    async restoreRules() {
       for (const { table, name, definition } of references) {
         await client.query(`ALTER TABLE ${table} ADD CONSTRAINT "${name}" ${definition}`);
+      }
+      for (const { table, name, enabled } of triggers) {
+        await client.query(`ALTER TABLE ${table} ${ENABLE[enabled]} TRIGGER "${name}"`);
       }
     },
     async removeMark() {
@@ -218,6 +221,28 @@ async function dropReferences(client: pg.Client, tables: readonly CopiedTable[])
     [tables.map(({ name }) => name)],
   );
   for (const { table, name } of rows) await client.query(`ALTER TABLE ${table} DROP CONSTRAINT "${name}"`);
+  return rows;
+}
+
+interface Trigger {
+  readonly table: string;
+  readonly name: string;
+  /** As `pg_trigger.tgenabled` has it. */
+  readonly enabled: keyof typeof ENABLE;
+}
+
+const ENABLE = { O: 'ENABLE', A: 'ENABLE ALWAYS', R: 'ENABLE REPLICA' } as const;
+
+/** What they would do at a copied row was done when it was written first. */
+async function disableTriggers(client: pg.Client, tables: readonly CopiedTable[]): Promise<Trigger[]> {
+  const { rows } = await client.query<Trigger>(
+    `SELECT tgrelid::regclass::text AS "table", tgname AS name, tgenabled AS enabled
+     FROM pg_trigger JOIN pg_class c ON c.oid = tgrelid
+     WHERE NOT tgisinternal AND tgparentid = 0 AND tgenabled <> 'D'
+       AND relnamespace = current_schema()::regnamespace AND relname = ANY ($1)`,
+    [tables.map(({ name }) => name)],
+  );
+  for (const { table, name } of rows) await client.query(`ALTER TABLE ${table} DISABLE TRIGGER "${name}"`);
   return rows;
 }
 

@@ -17,8 +17,6 @@ export type SqliteOptions = Extract<StorageOptions, { kind: 'sqlite' }>;
 
 const FILES = ['main', 'log'] as const;
 const SQLITE_BUSY = 5;
-/** Before every row: the least number of 64 bits. */
-const FIRST_ROW = -(2n ** 63n);
 
 const pathOf = (storage: SqliteOptions, file: FileName) => (file === 'main' ? storage.path : storage.logPath);
 
@@ -67,6 +65,7 @@ export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): Cop
   for (const file of FILES) connections[file].exec('PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL');
 
   const inserts = new Map<string, StatementSyncInstance>();
+  const triggers = FILES.map((file) => [file, dropTriggers(connections[file])] as const);
 
   function inTransaction(file: FileName, work: (db: DatabaseSyncInstance) => void): void {
     const db = connections[file];
@@ -98,7 +97,7 @@ export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): Cop
         db.prepare('INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)').run(name, last);
       });
     },
-    async checkReferences() {
+    async restoreRules() {
       for (const file of FILES) {
         const broken = connections[file]
           .prepare('SELECT "table" AS name FROM pragma_foreign_key_check LIMIT 1')
@@ -108,6 +107,7 @@ export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): Cop
             `rows of ${String((broken as { name: string }).name)} refer to rows that are not there`,
           );
       }
+      for (const [file, texts] of triggers) for (const text of texts) connections[file].exec(text);
     },
     async removeMark() {
       connections.main.prepare('DELETE FROM schema_migrations WHERE id = ?').run(UNFINISHED_COPY.id);
@@ -130,6 +130,15 @@ function openBoth(storage: SqliteOptions, lock: DataDirLock): Connections {
 function close(connections: Connections, lock: DataDirLock): void {
   for (const file of FILES) connections[file].close();
   lock.release();
+}
+
+/** What they would do at a copied row was done when it was written first. */
+function dropTriggers(db: DatabaseSyncInstance): string[] {
+  const triggers = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
+  return (triggers as { name: string; sql: string }[]).map(({ name, sql }) => {
+    db.exec(`DROP TRIGGER "${name}"`);
+    return sql;
+  });
 }
 
 function insertText(table: CopiedTable): string {
@@ -156,22 +165,28 @@ function appliedIn(db: DatabaseSyncInstance): Map<string, string> | null {
 
 function endOf(connections: Connections, lock: DataDirLock): CopyEnd {
   return {
-    async *read(table) {
-      const { name, file, columns } = table;
-      const statement = connections[file].prepare(
-        `SELECT rowid AS at_row, ${columnList(table)} FROM "${name}" WHERE rowid > ? ORDER BY rowid LIMIT ?`,
-      );
-      statement.setReadBigInts(true);
-      let after = FIRST_ROW;
+    async *read({ name, file, columns, sqliteKey }) {
+      const keys = sqliteKey.map((column) => `"${column}"`);
+      const wanted = [
+        ...keys.map((key, index) => `${key} AS key_${index}`),
+        ...columns.map((c) => `"${c.name}"`),
+      ];
+      const after = `WHERE (${keys.join(', ')}) > (${keys.map(() => '?').join(', ')})`;
+      const textOf = (where: string) =>
+        `SELECT ${wanted.join(', ')} FROM "${name}" ${where} ORDER BY ${keys.join(', ')} LIMIT ?`;
+      let statement = connections[file].prepare(textOf(''));
+      let last: CopiedRow = [];
       let limit = BATCH_ROWS_FIRST;
       for (;;) {
+        statement.setReadBigInts(true);
         // To its end each time: no statement stays open while the rows are written, or when the connection closes.
-        const records = statement.all(after, limit) as Record<string, unknown>[];
-        const last = records.at(-1);
-        if (last === undefined) return;
-        after = last['at_row'] as bigint;
+        const records = statement.all(...last, limit) as Record<string, unknown>[];
+        const end = records.at(-1);
+        if (!end) return;
         const rows = records.map((record) => columns.map((column) => fromDriver(record[column.name])));
         yield rows;
+        if (last.length === 0) statement = connections[file].prepare(textOf(after));
+        last = keys.map((_, index) => fromDriver(end[`key_${index}`]));
         limit = nextBatchRows(limit, rows);
       }
     },
