@@ -27,8 +27,9 @@ export function openSqliteSource(storage: SqliteOptions, migrations: readonly Mi
     if (!existsSync(path)) throw new StorageRefused(`the source ${path} does not exist`);
   }
   const lock = lockDataDir(dirname(storage.path));
-  const connections = openBoth(storage, lock);
+  let connections: Connections | null = null;
   try {
+    connections = openBoth(storage);
     for (const file of FILES) {
       takeAlone(connections[file], pathOf(storage, file));
       const applied = appliedIn(connections[file]);
@@ -39,11 +40,12 @@ export function openSqliteSource(storage: SqliteOptions, migrations: readonly Mi
         SQLITE_COLUMNS,
       );
     }
+    return endOf(connections, lock);
   } catch (error) {
-    close(connections, lock);
+    if (connections) for (const file of FILES) connections[file].close();
+    lock.release();
     throw error;
   }
-  return endOf(connections, lock);
 }
 
 /** Held from before it is looked at: a server that starts on the folder now is refused. */
@@ -59,9 +61,9 @@ export function lockSqliteTarget(storage: SqliteOptions): DataDirLock {
   return lock;
 }
 
-/** After the migrations, and the mark among them, have run on it. */
+/** After the migrations, and the mark among them, have run on it. The lock is released at its close. */
 export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): CopyTarget {
-  const connections = openBoth(storage, lock);
+  const connections = openBoth(storage);
   for (const file of FILES) connections[file].exec('PRAGMA foreign_keys = OFF; PRAGMA synchronous = FULL');
 
   const inserts = new Map<string, StatementSyncInstance>();
@@ -117,19 +119,9 @@ export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): Cop
 
 type Connections = Readonly<Record<FileName, DatabaseSyncInstance>>;
 
-function openBoth(storage: SqliteOptions, lock: DataDirLock): Connections {
+function openBoth(storage: SqliteOptions): Connections {
   const { DatabaseSync } = loadSqlite();
-  try {
-    return { main: new DatabaseSync(storage.path), log: new DatabaseSync(storage.logPath) };
-  } catch (error) {
-    lock.release();
-    throw error;
-  }
-}
-
-function close(connections: Connections, lock: DataDirLock): void {
-  for (const file of FILES) connections[file].close();
-  lock.release();
+  return { main: new DatabaseSync(storage.path), log: new DatabaseSync(storage.logPath) };
 }
 
 /** What they would do at a copied row was done when it was written first. */
@@ -197,7 +189,8 @@ function endOf(connections: Connections, lock: DataDirLock): CopyEnd {
       return row?.seq ?? 0n;
     },
     async close() {
-      close(connections, lock);
+      for (const file of FILES) connections[file].close();
+      lock.release();
     },
   };
 }
