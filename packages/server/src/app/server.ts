@@ -2,7 +2,6 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
-import type { Secret } from '../kernel/secret.js';
 import type { Config } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -26,7 +25,7 @@ import { createMetricsApi } from './apis/metrics.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
-import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
+import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
@@ -74,7 +73,9 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     },
     instruments,
   });
-  await services.kms.checkRootKey();
+  const previous = config.previousRootKey;
+  const { kms, sessions } = services;
+  const { deploymentId } = await openKeys({ kms, sessions, rootKey, previous, logger });
   await services.generations.start();
   closers.push(() => services.kms.close());
   closers.push(() => services.cryptoKeys.close());
@@ -89,7 +90,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { app, proxyApi } = await createApp(config, {
     db,
     services,
-    rootKey,
+    deploymentId,
     logger,
     requestLog,
     state,
@@ -177,7 +178,7 @@ function ownNames({ hosts }: Config): string[] {
 interface AppDeps {
   readonly db: Database;
   readonly services: Services;
-  readonly rootKey: Secret<Buffer>;
+  readonly deploymentId: string;
   readonly logger: Logger;
   readonly requestLog: RequestLog;
   readonly state: { readonly isStopping: boolean };
@@ -186,14 +187,14 @@ interface AppDeps {
 }
 
 async function createApp(config: Config, deps: AppDeps) {
-  const { db, services, rootKey, logger, requestLog, state, instruments, tracing } = deps;
+  const { db, services, deploymentId, logger, requestLog, state, instruments, tracing } = deps;
   const metrics = serverMetrics(instruments);
   const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
   const hosts = createHosts(config.hosts);
   const steps = createCallerSteps({ hosts, authenticator: services.authentication });
   const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication });
   const routes = managementRoutes(services);
-  const proxy = services.proxy(deploymentIdOf(rootKey));
+  const proxy = services.proxy(deploymentId);
   const proxyApi = registerProxyApi(app, {
     proxy,
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),

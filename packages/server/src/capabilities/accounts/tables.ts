@@ -66,7 +66,7 @@ interface SignInAttemptsTable {
 
 interface SigningKeysTable {
   purpose: string;
-  sealed_key: Buffer;
+  wrapped_key: Buffer;
   created_at: number;
 }
 

@@ -193,7 +193,6 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['MASTER_KEY_B64_PREVIOUS', KEY],
     ['REDIS_URL', 'redis://localhost'],
     ['REDIS_URL_FILE', '/run/secrets/redis'],
     ['KNOX_SIGNUP', 'on'],

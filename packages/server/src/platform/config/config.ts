@@ -30,6 +30,8 @@ export interface Config {
   readonly rootKey: RootKeyConfig;
   /** What signs admin tokens; null = made and kept in the database. */
   readonly tokenKey: Secret<Buffer> | null;
+  /** The former one, while it is being changed. */
+  readonly previousRootKey: Secret<Buffer> | null;
   readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string };
   readonly hosts: {
     readonly baseDomain: string;
@@ -88,6 +90,7 @@ function configOf(values: Environment, workingDir: string, extraCaPem: string | 
       ? { kind: 'value', key: values.MASTER_KEY_B64 }
       : { kind: 'file', path: resolve(workingDir, values.KNOX_ROOT_KEY_FILE ?? join(dataDir, 'root.key')) },
     tokenKey: values.KNOX_JWT_SIGNING_KEY ?? null,
+    previousRootKey: values.MASTER_KEY_B64_PREVIOUS ?? null,
     bootstrap: {
       filePath: bootstrapFile === 'off' ? null : resolve(workingDir, bootstrapFile),
       ownerEmail: values.KNOX_OWNER_EMAIL ?? 'owner@localhost',
@@ -129,7 +132,11 @@ function storageOf(values: Environment, workingDir: string, dataDir: string): St
   if (address?.kind === 'postgres') {
     return { kind: 'postgres', url: address.url, poolMax: values.KNOX_DB_POOL_MAX ?? 10 };
   }
-  const path = address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db');
+  return sqliteStorage(address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db'));
+}
+
+/** The request log has a file of its own beside the main one. */
+export function sqliteStorage(path: string): Extract<StorageConfig, { kind: 'sqlite' }> {
   const { name, ext } = parsePath(path);
   return { kind: 'sqlite', path, logPath: join(dirname(path), `${name}-log${ext}`) };
 }

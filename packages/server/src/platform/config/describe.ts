@@ -22,6 +22,7 @@ function shownValues(config: Config): Record<VariableName, string> {
   const { listen, hosts, egress, storage, rootKey, tracing } = config;
   return {
     MASTER_KEY_B64: rootKey.kind === 'value' ? String(rootKey.key) : '(root key file)',
+    MASTER_KEY_B64_PREVIOUS: String(config.previousRootKey ?? '(none)'),
     KNOX_ROOT_KEY_FILE: rootKey.kind === 'file' ? rootKey.path : '(not read)',
     KNOX_BOOTSTRAP_FILE: config.bootstrap.filePath ?? 'off',
     DATABASE_URL: storage.kind === 'sqlite' ? `sqlite:${storage.path}` : maskedUrl(storage.url.reveal()),

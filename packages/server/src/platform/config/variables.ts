@@ -48,6 +48,12 @@ export const VARIABLES = {
     'Key that wraps every tenant key: base64 of exactly 32 bytes.',
     true,
   ),
+  MASTER_KEY_B64_PREVIOUS: variable(
+    key32,
+    'none',
+    'The former root key, for the one start that changes it to `MASTER_KEY_B64` or the root key file.',
+    true,
+  ),
   KNOX_ROOT_KEY_FILE: variable(
     plainText,
     '`<data dir>/root.key`',
@@ -157,7 +163,6 @@ export type VariableValue<Name extends VariableName> =
  * does. Any other value stops the start: an operator who sets one relies on it (decision 0003).
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
-  MASTER_KEY_B64_PREVIOUS: [],
   REDIS_URL: [],
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
   KNOX_TLS_CERT_FILE: [],

@@ -6,7 +6,7 @@ export const signingKeysMigration: Migration = {
   statements: ({ text, integer, bytes }) => [
     `CREATE TABLE signing_keys (
       purpose ${text} NOT NULL PRIMARY KEY,
-      sealed_key ${bytes} NOT NULL,
+      wrapped_key ${bytes} NOT NULL,
       created_at ${integer} NOT NULL
     )`,
   ],

@@ -73,6 +73,8 @@ export interface Sessions {
   list(userId: UserId): Promise<Session[]>;
   /** Of the caller's own; 404 for any other, and for one that has ended. */
   revoke(caller: SessionCaller, id: SessionId): Promise<void>;
+  /** For the start that changes the root key: admin tokens stay good. */
+  changeRootKey(former: Secret<Buffer>): Promise<void>;
   /** Rows of sessions and attempts that are over; true while there are more. */
   removeEnded(rowsMax: number): Promise<boolean>;
 }
@@ -183,6 +185,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
   }
 
   return {
+    changeRootKey: (former) => signingKeys.changeRootKey(former),
     async signIn(email, password, device) {
       const attempt = { emailFolded: foldEmail(email), ip: device.ip };
       passwords.admit();

@@ -29,6 +29,8 @@ export interface SigningKeysDeps {
 /** What signs admin tokens, the same in every process of the installation. */
 export interface SigningKeys {
   adminTokens(): Promise<TokenSigner>;
+  /** Wraps anew what `former` has wrapped, so that who is signed in stays so; nothing where that is done. */
+  changeRootKey(former: Secret<Buffer>): Promise<void>;
 }
 
 const ADMIN_TOKENS = 'admin_jwt';
@@ -36,14 +38,13 @@ const ADMIN_TOKENS = 'admin_jwt';
 export function createSigningKeys(deps: SigningKeysDeps): SigningKeys {
   const { db, clock, random, rootKey, tokenKey } = deps;
   const store = createSigningKeyStore(db);
-  // Derived, because the root key itself wraps tenants' keys.
-  const wrappingKey = deriveKey(rootKey.reveal(), Buffer.alloc(0), `knox.root.${ADMIN_TOKENS}`);
+  const wrappingKey = wrappingKeyOf(rootKey);
   const aad = lengthPrefixed(['knox.signing-key', ADMIN_TOKENS]);
   let signer: Promise<TokenSigner> | null = null;
 
-  function open(sealed: Buffer): Secret<Buffer> | null {
+  function open(sealed: Buffer, key = wrappingKey): Secret<Buffer> | null {
     try {
-      return new Secret(decrypt(wrappingKey, aad, sealed));
+      return new Secret(decrypt(key, aad, sealed));
     } catch (error) {
       if (error instanceof DecryptionRefused) return null;
       throw error;
@@ -56,7 +57,7 @@ export function createSigningKeys(deps: SigningKeysDeps): SigningKeys {
     if (present) return present;
     const sealed = encrypt(random, wrappingKey, aad, newSigningKey().reveal());
     if (!found) await store.insert(ADMIN_TOKENS, sealed, clock.nowMs());
-    // The root key was changed: tokens live 15 minutes, and the sessions behind them stand.
+    // The root key was changed without the former one: tokens live 15 minutes, and the sessions behind them stand.
     else await store.replace(ADMIN_TOKENS, found, sealed, clock.nowMs());
     const stored = await store.find(ADMIN_TOKENS);
     const key = stored && open(stored);
@@ -76,5 +77,19 @@ export function createSigningKeys(deps: SigningKeysDeps): SigningKeys {
       });
       return signer;
     },
+
+    async changeRootKey(former) {
+      const found = await store.find(ADMIN_TOKENS);
+      if (!found || open(found)) return;
+      const key = open(found, wrappingKeyOf(former));
+      if (!key) return;
+      const sealed = encrypt(random, wrappingKey, aad, key.reveal());
+      await store.replace(ADMIN_TOKENS, found, sealed, clock.nowMs());
+    },
   };
+}
+
+/** Derived, because the root key itself wraps tenants' keys. */
+function wrappingKeyOf(rootKey: Secret<Buffer>) {
+  return deriveKey(rootKey.reveal(), Buffer.alloc(0), `knox.root.${ADMIN_TOKENS}`);
 }

@@ -17,8 +17,9 @@ forEachDatabase((_name, open) => {
   afterAll(() => db.cleanup());
 
   /** What a process of the installation has. */
-  const process = (rootKey: Secret<Buffer>, tokenKey: Secret<Buffer> | null = null) =>
-    createSigningKeys({ db, clock, random: systemRandom, rootKey, tokenKey }).adminTokens();
+  const keysOf = (rootKey: Secret<Buffer>, tokenKey: Secret<Buffer> | null = null) =>
+    createSigningKeys({ db, clock, random: systemRandom, rootKey, tokenKey });
+  const process = (...keys: Parameters<typeof keysOf>) => keysOf(...keys).adminTokens();
   const stored = () =>
     db.view(accountsTables).system('signing_key').selectFrom('signing_keys').selectAll().execute();
 
@@ -35,12 +36,12 @@ forEachDatabase((_name, open) => {
 
   it('is stored wrapped: what is stored opens under this root key alone', async () => {
     const [row] = await stored();
-    expect(row?.sealed_key.toString('latin1')).not.toContain('prime256v1');
+    expect(row?.wrapped_key.toString('latin1')).not.toContain('prime256v1');
     // The curve's object identifier stands in every P-256 key in clear.
-    expect(row?.sealed_key.includes(Buffer.from('2a8648ce3d030107', 'hex'))).toBe(false);
+    expect(row?.wrapped_key.includes(Buffer.from('2a8648ce3d030107', 'hex'))).toBe(false);
   });
 
-  it('is made anew under another root key, and stays then', async () => {
+  it('is made anew under another root key alone, and stays then', async () => {
     const before = await process(rootKey);
     const other = new Secret(systemRandom.bytes(32));
     const after = await process(other);
@@ -48,6 +49,19 @@ forEachDatabase((_name, open) => {
     expect((await process(other)).keyId).toBe(after.keyId);
     expect(await after.verify(await before.sign({ exp }), clock.nowMs())).toBeNull();
     expect(await stored()).toHaveLength(1);
+  });
+
+  it('outlives a change of the root key that has the former one', async () => {
+    const [one, two] = [new Secret(systemRandom.bytes(32)), new Secret(systemRandom.bytes(32))];
+    const before = await process(one);
+    const keys = keysOf(two);
+    await keys.changeRootKey(one);
+    await keys.changeRootKey(one);
+    expect((await keys.adminTokens()).keyId).toBe(before.keyId);
+    expect((await process(two)).keyId).toBe(before.keyId);
+    // A key that has wrapped nothing changes nothing.
+    await keysOf(one).changeRootKey(rootKey);
+    expect((await process(two)).keyId).toBe(before.keyId);
   });
 
   it('is the configured one where there is one', async () => {

@@ -9,10 +9,10 @@ export function createSigningKeyStore(db: Database) {
       const row = await view
         .system('signing_key')
         .selectFrom('signing_keys')
-        .select('sealed_key')
+        .select('wrapped_key')
         .where('purpose', '=', purpose)
         .executeTakeFirst();
-      return row?.sealed_key;
+      return row?.wrapped_key;
     },
 
     /** Nothing happens where another process was first. */
@@ -20,7 +20,7 @@ export function createSigningKeyStore(db: Database) {
       await view
         .system('signing_key')
         .insertInto('signing_keys')
-        .values({ purpose, sealed_key: sealedKey, created_at: nowMs })
+        .values({ purpose, wrapped_key: sealedKey, created_at: nowMs })
         .onConflict((conflict) => conflict.column('purpose').doNothing())
         .execute();
     },
@@ -30,9 +30,9 @@ export function createSigningKeyStore(db: Database) {
       await view
         .system('signing_key')
         .updateTable('signing_keys')
-        .set({ sealed_key: sealedKey, created_at: nowMs })
+        .set({ wrapped_key: sealedKey, created_at: nowMs })
         .where('purpose', '=', purpose)
-        .where('sealed_key', '=', former)
+        .where('wrapped_key', '=', former)
         .execute();
     },
   };
