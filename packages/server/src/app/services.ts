@@ -106,8 +106,8 @@ export function createServices(deps: ServicesDeps) {
   const apiLogs = createApiLogs({
     db,
     clock,
-    onRefusedRow: (entry, cause) =>
-      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
+    onLostRow: (entry, cause) =>
+      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row lost'),
   });
   const proxy = (deploymentId: string) =>
     createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
