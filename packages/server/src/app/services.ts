@@ -163,8 +163,8 @@ export function createServices(deps: ServicesDeps) {
   const apiLogs = createApiLogs({
     db,
     clock,
-    onRefusedRow: (entry, cause) =>
-      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
+    onLostRow: (entry, cause) =>
+      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row lost'),
   });
   instruments.gauge('knox_log_queue_rows', 'Log rows of finished calls that are not durable yet.', () =>
     apiLogs.queuedRows(),

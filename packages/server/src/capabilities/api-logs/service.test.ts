@@ -18,7 +18,7 @@ let logs: ApiLogs;
 
 beforeAll(async () => {
   db = await openTestSqlite(migrations);
-  logs = createApiLogs({ db, clock: createManualClock(), onRefusedRow: () => {} });
+  logs = createApiLogs({ db, clock: createManualClock(), onLostRow: () => {} });
 });
 afterAll(() => db.cleanup());
 
