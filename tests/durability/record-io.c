@@ -6,7 +6,8 @@
      synced                        after it succeeded
      send <own port> <peer's port> before it begins
 
-   So a "sync" that stands behind a "write" covers it, and a "send" that stands behind its "synced" came later. */
+   So a "sync" that stands behind a "write" covers it, and a "send" that stands behind its "synced" came later. Each
+   sync takes RECORD_SYNC_MS longer: whoever does not wait for it is ahead of it, not only by chance. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
@@ -18,6 +19,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DATA_MAX 65536
@@ -60,8 +62,7 @@ static void record_write(int fd, const unsigned char *data, ssize_t length) {
   pthread_mutex_unlock(&turn);
 }
 
-static void record_sync(int fd, const char *line) {
-  if (!is_recorded(fd)) return;
+static void record(const char *line) {
   pthread_mutex_lock(&turn);
   append(line, strlen(line));
   pthread_mutex_unlock(&turn);
@@ -79,9 +80,8 @@ static void record_send(int fd) {
   char line[64];
   if (getsockname(fd, (struct sockaddr *)&own, &own_length) != 0 || port_of(&own) < 0) return;
   if (getpeername(fd, (struct sockaddr *)&peer, &peer_length) != 0) return;
-  pthread_mutex_lock(&turn);
-  append(line, (size_t)snprintf(line, sizeof line, "send %d %d\n", port_of(&own), port_of(&peer)));
-  pthread_mutex_unlock(&turn);
+  snprintf(line, sizeof line, "send %d %d\n", port_of(&own), port_of(&peer));
+  record(line);
 }
 
 ssize_t write(int fd, const void *data, size_t length) {
@@ -118,16 +118,16 @@ ssize_t sendmsg(int fd, const struct msghdr *message, int flags) {
   return REAL(ssize_t, sendmsg, int, const struct msghdr *, int)(fd, message, flags);
 }
 
-int fsync(int fd) {
-  record_sync(fd, "sync\n");
-  int failed = REAL(int, fsync, int)(fd);
-  if (!failed) record_sync(fd, "synced\n");
+static int recorded_sync(int fd, int (*real)(int)) {
+  if (!is_recorded(fd)) return real(fd);
+  record("sync\n");
+  struct timespec delay = {0, atol(getenv("RECORD_SYNC_MS")) * 1000000L};
+  nanosleep(&delay, NULL);
+  int failed = real(fd);
+  if (!failed) record("synced\n");
   return failed;
 }
 
-int fdatasync(int fd) {
-  record_sync(fd, "sync\n");
-  int failed = REAL(int, fdatasync, int)(fd);
-  if (!failed) record_sync(fd, "synced\n");
-  return failed;
-}
+int fsync(int fd) { return recorded_sync(fd, REAL(int, fsync, int)); }
+
+int fdatasync(int fd) { return recorded_sync(fd, REAL(int, fdatasync, int)); }

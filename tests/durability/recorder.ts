@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
+const SYNC_MS = '50';
+
 const SOURCE = fileURLToPath(new URL('./record-io.c', import.meta.url));
 
 /** SQLite's file format, section 4.1: a frame is a header of 24 bytes, written by itself, and a page. */
@@ -40,7 +42,12 @@ export function buildRecorder(): Recorder | { readonly reason: string } {
   }
   const file = join(dir, 'events');
   return {
-    environment: { LD_PRELOAD: library, RECORD_FILE: file, RECORD_NAME: 'knox.db-wal' },
+    environment: {
+      LD_PRELOAD: library,
+      RECORD_FILE: file,
+      RECORD_NAME: 'knox.db-wal',
+      RECORD_SYNC_MS: SYNC_MS,
+    },
     mark: () => statSync(file).size,
     eventsSince: (mark) =>
       readFileSync(file).subarray(mark).toString('latin1').trimEnd().split('\n').map(parseEvent),
