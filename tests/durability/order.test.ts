@@ -82,7 +82,7 @@ function copyServer(file: string, from: string, to: string): CopiedServer {
 }
 
 const recorder = buildRecorder();
-if ('reason' in recorder) describe.skip(`the order of writes and syncs is not recorded: ${recorder.reason}`);
+if ('reason' in recorder) it.skip(`the order of writes, syncs and sends is not recorded: ${recorder.reason}`);
 else suite(recorder);
 
 function suite(recorder: Recorder): void {

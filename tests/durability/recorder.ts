@@ -79,9 +79,9 @@ export function durableAt(events: readonly Event[], text: string): number {
   const isWrite = (event: Event) => event.kind === 'write';
   const rowAt = from(0, (event) => event.kind === 'write' && event.data.includes(text));
   if (rowAt === events.length) throw new Error(`no write holds ${text}`);
-  const ownHeaderAt = events.slice(0, rowAt).findLastIndex(isWrite);
+  const headerAt = Math.max(0, events.slice(0, rowAt).findLastIndex(isWrite));
   const commitAt = from(
-    ownHeaderAt,
+    headerAt,
     (event) =>
       event.kind === 'write' &&
       event.data.length === FRAME_HEADER_BYTES &&

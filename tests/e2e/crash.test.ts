@@ -17,7 +17,7 @@ const POINTS = Number(process.env['KNOX_CRASH_POINTS'] ?? 10);
 const SEED = Number(process.env['KNOX_CRASH_SEED'] ?? 4);
 
 const ACKNOWLEDGEMENTS_MAX = 80;
-const TURNS_MAX = 16;
+const TURNS_MAX = 1_000;
 /** More than the lease of a call that died with the server (docs/decisions/0036): its retry need not wait. */
 const DOWN_MS = 20_000;
 const CLOCK_AHEAD = new URL('./clock-ahead.mjs', import.meta.url).href;
