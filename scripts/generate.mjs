@@ -1,6 +1,14 @@
 // Writes the generated documents, or with --check compares them: `node --import tsx scripts/generate.mjs [--check]`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { managementRoutes } from '../packages/server/src/app/services.ts';
+import {
+  decisionOf,
+  KEY_PERMISSIONS,
+  NARROWABLE,
+  SEEDED_ROLES,
+  USER_PERMISSIONS,
+} from '../packages/server/src/capabilities/permissions/index.ts';
 import { ERROR_STATUS } from '../packages/server/src/kernel/errors.ts';
 import { NOT_CARRIED_OUT, VARIABLES } from '../packages/server/src/platform/config/variables.ts';
 import { ROOT } from './terminal.mjs';
@@ -56,7 +64,58 @@ ${refused.join(', ')}, \`KNOX_TENANT_KMS_*\`.
 `;
 }
 
-const DOCUMENTS = { 'docs/error-types.md': errorTypes, 'docs/operations/variables.md': variables };
+function permissions() {
+  const row = (cells) => `| ${cells.join(' | ')} |`;
+  const roles = [
+    { name: 'Key without roles', may: (permission) => KEY_PERMISSIONS.has(permission) },
+    ...SEEDED_ROLES.map((role) => ({ name: role.name, may: decisionOf(role).may })),
+  ];
+  const matrix = [...USER_PERMISSIONS].map((permission) =>
+    row([
+      `\`${permission}\`${NARROWABLE.has(permission) ? ' (v)' : ''}`,
+      ...roles.map(({ may }) => (may(permission) ? '✓' : '')),
+    ]),
+  );
+  // Their handlers close over services that nobody calls here.
+  const endpoints = [
+    ...managementRoutes({}),
+    { method: 'any', path: '/v1/proxy', permission: 'proxy:invoke' },
+  ];
+  const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
+  endpoints.sort((one, other) => compare(one.path, other.path) || compare(one.method, other.method));
+  const guards = endpoints.map(({ method, path, permission }) =>
+    row([method, `\`${path}\``, permission === null ? 'any credential' : `\`${permission}\``]),
+  );
+  return `# Permissions
+
+${NOTE}
+
+A permission is \`<family>:<verb>\`. *(v)*: a grant may name one resource, a vault or a database connection or role.
+A key made without roles holds all that its maker holds and a key can hold.
+Source: \`packages/server/src/capabilities/permissions\` and the route definitions.
+
+## Roles
+
+${row(['Permission', ...roles.map(({ name }) => name)])}
+${row(['---', ...roles.map(() => ':-:')])}
+${matrix.join('\n')}
+
+## Endpoints
+
+| Method | Path | Permission |
+|---|---|---|
+${guards.join('\n')}
+
+A path of \`/v1\` has the same permission at its twin under \`/admin\`. A proxied call also needs \`vaults:detokenize\` for the
+vault of each token in it.
+`;
+}
+
+const DOCUMENTS = {
+  'docs/error-types.md': errorTypes,
+  'docs/operations/variables.md': variables,
+  'docs/permissions.md': permissions,
+};
 
 const isCheck = process.argv.includes('--check');
 let staleCount = 0;

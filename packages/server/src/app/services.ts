@@ -26,6 +26,11 @@ import {
   migrations as idempotencyMigrations,
 } from '../capabilities/idempotency/index.js';
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import {
+  createPermissions,
+  migrations as permissionsMigrations,
+  roleRoutes,
+} from '../capabilities/permissions/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
   createRedaction,
@@ -34,7 +39,7 @@ import {
 } from '../capabilities/redaction/index.js';
 import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
-import type { IdSource } from '../kernel/ids.js';
+import type { IdSource, TenantId } from '../kernel/ids.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
 import type { Random } from '../platform/crypto/random.js';
@@ -50,6 +55,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...generationsMigrations,
   ...kmsMigrations,
   ...cryptoKeysMigrations,
+  ...permissionsMigrations,
   ...apiKeysMigrations,
   ...auditLogsMigrations,
   ...vaultsMigrations,
@@ -78,18 +84,30 @@ export function createServices(deps: ServicesDeps) {
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const permissions = createPermissions({ db });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
-  const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
-  const authentication = createAuthentication({ apiKeys, accounts, generations, clock });
+  const planOf = async (id: TenantId) => (await accounts.tenantById(id))?.plan;
+  const apiKeys = createApiKeys({
+    db,
+    clock,
+    ids,
+    random,
+    generations,
+    auditLogs,
+    permissions,
+    planOf,
+    logger,
+  });
+  const authentication = createAuthentication({ apiKeys, accounts, permissions, generations, clock });
   const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
   const apiLogs = createApiLogs({
     db,
     clock,
-    onRefusedRow: (entry, cause) =>
-      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
+    onLostRow: (entry, cause) =>
+      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row lost'),
   });
   const proxy = (deploymentId: string) =>
     createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
@@ -98,6 +116,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     accounts,
+    permissions,
     kms,
     idempotency,
     cryptoKeys,
@@ -114,6 +133,7 @@ export function createServices(deps: ServicesDeps) {
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...apiKeyRoutes(services.apiKeys),
+    ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs),
     ...vaultRoutes(services.vaults),
     ...redactionRoutes(services.redaction),

@@ -42,4 +42,8 @@ export const LIMITS = {
   upstreamTimeoutMaxMs: 30_000,
   tenantKeyCacheMs: 3_600_000,
   logPathCharactersMax: 2048,
+  keyGrantsMax: 100,
+  keyRolesMax: 20,
+  keyRateLimitMax: 2_147_483_647,
+  customRolesMax: 1_000,
 } as const;

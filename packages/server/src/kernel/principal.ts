@@ -1,12 +1,31 @@
 import type { ApiKeyId, RequestId, Scope, SessionId, UserId } from './ids.js';
 
+/** A permission of contract README §2; of one named resource where `resource` is not null. */
+export interface Grant {
+  readonly permission: string;
+  readonly resource: string | null;
+}
+
+/** A limit of a key's own; null where the plan's counts alone. */
+export interface RateLimit {
+  readonly requests: number;
+  readonly windowSeconds: number;
+}
+
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
 export type Principal = ApiKeyPrincipal | UserPrincipal;
 
 interface PrincipalInTenant {
   readonly scope: Scope;
   readonly tenantSlug: string;
-  /** Whether the caller holds a permission of contract README §2, narrowed to `resource` where the rule may be. */
+  /** Null = the plan's limit alone. */
+  readonly rateLimit: RateLimit | null;
+  /** Everything the caller may do, by name: the most that it may hand on. */
+  readonly grants: readonly Grant[];
+  /**
+   * Whether the caller holds a permission for `resource`; without one, for any at all: the gate that stands before
+   * the resource is known.
+   */
   may(permission: string, resource?: string): boolean;
 }
 

@@ -27,6 +27,12 @@ import {
   migrations as idempotencyMigrations,
 } from '../capabilities/idempotency/index.js';
 import { createKms, type Kms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import {
+  createPermissions,
+  type Permissions,
+  migrations as permissionsMigrations,
+  roleRoutes,
+} from '../capabilities/permissions/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
@@ -60,6 +66,7 @@ export interface Floor {
   readonly kms: Kms;
   readonly idempotency: Idempotency;
   readonly accounts: Accounts;
+  readonly permissions: Permissions;
   readonly apiKeys: ApiKeys;
   readonly steps: CallerSteps;
 }
@@ -125,6 +132,7 @@ export interface Harness extends Floor {
 export const floorMigrations: readonly Migration[] = [
   ...accountsMigrations,
   ...generationsMigrations,
+  ...permissionsMigrations,
   ...apiKeysMigrations,
   ...auditLogsMigrations,
   ...kmsMigrations,
@@ -150,6 +158,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [
     ...apiKeyRoutes(floor.apiKeys),
+    ...roleRoutes(floor.permissions),
     ...auditLogRoutes(floor.auditLogs),
     ...(options.routes?.(floor) ?? []),
   ];
@@ -176,6 +185,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
           apiKeyId: id,
           keyId,
           userId: null,
+          rateLimit: null,
+          grants: [],
           may: () => true,
         },
         requestId: floor.ids.uuid() as RequestId,
@@ -205,13 +216,24 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const permissions = createPermissions({ db });
   const envelopeColumns = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
   const kms = createKms({ db, clock, random, rootKey: ROOT_KEY, envelopeColumns });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
-  const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
+  const apiKeys = createApiKeys({
+    db,
+    clock,
+    ids,
+    random,
+    generations,
+    auditLogs,
+    permissions,
+    planOf: async (id) => (await accounts.tenantById(id))?.plan,
+    logger,
+  });
   const steps = createCallerSteps({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
-    authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
+    authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
   });
   return {
     db,
@@ -222,6 +244,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     generations,
     auditLogs,
     accounts,
+    permissions,
     kms,
     idempotency,
     apiKeys,

@@ -77,6 +77,8 @@ function principalOf(key: string): Principal {
     apiKeyId: key as ApiKeyId,
     keyId: key,
     userId: null,
+    rateLimit: null,
+    grants: [],
     may: (permission) => permissions.includes(permission),
   };
 }

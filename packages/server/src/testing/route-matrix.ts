@@ -10,8 +10,9 @@ export interface MatrixSample {
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 
 /**
- * Every registered route: 401 without a credential, and for a route that names a row the same 404 to another tenant
- * and to the other mode as for a row that does not exist. A route that names a row and has no sample fails.
+ * Every route under `/v1`: 401 without a credential, 403 to a key without the permission, and for a route that names a
+ * row the same 404 to another tenant and to the other mode as for a row that does not exist. A route that names a row
+ * and has no sample fails.
  */
 export function describeRouteMatrix(
   open: () => Harness,
@@ -20,7 +21,7 @@ export function describeRouteMatrix(
   describe('every route', () => {
     it('is 401 without a credential', async () => {
       const harness = open();
-      for (const { method, path } of harness.routes) {
+      for (const { method, path } of routesOfKeys(harness)) {
         const answer = await harness.call(method, path.replaceAll(':', 'x'));
         expect([method, path, answer.status, answer.json['error']?.['type']]).toEqual([
           method,
@@ -31,8 +32,22 @@ export function describeRouteMatrix(
       }
     });
 
+    it('is 403 to a key without its permission, which the answer names', async () => {
+      const harness = open();
+      const body = { name: 'no grants', role_ids: [] };
+      const made = await harness.call('POST', '/v1/api-keys', { key: harness.tenant.live, body });
+      const key = String(made.json['data']?.['api_key']);
+      for (const { method, path, permission } of routesOfKeys(harness)) {
+        if (permission === null) continue;
+        const answer = await harness.call(method, path.replaceAll(':', 'x'), { key });
+        const { type, message } = answer.json['error'] ?? {};
+        expect([method, path, answer.status, type]).toEqual([method, path, 403, 'forbidden']);
+        expect(message).toContain(permission);
+      }
+    });
+
     it('that names a row has a sample in this matrix', () => {
-      const named = open().routes.filter(({ path }) => path.includes(':'));
+      const named = routesOfKeys(open()).filter(({ path }) => path.includes(':'));
       expect(Object.keys(samples()).sort()).toEqual(
         named.map(({ method, path }) => `${method} ${path}`).sort(),
       );
@@ -60,4 +75,8 @@ export function describeRouteMatrix(
       }
     });
   });
+}
+
+function routesOfKeys({ routes }: Harness) {
+  return routes.filter(({ path }) => path.startsWith('/v1/'));
 }

@@ -56,6 +56,8 @@ describe('every paged list', () => {
 
   it('is in order of creation, newest first unless asked otherwise, and pages do not overlap', async () => {
     for (const path of listsOf('page')) {
+      // The roles of the product have no time of creation: their list is by name.
+      if (path === '/v1/roles') continue;
       const idsOf = async (query: string) =>
         (await get(`${path}?${query}`)).json.data.map((row: { id: string }) => row.id);
       const newestFirst = await idsOf('sort=created_at&order=desc');
@@ -116,7 +118,7 @@ describe('every route', () => {
   const plain = ({ path }: RouteDefinition) => path.replaceAll(':', 'x');
 
   it('refuses a version it does not know, before it asks for a credential', async () => {
-    for (const definition of installation.routes) {
+    for (const definition of installation.routes.filter(({ path }) => path.startsWith('/v1/'))) {
       for (const version of ['2020-01-01', '', '2026-08-05, 2026-08-05', 'latest']) {
         const { status, json } = await installation.call(definition.method, plain(definition), {
           key: 'nobody',

@@ -65,7 +65,9 @@ describe('every route that changes something', () => {
   const nameOf = ({ method, path }: RouteDefinition) => `${method} ${path}`;
 
   it('has a sample here', () => {
-    const changing = installation.routes.filter(({ method }) => method !== 'GET');
+    const changing = installation.routes.filter(
+      ({ method, path }) => method !== 'GET' && path.startsWith('/v1/'),
+    );
     expect(Object.keys(samples).sort()).toEqual(changing.map(nameOf).sort());
   });
 

@@ -31,7 +31,7 @@ function furtherRoutes(floor: Floor) {
   apiLogs = createApiLogs({
     db,
     clock,
-    onRefusedRow: (_entry, cause) => {
+    onLostRow: (_entry, cause) => {
       throw cause;
     },
   });

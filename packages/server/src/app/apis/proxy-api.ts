@@ -43,8 +43,8 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         refuse: (cause) => deps.refuse(request, reply.raw, cause),
       });
       underWay.add(call);
-      // It never rejects.
-      void call.then(() => underWay.delete(call));
+      const isOver = () => underWay.delete(call);
+      void call.then(isOver, isOver);
     },
     // Never reached; a route must have one.
     handler: () => undefined,

@@ -5,6 +5,7 @@ export {
   type ApiKeysDeps,
   type CreatedApiKey,
   createApiKeys,
+  isExpired,
   type PreparedApiKey,
 } from './service.js';
 export type { StoredCredential } from './store.js';

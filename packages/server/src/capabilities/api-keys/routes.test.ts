@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createHarness, type Harness, type JsonTree } from '../../testing/harness.js';
+import { createHarness, type Harness, type JsonTree, type TestKey } from '../../testing/harness.js';
 
 let harness: Harness;
 beforeAll(async () => {
@@ -7,13 +7,45 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const create = async (body: unknown, key = harness.tenant.live) =>
+const create = async (body: unknown, key: TestKey | string = harness.tenant.live) =>
   harness.call('POST', '/v1/api-keys', { key, body });
 
 async function listed(key = harness.tenant.live, query = 'per_page=100'): Promise<JsonTree[]> {
   const answer = await harness.call('GET', `/v1/api-keys?${query}`, { key });
   return answer.json['data'] as unknown as JsonTree[];
 }
+
+const INVOKE = '8fa66298-61f6-4dfe-8688-c61f0913cf99';
+const READ_ONLY = 'e794bdab-daa8-4034-98a5-9ec335c311d1';
+const VIEWER = 'b0a162c0-70a8-490f-8764-e03935ce3dd5';
+const READ = { permission: 'vaults:read' };
+const DETOKENIZE = { permission: 'vaults:detokenize' };
+const CARDS = { ...DETOKENIZE, resource: 'cards' };
+const MAKE_KEYS = { permission: 'api-keys:write' };
+const INVOKE_GRANTS = [
+  'proxy:invoke',
+  'routes:invoke',
+  'vaults:tokenize',
+  'vaults:detokenize',
+  'crypto:encrypt',
+  'crypto:decrypt',
+  'crypto:sign',
+  'crypto:verify',
+].map((permission) => ({ permission }));
+const limit = (requests: unknown, window: unknown) => ({
+  rate_limit_requests: requests,
+  rate_limit_window_sec: window,
+});
+
+/** A key with those members, by the tenant's full key unless another makes it. */
+async function keyWith(members: object, maker: TestKey | string = harness.tenant.live): Promise<string> {
+  const answer = await create({ name: 'limited', ...members }, maker);
+  expect([answer.status, answer.json['error']?.['message']]).toEqual([201, undefined]);
+  return String(answer.json['data']?.['api_key']);
+}
+const grants = (...names: string[]) => ({ grants: names.map((permission) => ({ permission })) });
+const statusOf = async (method: string, path: string, key: string, body?: unknown) =>
+  (await harness.call(method, path, { key, body })).status;
 
 describe('201', () => {
   it('makes a key that works, shown once', async () => {
@@ -45,6 +77,58 @@ describe('201', () => {
     expect(byHost.json['data']?.['key_type']).toBe('test');
     const byCaller = await create({ name: 'b' }, harness.tenant.test);
     expect(String(byCaller.json['data']?.['api_key'])).toMatch(/^tk_test_/);
+  });
+});
+
+describe('what a key may do', () => {
+  it('is everything without roles, and what its roles grant with them', async () => {
+    expect(await statusOf('POST', '/v1/api-keys', await keyWith({}), { name: 'x' })).toBe(201);
+    const answer = await create({ name: 'reader', role_ids: [READ_ONLY.toUpperCase(), READ_ONLY, INVOKE] });
+    expect(answer.json['data']?.['role_ids']).toEqual([READ_ONLY, INVOKE]);
+    const reader = String(answer.json['data']?.['api_key']);
+    expect(await statusOf('GET', '/v1/roles', reader)).toBe(200);
+    expect(await statusOf('POST', '/v1/api-keys', reader, { name: 'x' })).toBe(403);
+  });
+
+  it('is what it was granted by name', async () => {
+    const key = await keyWith(grants('api-keys:read', 'roles:read', 'roles:read'));
+    expect(await statusOf('GET', '/v1/api-keys', key)).toBe(200);
+    expect(await statusOf('GET', '/v1/audit-logs', key)).toBe(403);
+  });
+
+  it.each([
+    ['no role', { role_ids: [] }],
+    ['no grant', { grants: [] }],
+  ])('is nothing with %s, and yet it authenticates', async (_, members) => {
+    const key = await keyWith(members);
+    const answer = await harness.call('GET', '/v1/roles', { key });
+    expect([answer.status, answer.json['error']]).toMatchObject([403, { type: 'forbidden' }]);
+    expect(answer.json['error']?.['message']).toContain('roles:read');
+  });
+
+  it('is what its limited maker holds when it asks for nothing', async () => {
+    const maker = await keyWith(grants('api-keys:write', 'roles:read'));
+    const child = await create({ name: 'child' }, maker);
+    expect(child.json['data']).toMatchObject({ role_ids: [] });
+    const key = String(child.json['data']?.['api_key']);
+    expect(await statusOf('GET', '/v1/roles', key)).toBe(200);
+    expect(await statusOf('GET', '/v1/api-keys', key)).toBe(403);
+    expect(await statusOf('POST', '/v1/api-keys', await keyWith({}, key), { name: 'x' })).toBe(201);
+  });
+
+  it('stays in its mode', async () => {
+    const key = await keyWith({ role_ids: [INVOKE] }, harness.tenant.test);
+    expect(key).toMatch(/^tk_test_/);
+    expect(await statusOf('GET', '/v1/roles', key)).toBe(403);
+  });
+});
+
+describe('a rate limit of its own', () => {
+  it('is listed, and null asks for none', async () => {
+    const answer = await create({ name: 'slow', ...limit(5, 60) });
+    const id = answer.json['data']?.['id'];
+    expect((await listed()).find((row) => row['id'] === id)).toMatchObject(limit(5, 60));
+    expect((await create({ name: 'usual', ...limit(null, null) })).status).toBe(201);
   });
 });
 
@@ -112,8 +196,8 @@ describe('200', () => {
     await own.close();
   });
 
-  it('writes one audit row for each change, with the key id and no secret', async () => {
-    const { json } = await create({ name: 'audited' });
+  it('writes one audit row for each change, with what was granted and no secret', async () => {
+    const { json } = await create({ name: 'audited', grants: [CARDS], ...limit(5, 60) });
     const data = json['data']!;
     await harness.call('DELETE', `/v1/api-keys/${String(data['id'])}`, { key: harness.tenant.live });
     const { rows } = await harness.auditLogs.list(harness.tenant.id, {
@@ -124,6 +208,12 @@ describe('200', () => {
     const own = rows.filter((row) => row.resourceId === String(data['id']));
     expect(own.map((row) => row.action).sort()).toEqual(['api_key.create', 'api_key.revoke']);
     expect(own[0]?.details).toMatchObject({ key_id: data['key_id'], sandbox: false });
+    expect(own.find((row) => row.action === 'api_key.create')?.details).toMatchObject({
+      key_type: 'standard',
+      role_ids: [],
+      grants: [CARDS],
+      ...limit(5, 60),
+    });
     expect(JSON.stringify(rows)).not.toContain(String(data['api_key']).split('_')[3]);
   });
 });
@@ -134,10 +224,33 @@ describe('400', () => {
     ['an empty name', { name: ' ' }, 'name'],
     ['a long name', { name: 'x'.repeat(256) }, 'name'],
     ['a number as name', { name: 1 }, 'name'],
-    ['roles, not built yet', { name: 'x', role_ids: [] }, 'role_ids'],
-    ['grants, not built yet', { name: 'x', grants: [] }, 'grants'],
-    ['a rate limit, not built yet', { name: 'x', rate_limit_requests: 1 }, 'rate_limit_requests'],
     ['the mode in the body', { name: 'x', sandbox: true }, 'sandbox'],
+    ['the type in the body', { name: 'x', key_type: 'access_key' }, 'key_type'],
+    ["scopes, which are an access key's", { name: 'x', scopes: ['vaults:read'] }, 'scopes'],
+    ["an expiry, which is an access key's", { name: 'x', expires_at: '2030-01-01T00:00:00Z' }, 'expires_at'],
+    ['roles and grants', { name: 'x', role_ids: [], grants: [] }, 'grants'],
+    ['roles that are null', { name: 'x', role_ids: null }, 'role_ids'],
+    ['a role by its name', { name: 'x', role_ids: ['Key — Invoke'] }, 'role_ids.0'],
+    ['21 roles', { name: 'x', role_ids: Array.from({ length: 21 }, () => INVOKE) }, 'role_ids'],
+    ['101 grants', { name: 'x', grants: Array.from({ length: 101 }, () => READ) }, 'grants'],
+    ['an unknown permission', { name: 'x', grants: [{ permission: 'vaults:fly' }] }, 'grants.0.permission'],
+    ['a wildcard', { name: 'x', grants: [{ permission: 'vaults:*' }] }, 'grants.0.permission'],
+    ['everything', { name: 'x', grants: [{ permission: '*' }] }, 'grants.0.permission'],
+    ['what only users hold', { name: 'x', grants: [{ permission: 'team:read' }] }, 'grants.0.permission'],
+    ['a resource too much', { name: 'x', grants: [{ ...READ, resource: 'cards' }] }, 'grants.0.resource'],
+    ['no vault name', { name: 'x', grants: [{ ...DETOKENIZE, resource: 'A b' }] }, 'grants.0.resource'],
+    ['an empty resource', { name: 'x', grants: [{ ...DETOKENIZE, resource: '' }] }, 'grants.0.resource'],
+    [
+      'a vault by its id',
+      { name: 'x', grants: [{ ...DETOKENIZE, resource: '00000000-0000-4000-8000-000000000000' }] },
+      'grants.0.resource',
+    ],
+    ['a denial', { name: 'x', grants: [{ ...READ, effect: 'deny' }] }, 'grants.0.effect'],
+    ['requests without a window', { name: 'x', rate_limit_requests: 1 }, 'rate_limit_window_sec'],
+    ['a window without requests', { name: 'x', rate_limit_window_sec: 1 }, 'rate_limit_requests'],
+    ['no request at all', { name: 'x', ...limit(0, 1) }, 'rate_limit_requests'],
+    ['half a second', { name: 'x', ...limit(1, 0.5) }, 'rate_limit_window_sec'],
+    ['a limit as text', { name: 'x', ...limit('5', 1) }, 'rate_limit_requests'],
   ])('%s', async (_, body, field) => {
     const before = (await listed()).length;
     const answer = await create(body);
@@ -152,6 +265,47 @@ describe('400', () => {
       expect([answer.status, answer.json['error']?.['type']]).toEqual([400, 'validation_error']);
     }
     expect((await harness.call('GET', '/v1/api-keys', { key: live })).status).toBe(200);
+  });
+});
+
+describe('403', () => {
+  it.each([
+    ['a role of users', VIEWER],
+    ['an unknown role', '00000000-0000-4000-8000-00000000dead'],
+  ])('%s is forbidden', async (_, role) => {
+    const before = (await listed()).length;
+    const answer = await create({ name: 'x', role_ids: [INVOKE, role] });
+    expect([answer.status, answer.json['error']?.['type']]).toEqual([403, 'forbidden']);
+    expect(answer.json['error']?.['message']).toContain(role);
+    expect(await listed()).toHaveLength(before);
+  });
+
+  it.each<[string, object[], object, string]>([
+    ['a wider role', [READ], { role_ids: [INVOKE] }, 'proxy:invoke'],
+    ['one wider role of two', INVOKE_GRANTS, { role_ids: [INVOKE, READ_ONLY] }, 'routes:read'],
+    ['a further grant', [READ], { grants: [READ, DETOKENIZE] }, 'vaults:detokenize'],
+    ['a grant of all', [CARDS], { grants: [DETOKENIZE] }, 'vaults:detokenize,'],
+    [
+      'another resource',
+      [CARDS],
+      { grants: [{ ...CARDS, resource: 'notes' }] },
+      'vaults:detokenize for "notes"',
+    ],
+  ])("%s than the maker's is privilege_escalation and writes nothing", async (_, held, asked, named) => {
+    const maker = await keyWith({ grants: [...held, MAKE_KEYS] });
+    const before = (await listed()).length;
+    const answer = await create({ name: 'x', ...asked }, maker);
+    expect([answer.status, answer.json['error']?.['type']]).toEqual([403, 'privilege_escalation']);
+    expect(answer.json['error']?.['message']).toContain(named);
+    expect(await listed()).toHaveLength(before);
+  });
+
+  it("the same or less than the maker's is made", async () => {
+    const narrow = await keyWith({ grants: [CARDS, READ, MAKE_KEYS] });
+    for (const grant of [CARDS, READ, MAKE_KEYS])
+      expect((await create({ name: 'x', grants: [grant] }, narrow)).status).toBe(201);
+    const invoking = await keyWith({ grants: [...INVOKE_GRANTS, MAKE_KEYS] });
+    expect((await create({ name: 'x', role_ids: [INVOKE] }, invoking)).status).toBe(201);
   });
 });
 

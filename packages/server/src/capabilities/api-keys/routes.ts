@@ -1,6 +1,8 @@
+import type { z } from 'zod';
 import { isoTime, isoTimeOrNull } from '../../kernel/clock.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import {
+  adminKeyCreateBody,
   keyCreateBody,
   keyCreatedResponse,
   keyListQuery,
@@ -8,7 +10,7 @@ import {
   keyRevokedResponse,
   keyRowResponse,
 } from './schemas.js';
-import type { ApiKey, ApiKeys, CreatedApiKey } from './service.js';
+import type { ApiKey, ApiKeys, CreatedApiKey, ListedApiKey, WithScopes } from './service.js';
 
 export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
   return [
@@ -30,6 +32,7 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
     route({
       method: 'POST',
       path: '/v1/api-keys',
+      admin: 'none',
       summary: 'Create an API key; the answer alone shows it',
       permission: 'api-keys:write',
       audit: 'api_key.create',
@@ -37,7 +40,21 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
       response: keyCreatedResponse,
       status: 201,
       noStore: true,
-      handle: ({ caller, body }) => apiKeys.create(caller, body.name),
+      handle: ({ caller, body }) => apiKeys.create(caller, body),
+      wire: createdOf,
+    }),
+    // For signed-in users, with more in its body: here alone an access key can be asked for (auth.md §1.3).
+    route({
+      method: 'POST',
+      path: '/admin/api-keys',
+      summary: 'Create an API key or, in live mode, an access key with scopes and an expiry',
+      permission: 'api-keys:write',
+      audit: 'api_key.create',
+      body: adminKeyCreateBody,
+      response: keyCreatedResponse,
+      status: 201,
+      noStore: true,
+      handle: ({ caller, body }) => apiKeys.create(caller, body),
       wire: createdOf,
     }),
     route({
@@ -54,22 +71,23 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
   ];
 }
 
-function rowOf(key: ApiKey) {
+function rowOf(key: ListedApiKey): z.input<typeof keyRowResponse> {
   return {
     id: key.id,
     key_id: key.keyId,
     key_prefix: key.prefix,
     key_type: key.type,
     name: key.name,
-    active: key.revokedAtMs === null,
+    active: key.isActive,
     created_at: isoTime(key.createdAtMs),
     last_used_at: isoTimeOrNull(key.lastUsedAtMs),
-    rate_limit_requests: null,
-    rate_limit_window_sec: null,
+    rate_limit_requests: key.rateLimit?.requests ?? null,
+    rate_limit_window_sec: key.rateLimit?.windowSeconds ?? null,
+    ...accessKeyWire(key),
   };
 }
 
-function createdOf(key: CreatedApiKey) {
+function createdOf(key: WithScopes<CreatedApiKey>): z.input<typeof keyCreatedResponse> {
   return {
     id: key.id,
     key_id: key.keyId,
@@ -77,7 +95,13 @@ function createdOf(key: CreatedApiKey) {
     key_prefix: key.prefix,
     key_type: key.type,
     name: key.name,
-    role_ids: [],
+    role_ids: key.access.full ? [] : [...key.access.roleIds],
     message: 'Store this key now: it is not shown again.',
+    ...accessKeyWire(key),
   };
+}
+
+function accessKeyWire({ scopes, expiresAtMs }: WithScopes<Pick<ApiKey, 'expiresAtMs'>>) {
+  if (scopes === null && expiresAtMs === null) return {};
+  return { ...(scopes && { scopes: [...scopes] }), expires_at: isoTimeOrNull(expiresAtMs) };
 }

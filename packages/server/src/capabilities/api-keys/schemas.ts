@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import { isUuid } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import type { Grant } from '../../kernel/principal.js';
+import { instantQuery, orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import { KEY_PERMISSIONS, NARROWABLE } from '../permissions/index.js';
+import type { NewApiKey } from './service.js';
 
 export const keyListQuery = z.object({
   ...pageQuery,
@@ -8,10 +12,101 @@ export const keyListQuery = z.object({
   order: orderQuery,
 });
 
-/** Roles, grants and rate limits of a key are not built yet: they are refused as unknown fields, never dropped. */
-export const keyCreateBody = z.object({ name: z.string().trim().min(1).max(LIMITS.nameCharactersMax) });
+/** Wildcards are for roles alone, and what only users hold is never a key's (auth.md §1.5). */
+const permission = z
+  .string()
+  .max(LIMITS.nameCharactersMax)
+  .refine((name) => KEY_PERMISSIONS.has(name), 'is no permission that a key can hold');
+
+const grant = z
+  .strictObject({
+    permission,
+    resource: z.string().min(1).max(LIMITS.nameCharactersMax).nullable().default(null),
+  })
+  .superRefine(({ permission, resource }, context) => {
+    if (resource === null) return;
+    const refuse = (message: string) => context.addIssue({ code: 'custom', path: ['resource'], message });
+    const form = NARROWABLE.get(permission);
+    if (!form) refuse(`cannot narrow ${permission}`);
+    else if (isUuid(resource)) refuse('must be a name, not an id');
+    else if (!form.test(resource)) refuse(`must match ${form.source}`);
+  });
+
+const rateLimitPart = z.number().int().min(1).max(LIMITS.keyRateLimitMax).nullable().default(null);
+
+const fields = {
+  name: z.string().trim().min(1).max(LIMITS.nameCharactersMax),
+  role_ids: z.array(z.uuid().toLowerCase()).max(LIMITS.keyRolesMax).optional(),
+  grants: z.array(grant).max(LIMITS.keyGrantsMax).optional(),
+  rate_limit_requests: rateLimitPart,
+  rate_limit_window_sec: rateLimitPart,
+};
+
+export const keyCreateBody = z
+  .strictObject(fields)
+  .superRefine(refuseContradictions)
+  .transform((body): NewApiKey => ({ ...newKeyOf(body), type: null, expiresAtMs: null }));
+
+/** The dashboard's: there alone an access key can be asked for (auth.md §1.3). */
+export const adminKeyCreateBody = z
+  .strictObject({
+    ...fields,
+    key_type: z.enum(['standard', 'test', 'access_key']).nullable().default(null),
+    scopes: z.array(permission).max(LIMITS.keyGrantsMax).optional(),
+    expires_at: instantQuery.nullable().default(null),
+  })
+  .superRefine((body, context) => {
+    refuseContradictions(body, context);
+    if (body.key_type === 'access_key') return;
+    const message = 'is for keys of the type access_key';
+    if (body.scopes) context.addIssue({ code: 'custom', path: ['scopes'], message });
+    if (body.expires_at !== null) context.addIssue({ code: 'custom', path: ['expires_at'], message });
+  })
+  .transform((body): NewApiKey => ({ ...newKeyOf(body), type: body.key_type, expiresAtMs: body.expires_at }));
+
+interface KeyFields {
+  readonly name: string;
+  readonly role_ids?: readonly string[] | undefined;
+  readonly grants?: readonly Grant[] | undefined;
+  readonly scopes?: readonly string[] | undefined;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_sec: number | null;
+}
+
+function refuseContradictions(body: KeyFields, context: z.RefinementCtx): void {
+  const refuse = (field: string, message: string) =>
+    context.addIssue({ code: 'custom', path: [field], message });
+  const [, ...others] = (['role_ids', 'grants', 'scopes'] as const).filter((field) => body[field]);
+  for (const other of others) refuse(other, 'only one of role_ids, grants and scopes can be given');
+  const [requests, window] = [body.rate_limit_requests, body.rate_limit_window_sec];
+  if (requests !== null && window === null)
+    refuse('rate_limit_window_sec', 'is required with rate_limit_requests');
+  if (window !== null && requests === null)
+    refuse('rate_limit_requests', 'is required with rate_limit_window_sec');
+}
+
+function newKeyOf(body: KeyFields): Pick<NewApiKey, 'name' | 'access' | 'rateLimit'> {
+  const {
+    name,
+    role_ids: roleIds,
+    rate_limit_requests: requests,
+    rate_limit_window_sec: windowSeconds,
+  } = body;
+  const grants = body.grants ?? body.scopes?.map((permission) => ({ permission, resource: null }));
+  return {
+    name,
+    access: roleIds ? { roleIds } : grants ? { grants } : 'inherited',
+    rateLimit: requests === null || windowSeconds === null ? null : { requests, windowSeconds },
+  };
+}
 
 export const keyParams = z.object({ id: z.string().min(1).max(LIMITS.nameCharactersMax) });
+
+/** Of an access key alone, and the expiry also of a key that one with an expiry made. */
+const accessKeyFields = {
+  scopes: z.array(z.string()).optional(),
+  expires_at: z.string().nullable().optional(),
+};
 
 export const keyRowResponse = z.object({
   id: z.string(),
@@ -24,6 +119,7 @@ export const keyRowResponse = z.object({
   last_used_at: z.string().nullable(),
   rate_limit_requests: z.number().nullable(),
   rate_limit_window_sec: z.number().nullable(),
+  ...accessKeyFields,
 });
 
 export const keyCreatedResponse = z.object({
@@ -35,6 +131,7 @@ export const keyCreatedResponse = z.object({
   name: z.string(),
   role_ids: z.array(z.string()),
   message: z.string(),
+  ...accessKeyFields,
 });
 
 export const keyRevokedResponse = z.object({ revoked: z.literal(true) });

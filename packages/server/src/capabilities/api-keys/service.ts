@@ -1,8 +1,23 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError } from '../../kernel/errors.js';
-import { type ApiKeyId, type IdSource, isUuid, type Mode, modeOf, type Scope } from '../../kernel/ids.js';
-import { type Actor, actorOf, type Caller, type Principal } from '../../kernel/principal.js';
+import {
+  type ApiKeyId,
+  type IdSource,
+  isUuid,
+  type Mode,
+  modeOf,
+  type Scope,
+  type TenantId,
+} from '../../kernel/ids.js';
+import {
+  type Actor,
+  actorOf,
+  type Caller,
+  type Grant,
+  type Principal,
+  type RateLimit,
+} from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { Random } from '../../platform/crypto/random.js';
@@ -10,11 +25,26 @@ import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
-import { credentialGeneration } from '../accounts/index.js';
+import { credentialGeneration, type Plan } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
+import {
+  firstBeyond,
+  KEY_PERMISSIONS,
+  type KeyAccess,
+  type Permissions,
+  seededKeyRole,
+} from '../permissions/index.js';
+import { createEntry, revokeEntry } from './audit.js';
+import { accessKeysNotInPlan, privilegeEscalation, roleNotForKeys } from './errors.js';
 import { type KeyType, newKey } from './key-format.js';
 import { createLastUsed } from './last-used.js';
-import { type ApiKey, createApiKeyStore, type KeyName, type StoredCredential } from './store.js';
+import {
+  type ApiKey,
+  createApiKeyStore,
+  type KeyName,
+  type KeyTerms,
+  type StoredCredential,
+} from './store.js';
 
 export type { ApiKey } from './store.js';
 
@@ -25,10 +55,27 @@ export interface ApiKeysDeps {
   readonly random: Random;
   readonly generations: Pick<Generations, 'bump'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly permissions: Pick<Permissions, 'decisionOfKey'>;
+  planOf(tenantId: TenantId): Promise<Plan | undefined>;
   readonly logger: Pick<Logger, 'warn'>;
 }
 
-export interface CreatedApiKey {
+/** What a key is asked to have: the access of its maker, roles, or permissions one by one. */
+export type AskedAccess =
+  | 'inherited'
+  | { readonly roleIds: readonly string[] }
+  | { readonly grants: readonly Grant[] };
+
+export interface NewApiKey {
+  readonly name: string;
+  readonly access: AskedAccess;
+  readonly rateLimit: RateLimit | null;
+  /** Null = the one of the caller's mode. */
+  readonly type: KeyType | null;
+  readonly expiresAtMs: number | null;
+}
+
+export interface CreatedApiKey extends KeyTerms {
   readonly id: ApiKeyId;
   readonly keyId: string;
   readonly apiKey: Secret<string>;
@@ -39,16 +86,23 @@ export interface CreatedApiKey {
 
 /** A key that exists in memory only. */
 export interface PreparedApiKey extends CreatedApiKey {
-  readonly mode: Mode;
   readonly hash: Buffer;
 }
 
+/** With the permissions that an access key holds; null for the other types. */
+export type WithScopes<Key> = Key & { readonly scopes: readonly string[] | null };
+
+export interface ListedApiKey extends WithScopes<ApiKey> {
+  readonly isActive: boolean;
+}
+
 export interface ApiKeys {
-  list(scope: Scope, page: PageOptions): Promise<{ rows: ApiKey[]; total: number }>;
-  create(caller: Caller, name: string): Promise<CreatedApiKey>;
-  /** Draws a key in memory, so that it can be shown or kept before the transaction that makes it valid. */
+  list(scope: Scope, page: PageOptions): Promise<{ rows: ListedApiKey[]; total: number }>;
+  /** The maker cannot give what it does not hold. Access keys: live mode and plan enterprise only. */
+  create(caller: Caller, input: NewApiKey): Promise<WithScopes<CreatedApiKey>>;
+  /** Draws a key of full access, so that it can be shown or kept before the transaction that makes it valid. */
   prepare(mode: Mode, name: string): PreparedApiKey;
-  /** In the caller's transaction; the key's mode must be that of the actor's scope. */
+  /** In the caller's transaction; the key's type must be one of the actor's mode. */
   createIn(tx: Transaction, actor: Actor, key: PreparedApiKey): Promise<CreatedApiKey>;
   /** By row id or key id. 404 when unknown, foreign, of the other mode or revoked already. */
   revoke(caller: Caller, idOrKeyId: string): Promise<void>;
@@ -58,40 +112,91 @@ export interface ApiKeys {
   stop(): Promise<void>;
 }
 
+const FULL_TERMS: KeyTerms = { access: { full: true }, rateLimit: null, expiresAtMs: null };
+
 export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
-  const { db, clock, ids, random, generations, auditLogs } = deps;
+  const { db, clock, ids, random, generations, auditLogs, permissions } = deps;
   const store = createApiKeyStore(db);
   const lastUsed = createLastUsed({ db, store, clock, logger: deps.logger });
 
-  function prepare(mode: Mode, name: string): PreparedApiKey {
-    return { ...newKey(random, mode), id: ids.uuid() as ApiKeyId, name, mode };
+  function draw(type: KeyType, name: string, terms: KeyTerms): PreparedApiKey {
+    return { ...newKey(random, type), ...terms, id: ids.uuid() as ApiKeyId, name };
   }
 
   async function createIn(tx: Transaction, actor: Actor, key: PreparedApiKey): Promise<CreatedApiKey> {
-    assert(key.mode === modeOf(actor.scope), 'a key is made in the space of its mode');
-    const { hash, mode: _, ...created } = key;
+    assert((key.type === 'test') === actor.scope.sandbox, 'a key is made in the space of its mode');
+    const { hash, ...created } = key;
     await store.insert(tx, actor.scope, { ...created, hash, createdAtMs: clock.nowMs() });
-    await auditLogs.record(tx, actor, {
-      action: 'api_key.create',
-      resourceType: 'api_key',
-      resourceId: created.id,
-      details: { name: key.name, key_id: key.keyId, key_type: key.type },
-    });
+    await auditLogs.record(tx, actor, createEntry(created));
     return created;
   }
 
+  /** What the caller's own key was given; a signed-in user has none. */
+  async function termsOfMaker({ scope, apiKeyId }: Actor): Promise<KeyTerms> {
+    return apiKeyId === null ? FULL_TERMS : store.findTerms(scope, apiKeyId);
+  }
+
+  async function accessOf(
+    { scope, grants: held }: Principal,
+    maker: KeyTerms,
+    asked: AskedAccess,
+  ): Promise<KeyAccess> {
+    if (asked === 'inherited') return inheritedAccess(maker, held);
+    const roleIds = 'roleIds' in asked ? [...new Set(asked.roleIds)] : [];
+    const stranger = roleIds.find((id) => !seededKeyRole(id));
+    if (stranger !== undefined) throw roleNotForKeys(stranger);
+    const access: KeyAccess = { full: false, roleIds, grants: 'grants' in asked ? asked.grants : [] };
+    const beyond = firstBeyond(held, (await permissions.decisionOfKey(scope.tenantId, access)).grants);
+    if (beyond) throw privilegeEscalation(beyond);
+    return access;
+  }
+
+  async function scopesOf(
+    { tenantId }: Scope,
+    { type, access }: { readonly type: string; readonly access: KeyAccess },
+  ): Promise<readonly string[] | null> {
+    if (type !== 'access_key') return null;
+    const { grants } = await permissions.decisionOfKey(tenantId, access);
+    return [...new Set(grants.map(({ permission }) => permission))];
+  }
+
   return {
-    list: (scope, page) => store.list(scope, page),
-    prepare,
-    createIn,
-    create(caller, name) {
-      const key = prepare(modeOf(caller.principal.scope), name);
+    async list(scope, page) {
+      const { rows, total } = await store.list(scope, page);
+      const nowMs = clock.nowMs();
+      const listed = rows.map(async (key) => ({
+        ...key,
+        isActive: key.revokedAtMs === null && !isExpired(key, nowMs),
+        scopes: await scopesOf(scope, key),
+      }));
+      return { rows: await Promise.all(listed), total };
+    },
+
+    async create(caller, input) {
+      const actor = actorOf(caller);
+      const { scope } = actor;
+      const type = typeIn(modeOf(scope), input.type);
+      if (input.expiresAtMs !== null && input.expiresAtMs <= clock.nowMs())
+        throw validationError('expires_at', 'must be in the future');
+      if (type === 'access_key' && (await deps.planOf(scope.tenantId)) !== 'enterprise')
+        throw accessKeysNotInPlan();
+      const maker = await termsOfMaker(actor);
+      const key = draw(type, input.name, {
+        access: await accessOf(caller.principal, maker, input.access),
+        rateLimit: input.rateLimit,
+        // Else a key that ends could make one of the same access that does not.
+        expiresAtMs: earlier(input.expiresAtMs, maker.expiresAtMs),
+      });
+      const scopes = await scopesOf(scope, key);
       return db.transaction(async (tx) => {
-        const created = await createIn(tx, actorOf(caller), key);
+        const created = { ...(await createIn(tx, actor, key)), scopes };
         await recordAnswer(tx, caller, created);
         return created;
       });
     },
+
+    prepare: (mode, name) => draw(typeIn(mode, null), name, FULL_TERMS),
+    createIn,
 
     async revoke(caller, idOrKeyId) {
       const name = keyName(idOrKeyId);
@@ -102,12 +207,7 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
         const revoked = await store.revoke(tx, actor.scope, name, clock.nowMs());
         if (!revoked) throw notFound('API key');
         await generations.bump(tx, credentialGeneration(actor.scope.tenantId));
-        await auditLogs.record(tx, actor, {
-          action: 'api_key.revoke',
-          resourceType: 'api_key',
-          resourceId: revoked.id,
-          details: { name: revoked.name, key_id: revoked.keyId },
-        });
+        await auditLogs.record(tx, actor, revokeEntry(revoked));
         await recordAnswer(tx, caller, undefined);
       });
     },
@@ -126,4 +226,34 @@ function keyName(idOrKeyId: string): KeyName {
 
 function isOwn(principal: Principal, name: KeyName): boolean {
   return name.value === (name.column === 'id' ? principal.apiKeyId : principal.keyId);
+}
+
+/** auth.md §1.3: the mode decides; the dashboard may ask for an access key beside the standard one. */
+function typeIn(mode: Mode, asked: KeyType | null): KeyType {
+  const usual = mode === 'live' ? 'standard' : 'test';
+  const offered: readonly KeyType[] = mode === 'live' ? ['standard', 'access_key'] : ['test'];
+  if (asked !== null && !offered.includes(asked))
+    throw validationError('key_type', `must be ${offered.join(' or ')} in ${mode} mode`);
+  return asked ?? usual;
+}
+
+/**
+ * What its maker holds and a key can hold. Full access, which takes in what later versions add, only where the maker
+ * has it: a key with every permission of today by name has not.
+ */
+function inheritedAccess(maker: KeyTerms, held: readonly Grant[]): KeyAccess {
+  const grants = held.filter(({ permission }) => KEY_PERMISSIONS.has(permission));
+  const whole = grants.filter(({ resource }) => resource === null);
+  const isFull = maker.access.full && whole.length === KEY_PERMISSIONS.size;
+  return isFull ? { full: true } : { full: false, roleIds: [], grants };
+}
+
+/** `null` is never. */
+function earlier(one: number | null, other: number | null): number | null {
+  return one === null || other === null ? (one ?? other) : Math.min(one, other);
+}
+
+/** The clock is asked for each use, also of a key that is cached. */
+export function isExpired({ expiresAtMs }: Pick<KeyTerms, 'expiresAtMs'>, nowMs: number): boolean {
+  return expiresAtMs !== null && nowMs >= expiresAtMs;
 }

@@ -1,9 +1,18 @@
 import type { ApiKeyId, Scope, TenantId } from '../../kernel/ids.js';
+import type { Grant, RateLimit } from '../../kernel/principal.js';
 import { offsetOf, type PageOptions } from '../../platform/http/pagination.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { KeyAccess } from '../permissions/index.js';
 import { apiKeysTables } from './tables.js';
 
-export interface ApiKey {
+/** What a key may do, how often, and how long. */
+export interface KeyTerms {
+  readonly access: KeyAccess;
+  readonly rateLimit: RateLimit | null;
+  readonly expiresAtMs: number | null;
+}
+
+export interface ApiKey extends KeyTerms {
   readonly id: ApiKeyId;
   readonly keyId: string;
   readonly prefix: string;
@@ -14,7 +23,7 @@ export interface ApiKey {
   readonly revokedAtMs: number | null;
 }
 
-export interface StoredCredential {
+export interface StoredCredential extends KeyTerms {
   readonly id: ApiKeyId;
   readonly scope: Scope;
   readonly keyId: string;
@@ -26,6 +35,8 @@ export type KeyName = { readonly column: 'id' | 'key_id'; readonly value: string
 
 export type ApiKeyStore = ReturnType<typeof createApiKeyStore>;
 
+const TERMS_COLUMNS = ['access', 'rate_limit_requests', 'rate_limit_window_sec', 'expires_at'] as const;
+
 const COLUMNS = [
   'id',
   'key_id',
@@ -35,6 +46,7 @@ const COLUMNS = [
   'created_at',
   'last_used_at',
   'revoked_at',
+  ...TERMS_COLUMNS,
 ] as const;
 
 export function createApiKeyStore(db: Database) {
@@ -42,11 +54,11 @@ export function createApiKeyStore(db: Database) {
 
   const byHash = view.defineSystem<
     { hash: Buffer },
-    { id: ApiKeyId; tenant_id: TenantId; sandbox: 0 | 1; key_id: string; key_hash: Buffer }
+    TermsRow & { id: ApiKeyId; tenant_id: TenantId; sandbox: 0 | 1; key_id: string; key_hash: Buffer }
   >('api_keys_by_hash', 'credential_by_hash', (queries, arg) =>
     queries
       .selectFrom('api_keys')
-      .select(['id', 'tenant_id', 'sandbox', 'key_id', 'key_hash'])
+      .select(['id', 'tenant_id', 'sandbox', 'key_id', 'key_hash', ...TERMS_COLUMNS])
       .where('key_hash', '=', arg('hash'))
       .where('revoked_at', 'is', null),
   );
@@ -70,6 +82,10 @@ export function createApiKeyStore(db: Database) {
           created_at: key.createdAtMs,
           last_used_at: null,
           revoked_at: null,
+          access: accessText(key.access),
+          rate_limit_requests: key.rateLimit?.requests ?? null,
+          rate_limit_window_sec: key.rateLimit?.windowSeconds ?? null,
+          expires_at: key.expiresAtMs,
         })
         .execute();
     },
@@ -102,6 +118,7 @@ export function createApiKeyStore(db: Database) {
           createdAtMs: row.created_at,
           lastUsedAtMs: row.last_used_at,
           revokedAtMs: row.revoked_at,
+          ...termsOf(row),
         })),
         total: counted.total,
       };
@@ -133,8 +150,20 @@ export function createApiKeyStore(db: Database) {
           scope: { tenantId: row.tenant_id, sandbox: row.sandbox === 1 },
           keyId: row.key_id,
           hash: row.key_hash,
+          ...termsOf(row),
         }
       );
+    },
+
+    /** Of a key that is there; revoked or not, they never change. */
+    async findTerms(scope: Scope, id: ApiKeyId): Promise<KeyTerms> {
+      const row = await view
+        .scoped(scope)
+        .selectFrom('api_keys')
+        .select(TERMS_COLUMNS)
+        .where('id', '=', id)
+        .executeTakeFirstOrThrow();
+      return termsOf(row);
     },
 
     async setLastUsed(tx: Transaction, scope: Scope, id: ApiKeyId, atMs: number): Promise<void> {
@@ -147,4 +176,35 @@ export function createApiKeyStore(db: Database) {
         .execute();
     },
   };
+}
+
+interface TermsRow {
+  readonly access: string | null;
+  readonly rate_limit_requests: number | null;
+  readonly rate_limit_window_sec: number | null;
+  readonly expires_at: number | null;
+}
+
+function termsOf(row: TermsRow): KeyTerms {
+  const { rate_limit_requests: requests, rate_limit_window_sec: windowSeconds } = row;
+  return {
+    access: accessOf(row.access),
+    rateLimit: requests === null || windowSeconds === null ? null : { requests, windowSeconds },
+    expiresAtMs: row.expires_at,
+  };
+}
+
+type StoredAccess = { full: true } | { full?: never; role_ids: string[]; grants: Grant[] };
+
+function accessOf(text: string | null): KeyAccess {
+  if (text === null) return { full: false, roleIds: [], grants: [] };
+  const stored = JSON.parse(text) as StoredAccess;
+  return stored.full ? { full: true } : { full: false, roleIds: stored.role_ids, grants: stored.grants };
+}
+
+function accessText(access: KeyAccess): string {
+  const stored: StoredAccess = access.full
+    ? { full: true }
+    : { role_ids: [...access.roleIds], grants: [...access.grants] };
+  return JSON.stringify(stored);
 }

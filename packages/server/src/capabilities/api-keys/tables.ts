@@ -3,6 +3,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { apiKeysMigration } from './migrations/0005-api-keys.js';
+import { keyAccessMigration } from './migrations/0015-key-access.js';
 
 interface ApiKeysTable extends TenantModeColumns {
   id: ApiKeyId;
@@ -16,6 +17,11 @@ interface ApiKeysTable extends TenantModeColumns {
   created_at: number;
   last_used_at: number | null;
   revoked_at: number | null;
+  /** JSON text: `{"full":true}`, or `{"role_ids":[],"grants":[{"permission","resource"}]}`; null = no access. */
+  access: string | null;
+  rate_limit_requests: number | null;
+  rate_limit_window_sec: number | null;
+  expires_at: number | null;
 }
 
 export interface ApiKeysTables {
@@ -24,4 +30,4 @@ export interface ApiKeysTables {
 
 export const apiKeysTables: TableSet<ApiKeysTables> = { api_keys: { scope: 'tenant+mode' } };
 
-export const migrations: readonly Migration[] = [apiKeysMigration];
+export const migrations: readonly Migration[] = [apiKeysMigration, keyAccessMigration];

@@ -41,7 +41,7 @@ beforeEach(() => {
         committed.push(ids);
       },
     },
-    onRefusedRow: (one) => refused.push(one.requestId),
+    onLostRow: (one) => refused.push(one.requestId),
   });
 });
 
@@ -102,4 +102,41 @@ test('no call starts while the queue is full, and again once it has drained', as
   await queue.flush();
   queue.assertRoom();
   expect(committed.flat()).toHaveLength(20_000);
+});
+
+test('rows written one by one are not written again when the database goes away among them', async () => {
+  isBad = (id) => id === 'bad';
+  for (const id of ['a', 'b', 'bad', 'c']) queue.append(entry(scope, id));
+  // The batch of four is refused, then a and b go in, then the database is down for the bad one.
+  let calls = 0;
+  isBad = (id) => {
+    if (id === 'bad' && ++calls === 2) throw down();
+    return id === 'bad';
+  };
+  await expect(queue.flush()).rejects.toMatchObject({ type: 'dependency_unavailable' });
+  await queue.flush();
+  expect(committed.flat()).toEqual(['a', 'b', 'c']);
+  expect(refused).toEqual(['bad']);
+});
+
+test('rows of refused calls too are bounded, and what is lost is told', async () => {
+  const bound = 30_000;
+  for (let i = 0; i < bound; i++) queue.append(entry(scope, 'kept'));
+  expect(() => queue.assertRoom()).toThrow('cannot take more');
+  queue.append(entry(scope, 'one too many'));
+  expect(refused).toEqual(['one too many']);
+  await queue.flush();
+  expect(committed.flat()).toHaveLength(bound);
+});
+
+test('keeps up however many rows come in each turn', async () => {
+  const rows = 20_000;
+  for (let appended = 0; appended < rows; appended += 500) {
+    for (let i = 0; i < 500; i++) queue.append(entry(scope, 'row'));
+    clock.advance(50);
+    await settle();
+  }
+  await queue.flush();
+  expect(committed.flat()).toHaveLength(rows);
+  expect(Math.max(...committed.map((batch) => batch.length))).toBeLessThanOrEqual(500);
 });

@@ -9,8 +9,8 @@ export interface LogQueueDeps {
   readonly db: Pick<Database, 'commitInserts'>;
   readonly store: Pick<ApiLogStore, 'insertion'>;
   readonly clock: Clock;
-  /** A row that the database refuses for what it holds: the one way a row is lost, and it is told. */
-  onRefusedRow(entry: ApiLogEntry, cause: unknown): void;
+  /** A row that is lost, and why: the database refuses what it holds, or the queue is beyond its bound. */
+  onLostRow(entry: ApiLogEntry, cause: unknown): void;
 }
 
 export interface LogQueue {
@@ -21,10 +21,13 @@ export interface LogQueue {
   flush(): Promise<void>;
 }
 
-/** Rows of calls in flight come on top, so the true bound is this and the number of connections. */
 const QUEUED_ROWS_MAX = 20_000;
+/** On top: rows of calls that had begun, and of those that are refused for want of room. */
+const FURTHER_ROWS_MAX = 10_000;
 const BATCH_ROWS_MAX = 500;
-const ROWS_A_TURN = 64;
+/** Rows built in one turn of the loop, or the eighth part of the queue where that is more: it must not fall behind. */
+const ROWS_A_TURN_MIN = 64;
+const TURNS_TO_BUILD = 8;
 /** Rows of that long share one commit: under load the sync is paid once for dozens of calls. */
 const LINGER_MS = 50;
 
@@ -56,8 +59,7 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
   async function writeQueued(): Promise<void> {
     for (let left = queued.length; left > 0; ) {
       const batch = queued.slice(0, Math.min(left, BATCH_ROWS_MAX));
-      await writeBatch(batch);
-      queued.splice(0, batch.length);
+      await writeFirst(batch);
       left -= batch.length;
     }
   }
@@ -65,23 +67,29 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
   /** The rows of 50 ms are a few milliseconds of work: in pieces, so that no call waits for all of it. */
   async function insertionsOf(batch: readonly ApiLogEntry[], loggedAtMs: number): Promise<Insertion[]> {
     const insertions: Insertion[] = [];
+    const rowsATurn = Math.max(ROWS_A_TURN_MIN, Math.ceil(queued.length / TURNS_TO_BUILD));
     for (const entry of batch) {
+      if (insertions.length > 0 && insertions.length % rowsATurn === 0) await nextTurn();
       insertions.push(deps.store.insertion(entry, loggedAtMs));
-      if (insertions.length % ROWS_A_TURN === 0) await nextTurn();
     }
     return insertions;
   }
 
-  async function writeBatch(batch: readonly ApiLogEntry[]): Promise<void> {
+  /** The first rows of the queue leave it once they are durable, or refused: a later failure brings none of them again. */
+  async function writeFirst(batch: readonly ApiLogEntry[]): Promise<void> {
     const loggedAtMs = deps.clock.nowMs();
     try {
       await deps.db.commitInserts(await insertionsOf(batch, loggedAtMs));
     } catch (error) {
       if (isAppError(error, 'dependency_unavailable')) throw error;
-      if (batch.length === 1) deps.onRefusedRow(batch[0]!, error);
-      // One bad row must not take its neighbours with it.
-      else for (const entry of batch) await writeBatch([entry]);
+      if (batch.length > 1) {
+        // One bad row must not take its neighbours with it.
+        for (const entry of batch) await writeFirst([entry]);
+        return;
+      }
+      deps.onLostRow(batch[0]!, error);
     }
+    queued.splice(0, batch.length);
   }
 
   return {
@@ -92,7 +100,8 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
       });
     },
     append(entry) {
-      queued.push(entry);
+      if (queued.length < QUEUED_ROWS_MAX + FURTHER_ROWS_MAX) queued.push(entry);
+      else deps.onLostRow(entry, new Error('the queue of the request log is full'));
       startTimer();
     },
     async flush() {

@@ -18,7 +18,7 @@ let logs: ApiLogs;
 
 beforeAll(async () => {
   db = await openTestSqlite(migrations);
-  logs = createApiLogs({ db, clock: createManualClock(), onRefusedRow: () => {} });
+  logs = createApiLogs({ db, clock: createManualClock(), onLostRow: () => {} });
 });
 afterAll(() => db.cleanup());
 
@@ -31,6 +31,8 @@ function callerOf(callerScope: Scope, ...permissions: string[]): Caller {
       apiKeyId: 'k' as ApiKeyId,
       keyId: 'tk_live_k',
       userId: null,
+      rateLimit: null,
+      grants: [],
       may: (permission) => permissions.includes(permission),
     },
     requestId: 'r' as RequestId,

@@ -10,7 +10,7 @@ import { type ApiLogFilter, createApiLogStore } from './store.js';
 export interface ApiLogsDeps {
   readonly db: Database;
   readonly clock: Clock;
-  onRefusedRow(entry: ApiLogEntry, cause: unknown): void;
+  onLostRow(entry: ApiLogEntry, cause: unknown): void;
 }
 
 export interface ApiLogPage {

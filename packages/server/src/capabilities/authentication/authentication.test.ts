@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createGenerations } from '../../platform/cache/generations.js';
+import type { Transaction } from '../../platform/storage/database.js';
 import { createHarness, type Harness, type TestCall } from '../../testing/harness.js';
+import { credentialGeneration, systemActor } from '../accounts/index.js';
+import { rolesTables } from '../permissions/tables.js';
 import { createAuthentication } from './index.js';
 
 let harness: Harness;
@@ -62,7 +65,7 @@ describe('401', () => {
     ['the id of a key alone', () => harness.tenant.live.keyId],
     ['a right id with a wrong secret', () => `${harness.tenant.live.keyId}_${'B'.repeat(40)}`],
     ['a key with a character more', () => `${liveKey()}x`],
-    ['an enterprise key, none of which exist yet', () => `AKE${'a'.repeat(13)}_${'B'.repeat(40)}`],
+    ['an unknown access key', () => `AKE${'a'.repeat(13)}_${'B'.repeat(40)}`],
     ['something endless', () => 'x'.repeat(10_000)],
   ])('%s is invalid_api_key', async (_, key) => {
     expect(await outcome({ key: key() })).toEqual([401, 'invalid_api_key']);
@@ -147,11 +150,12 @@ describe('the cache', () => {
   /** What another process on the same database runs. */
   async function anotherProcess() {
     let reads = 0;
-    const { db, clock, accounts, apiKeys } = harness;
+    const { db, clock, accounts, permissions, apiKeys } = harness;
     const generations = createGenerations({ db, clock });
     await generations.start();
     const authentication = createAuthentication({
       accounts,
+      permissions,
       generations,
       clock,
       apiKeys: {
@@ -192,6 +196,57 @@ describe('the cache', () => {
     await harness.advance(500);
     await expect.poll(() => process.generations.current(`api_keys:${harness.tenant.id}`)).toBe(1);
     await expect(process.call(key)).rejects.toThrow('not valid');
+    await process.generations.stop();
+  });
+
+  it('tells what the key may do and how often', async () => {
+    const process = await anotherProcess();
+    const body = {
+      name: 'limited',
+      grants: [{ permission: 'vaults:detokenize', resource: 'cards' }],
+      rate_limit_requests: 5,
+      rate_limit_window_sec: 60,
+    };
+    const created = await harness.call('POST', '/v1/api-keys', { key: harness.tenant.live, body });
+    const principal = await process.call(String(created.json['data']?.['api_key']));
+    expect(principal.rateLimit).toEqual({ requests: 5, windowSeconds: 60 });
+    expect(principal.grants).toEqual(body.grants);
+    expect(principal.may('vaults:detokenize')).toBe(true);
+    expect(principal.may('vaults:detokenize', 'notes')).toBe(false);
+    expect((await process.call(liveKey())).rateLimit).toBeNull();
+    await process.generations.stop();
+  });
+
+  it('follows a role that is narrowed: here at once, in another process within 1 s', async () => {
+    const process = await anotherProcess();
+    const { db, tenant, generations, apiKeys, clock } = harness;
+    const scope = { tenantId: tenant.id, sandbox: false };
+    const roles = (tx?: Transaction) => db.view(rolesTables).scoped(scope, tx);
+    const rules = (...actions: string[]) =>
+      JSON.stringify([{ resource_type: 'roles', actions, effect: 'allow' }]);
+    // A role of the tenant's own, and a key that has it: as a database from before holds them.
+    const own = { name: 'Own', description: null, applies_to: '["api_key"]', created_at: 1 };
+    await roles()
+      .insertInto('roles')
+      .values({ ...own, id: 'own', rules: rules('*') })
+      .execute();
+    const key = apiKeys.prepare('live', 'with the role');
+    const access = { full: false, roleIds: ['own'], grants: [] } as const;
+    await db.transaction((tx) => apiKeys.createIn(tx, systemActor(tenant.id), { ...key, access }));
+    const text = key.apiKey.reveal();
+    const readRoles = async () => (await harness.call('GET', '/v1/roles', { key: text })).status;
+    expect(await readRoles()).toBe(200);
+    expect((await process.call(text)).may('roles:read')).toBe(true);
+
+    await db.transaction(async (tx) => {
+      await roles(tx).updateTable('roles').set({ rules: rules() }).where('id', '=', 'own').execute();
+      await generations.bump(tx, credentialGeneration(tenant.id));
+    });
+    expect(await readRoles()).toBe(403);
+    const generation = generations.current(credentialGeneration(tenant.id));
+    clock.advance(500);
+    await expect.poll(() => process.generations.current(credentialGeneration(tenant.id))).toBe(generation);
+    expect((await process.call(text)).may('roles:read')).toBe(false);
     await process.generations.stop();
   });
 

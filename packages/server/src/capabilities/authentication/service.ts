@@ -7,7 +7,8 @@ import { equalInConstantTime, sha256Base64 } from '../../platform/crypto/hashing
 import type { Authenticator } from '../../platform/http/caller.js';
 import type { ResolvedHost } from '../../platform/http/hosts.js';
 import { type Accounts, credentialGeneration, isSubscriptionActive, type Tenant } from '../accounts/index.js';
-import { type ApiKeys, hashKey, type StoredCredential } from '../api-keys/index.js';
+import { type ApiKeys, hashKey, isExpired, type StoredCredential } from '../api-keys/index.js';
+import type { Decision, Permissions } from '../permissions/index.js';
 import { readCredential } from './credentials.js';
 import {
   invalidApiKey,
@@ -16,11 +17,11 @@ import {
   tenantNotFound,
   wrongKeyType,
 } from './errors.js';
-import { EVERY_KEY_PERMISSION } from './permissions.js';
 
 export interface AuthenticationDeps {
   readonly apiKeys: Pick<ApiKeys, 'findActiveByHash' | 'recordUse'>;
   readonly accounts: Pick<Accounts, 'tenantById' | 'tenantBySlug'>;
+  readonly permissions: Pick<Permissions, 'decisionOfKey'>;
   readonly generations: Pick<Generations, 'current' | 'isFresh' | 'refresh'>;
   readonly clock: Clock;
 }
@@ -32,15 +33,23 @@ export type Authentication = Authenticator;
 interface KnownCredential {
   readonly principal: ApiKeyPrincipal;
   readonly isActive: boolean;
+  readonly expiresAtMs: number | null;
   readonly generation: number;
+  /** In the cache: grants of a key's own take memory, those of the seeded roles are shared by all keys. */
+  readonly weight: number;
 }
 
 const CREDENTIALS_KEPT_MAX = 10_000;
+const OWN_GRANTS_A_WEIGHT = 10;
 
 export function createAuthentication(deps: AuthenticationDeps): Authentication {
-  const { apiKeys, accounts, generations, clock } = deps;
+  const { apiKeys, accounts, permissions, generations, clock } = deps;
   // By the hash, never by the key itself: a heap dump must hold no credential longer than its request.
-  const known = createLru<string, KnownCredential>({ entriesMax: CREDENTIALS_KEPT_MAX, clock });
+  const known = createLru<string, KnownCredential>({
+    entriesMax: CREDENTIALS_KEPT_MAX,
+    weigh: ({ weight }) => weight,
+    clock,
+  });
 
   async function find(credential: string): Promise<KnownCredential> {
     const name = sha256Base64(credential);
@@ -65,10 +74,13 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     const key = await readKey(hash);
     const tenant = await accounts.tenantById(tenantId);
     if (!tenant) throw invalidApiKey();
+    const { access, expiresAtMs } = key;
     return {
-      principal: principalOf(key, tenant),
+      principal: principalOf(key, tenant, await permissions.decisionOfKey(tenantId, access)),
       isActive: isSubscriptionActive(tenant.subscriptionStatus),
+      expiresAtMs,
       generation,
+      weight: access.full ? 1 : 1 + Math.ceil(access.grants.length / OWN_GRANTS_A_WEIGHT),
     };
   }
 
@@ -87,6 +99,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     const credential = readCredential(rawHeaders);
     if (!generations.isFresh() && !(await generations.refresh())) throw revocationsUnread();
     const found = await find(credential);
+    if (isExpired(found, clock.nowMs())) throw invalidApiKey();
     if (host.tenantSlug !== null && host.tenantSlug !== found.principal.tenantSlug) throw invalidApiKey();
     return found;
   }
@@ -113,7 +126,7 @@ function isModeOf(mode: Mode | null, principal: ApiKeyPrincipal): boolean {
   return mode === null || mode === modeOf(principal.scope);
 }
 
-function principalOf(key: StoredCredential, tenant: Tenant): ApiKeyPrincipal {
+function principalOf(key: StoredCredential, tenant: Tenant, { grants, may }: Decision): ApiKeyPrincipal {
   return {
     kind: 'api_key',
     scope: key.scope,
@@ -121,6 +134,8 @@ function principalOf(key: StoredCredential, tenant: Tenant): ApiKeyPrincipal {
     apiKeyId: key.id,
     keyId: key.keyId,
     userId: null,
-    may: (permission) => EVERY_KEY_PERMISSION.has(permission),
+    rateLimit: key.rateLimit,
+    grants,
+    may,
   };
 }

@@ -53,6 +53,8 @@ function callerOf(scope = LIVE, apiKeyId = 'key-1'): Caller {
       apiKeyId: apiKeyId as ApiKeyId,
       keyId: 'tk_live_x',
       userId: null,
+      rateLimit: null,
+      grants: [],
       may: () => true,
     },
     requestId: systemIds.uuid() as RequestId,

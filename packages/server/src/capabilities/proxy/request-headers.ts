@@ -107,7 +107,7 @@ export class RequestHeaders {
   unsupported: string | null = null;
   /** A header that may stand once and stood twice. */
   repeated: string | null = null;
-  /** Flat name, value list of what may name the caller. */
+  /** Flat name, value list of what may name the caller; a DPoP proof is not among it yet. */
   #credentials: string[] = [];
   #foreignApiKeys: string[] = [];
   #hasAuthorization = false;

@@ -246,6 +246,32 @@ describe('400', () => {
   });
 });
 
+describe('403', () => {
+  it('a key with a grant for one vault reaches that one, by name and by id, and no other', async () => {
+    const notes = dataOf(await call('POST', '/v1/vaults', { name: 'notes-of-one' }));
+    const note = dataOf(await call('POST', '/v1/vaults/notes-of-one/tokens', { value: 'x' }));
+    const granted = ['vaults:tokenize', 'vaults:detokenize'].map((permission) => ({
+      permission,
+      resource: 'notes-of-one',
+    }));
+    const made = await call('POST', '/v1/api-keys', { name: 'one vault', grants: granted });
+    const key = String(made.json['data']?.['api_key']);
+    const narrow = (method: string, path: string, body?: unknown) =>
+      harness.call(method, path, { key, body });
+    for (const vault of ['notes-of-one', notes.id]) {
+      expect((await narrow('POST', `/v1/vaults/${vault}/tokens`, { value: 'y' })).status).toBe(201);
+      expect((await narrow('GET', `/v1/vaults/${vault}/tokens/${note.id}`)).status).toBe(200);
+    }
+    for (const vault of ['cards', vaultId]) {
+      const tokenized = await narrow('POST', `/v1/vaults/${vault}/tokens`, { value: CARD });
+      const read = await narrow('GET', `/v1/vaults/${vault}/tokens/${token.id}`);
+      expect([tokenized.status, read.status, typeOf(read)]).toEqual([403, 403, 'forbidden']);
+      expect(read.json['error']?.['message']).toBe('Missing permission vaults:detokenize for vault "cards"');
+    }
+    expect((await narrow('GET', '/v1/vaults')).status).toBe(403);
+  });
+});
+
 describe('401 and 404', () => {
   describeRouteMatrix(
     () => harness,

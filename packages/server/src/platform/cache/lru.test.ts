@@ -14,6 +14,22 @@ describe('createLru', () => {
     expect([lru.get('a'), lru.get('b'), lru.get('c'), lru.size]).toEqual([1, undefined, 3, 2]);
   });
 
+  it('holds as many heavy entries as fit', async () => {
+    const lru = createLru<string, number>({ entriesMax: 5, clock, weigh: (value) => value });
+    for (const [key, weight] of [
+      ['a', 2],
+      ['b', 1],
+      ['c', 2],
+    ] as const)
+      await lru.load(key, async () => weight);
+    expect(lru.size).toBe(3);
+    await lru.load('d', async () => 3);
+    expect([lru.get('a'), lru.get('b'), lru.get('c'), lru.get('d')]).toEqual([undefined, undefined, 2, 3]);
+    lru.delete('d');
+    await lru.load('e', async () => 3);
+    expect([lru.get('c'), lru.get('e'), lru.size]).toEqual([2, 3, 2]);
+  });
+
   it('forgets after the time to live', async () => {
     const lru = createLru<string, number>({ entriesMax: 2, clock, ttlMs: 100 });
     await lru.load('a', async () => 1);

@@ -1,7 +1,10 @@
 import type { Clock } from '../../kernel/clock.js';
 
-export interface LruOptions<K> {
+export interface LruOptions<K, V> {
+  /** Of the weights together, where entries are weighed. */
   readonly entriesMax: number;
+  /** 1 unless given: how many usual entries a value takes the room of. */
+  readonly weigh?: (value: V) => number;
   readonly clock: Clock;
   readonly ttlMs?: number;
   /** The generation of what a key's entry was made from; an entry of an older one is not given out. */
@@ -24,29 +27,39 @@ export interface Lru<K, V> {
 
 interface Entry<V> {
   readonly value: V;
+  readonly weight: number;
   readonly generation: number;
   readonly expiresAtMs: number;
   /** Of the entry's last move to the end. */
   turn: number;
 }
 
-export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
+export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
   const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY } = options;
   const entries = new Map<K, Entry<V>>();
   const reads = new Map<K, { generation: number; value: Promise<V> }>();
   const generationOf = options.generation ?? (() => 0);
   const isFresh = options.isFresh ?? (() => true);
+  const weigh = options.weigh ?? (() => 1);
+  let weightTotal = 0;
+  /** Weight that was put at the end so far. */
   let turn = 0;
+
+  function drop(key: K): void {
+    weightTotal -= entries.get(key)?.weight ?? 0;
+    entries.delete(key);
+  }
 
   function get(key: K): V | undefined {
     const entry = entries.get(key);
     if (!entry || !isFresh()) return undefined;
     if (entry.generation !== generationOf(key) || clock.monotonicMs() >= entry.expiresAtMs) {
-      entries.delete(key);
+      drop(key);
       return undefined;
     }
     if (turn - entry.turn > entriesMax / 4) {
-      entry.turn = ++turn;
+      turn += entry.weight;
+      entry.turn = turn;
       entries.delete(key);
       entries.set(key, entry);
     }
@@ -54,10 +67,15 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
   }
 
   function keep(key: K, value: V, generation: number): void {
-    entries.delete(key);
-    const oldest = entries.keys().next();
-    if (entries.size >= entriesMax && !oldest.done) entries.delete(oldest.value);
-    entries.set(key, { value, generation, expiresAtMs: clock.monotonicMs() + ttlMs, turn: ++turn });
+    const weight = weigh(value);
+    drop(key);
+    for (const oldest of entries.keys()) {
+      if (weightTotal + weight <= entriesMax) break;
+      drop(oldest);
+    }
+    weightTotal += weight;
+    turn += weight;
+    entries.set(key, { value, weight, generation, expiresAtMs: clock.monotonicMs() + ttlMs, turn });
   }
 
   return {
@@ -80,7 +98,7 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
       }
     },
     delete(key) {
-      entries.delete(key);
+      drop(key);
       reads.delete(key);
     },
     get size() {

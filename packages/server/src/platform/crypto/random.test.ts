@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createRandom, systemIds, systemRandom } from './random.js';
+import { createIds, createRandom, systemIds, systemRandom } from './random.js';
 
 describe('below', () => {
   it('draws again what would favour small results', () => {
@@ -40,4 +40,16 @@ describe('text', () => {
 
 it('makes UUIDs of version 4', () => {
   expect(systemIds.uuid()).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+});
+
+it('makes UUIDs in the order of time, 74 bits of each drawn at random', () => {
+  let nowMs = Date.UTC(2026, 0, 1);
+  const ids = createIds({ nowMs: () => nowMs });
+  const first = ids.uuid();
+  const second = ids.uuid();
+  expect(Number.parseInt(first.replaceAll('-', '').slice(0, 12), 16)).toBe(nowMs);
+  expect(second.slice(0, 14)).toBe(first.slice(0, 14));
+  expect(second.slice(14)).not.toBe(first.slice(14));
+  nowMs += 1;
+  expect(ids.uuid() > second).toBe(true);
 });

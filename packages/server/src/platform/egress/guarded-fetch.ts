@@ -23,7 +23,7 @@ import { type IsOwnEndpoint, ownEndpoints } from './own-endpoints.js';
 import { isPortOpenToAll } from './port-policy.js';
 import { parsePrivateUpstreams } from './private-upstreams.js';
 import { createResolver, type DnsServer } from './resolver.js';
-import { createTargetParser, portOf } from './target-url.js';
+import { parseTargetUrl, portOf } from './target-url.js';
 import { createTrust } from './trust.js';
 
 export interface EgressDeps {
@@ -89,7 +89,6 @@ export function createEgress(deps: EgressDeps): Egress {
     resolver: createResolver({ clock, servers: deps.dnsServers }),
   });
   const pools = createConnectionPools(clock);
-  const parseUrl = createTargetParser();
   const trust = createTrust(deps.extraCaPem);
   let isOwn: IsOwnEndpoint = ownEndpoints([]);
 
@@ -190,17 +189,17 @@ export function createEgress(deps: EgressDeps): Egress {
 
   return {
     parse(rawUrl, policy) {
-      const url = parseUrl(rawUrl);
+      const url = parseTargetUrl(rawUrl);
       admit(url.hostname, portOf(url), policy);
       return url;
     },
 
     async judge(url, policy, callClock) {
-      assert(
-        url.protocol === 'https:' && url.username === '' && url.password === '',
-        'judge takes what parse returned',
-      );
       try {
+        assert(
+          url.protocol === 'https:' && url.username === '' && url.password === '',
+          'judge takes what parse returned',
+        );
         if (callClock.ended) throw callClock.ended;
         const { hostname } = url;
         const { tenantSlug } = policy;

@@ -16,6 +16,8 @@ import { closeHttpServer, createHttpServer } from './server.js';
 const inTenant = {
   scope: { tenantId: 't' as TenantId, sandbox: false },
   tenantSlug: 'acme',
+  rateLimit: null,
+  grants: [],
   may: (permission: string) => permission !== 'things:forbidden',
 };
 const key: Principal = {

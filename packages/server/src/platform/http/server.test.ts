@@ -22,6 +22,8 @@ const principal: Principal = {
   apiKeyId: 'k' as ApiKeyId,
   keyId: 'tk_live_abcdefghijkl',
   userId: null,
+  rateLimit: null,
+  grants: [],
   may: (permission) => permission !== 'things:forbidden',
 };
 

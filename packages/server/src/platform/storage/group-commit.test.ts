@@ -141,4 +141,22 @@ describe('createGroupCommit', () => {
     await closed;
     await accepted;
   });
+
+  it('lets a few callers go on in one turn, more where more wait, all in order', async () => {
+    const { group, end, untilBatches } = createHarness({ batchRowsMax: 1_000, queueRowsMax: 1_000 });
+    const seen: number[] = [];
+    const adds = Array.from({ length: 160 }, (_, index) =>
+      add(group, `${index}`).then(() => seen.push(index)),
+    );
+    await untilBatches(1);
+    end();
+    const turns: number[] = [];
+    while (seen.length < adds.length) {
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      turns.push(seen.length - (turns.length === 0 ? 0 : turns.reduce((sum, count) => sum + count, 0)));
+    }
+    expect(seen).toEqual(adds.map((_, index) => index));
+    expect(Math.max(...turns)).toBeLessThanOrEqual(40);
+    await group.close();
+  });
 });

@@ -19,7 +19,9 @@ export interface GroupCommit {
   close(): Promise<void>;
 }
 
-const SETTLED_A_TURN = 8;
+/** Callers that go on in one turn of the loop, or the eighth part of those that wait where that is more. */
+const SETTLED_A_TURN_MIN = 8;
+const TURNS_TO_SETTLE = 8;
 
 interface Entry {
   readonly rows: readonly Insertion[];
@@ -36,6 +38,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   let queue: Entry[] = [];
   let queuedRows = 0;
   let queuedBytes = 0;
+  let unsettled = 0;
   let running: Promise<void> | null = null;
   let tail: Promise<void> = Promise.resolve();
   let settled: Promise<void> = Promise.resolve();
@@ -68,10 +71,19 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
   }
 
+  function settledATurn(): number {
+    return Math.max(SETTLED_A_TURN_MIN, Math.ceil(unsettled / TURNS_TO_SETTLE));
+  }
+
   /** A few callers a turn: each goes on at once with work of its own, and the loop must not stand still for all of it. */
   async function settle(batch: readonly Entry[], outcomes: readonly unknown[]): Promise<void> {
+    let leftThisTurn = settledATurn();
     for (const [index, entry] of batch.entries()) {
-      if (index > 0 && index % SETTLED_A_TURN === 0) await nextTurn();
+      if (leftThisTurn-- === 0) {
+        await nextTurn();
+        leftThisTurn = settledATurn() - 1;
+      }
+      unsettled--;
       queuedRows -= entry.rows.length;
       queuedBytes -= entry.bytes;
       if (outcomes[index] === undefined) entry.resolve();
@@ -84,6 +96,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     while (queue.length > 0) {
       const batch = takeBatch();
       const outcomes = await commitBatch(batch);
+      unsettled += batch.length;
       // In order, and while the next batch is on its way.
       settled = settled.then(() => settle(batch, outcomes));
     }

@@ -265,6 +265,7 @@ class RowShapes {
       assert(given === undefined || given === value, `insertion into another ${column}`);
       if (given === undefined) values.push(value);
     }
+    assert(values.length === shape.columns.length, 'a row of another shape');
     return new CheckedInsertion(shape, values, isJson, bytes);
   }
 
@@ -276,7 +277,8 @@ class RowShapes {
     const columns = [...new Set([...given, ...scopeColumnsOf(this.#declaration)])];
     const { file = 'main' } = this.#declaration;
     const shape: RowShape = { table: this.#table, file, columns, given: given.length };
-    if (this.#known.length < SHAPES_PER_TABLE_MAX) this.#known.push(shape);
+    assert(this.#known.length < SHAPES_PER_TABLE_MAX, `rows of "${this.#table}" come in too many shapes`);
+    this.#known.push(shape);
     return shape;
   }
 }

@@ -1,0 +1,19 @@
+import { AppError } from '../../kernel/errors.js';
+import type { Grant } from '../../kernel/principal.js';
+
+/** The same for a role of users, of another tenant's and one that does not exist. */
+export function roleNotForKeys(roleId: string): AppError {
+  return new AppError('forbidden', `The role ${roleId} is none that a key may have`);
+}
+
+export function privilegeEscalation({ permission, resource }: Grant): AppError {
+  const grant = resource === null ? permission : `${permission} for "${resource}"`;
+  return new AppError(
+    'privilege_escalation',
+    `This credential does not hold ${grant}, so it cannot grant it`,
+  );
+}
+
+export function accessKeysNotInPlan(): AppError {
+  return new AppError('plan_feature', 'Access keys need the plan enterprise');
+}
