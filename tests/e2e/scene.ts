@@ -100,7 +100,13 @@ export interface Scene {
   readonly bootstrap: Bootstrap;
   server: ServerProcess;
   /** Calls the API with the live key unless another is given. */
-  api(method: string, path: string, body?: unknown, key?: string): Promise<Answer>;
+  api(
+    method: string,
+    path: string,
+    body?: unknown,
+    key?: string,
+    headers?: Readonly<Record<string, string>>,
+  ): Promise<Answer>;
   /** A call through the proxy, its answer still streaming. */
   open(target: string, init?: RequestInit, key?: string): Promise<Response>;
   proxied(target: string, init?: RequestInit, key?: string): Promise<Answer>;
@@ -108,7 +114,11 @@ export interface Scene {
 }
 
 /** The built server, a TLS upstream with a CA of its own, and a name server that knows both. */
-export async function setScene(database: E2eDatabase, handler: RequestListener): Promise<Scene> {
+export async function setScene(
+  database: E2eDatabase,
+  handler: RequestListener,
+  command?: string,
+): Promise<Scene> {
   const dataDir = makeDataDir();
   const ca = await createTestCa();
   const upstream = await startTlsUpstream({ ca, names: [UPSTREAM_HOST], handler });
@@ -130,7 +140,7 @@ export async function setScene(database: E2eDatabase, handler: RequestListener):
     KNOX_ALLOW_PRIVATE_UPSTREAMS: '127.0.0.1/32',
     KNOX_LOG_LEVEL: 'debug',
   };
-  const server = await startServer(environment);
+  const server = await startServer(environment, command);
   const bootstrap = readBootstrap(dataDir.path);
   const scene: Scene = {
     dataDir: dataDir.path,
@@ -138,13 +148,14 @@ export async function setScene(database: E2eDatabase, handler: RequestListener):
     target: `https://${UPSTREAM_HOST}:${upstream.port}`,
     bootstrap,
     server,
-    api: async (method, path, body, key = bootstrap.live_api_key) =>
+    api: async (method, path, body, key = bootstrap.live_api_key, headers = {}) =>
       answerOf(
         await fetch(`${scene.server.url}${path}`, {
           method,
           headers: {
             authorization: `Bearer ${key}`,
             ...(body ? { 'content-type': 'application/json' } : {}),
+            ...headers,
           },
           ...(body ? { body: JSON.stringify(body) } : {}),
         }),

@@ -57,8 +57,8 @@ export async function killAll(): Promise<void> {
   );
 }
 
-function launch(words: readonly string[], environment: Environment) {
-  const child = spawn(process.execPath, [COMMAND, ...words], {
+function launch(words: readonly string[], environment: Environment, command = COMMAND) {
+  const child = spawn(process.execPath, [command, ...words], {
     env: { PATH: process.env['PATH'] ?? '', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -84,9 +84,9 @@ export function runToEnd(words: readonly string[], environment: Environment): Pr
   return launch(words, environment).exited;
 }
 
-/** Starts the built server on a free port; resolves once it printed that it runs. */
-export async function startServer(environment: Environment): Promise<ServerProcess> {
-  const { child, written, exited } = launch(['start'], { KNOX_PORT: '0', ...environment });
+/** Starts the built server, or a copy of it, on a free port; resolves once it printed that it runs. */
+export async function startServer(environment: Environment, command?: string): Promise<ServerProcess> {
+  const { child, written, exited } = launch(['start'], { KNOX_PORT: '0', ...environment }, command);
   await new Promise<void>((resolve, reject) => {
     child.stdout.on('data', () => {
       if (written.out.includes('Ctrl-C stops it.')) resolve();

@@ -1,0 +1,40 @@
+/** One line for each kill of the crash tests, and at the end the sums for each database. */
+export default class SoakReporter {
+  #sums = new Map();
+
+  onTestCaseResult(test) {
+    const { crash } = test.meta();
+    const { state } = test.result();
+    const database = outermost(test).name;
+    if (state === 'failed') this.#sumsOf(database).failed += 1;
+    if (state === 'skipped') return;
+    console.log(`  ${database}: ${state === 'failed' ? 'FAILED ' : ''}${test.name.split(':')[0]}`);
+    if (!crash) return;
+    const sums = this.#sumsOf(database);
+    sums.kills += 1;
+    for (const [name, count] of Object.entries(crash)) sums[name] = (sums[name] ?? 0) + count;
+  }
+
+  onTestRunEnd() {
+    for (const [database, sums] of this.#sums) {
+      const { kills, failed, acknowledged, received, audited, repeated, hadHappened } = sums;
+      console.log(
+        `${database}: ${kills} kills, ${failed} failed; ${acknowledged} acknowledged calls${failed === 0 ? ', none lost' : ''}; ` +
+          `${received} values upstream, ${audited} audit rows for them; ` +
+          `${repeated} unanswered calls repeated, ${hadHappened} had happened`,
+      );
+    }
+  }
+
+  #sumsOf(database) {
+    const sums = this.#sums.get(database) ?? { kills: 0, failed: 0 };
+    this.#sums.set(database, sums);
+    return sums;
+  }
+}
+
+function outermost(test) {
+  let suite = test.parent;
+  while (suite.parent && suite.parent.type === 'suite') suite = suite.parent;
+  return suite;
+}
