@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,keys --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { checkEphemeral, startKnox, tokenize } from '../bench/knox-server.mjs';
 import { firstLine, residentMiB, startNode, stop, stopAll } from '../bench/processes.mjs';
 import { buildServer, installEverything } from './install.mjs';
+import { providePostgres } from './postgres.mjs';
 import { bold, dim, endWith, green, ROOT, red, requireNode, yellow } from './terminal.mjs';
 
 const CONNECTIONS = 50;
@@ -20,13 +21,20 @@ const STRANGERS_BUSY_MAX = 0.1;
 const IDLE_SECONDS = 10;
 const STARTS = 5;
 const SLOW_SYNC_MS = 3;
-const BARS = { transparentRatio: 0.6, startMs: 2000, idleMiB: 150, loopDelayP99Ms: 5 };
+const KEYS = 100_000;
+const BARS = {
+  transparentRatio: 0.6,
+  startMs: 2000,
+  idleMiB: 150,
+  loopDelayP99Ms: 5,
+  keyCheckP99Micros: 1000,
+};
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
-    only: { type: 'string', default: 'proxy,start,idle,slow-disk' },
+    only: { type: 'string', default: 'proxy,start,idle,slow-disk,keys' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -65,6 +73,7 @@ try {
   if (parts.has('idle')) await measureIdle(place);
   if (parts.has('proxy')) await compareProxies(place, url);
   if (parts.has('slow-disk')) await measureSlowDisk(place, url);
+  if (parts.has('keys')) await measureKeyChecks();
 } catch (error) {
   console.error(error);
   missed.push(NOT_RUN);
@@ -211,6 +220,47 @@ async function measureSlowDisk(place, url) {
   const range = `(median ${delay.p50Ms.toFixed(1)} ms, max ${delay.maxMs.toFixed(1)} ms)`;
   const holds = delay.p99Ms <= BARS.loopDelayP99Ms;
   bar('loop delay', `p99 ${delay.p99Ms.toFixed(1)} ms`, range, holds, `≤ ${BARS.loopDelayP99Ms} ms`);
+}
+
+/** The check of an API key by itself: found in the cache, and read from the database. */
+async function measureKeyChecks() {
+  title(`Check of an API key: ${KEYS} calls with ${KEYS} keys stored`);
+  const files = { path: join(workDir, 'keys.db'), logPath: join(workDir, 'keys-log.db') };
+  await keyChecks('SQLite', { kind: 'sqlite', ...files });
+  const postgres = await providePostgres();
+  if (postgres.reason) {
+    console.log(yellow(`  skipped on PostgreSQL: ${postgres.reason}`));
+    return;
+  }
+  try {
+    const url = await freshDatabase(postgres.url, 'bench_keys');
+    await keyChecks('PostgreSQL', { kind: 'postgres', url, poolMax: 10 });
+  } finally {
+    postgres.stop();
+  }
+}
+
+async function keyChecks(database, storage) {
+  const plan = JSON.stringify({ storage, keys: KEYS, calls: KEYS });
+  const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'key-checks.ts'), plan], { cpu: null });
+  for (const [state, { p50Micros, p99Micros }] of Object.entries(await firstLine(child))) {
+    const holds = p99Micros <= BARS.keyCheckP99Micros;
+    const wanted = `≤ ${BARS.keyCheckP99Micros} µs`;
+    const range = `(p50 ${p50Micros.toFixed(1)} µs)`;
+    bar(`key check, ${database}, ${state}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
+  }
+}
+
+async function freshDatabase(url, name) {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`DROP DATABASE IF EXISTS ${name}`);
+  await client.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  await client.end();
+  const fresh = new URL(url);
+  fresh.pathname = `/${name}`;
+  return fresh.href;
 }
 
 function buildShim() {

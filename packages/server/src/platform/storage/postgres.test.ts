@@ -5,7 +5,8 @@ import { systemClock } from '../../kernel/clock.js';
 import { type OpenTestDatabase, onPostgres, type TestDatabase } from '../../testing/databases.js';
 import { createManualClock } from '../../testing/manual-clock.js';
 import { LIVE, NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf } from '../../testing/notes.js';
-import type { View } from './database.js';
+import { startRelay } from '../../testing/relay.js';
+import type { Database, View } from './database.js';
 import { openDatabase } from './open-database.js';
 
 const DAY_MS = 86_400_000;
@@ -190,6 +191,29 @@ function postgresSuite(open: OpenTestDatabase): void {
       ]);
     });
 
+    it('of several processes all get through, however many change the same row', async () => {
+      const processes = await Promise.all(
+        Array.from({ length: 3 }, () => openDatabase(db.storage, { migrations: NOTE_MIGRATIONS, clock })),
+      );
+      await view.system('metrics').insertInto('counters').values({ id: 'a', value: 0 }).execute();
+      const add = (process: Database) => {
+        const own = process.view<NotesDb>(NOTE_TABLES);
+        return process.transaction(async (tx) => {
+          const [row] = await own.system('metrics', tx).selectFrom('counters').select('value').execute();
+          await own
+            .system('metrics', tx)
+            .updateTable('counters')
+            .set({ value: row!.value + 1 })
+            .execute();
+        });
+      };
+      await Promise.all(processes.flatMap((process) => Array.from({ length: 40 }, () => add(process))));
+      expect(await view.system('metrics').selectFrom('counters').select('value').execute()).toEqual([
+        { value: 120 },
+      ]);
+      for (const process of processes) await process.close();
+    });
+
     it('hold a row that they lock', async () => {
       await view.system('metrics').insertInto('counters').values({ id: 'a', value: 0 }).execute();
       await db.transaction(async (tx) => {
@@ -225,6 +249,25 @@ function postgresSuite(open: OpenTestDatabase): void {
     });
     const rows = await view.scoped(LIVE).selectFrom('notes').select('id').orderBy('id').execute();
     expect(rows).toEqual([{ id: 'a' }, { id: 'b' }]);
+  });
+
+  it('once one connection has gone silent, none of its age is used', async () => {
+    const url = new URL(db.storage.kind === 'postgres' ? db.storage.url : '');
+    const relay = await startRelay({ host: url.hostname, port: Number(url.port) });
+    url.port = String(relay.port);
+    const behind = await openDatabase(
+      { kind: 'postgres', url: url.href, poolMax: 4 },
+      { migrations: NOTE_MIGRATIONS, clock },
+    );
+    await Promise.all(Array.from({ length: 4 }, () => behind.ping()));
+    relay.silence();
+    const unanswered = behind.ping();
+    await relay.restore();
+    await expect(unanswered).rejects.toMatchObject(UNAVAILABLE);
+    // The three others are as dead as that one.
+    await behind.ping();
+    await behind.close();
+    await relay.close();
   });
 
   it('a batch with many bad rows keeps the good ones', async () => {
