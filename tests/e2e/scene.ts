@@ -25,6 +25,11 @@ export interface E2eDatabase {
   remove(): Promise<void>;
 }
 
+export interface PostgresDatabase extends E2eDatabase {
+  readonly url: string;
+  query(sql: string): Promise<Record<string, unknown>[]>;
+}
+
 const POSTGRES_URL = process.env['TEST_DATABASE_URL'];
 
 export function forEachDatabase(suite: (open: () => Promise<E2eDatabase>) => void): void {
@@ -32,7 +37,7 @@ export function forEachDatabase(suite: (open: () => Promise<E2eDatabase>) => voi
   onPostgres(suite);
 }
 
-export function onPostgres(suite: (open: () => Promise<E2eDatabase>) => void): void {
+export function onPostgres(suite: (open: () => Promise<PostgresDatabase>) => void): void {
   if (POSTGRES_URL) describe('on PostgreSQL', () => suite(() => openPostgres(POSTGRES_URL)));
   else describe.skip('on PostgreSQL (TEST_DATABASE_URL is not set)', () => suite(() => openPostgres('')));
 }
@@ -42,12 +47,14 @@ export async function openSqlite(): Promise<E2eDatabase> {
   return { environment: {}, dump: async () => '', remove: async () => {} };
 }
 
-async function openPostgres(administratorUrl: string): Promise<E2eDatabase> {
+async function openPostgres(administratorUrl: string): Promise<PostgresDatabase> {
   const name = `knox_e2e_${randomUUID().replaceAll('-', '')}`;
   await query(administratorUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
   const url = new URL(administratorUrl);
   url.pathname = `/${name}`;
   return {
+    url: url.href,
+    query: (sql) => query(url.href, sql),
     environment: { DATABASE_URL: url.href },
     async dump() {
       const tables = await query(

@@ -98,4 +98,32 @@ export function generationsContract(open: OpenTestDatabase): void {
     expect(await cutOff.refresh()).toBe(true);
     expect([cutOff.current('rules:d'), cutOff.isFresh()]).toEqual([1, true]);
   });
+
+  it('is not made fresh by a read that took 1 s', async () => {
+    const clock = createManualClock();
+    let isSlow = false;
+    const view: TestDatabase['view'] = (tables) => {
+      const real = db.view(tables);
+      return {
+        ...real,
+        defineSystem: (...args) => {
+          const query = real.defineSystem(...args);
+          return {
+            ...query,
+            async all(...given) {
+              const rows = await query.all(...given);
+              if (isSlow) clock.advance(1_000);
+              return rows;
+            },
+          };
+        },
+      } as typeof real;
+    };
+    const generations = createGenerations({ db: Object.assign(Object.create(db), { view }), clock });
+    expect(await generations.refresh()).toBe(true);
+    isSlow = true;
+    expect(await generations.refresh()).toBe(false);
+    isSlow = false;
+    expect(await generations.refresh()).toBe(true);
+  });
 }

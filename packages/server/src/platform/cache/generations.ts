@@ -13,7 +13,7 @@ export interface Generations {
   current(name: string): number;
   /** False when the poll has failed for 1 s: cached credentials are then not honoured (auth.md §1.3). */
   isFresh(): boolean;
-  /** Reads at once, for who finds it not fresh: a busy process is late with its poll. False when that failed. */
+  /** Reads at once, for who finds it not fresh: a busy process is late with its poll. False where it still is not. */
   refresh(): Promise<boolean>;
   start(): Promise<void>;
   stop(): Promise<void>;
@@ -67,6 +67,10 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     readUntilMs = nowMs;
   }
 
+  function isFresh(): boolean {
+    return clock.monotonicMs() - freshAtMs < FRESH_MS;
+  }
+
   function schedule(): void {
     cancelTimer = clock.setTimer(POLL_MS, () => {
       // A poll that fails is seen by `isFresh`, which those ask who depend on it.
@@ -94,13 +98,11 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
       for (const row of rows) tx.afterCommit(() => learn(name, row.generation));
     },
     current: (name) => known.get(name) ?? 0,
-    isFresh: () => clock.monotonicMs() - freshAtMs < FRESH_MS,
+    isFresh,
     refresh() {
+      // A read that took as long as that shows what was, not what is.
       refreshing ??= poll()
-        .then(
-          () => true,
-          () => false,
-        )
+        .then(isFresh, () => false)
         .finally(() => {
           refreshing = null;
         });

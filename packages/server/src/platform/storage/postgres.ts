@@ -23,9 +23,15 @@ const STATEMENT_TIMEOUT_MS = 5_000;
 /** The answer to a statement that the server has ended must arrive; without it the connection is dropped. */
 const ANSWER_TIMEOUT_MS = 8_000;
 const WAITING_MAX = 1_000;
-/** Runs of one transaction; from the third on those that failed stand in a line, so that each can succeed. */
+/** Runs of one transaction; from the third on it runs alone, since others would overtake it again and again. */
 const ATTEMPTS_MAX = 12;
 const FREE_ATTEMPTS = 2;
+/**
+ * Every transaction of every process locks this table, those of the same mode together. LOCK TABLE takes no snapshot, as
+ * an advisory lock would: who has waited sees what the others committed.
+ */
+const TOGETHER = 'LOCK TABLE schema_migrations IN ROW SHARE MODE';
+const ALONE = 'LOCK TABLE schema_migrations IN EXCLUSIVE MODE';
 
 const OID = { bool: 16, int8: 20, numeric: 1700 };
 
@@ -58,7 +64,7 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     logger?.warn({ err: postgresFailure(error, '') }, 'an idle database connection ended'),
   );
   pool.on('connect', (client) => client.on('error', () => {}));
-  const connect = () => connectFrom(pool);
+  const connect = connectionsOf(pool);
   const line = createLine();
 
   const engine: PostgresEngine = {
@@ -68,9 +74,9 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     run: (statement) =>
       withRetry(line, () => use(connect, statement.table, (client) => query(client, statement))),
     transaction: (attempt) =>
-      withRetry(line, async () => {
+      withRetry(line, async (isAlone) => {
         const client = await connect();
-        const session = await beginSession(client);
+        const session = await beginSession(client, isAlone ? ALONE : TOGETHER);
         return attempt(session);
       }),
     insertGroups: (_file, groups) => insertWithRetry(line, connect, groups),
@@ -120,16 +126,32 @@ async function assertServer(client: pg.PoolClient): Promise<void> {
     throw new StatementFailure('', encoding, 'the database must have the encoding UTF8');
 }
 
-async function connectFrom(pool: pg.Pool): Promise<pg.PoolClient> {
-  if (pool.waitingCount >= WAITING_MAX) throw databaseUnavailable('too many wait for a database connection');
-  try {
-    return await pool.connect();
-  } catch (error) {
-    throw postgresFailure(error, '');
-  }
-}
-
 type Connect = () => Promise<pg.PoolClient>;
+
+/**
+ * When one connection is lost, those made before it are not used again: after a network has gone silent each of them
+ * would cost its call the whole wait for an answer, long after the database is back.
+ */
+function connectionsOf(pool: pg.Pool): Connect {
+  let trusted = new WeakSet<pg.PoolClient>();
+  pool.on('connect', (client) => trusted.add(client));
+  pool.on('release', (error, client) => {
+    if (error && trusted.has(client)) trusted = new WeakSet();
+  });
+  return async () => {
+    if (pool.waitingCount >= WAITING_MAX)
+      throw databaseUnavailable('too many wait for a database connection');
+    try {
+      for (;;) {
+        const client = await pool.connect();
+        if (trusted.has(client)) return client;
+        client.release(true);
+      }
+    } catch (error) {
+      throw postgresFailure(error, '');
+    }
+  };
+}
 
 async function use<T>(
   connect: Connect,
@@ -155,16 +177,18 @@ async function query(client: pg.PoolClient, statement: Statement): Promise<State
 }
 
 /** SERIALIZABLE by name; the server ends a statement that outlives the transaction's own limit. */
-async function beginSession(client: pg.PoolClient): Promise<Session> {
+async function beginSession(client: pg.PoolClient, lock: string): Promise<Session> {
   // One statement at a time: the driver's own queue is on its way out.
   let last: Promise<unknown> = Promise.resolve();
   let released = false;
+  let lost = false;
 
   function inTurn<T>(table: string, work: () => Promise<T>): Promise<T> {
     const turn = last.then(async () => {
       try {
         return await work();
       } catch (error) {
+        lost ||= endsConnection(error);
         throw postgresFailure(error, table);
       }
     });
@@ -179,7 +203,7 @@ async function beginSession(client: pg.PoolClient): Promise<Session> {
 
   try {
     await client.query(
-      `BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
+      `BEGIN ISOLATION LEVEL SERIALIZABLE; ${lock}; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
     );
   } catch (error) {
     release(true);
@@ -196,6 +220,9 @@ async function beginSession(client: pg.PoolClient): Promise<Session> {
       release(false);
     },
     async rollback() {
+      await last;
+      // Its answer would not come either; the server rolls back what has lost its connection.
+      if (lost) return release(true);
       try {
         await inTurn('', () => client.query('ROLLBACK'));
         release(false);
@@ -226,10 +253,11 @@ function createLine(): Line {
   };
 }
 
-async function withRetry<T>(line: Line, attempt: () => Promise<T>): Promise<T> {
+/** In this process those that failed stand in a line: more than one connection has no use for the lock. */
+async function withRetry<T>(line: Line, attempt: (isAlone: boolean) => Promise<T>): Promise<T> {
   for (let run = 1; ; run++) {
     try {
-      return await (run <= FREE_ATTEMPTS ? attempt() : line(attempt));
+      return await (run <= FREE_ATTEMPTS ? attempt(false) : line(() => attempt(true)));
     } catch (error) {
       if (!(error instanceof SerializationFailure)) throw error;
       if (run >= ATTEMPTS_MAX)
