@@ -1,5 +1,6 @@
 import { assert } from '../../kernel/assert.js';
 import type { Transaction } from '../storage/database.js';
+import type { RetryRule } from './retry.js';
 
 /** Plain JSON. Ids and numbers, never a secret: rows are read by operators. */
 export type JobPayload = Readonly<Record<string, unknown>>;
@@ -24,13 +25,6 @@ export interface JobReport {
   /** Run again that soon, 0 = at once, since there is more to do; absent = as scheduled. */
   readonly againInMs?: number;
   readonly details?: Readonly<Record<string, string | number | boolean>>;
-}
-
-export interface RetryRule {
-  /** Runs before the job is `errored`; null = endless. */
-  readonly attemptsMax: number | null;
-  readonly firstDelayMs: number;
-  readonly delayMsMax: number;
 }
 
 export interface JobDefinition {

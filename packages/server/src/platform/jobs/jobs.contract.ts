@@ -39,14 +39,21 @@ export function jobsContract(open: OpenTestDatabase): void {
     await db.cleanup();
   });
 
+  interface OwnParts {
+    readonly clock?: ManualClock;
+    readonly db?: Database;
+  }
+
   /** What one process has. */
-  async function startProcess(
-    definitions: readonly JobDefinition[],
-    own: { clock?: ManualClock; db?: Database } = {},
-  ): Promise<Jobs> {
+  function createProcess(own: OwnParts = {}): Jobs {
     const logger = createLogger('debug', { write: (line) => logLines.push(line) });
     const jobs = createJobs({ db, clock, ids: systemIds, random: systemRandom, logger, ...own });
     started.push(jobs);
+    return jobs;
+  }
+
+  async function startProcess(definitions: readonly JobDefinition[], own?: OwnParts): Promise<Jobs> {
+    const jobs = createProcess(own);
     await jobs.start(definitions);
     await jobs.idle();
     return jobs;
@@ -232,14 +239,7 @@ export function jobsContract(open: OpenTestDatabase): void {
 
     it('runs once more when it was woken while it ran, here or elsewhere', async () => {
       const seal = held('seal', { schedule: { everyMs: 60_000 } });
-      const jobs = createJobs({
-        db,
-        clock,
-        ids: systemIds,
-        random: systemRandom,
-        logger: createLogger('error', { write: () => {} }),
-      });
-      started.push(jobs);
+      const jobs = createProcess();
       await jobs.start([seal.definition]);
       await seal.run(1);
       const elsewhere = await startProcess([quick('seal', { schedule: { everyMs: 60_000 } }).definition]);
@@ -389,7 +389,7 @@ export function jobsContract(open: OpenTestDatabase): void {
       const first = await mail.run(1);
 
       const other = held('mail', { timeoutMs: DAY_MS });
-      const elsewhere = createJobsElsewhere();
+      const elsewhere = createProcess();
       await elsewhere.start([other.definition]);
       await elsewhere.idle();
       clock.advance(LEASE_MS - 1);
@@ -457,6 +457,24 @@ export function jobsContract(open: OpenTestDatabase): void {
       expect(await rowOf(id)).toMatchObject({ state: 'done' });
     });
 
+    it('of a job that was woken before its time is taken up like any other', async () => {
+      const stalled = createManualClock(clock.nowMs());
+      const seal = held('seal', { schedule: { everyMs: DAY_MS } });
+      const jobs = createProcess({ clock: stalled });
+      await jobs.start([seal.definition]);
+      (await seal.run(1)).end();
+      await jobs.idle();
+      jobs.wake('seal');
+      await seal.run(2);
+      const other = quick('seal', { schedule: { everyMs: DAY_MS } });
+      const elsewhere = await startProcess([other.definition]);
+      await advance(LEASE_MS, elsewhere);
+      await advance(1_000, elsewhere);
+      expect(other.runs).toHaveLength(1);
+      seal.runs[1]!.end();
+      await jobs.idle();
+    });
+
     it('that ends again and again counts as attempts: a job that kills its process is errored', async () => {
       const mail = quick('mail', { retry: { attemptsMax: 3 } });
       const jobs = await startProcess([mail.definition]);
@@ -500,7 +518,7 @@ export function jobsContract(open: OpenTestDatabase): void {
   it('runs as many of a kind as it may, and a slow kind starves no other', async () => {
     const slow = held('slow', { concurrency: 2 });
     const mail = quick('mail');
-    const jobs = createJobsElsewhere();
+    const jobs = createProcess();
     await jobs.start([slow.definition, mail.definition]);
     for (let count = 0; count < 5; count++) await enqueue(jobs, 'slow');
     await slow.run(2);
@@ -576,7 +594,7 @@ export function jobsContract(open: OpenTestDatabase): void {
 
   it('removes jobs that are over, in batches, and keeps those that failed for longer', async () => {
     const mail = quick('mail', { concurrency: 8, retry: { attemptsMax: 1 } });
-    const jobs = createJobsElsewhere();
+    const jobs = createProcess();
     const [retention] = jobs.definitions();
     await jobs.start([mail.definition, { ...retention!, batchMax: 4 }]);
     await jobs.idle();
@@ -624,19 +642,12 @@ export function jobsContract(open: OpenTestDatabase): void {
   it('runs now what an operator asks for, whoever runs it', async () => {
     const sweep = quick('sweep', { schedule: { everyMs: DAY_MS } });
     const jobs = await startProcess([sweep.definition]);
-    const operator = createJobsElsewhere();
+    const operator = createProcess();
     expect(await operator.runNow('sweep')).toBe(1);
     await advance(1_000, jobs);
     expect(sweep.runs).toHaveLength(2);
     expect(await operator.runNow('unheard_of')).toBe(0);
   });
-
-  function createJobsElsewhere(): Jobs {
-    const logger = createLogger('debug', { write: (line) => logLines.push(line) });
-    const jobs = createJobs({ db, clock, ids: systemIds, random: systemRandom, logger });
-    started.push(jobs);
-    return jobs;
-  }
 }
 
 /** What is under way on the real event loop comes to rest. */

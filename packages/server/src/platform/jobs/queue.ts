@@ -348,6 +348,8 @@ function claiming(
     .updateTable('jobs')
     .set((eb) => ({
       state: 'running' as const,
+      // A job woken before its time is due from now on, also for who takes it up when this process dies.
+      run_at: arg('now'),
       attempts: eb('attempts', '+', 1),
       lease_owner: arg('owner'),
       lease_until: arg('lease_until'),

@@ -3,9 +3,9 @@ import type { Clock } from '../../kernel/clock.js';
 import { isAppError } from '../../kernel/errors.js';
 import type { Random } from '../crypto/random.js';
 import type { Logger } from '../log/logger.js';
-import { maskCredentials } from '../log/mask.js';
-import { type JobContext, type JobKind, type JobReport, LeaseLost, type RetryRule } from './definition.js';
+import { type JobContext, type JobKind, type JobReport, LeaseLost } from './definition.js';
 import type { Claim, JobQueue, Settlement } from './queue.js';
+import { backOffMs, errorText } from './retry.js';
 
 export interface WorkerDeps {
   readonly queue: Pick<JobQueue, 'renew' | 'fence' | 'settle' | 'giveBack'>;
@@ -32,10 +32,7 @@ type Outcome =
 /** A lease outlives two renewals that fail. */
 const RENEWALS_PER_LEASE = 3;
 const SETTLE_RETRY_MS = 1_000;
-const ERROR_CHARACTERS_MAX = 1_000;
 const REPORT_CHARACTERS_MAX = 4_096;
-/** 2 to this power is past every delay there is. */
-const DOUBLINGS_MAX = 40;
 
 class TimedOut extends Error {
   override readonly name = 'TimedOut';
@@ -224,22 +221,4 @@ function outcomeOfAbort(reason: unknown): Outcome {
   if (reason instanceof LeaseLost) return { is: 'lost' };
   if (reason instanceof Abandoned) return { is: 'left' };
   return { is: 'failed', error: reason };
-}
-
-/** Doubles with each failure up to the bound; the upper half is drawn, so that what failed together parts. */
-export function backOffMs(
-  { firstDelayMs, delayMsMax }: Pick<RetryRule, 'firstDelayMs' | 'delayMsMax'>,
-  attempts: number,
-  random: Random,
-): number {
-  const delayMs = Math.min(firstDelayMs * 2 ** Math.min(attempts - 1, DOUBLINGS_MAX), delayMsMax);
-  const half = Math.floor(delayMs / 2);
-  return delayMs - half + random.below(half + 1);
-}
-
-/** For operators; credentials that a library put into its message are taken out. */
-export function errorText(error: unknown): string {
-  const text =
-    error instanceof Error ? `${error.name}: ${error.message}` : 'a value that is no Error was thrown';
-  return maskCredentials(text).replaceAll('\0', '').slice(0, ERROR_CHARACTERS_MAX);
 }
