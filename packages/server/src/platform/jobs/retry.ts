@@ -19,9 +19,14 @@ export function backOffMs({ firstDelayMs, delayMsMax }: RetryRule, attempts: num
   return delayMs - half + random.below(half + 1);
 }
 
-/** For operators; credentials that a library put into its message are taken out. */
+/**
+ * For operators. Credentials that a library put into its message are taken out, and so is what could move a
+ * terminal's cursor or what the database refuses.
+ */
 export function errorText(error: unknown): string {
   const text =
     error instanceof Error ? `${error.name}: ${error.message}` : 'a value that is no Error was thrown';
-  return maskCredentials(text).replaceAll('\0', '').slice(0, ERROR_CHARACTERS_MAX);
+  return maskCredentials(text)
+    .slice(0, ERROR_CHARACTERS_MAX)
+    .replace(/\p{C}+/gu, ' ');
 }
