@@ -667,10 +667,11 @@ function cuttable(db: Database, line: { readonly isCutOff: boolean }): Database 
       },
       defineSystem(...args) {
         const query = real.defineSystem(...args);
+        const cut = () => Promise.reject(databaseUnavailable('cut off'));
         return {
           ...query,
-          first: (...given) =>
-            line.isCutOff ? Promise.reject(databaseUnavailable('cut off')) : query.first(...given),
+          all: (...given) => (line.isCutOff ? cut() : query.all(...given)),
+          first: (...given) => (line.isCutOff ? cut() : query.first(...given)),
         };
       },
     } as typeof real;

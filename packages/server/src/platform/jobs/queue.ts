@@ -1,6 +1,7 @@
-import { type SelectQueryBuilder, sql } from 'kysely';
+import { type ExpressionBuilder, type SelectQueryBuilder, sql } from 'kysely';
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
+import { sha256Hex } from '../crypto/hashing.js';
 import type { Arg, Database, DefinedQuery, ScopedQueries, Transaction } from '../storage/database.js';
 import { type JobKind, type JobPayload, LeaseLost } from './definition.js';
 import { type JobState, type JobTables, jobTables } from './tables.js';
@@ -158,28 +159,40 @@ export function createJobQueue({ db, clock }: { db: Database; clock: Clock }) {
       return id;
     },
 
-    /** When each kind may next be claimed; kinds without an open, unclaimed job are absent. One query. */
-    async nextRuns(kinds: readonly string[]): Promise<{ kind: string; runAtMs: number }[]> {
-      const nowMs = clock.nowMs();
-      const queries = view.system('jobs');
-      const [first, ...others] = kinds.map((kind) =>
-        queries
-          .selectFrom(
-            queries
-              .selectFrom('jobs')
-              .select(['kind', 'run_at'])
-              .where('kind', '=', kind)
-              .where('run_at', 'is not', null)
-              .where((eb) => eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', nowMs)]))
-              .orderBy('run_at')
-              .limit(1)
-              .as('next'),
-          )
-          .selectAll(),
+    /**
+     * Asks when each kind may next be claimed; kinds without an open, unclaimed job are absent. One query, compiled
+     * here and not at each poll, which would hold the event loop for a millisecond or two.
+     */
+    defineNextRuns(kinds: readonly string[]): () => Promise<{ kind: string; runAtMs: number }[]> {
+      if (kinds.length === 0) return async () => [];
+      const name = `jobs_next_runs_${sha256Hex(kinds.join()).slice(0, 16)}`;
+      const nextRuns = view.defineSystem<{ now: number }, { kind: string; run_at: number }>(
+        name,
+        'jobs',
+        (queries, arg) =>
+          kinds
+            .map((kind) =>
+              queries
+                .selectFrom((eb) =>
+                  eb
+                    .selectFrom('jobs')
+                    .select(['kind', 'run_at'])
+                    .where('kind', '=', kind)
+                    .where('run_at', 'is not', null)
+                    .where(isUnclaimed(arg('now')))
+                    .orderBy('run_at')
+                    .limit(1)
+                    .$narrowType<{ run_at: number }>()
+                    .as('next'),
+                )
+                .selectAll(),
+            )
+            .reduce((all, one) => all.unionAll(one)),
       );
-      if (first === undefined) return [];
-      const rows = await others.reduce((all, one) => all.unionAll(one), first).execute();
-      return rows.map((row) => ({ kind: row.kind, runAtMs: row.run_at ?? nowMs }));
+      return async () => {
+        const rows = await nextRuns.all(null, { now: clock.nowMs() });
+        return rows.map((row) => ({ kind: row.kind, runAtMs: row.run_at }));
+      };
     },
 
     /** The job of the kind that has waited longest: due, and not under a lease that still holds. */
@@ -362,7 +375,7 @@ function claiming(
           .select('id')
           .where('kind', '=', arg('kind'))
           .where('run_at', 'is not', null)
-          .where((free) => free.or([free('lease_until', 'is', null), free('lease_until', '<=', arg('now'))])),
+          .where(isUnclaimed(arg('now'))),
       )
         .orderBy('run_at')
         .orderBy('id')
@@ -371,6 +384,11 @@ function claiming(
         .skipLocked(),
     )
     .returning(CLAIMED);
+}
+
+function isUnclaimed(nowMs: number) {
+  return (eb: ExpressionBuilder<JobTables, 'jobs'>) =>
+    eb.or([eb('lease_until', 'is', null), eb('lease_until', '<=', nowMs)]);
 }
 
 type OpenJobs = SelectQueryBuilder<JobTables, 'jobs', { id: number }>;

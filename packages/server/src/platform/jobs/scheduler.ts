@@ -5,7 +5,7 @@ import type { Claim, JobQueue } from './queue.js';
 import type { Worker } from './worker.js';
 
 export interface SchedulerDeps {
-  readonly queue: Pick<JobQueue, 'nextRuns' | 'claim' | 'claimWoken' | 'askAgain'>;
+  readonly queue: Pick<JobQueue, 'defineNextRuns' | 'claim' | 'claimWoken' | 'askAgain'>;
   readonly worker: Worker;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -48,6 +48,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       { kind, running: 0, isClaiming: false, isDue: false, isWoken: false, isWakeSet: false },
     ]),
   );
+  const nextRuns = queue.defineNextRuns([...lanes.keys()]);
   const work = new Set<Promise<void>>();
   let claims = 0;
   let isRunning = false;
@@ -62,7 +63,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   async function poll(): Promise<void> {
     let delayMs = POLL_MS;
     await whileConnected(async () => {
-      for (const { kind, runAtMs } of await queue.nextRuns([...lanes.keys()])) {
+      for (const { kind, runAtMs } of await nextRuns()) {
         const inMs = runAtMs - clock.nowMs();
         if (inMs <= 0) fill(lanes.get(kind)!, false);
         else delayMs = Math.min(delayMs, inMs);
