@@ -35,7 +35,9 @@ export function jobsContract(open: OpenTestDatabase): void {
     logLines = [];
   });
   afterEach(async () => {
-    for (const jobs of started) await jobs.stop(0);
+    const stopped = started.map((jobs) => jobs.stop(0));
+    clock.advance(0);
+    await Promise.all(stopped);
     await db.cleanup();
   });
 

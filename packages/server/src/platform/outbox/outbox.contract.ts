@@ -24,7 +24,9 @@ export function outboxContract(open: OpenTestDatabase): void {
     processes = [];
   });
   afterEach(async () => {
-    for (const jobs of processes) await jobs.stop(0);
+    const stopped = processes.map((jobs) => jobs.stop(0));
+    clock.advance(0);
+    await Promise.all(stopped);
     await db.cleanup();
   });
 
