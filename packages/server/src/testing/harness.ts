@@ -28,7 +28,7 @@ import {
   migrations as generationsMigrations,
 } from '../platform/cache/generations.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
-import { type AuthenticateCaller, createCallerStep } from '../platform/http/caller.js';
+import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
@@ -49,7 +49,7 @@ export interface Floor {
   readonly auditLogs: AuditLogs;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
-  readonly authenticate: AuthenticateCaller;
+  readonly steps: CallerSteps;
 }
 
 export interface HarnessOptions {
@@ -137,7 +137,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...auditLogRoutes(floor.auditLogs),
     ...(options.routes?.(floor) ?? []),
   ];
-  app.register(createManagementApi({ routes, authenticate: floor.authenticate }));
+  app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -189,11 +189,11 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
   });
-  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, authenticate };
+  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, steps };
 }
 
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {

@@ -29,6 +29,7 @@ beforeEach(() => {
       insertion: (one: ApiLogEntry, loggedAtMs: number): Insertion => ({
         shape: { table: 'api_logs', file: 'log', columns: ['request_id', 'logged_at'], given: 2 },
         values: [one.requestId, loggedAtMs],
+        isJson: true,
       }),
     },
     db: {

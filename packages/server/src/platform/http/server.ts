@@ -57,7 +57,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       requireHostHeader: false,
     },
     frameworkErrors: (error, request, reply) => {
-      logRequestAtEnd(deps, request, reply.raw);
+      watchEnd(app, deps, request, reply.raw);
       replyWithError(request, reply, error);
     },
     clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
@@ -75,13 +75,6 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.setNotFoundHandler((request, reply) => {
     const allow = methods.allowed(pathOf(request));
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
-  });
-  // A stop ends the connections that are idle; one whose call ends later would be kept alive.
-  app.server.on('request', (_request, response: ServerResponse) => {
-    response.once('close', () => {
-      // Not at once: the connection is idle only when Node has let go of the answer.
-      if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
-    });
   });
   closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
@@ -122,7 +115,7 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
 
 function addRequestHook(app: FastifyInstance, deps: HttpServerDeps): void {
   app.addHook('onRequest', (request, reply, done) => {
-    logRequestAtEnd(deps, request, reply.raw);
+    watchEnd(app, deps, request, reply.raw);
     reply.header('x-request-id', request.id);
     const coding = request.raw.headers['transfer-encoding'];
     if (!request.raw.url?.startsWith('/')) {
@@ -149,14 +142,15 @@ function pathOf(request: FastifyRequest): string {
 }
 
 /** One line a request, when the answer is out or the client has gone. No query, header or body. */
-function logRequestAtEnd(
+function watchEnd(
+  app: FastifyInstance,
   { clock, requestLog }: HttpServerDeps,
   request: FastifyRequest,
   response: ServerResponse,
 ): void {
   const startedMs = clock.monotonicMs();
   response.once('close', () => {
-    const { caller } = request;
+    const principal = request.caller?.principal;
     const inboundId = request.raw.headers['x-request-id'];
     requestLog({
       method: request.method,
@@ -164,14 +158,18 @@ function logRequestAtEnd(
       status: response.statusCode,
       ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
       request_id: request.id,
-      tenant: caller?.principal.tenantSlug,
-      key_id: caller?.principal.keyId,
+      tenant: principal?.tenantSlug,
+      key_id: principal?.kind === 'api_key' ? principal.keyId : undefined,
+      user_id: principal?.kind === 'user' ? principal.userId : undefined,
       inbound_request_id:
         typeof inboundId === 'string'
           ? maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX))
           : undefined,
       aborted: response.writableEnded ? undefined : true,
     });
+    // A stop has ended the connections that were idle; this one would be kept alive. Not at once: it is idle only when
+    // Node has let go of the answer.
+    if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
   });
 }
 

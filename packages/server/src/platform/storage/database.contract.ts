@@ -363,6 +363,7 @@ export function databaseContract(open: OpenTestDatabase): void {
       const forged = {
         shape: { table: 'notes', file: 'main', columns, given: columns.length },
         values: Object.values(row),
+        isJson: true,
       } as const;
       await expect(db.commitInserts([forged])).rejects.toThrow('made by a view');
       expect(() => view.insertion('notes', LIVE, { ...noteOf('a'), tenant_id: 'tenant-b' })).toThrow(

@@ -93,6 +93,8 @@ export interface Insertion {
   readonly shape: RowShape;
   /** In the order of the shape's columns. */
   readonly values: readonly Bindable[];
+  /** JSON can carry every value: none is a bigint or a Buffer. */
+  readonly isJson: boolean;
 }
 
 export interface Database {

@@ -32,7 +32,11 @@ function createHarness(limits: Partial<typeof LIMITS> = {}) {
 }
 
 function add(group: GroupCommit, name: string, { rows = 1, bytes = 1 } = {}): Promise<void> {
-  const row: Insertion = { shape: { table: name, file: 'main', columns: [], given: 0 }, values: [] };
+  const row: Insertion = {
+    shape: { table: name, file: 'main', columns: [], given: 0 },
+    values: [],
+    isJson: true,
+  };
   return group.add(
     Array.from({ length: rows }, () => row),
     bytes,

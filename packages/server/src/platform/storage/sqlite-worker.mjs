@@ -83,7 +83,10 @@ function answer(message) {
       if (message.begin) db.exec('BEGIN IMMEDIATE');
       return run(message);
     case 'insert':
-      return insertGroups(message.texts, message.groups);
+      return insertGroups(
+        message.texts,
+        typeof message.groups === 'string' ? JSON.parse(message.groups) : message.groups,
+      );
     case 'exec':
       return db.exec(message.sql);
     case 'rollback':

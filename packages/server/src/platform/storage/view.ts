@@ -42,6 +42,7 @@ export class CheckedInsertion implements Insertion {
   constructor(
     readonly shape: RowShape,
     readonly values: readonly Bindable[],
+    readonly isJson: boolean,
     readonly bytes: number,
   ) {}
 }
@@ -247,11 +248,13 @@ class RowShapes {
   insertion(scope: AnyScope | null, row: Record<string, Bindable>): CheckedInsertion {
     const shape = this.#shapeOf(row);
     const values: Bindable[] = [];
+    let isJson = true;
     let bytes = 64;
-    for (let at = 0; at < shape.given; at++) {
-      const value = row[shape.columns[at]!];
+    for (const column in row) {
+      const value = row[column];
       assertBindable(value);
       values.push(value);
+      if (typeof value === 'bigint' || Buffer.isBuffer(value)) isJson = false;
       bytes += bytesOf(value);
     }
     const scopeColumns = scopeColumnsOf(this.#declaration);
@@ -262,7 +265,7 @@ class RowShapes {
       assert(given === undefined || given === value, `insertion into another ${column}`);
       if (given === undefined) values.push(value);
     }
-    return new CheckedInsertion(shape, values, bytes);
+    return new CheckedInsertion(shape, values, isJson, bytes);
   }
 
   #shapeOf(row: Record<string, Bindable>): RowShape {
