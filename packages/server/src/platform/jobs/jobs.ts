@@ -4,6 +4,7 @@ import type { IdSource } from '../../kernel/ids.js';
 import type { Random } from '../crypto/random.js';
 import type { Logger } from '../log/logger.js';
 import type { Database, Transaction } from '../storage/database.js';
+import { createJobClaims } from './claims.js';
 import { type JobDefinition, type JobPayload, jobKindOf } from './definition.js';
 import { createJobQueue, type EnqueueOptions } from './queue.js';
 import { jobRetention } from './retention.js';
@@ -42,6 +43,7 @@ export interface Jobs {
 
 export function createJobs({ db, clock, ids, random, logger }: JobsDeps): Jobs {
   const queue = createJobQueue({ db, clock });
+  const claims = createJobClaims({ db, clock });
   const jobStatus = createJobStatus(db);
   let scheduler: Scheduler | null = null;
   let onDemand: ReadonlySet<string> | null = null;
@@ -68,8 +70,8 @@ export function createJobs({ db, clock, ids, random, logger }: JobsDeps): Jobs {
       assert(names.size === kinds.length, 'two job kinds have one name');
       await queue.register(kinds);
       onDemand = new Set(kinds.filter(({ everyMs }) => everyMs === null).map(({ kind }) => kind));
-      const worker = createWorker({ queue, clock, random, logger });
-      scheduler = createScheduler({ queue, worker, clock, logger, processId: ids.uuid(), kinds });
+      const worker = createWorker({ claims, clock, random, logger });
+      scheduler = createScheduler({ claims, worker, clock, logger, processId: ids.uuid(), kinds });
       scheduler.start();
     },
     idle: async () => scheduler?.idle(),

@@ -1,11 +1,11 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Logger } from '../log/logger.js';
+import type { Claim, JobClaims } from './claims.js';
 import type { JobKind } from './definition.js';
-import type { Claim, JobQueue } from './queue.js';
 import type { Worker } from './worker.js';
 
 export interface SchedulerDeps {
-  readonly queue: Pick<JobQueue, 'defineNextRuns' | 'claim' | 'claimWoken' | 'askAgain'>;
+  readonly claims: Pick<JobClaims, 'defineNextRuns' | 'claim' | 'claimWoken' | 'askAgain'>;
   readonly worker: Worker;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -41,16 +41,16 @@ interface Lane {
 }
 
 export function createScheduler(deps: SchedulerDeps): Scheduler {
-  const { queue, worker, clock, logger, processId } = deps;
+  const { claims, worker, clock, logger, processId } = deps;
   const lanes = new Map<string, Lane>(
     deps.kinds.map((kind) => [
       kind.kind,
       { kind, running: 0, isClaiming: false, isDue: false, isWoken: false, isWakeSet: false },
     ]),
   );
-  const nextRuns = queue.defineNextRuns([...lanes.keys()]);
+  const nextRuns = claims.defineNextRuns([...lanes.keys()]);
   const work = new Set<Promise<void>>();
-  let claims = 0;
+  let claimCount = 0;
   let isRunning = false;
   let isCutOff = false;
   let cancelPoll = () => {};
@@ -86,11 +86,11 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
 
   async function claimAll(lane: Lane, isWoken: boolean): Promise<void> {
     await whileConnected(async () => {
-      let claim = await (isWoken ? claimWoken(lane.kind) : queue.claim(lane.kind.kind, leaseOf(lane.kind)));
+      let claim = await (isWoken ? claimWoken(lane.kind) : claims.claim(lane.kind.kind, leaseOf(lane.kind)));
       while (claim) {
         launch(lane, claim);
         if (!isRunning || lane.running >= lane.kind.concurrency) break;
-        claim = await queue.claim(lane.kind.kind, leaseOf(lane.kind));
+        claim = await claims.claim(lane.kind.kind, leaseOf(lane.kind));
       }
     });
     lane.isClaiming = false;
@@ -98,10 +98,10 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   async function claimWoken(kind: JobKind): Promise<Claim | undefined> {
-    if (kind.everyMs === null) return queue.claim(kind.kind, leaseOf(kind));
+    if (kind.everyMs === null) return claims.claim(kind.kind, leaseOf(kind));
     for (let tries = 0; tries < WAKE_TRIES; tries++) {
-      const claim = await queue.claimWoken(kind.kind, leaseOf(kind));
-      if (claim || (await queue.askAgain(kind.kind))) return claim;
+      const claim = await claims.claimWoken(kind.kind, leaseOf(kind));
+      if (claim || (await claims.askAgain(kind.kind))) return claim;
     }
     return undefined;
   }
@@ -126,7 +126,7 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   }
 
   function leaseOf({ leaseMs }: JobKind) {
-    return { owner: `${processId}:${++claims}`, leaseMs };
+    return { owner: `${processId}:${++claimCount}`, leaseMs };
   }
 
   /** Told once: a database that is away is asked again at each poll. */

@@ -3,12 +3,12 @@ import type { Clock } from '../../kernel/clock.js';
 import { isAppError } from '../../kernel/errors.js';
 import type { Random } from '../crypto/random.js';
 import type { Logger } from '../log/logger.js';
+import type { Claim, JobClaims, Settlement } from './claims.js';
 import { type JobContext, type JobKind, type JobReport, LeaseLost } from './definition.js';
-import type { Claim, JobQueue, Settlement } from './queue.js';
 import { backOffMs, errorText } from './retry.js';
 
 export interface WorkerDeps {
-  readonly queue: Pick<JobQueue, 'renew' | 'fence' | 'settle' | 'giveBack'>;
+  readonly claims: Pick<JobClaims, 'renew' | 'fence' | 'settle' | 'giveBack'>;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -41,7 +41,7 @@ class Abandoned extends Error {
   override readonly name = 'Abandoned';
 }
 
-export function createWorker({ queue, clock, random, logger }: WorkerDeps): Worker {
+export function createWorker({ claims, clock, random, logger }: WorkerDeps): Worker {
   const underWay = new Set<AbortController>();
   let isStopping = false;
   let isAbandoned = false;
@@ -82,7 +82,7 @@ export function createWorker({ queue, clock, random, logger }: WorkerDeps): Work
       batchMax: kind.batchMax,
       signal,
       isStopping: () => isStopping,
-      fence: (tx) => queue.fence(tx, claim),
+      fence: (tx) => claims.fence(tx, claim),
     };
     try {
       return await Promise.race([outcomeOf(kind, context), aborted]);
@@ -101,7 +101,7 @@ export function createWorker({ queue, clock, random, logger }: WorkerDeps): Work
     async function renew(): Promise<void> {
       const askedAtMs = clock.monotonicMs();
       try {
-        if (await queue.renew(claim, leaseMs)) endsAtMs = askedAtMs + leaseMs;
+        if (await claims.renew(claim, leaseMs)) endsAtMs = askedAtMs + leaseMs;
         else endsAtMs = askedAtMs;
       } catch {
         // The database is away: until the lease ends it may come back.
@@ -138,7 +138,7 @@ export function createWorker({ queue, clock, random, logger }: WorkerDeps): Work
     }
     if (outcome.is === 'left') {
       logger.info(fields, 'a job was given back at the stop');
-      await untilWritten(() => queue.giveBack(claim), run.isHeld);
+      await untilWritten(() => claims.giveBack(claim), run.isHeld);
       return null;
     }
     const settlement =
@@ -150,7 +150,7 @@ export function createWorker({ queue, clock, random, logger }: WorkerDeps): Work
       logger[level]({ ...fields, err: outcome.error }, 'a job failed');
     }
     await untilWritten(async () => {
-      const isWritten = await queue.settle(claim, settlement);
+      const isWritten = await claims.settle(claim, settlement);
       if (!isWritten) logger.warn(fields, 'the result of a job came after its lease and was not written');
     }, run.isHeld);
     return settlement.runAtMs;
