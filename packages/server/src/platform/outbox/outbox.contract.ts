@@ -191,7 +191,7 @@ export function outboxContract(open: OpenTestDatabase): void {
     });
     await publish(outbox, 1);
     clock.advance(WAKE_MS);
-    await expect.poll(() => signals.length).toBe(1);
+    await expect.poll(() => signals.length, { timeout: 20_000 }).toBe(1);
     await advance(10_000);
     expect(signals[0]?.aborted).toBe(true);
     expect(await outbox.status()).toMatchObject([{ listener: 'silent', waiting: 1, dead: 0 }]);
@@ -210,7 +210,7 @@ export function outboxContract(open: OpenTestDatabase): void {
     });
     const id = await publish(first, 1);
     clock.advance(WAKE_MS);
-    await expect.poll(() => seen).toEqual([id]);
+    await expect.poll(() => seen, { timeout: 20_000 }).toEqual([id]);
     const stopped = processes[0]!.stop(1_000);
     clock.advance(1_000);
     await stopped;
