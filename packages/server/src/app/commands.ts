@@ -1,35 +1,25 @@
 import { readFileSync } from 'node:fs';
-import type { Clock } from '../kernel/clock.js';
-import { type Config, ConfigError, loadConfig } from '../platform/config/config.js';
 import { describeConfig } from '../platform/config/describe.js';
-import type { EnvironmentSource } from '../platform/config/env.js';
-import { runStart, type StartServer, type Terminal } from './start.js';
+import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
+import { runStart } from './start.js';
 
 const HELP = `knox-server <command>
 
   start          runs the server until SIGTERM or SIGINT
   config check   prints the effective configuration with secrets masked
+  jobs list      shows background work: schedule, last and next run; of one kind its jobs: jobs list <kind>
+  jobs run <kind>
+                 makes the jobs of a kind due now; beside a running server
 
   --help, --version
 
 Configuration is read from environment variables: docs/operations/variables.md
 `;
 
-const USAGE_ERROR = 2;
-
-export interface CommandDeps {
-  readonly environment: EnvironmentSource;
-  readonly workingDir: string;
-  readonly terminal: Terminal;
-  readonly clock: Clock;
-  readonly stopAsked: Promise<void>;
-  /** Loaded by the command that needs it, so that the others answer at once. */
-  loadStartServer(): Promise<StartServer>;
-}
-
 /** The exit code of `knox-server <words>`. */
 export async function runCommand(words: readonly string[], deps: CommandDeps): Promise<number> {
   const { terminal } = deps;
+  if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(words.slice(1), deps);
   switch (words.join(' ')) {
     case 'start':
       return await start(deps);
@@ -72,19 +62,6 @@ function checkConfig(deps: CommandDeps): number {
   const lines = rows.map((row) => `${row.variable.padEnd(nameWidth)}  ${row.value}  (${row.from})\n`);
   deps.terminal.out(lines.join(''));
   return 0;
-}
-
-function readConfig({ environment, workingDir, terminal }: CommandDeps): Config | null {
-  try {
-    const { config, warnings } = loadConfig(environment, workingDir);
-    for (const warning of warnings) terminal.error(`Warning: ${warning}\n`);
-    return config;
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error;
-    terminal.error(`The configuration has ${error.problems.length === 1 ? 'a problem' : 'problems'}:\n`);
-    for (const { variable, rule } of error.problems) terminal.error(`  ${variable} ${rule}\n`);
-    return null;
-  }
 }
 
 function version(): string {

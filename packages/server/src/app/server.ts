@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
 import type { Secret } from '../kernel/secret.js';
-import type { Config } from '../platform/config/config.js';
+import { type Config, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -14,13 +14,14 @@ import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
-import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { openDatabase } from '../platform/storage/open-database.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile } from './bootstrap-file.js';
 import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
+import { jobDefinitions } from './jobs.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
@@ -68,7 +69,11 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const state = { isStopping: false };
   const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, requestLog, state });
   closers.push(() => proxyApi.settled());
-  closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
+  closers.push(async () => {
+    const drainMs = DRAIN_SHARE * config.shutdownTimeoutMs;
+    const jobsStopped = services.jobs.stop(drainMs);
+    await closeHttpServer(app, clock, drainMs).finally(() => jobsStopped);
+  });
   const addresses = await listen(app, config);
   egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
 
@@ -81,6 +86,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, baseUrl }),
   });
   if (firstStart) hooks.onFirstStart(firstStart);
+  await services.jobs.start(jobDefinitions(services));
   const expiry = filePath ? expireBootstrapFile(filePath, clock) : null;
   closers.push(() => expiry?.cancel());
   return {
@@ -116,10 +122,6 @@ async function openInstallation(config: Config, logger: Logger, closers: (() => 
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
   return { db, rootKey };
-}
-
-function storageOptions({ storage }: Config): StorageOptions {
-  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
 }
 
 /** Names under which callers reach this installation: a proxied call to one of them is a loop. */

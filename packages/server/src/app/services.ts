@@ -45,7 +45,11 @@ import { createGenerations, migrations as generationsMigrations } from '../platf
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
+import { createJobs } from '../platform/jobs/jobs.js';
+import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
 import type { Logger } from '../platform/log/logger.js';
+import { createOutbox } from '../platform/outbox/outbox.js';
+import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 
@@ -53,6 +57,8 @@ import type { Migration } from '../platform/storage/migration.js';
 export const MIGRATIONS: readonly Migration[] = [
   ...accountsMigrations,
   ...generationsMigrations,
+  ...jobsMigrations,
+  ...outboxMigrations,
   ...kmsMigrations,
   ...cryptoKeysMigrations,
   ...permissionsMigrations,
@@ -82,6 +88,8 @@ export type Services = ReturnType<typeof createServices>;
 export function createServices(deps: ServicesDeps) {
   const { db, clock, ids, random, logger, rootKey, egress } = deps;
   const generations = createGenerations({ db, clock });
+  const jobs = createJobs({ db, clock, ids, random, logger });
+  const outbox = createOutbox({ db, clock, ids, random, jobs });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
@@ -114,6 +122,8 @@ export function createServices(deps: ServicesDeps) {
 
   return {
     generations,
+    jobs,
+    outbox,
     auditLogs,
     accounts,
     permissions,

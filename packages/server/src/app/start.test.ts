@@ -6,7 +6,8 @@ import { StartRefused } from '../platform/config/private-files.js';
 import { createManualClock } from '../testing/manual-clock.js';
 import { curlLines } from './banner.js';
 import type { BootstrapContent } from './bootstrap-file.js';
-import { type CommandDeps, runCommand } from './commands.js';
+import type { CommandDeps } from './command-deps.js';
+import { runCommand } from './commands.js';
 import { urlOf } from './self-check.js';
 import type { StartServer } from './start.js';
 

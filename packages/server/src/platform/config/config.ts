@@ -4,6 +4,7 @@ import type { Secret } from '../../kernel/secret.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
 import type { LogLevel } from '../log/logger.js';
+import type { StorageOptions } from '../storage/open-database.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
 import type { CustomHost } from './parsers.js';
 import { codeOf } from './private-files.js';
@@ -11,6 +12,11 @@ import { codeOf } from './private-files.js';
 export type StorageConfig =
   | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
   | { readonly kind: 'postgres'; readonly url: Secret<string>; readonly poolMax: number };
+
+/** As the storage floor opens it: the one place where the database's password leaves its wrapping. */
+export function storageOptions({ storage }: Config): StorageOptions {
+  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
+}
 
 export type RootKeyConfig =
   | { readonly kind: 'value'; readonly key: Secret<Buffer> }

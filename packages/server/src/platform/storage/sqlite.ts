@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
+import { SqliteAdapter } from 'kysely';
 import { ReferenceViolation, type RowShape, UniqueViolation } from './database.js';
 import {
   databaseUnavailable,
@@ -13,6 +13,7 @@ import {
   StatementFailure,
   type StatementResult,
 } from './engine.js';
+import { SqliteCompiler } from './sqlite-compiler.js';
 import { loadSqlite, SQLITE_MODULE } from './sqlite-module.js';
 import {
   type Ask,
@@ -85,7 +86,7 @@ export async function openSqlite(paths: Record<FileName, string>): Promise<Sqlit
   return {
     dialect: 'sqlite',
     adapter: new SqliteAdapter(),
-    createCompiler: () => new SqliteQueryCompiler(),
+    createCompiler: () => new SqliteCompiler(),
     async run(statement) {
       if (statement.kind === 'write') return write(statement);
       try {

@@ -10,6 +10,8 @@ export const SYSTEM_REASONS = {
   generations: 'Cache generations are read for all tenants at once.',
   metrics: 'Counts over all tenants.',
   retention: 'Expired rows of all tenants are removed in bounded batches.',
+  jobs: 'Background work is claimed for the whole installation.',
+  outbox: 'Events of all tenants are handed over in the order of their keys.',
   sealer: 'The audit sealer numbers committed rows of all tenants.',
   root_key: 'The check that the root key is the one the data was wrapped with.',
 } as const;

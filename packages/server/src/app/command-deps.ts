@@ -1,0 +1,30 @@
+import type { Clock } from '../kernel/clock.js';
+import { type Config, ConfigError, loadConfig } from '../platform/config/config.js';
+import type { EnvironmentSource } from '../platform/config/env.js';
+import type { StartServer, Terminal } from './start.js';
+
+export const USAGE_ERROR = 2;
+
+export interface CommandDeps {
+  readonly environment: EnvironmentSource;
+  readonly workingDir: string;
+  readonly terminal: Terminal;
+  readonly clock: Clock;
+  readonly stopAsked: Promise<void>;
+  /** Loaded by the command that needs it, so that the others answer at once. */
+  loadStartServer(): Promise<StartServer>;
+}
+
+/** Null where it is not to be used; what is wrong with it has been told. */
+export function readConfig({ environment, workingDir, terminal }: CommandDeps): Config | null {
+  try {
+    const { config, warnings } = loadConfig(environment, workingDir);
+    for (const warning of warnings) terminal.error(`Warning: ${warning}\n`);
+    return config;
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    terminal.error(`The configuration has ${error.problems.length === 1 ? 'a problem' : 'problems'}:\n`);
+    for (const { variable, rule } of error.problems) terminal.error(`  ${variable} ${rule}\n`);
+    return null;
+  }
+}
