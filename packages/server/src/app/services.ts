@@ -12,6 +12,7 @@ import {
 import {
   auditLogRoutes,
   migrations as auditLogsMigrations,
+  createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
@@ -60,15 +61,18 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  /** Null = for ever. */
+  readonly auditRetentionMs: number | null;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const { db, clock, ids, random, logger, rootKey, egress, auditRetentionMs } = deps;
   const generations = createGenerations({ db, clock });
-  const auditLogs = createAuditLogs({ db, clock, ids });
+  const auditChain = createAuditChain({ db, clock, logger, rootKey, retentionMs: auditRetentionMs });
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
@@ -87,6 +91,7 @@ export function createServices(deps: ServicesDeps) {
 
   return {
     generations,
+    auditChain,
     auditLogs,
     accounts,
     kms,
@@ -104,7 +109,7 @@ export function createServices(deps: ServicesDeps) {
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...apiKeyRoutes(services.apiKeys),
-    ...auditLogRoutes(services.auditLogs),
+    ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
     ...redactionRoutes(services.redaction),
     ...apiLogRoutes(services.apiLogs),

@@ -37,4 +37,6 @@ export const LIMITS = {
   upstreamTimeoutMaxMs: 30_000,
   tenantKeyCacheMs: 3_600_000,
   logPathCharactersMax: 2048,
+  auditCheckpointMs: 60_000,
+  auditCheckpointRows: 10_000,
 } as const;

@@ -20,6 +20,7 @@ export interface TestDatabase extends Database {
 export interface OpenTestOptions {
   readonly clock?: Clock;
   readonly logger?: StorageLogger;
+  readonly commitHook?: URL;
 }
 
 export type OpenTestDatabase = (
@@ -69,11 +70,11 @@ const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
 async function openTest(
   storage: StorageOptions,
   migrations: readonly Migration[],
-  { clock = systemClock, logger }: OpenTestOptions,
+  { clock = systemClock, ...options }: OpenTestOptions,
   remove: () => Promise<void>,
 ): Promise<TestDatabase> {
   try {
-    const database = await openDatabase(storage, { migrations, clock, ...(logger && { logger }) });
+    const database = await openDatabase(storage, { migrations, clock, ...options });
     return Object.assign(database, {
       storage,
       async cleanup() {

@@ -14,14 +14,18 @@ import {
   createApiKeys,
 } from '../capabilities/api-keys/index.js';
 import {
+  type AuditChain,
   type AuditLogs,
   auditLogRoutes,
   migrations as auditLogsMigrations,
+  commitHook,
+  createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller } from '../kernel/principal.js';
+import { Secret } from '../kernel/secret.js';
 import {
   createGenerations,
   type Generations,
@@ -46,6 +50,7 @@ export interface Floor {
   readonly random: Random;
   readonly logger: Logger;
   readonly generations: Generations;
+  readonly auditChain: AuditChain;
   readonly auditLogs: AuditLogs;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
@@ -117,6 +122,7 @@ export const floorMigrations: readonly Migration[] = [
   ...auditLogsMigrations,
 ];
 
+const TEST_ROOT_KEY = new Secret(Buffer.alloc(32, 1));
 const POLL_STEP_MS = 500;
 
 /** A server in this process on real parts: only the clock is manual. */
@@ -126,13 +132,15 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const logger = createLogger('debug', { write: (line) => logLines.push(line) });
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
+    commitHook,
   });
   const floor = createFloor(db, clock, logger);
   await floor.generations.start();
+  await floor.auditChain.start();
   const app = createHttpServer({ logger, ids: floor.ids, clock });
   const routes = [
     ...apiKeyRoutes(floor.apiKeys),
-    ...auditLogRoutes(floor.auditLogs),
+    ...auditLogRoutes(floor.auditLogs, floor.auditChain),
     ...(options.routes?.(floor) ?? []),
   ];
   app.register(createManagementApi({ routes, authenticate: floor.authenticate }));
@@ -175,6 +183,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       await closeHttpServer(app, clock, 1_000);
       await floor.apiKeys.stop();
       await floor.generations.stop();
+      await floor.auditChain.stop();
       await db.cleanup();
     },
   };
@@ -184,14 +193,27 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const ids = systemIds;
   const random = systemRandom;
   const generations = createGenerations({ db, clock });
-  const auditLogs = createAuditLogs({ db, clock, ids });
+  const auditChain = createAuditChain({ db, clock, logger, rootKey: TEST_ROOT_KEY, retentionMs: null });
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
   const authenticate = createCallerStep({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
   });
-  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, authenticate };
+  return {
+    db,
+    clock,
+    ids,
+    random,
+    logger,
+    generations,
+    auditChain,
+    auditLogs,
+    accounts,
+    apiKeys,
+    authenticate,
+  };
 }
 
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {

@@ -19,6 +19,8 @@ export interface OpenOptions {
   readonly migrations: readonly Migration[];
   readonly clock: Clock;
   readonly logger?: StorageLogger;
+  /** Runs in SQLite's writer before each commit of the main file; on PostgreSQL there is none. */
+  readonly commitHook?: URL;
 }
 
 const MiB = 1024 * 1024;
@@ -34,7 +36,8 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
   const { migrations, clock, logger } = options;
   switch (storage.kind) {
     case 'sqlite': {
-      const engine = await openSqlite({ main: storage.path, log: storage.logPath });
+      const paths = { main: storage.path, log: storage.logPath };
+      const engine = await openSqlite(paths, { commitHook: options.commitHook, logger });
       await closingOnFailure(engine, () => migrateSqlite(engine, migrations, clock));
       return createDatabase(engine, options, async () => {});
     }
@@ -102,6 +105,12 @@ function createDatabase(
     async transaction(run) {
       if (closing) throw databaseUnavailable('the database is closed');
       return engine.transaction((session) =>
+        runTransaction(session, run, { owner: database, clock, logger }),
+      );
+    },
+    async exclusively(name, run) {
+      if (closing) throw databaseUnavailable('the database is closed');
+      return engine.exclusively(name, (session) =>
         runTransaction(session, run, { owner: database, clock, logger }),
       );
     },

@@ -11,6 +11,12 @@ const { DatabaseSync } = createRequire(import.meta.url)(workerData.module);
 const db = new DatabaseSync(workerData.path);
 for (const pragma of workerData.pragmas) db.exec(`PRAGMA ${pragma}`);
 
+/** @type {(() => void) | null} */
+const beforeCommit = workerData.commitHook ? (await import(workerData.commitHook)).default(db) : null;
+/** After a failure the hook stands aside for a while: what it looks for is still there then. */
+const HOOK_PAUSE_COMMITS = 100;
+let hookPause = 0;
+
 /** @type {Map<string, any>} */
 const statements = new Map();
 
@@ -57,13 +63,34 @@ function insertGroup(group, inserts) {
   }
 }
 
+/** A hook that fails is undone alone, and told: it must not take the writes with it. */
+function runHook() {
+  if (beforeCommit === null || hookPause-- > 0) return;
+  hookPause = 0;
+  db.exec('SAVEPOINT commit_hook');
+  try {
+    beforeCommit();
+  } catch (error) {
+    if (!db.isTransaction) throw error;
+    db.exec('ROLLBACK TO commit_hook');
+    hookPause = HOOK_PAUSE_COMMITS;
+    parentPort?.postMessage({ hookFailure: failureOf(error) });
+  }
+  db.exec('RELEASE commit_hook');
+}
+
+function commit() {
+  runHook();
+  db.exec('COMMIT');
+}
+
 /** @param {string[]} texts @param {[number, unknown[]][][]} groups */
 function insertGroups(texts, groups) {
   const inserts = texts.map(prepared);
   db.exec('BEGIN IMMEDIATE');
   try {
     const outcomes = groups.map((group) => insertGroup(group, inserts));
-    db.exec('COMMIT');
+    commit();
     return outcomes;
   } catch (error) {
     if (db.isTransaction) db.exec('ROLLBACK');
@@ -81,6 +108,8 @@ function answer(message) {
       return insertGroups(message.texts, message.groups);
     case 'exec':
       return db.exec(message.sql);
+    case 'commit':
+      return commit();
     case 'rollback':
       return db.isTransaction ? db.exec('ROLLBACK') : undefined;
     case 'close':

@@ -13,6 +13,7 @@ import {
   type Statement,
   StatementFailure,
   type StatementResult,
+  type StorageLogger,
 } from './engine.js';
 import { loadSqlite, SQLITE_MODULE } from './sqlite-module.js';
 import {
@@ -69,9 +70,18 @@ interface Reader {
   close(): void;
 }
 
-export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
+export interface SqliteOptions {
+  /** Of the main file's writer. */
+  readonly commitHook?: URL | undefined;
+  readonly logger?: StorageLogger | undefined;
+}
+
+export async function openSqlite(
+  paths: Record<FileName, string>,
+  options: SqliteOptions = {},
+): Promise<SqliteEngine> {
   for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const main = await openFile(paths.main);
+  const main = await openFile(paths.main, options);
   const log = await openFile(paths.log).catch(async (error) => {
     await closeFile(main);
     throw error;
@@ -99,6 +109,8 @@ export async function openSqlite(paths: Record<FileName, string>): Promise<Sqlit
       }
     },
     transaction: (attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
+    // One process a file, one writer: nobody else can be at it.
+    exclusively: (_name, attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
     async insertGroups(file, groups) {
       const texts = new Map<string, number>();
       // Each text once: a batch has few, and what is posted is copied.
@@ -142,10 +154,13 @@ interface DatabaseFile {
   readonly reader: Reader;
 }
 
-async function openFile(path: string): Promise<DatabaseFile> {
+async function openFile(path: string, { commitHook, logger }: SqliteOptions = {}): Promise<DatabaseFile> {
   // Made here for its mode, which the write-ahead log inherits.
   closeSync(openSync(path, 'a', 0o600));
-  const writer = await startSqliteWriter({ module: SQLITE_MODULE, path, pragmas: WRITER_PRAGMAS });
+  const writer = await startSqliteWriter(
+    { module: SQLITE_MODULE, path, pragmas: WRITER_PRAGMAS, commitHook: commitHook?.href },
+    (failure) => logger?.error({ err: storageError(new DriverError(failure), '') }, 'a commit hook failed'),
+  );
   try {
     return { writer, reader: openReader(path) };
   } catch (error) {
@@ -160,7 +175,7 @@ async function closeFile(file: DatabaseFile): Promise<void> {
   await file.writer.close();
 }
 
-function openReader(path: string): Reader {
+export function openReader(path: string): Reader {
   const { DatabaseSync } = loadSqlite();
   // The reference is kept by the closures below: the driver closes a connection that is collected.
   const connection: DatabaseSyncInstance = new DatabaseSync(path, { readOnly: true });
@@ -202,7 +217,7 @@ function openSession(ask: Ask): Session {
     lock: async () => {},
     async commit() {
       if (!begun) return;
-      await ask({ op: 'exec', sql: 'COMMIT' }).catch((error) => {
+      await ask({ op: 'commit' }).catch((error) => {
         throw storageError(error, '');
       });
     },
