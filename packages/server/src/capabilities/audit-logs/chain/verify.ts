@@ -39,6 +39,12 @@ class Refused extends Error {
   }
 }
 
+/** How far the verification has come. */
+interface Walk {
+  at: ChainPlace;
+  checked: number;
+}
+
 /**
  * Reads a chain from its old end (or `from`) to what was its head at the beginning, and compares it with its rows, its
  * checkpoints and its head. Rows sealed and rows trimmed meanwhile raise no alarm.
@@ -46,23 +52,21 @@ class Refused extends Error {
 export async function verifyChain(source: ChainSource, options: VerifyOptions): Promise<Verification> {
   const head = await source.head();
   const end = Math.min(options.to ?? head.sequenceNumber, head.sequenceNumber);
-  let checked = 0;
+  const walk: Walk = { at: START, checked: 0 };
   try {
-    let at = await begin(source, head, options);
-    while (at.sequenceNumber < end) {
-      const links = await source.links(at.sequenceNumber, end, options.batchRows);
-      const reached = links.at(-1)?.sequenceNumber ?? end;
-      const checkpoints = await source.checkpoints(at.sequenceNumber + 1, reached);
-      const passed = await follow(source, options.trust, at, links, checkpoints);
-      checked += passed.count;
-      at = passed.at;
+    walk.at = await begin(source, head, options);
+    while (walk.at.sequenceNumber < end) {
+      const after = walk.at.sequenceNumber;
+      const links = await source.links(after, end, options.batchRows);
+      const checkpoints = await source.checkpoints(after + 1, links.at(-1)?.sequenceNumber ?? end);
+      await follow(source, options.trust, walk, links, checkpoints);
       await options.pause();
     }
-    if (end === head.sequenceNumber) await assertHead(source, at, head);
-    return { checked, firstBad: null, head };
+    if (end === head.sequenceNumber) await assertHead(source, walk.at, head);
+    return { checked: walk.checked, firstBad: null, head };
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    return { checked, firstBad: error.bad, head };
+    return { checked: walk.checked, firstBad: error.bad, head };
   }
 }
 
@@ -90,20 +94,20 @@ async function trimmedTo(source: ChainSource, trust: Trust): Promise<ChainPlace>
 async function follow(
   source: ChainSource,
   trust: Trust,
-  from: ChainPlace,
+  walk: Walk,
   links: readonly ChainLink[],
   checkpoints: readonly Checkpoint[],
-): Promise<{ at: ChainPlace; count: number }> {
-  let at = from;
-  let count = 0;
+): Promise<void> {
   for (const link of links.length > 0 ? links : [null]) {
+    const { at } = walk;
     const next = at.sequenceNumber + 1;
     const hash = link?.sequenceNumber === next ? link.hashOf(at.rowHash) : null;
     if (link === null || hash === null) {
       // Trimmed since it was read? Then the verification goes on behind that.
       const trimmed = await trimmedTo(source, trust);
       if (trimmed.sequenceNumber < next) refuse(next, 'the row is missing');
-      return { at: trimmed, count };
+      walk.at = trimmed;
+      return;
     }
     if (!link.prevHash.equals(at.rowHash)) refuse(next, 'it does not follow the row before it');
     if (!link.rowHash.equals(hash)) refuse(next, 'the row was changed');
@@ -112,10 +116,9 @@ async function follow(
       if (!checkpoint.rowHash.equals(hash))
         refuse(next, 'its checkpoint says otherwise: this row or one before it was changed');
     }
-    at = { sequenceNumber: next, rowHash: hash };
-    count++;
+    walk.at = { sequenceNumber: next, rowHash: hash };
+    walk.checked++;
   }
-  return { at, count };
 }
 
 /** That the chain ends where its head and its checkpoints say. */
