@@ -3,12 +3,15 @@ import type { Clock } from '../kernel/clock.js';
 import { type Config, ConfigError, loadConfig } from '../platform/config/config.js';
 import { describeConfig } from '../platform/config/describe.js';
 import type { EnvironmentSource } from '../platform/config/env.js';
+import type { runAuditVerify } from './audit-verify.js';
 import { runStart, type StartServer, type Terminal } from './start.js';
 
 const HELP = `knox-server <command>
 
   start          runs the server until SIGTERM or SIGINT
   config check   prints the effective configuration with secrets masked
+  audit verify [--tenant <slug>]
+                 verifies the audit chains of all tenants, or of one, and names the first bad row
 
   --help, --version
 
@@ -25,11 +28,13 @@ export interface CommandDeps {
   readonly stopAsked: Promise<void>;
   /** Loaded by the command that needs it, so that the others answer at once. */
   loadStartServer(): Promise<StartServer>;
+  loadAuditVerify(): Promise<typeof runAuditVerify>;
 }
 
 /** The exit code of `knox-server <words>`. */
 export async function runCommand(words: readonly string[], deps: CommandDeps): Promise<number> {
   const { terminal } = deps;
+  if (words[0] === 'audit' && words[1] === 'verify') return await verifyAudit(words.slice(2), deps);
   switch (words.join(' ')) {
     case 'start':
       return await start(deps);
@@ -62,6 +67,18 @@ async function start(deps: CommandDeps): Promise<number> {
     version: version(),
     startServer: await deps.loadStartServer(),
   });
+}
+
+async function verifyAudit(words: readonly string[], deps: CommandDeps): Promise<number> {
+  const [option, tenantSlug = null, ...rest] = words;
+  if (option !== undefined && (option !== '--tenant' || !tenantSlug || rest.length > 0)) {
+    deps.terminal.error(`audit verify takes nothing but --tenant <slug>\n\n${HELP}`);
+    return USAGE_ERROR;
+  }
+  const config = readConfig(deps);
+  if (!config) return 1;
+  const { terminal, clock } = deps;
+  return (await deps.loadAuditVerify())({ config, terminal, clock, tenantSlug });
 }
 
 function checkConfig(deps: CommandDeps): number {

@@ -8,6 +8,7 @@ import { KEY_BYTES } from '../platform/crypto/authenticated-cipher.js';
 import { sha256Hex } from '../platform/crypto/hashing.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Database } from '../platform/storage/database.js';
+import type { StorageOptions } from '../platform/storage/open-database.js';
 import type { PreparedInstallation } from './bootstrap.js';
 import type { Services } from './services.js';
 
@@ -15,6 +16,10 @@ const TENANT_SLUG = 'default';
 const PASSWORD_ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 const PASSWORD_CHARACTERS = 24;
 const DEPLOYMENT_ID_CHARACTERS = 8;
+
+export function storageOptions({ storage }: Config): StorageOptions {
+  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
+}
 
 /** The configured key, the one of the file, or, where nothing is wrapped yet, a new file (kms-admin.md §3.1). */
 export async function loadRootKey(

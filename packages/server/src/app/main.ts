@@ -29,5 +29,6 @@ const code = await runCommand(process.argv.slice(2), {
   clock: systemClock,
   stopAsked,
   loadStartServer: async () => (await import('./server.js')).startServer,
+  loadAuditVerify: async () => (await import('./audit-verify.js')).runAuditVerify,
 });
 process.exit(code);

@@ -15,13 +15,13 @@ import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
-import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { openDatabase } from '../platform/storage/open-database.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile } from './bootstrap-file.js';
-import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
+import { deploymentIdOf, loadRootKey, prepareInstallation, storageOptions } from './installation.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
@@ -125,10 +125,6 @@ async function openInstallation(config: Config, logger: Logger, closers: (() => 
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
   return { db, rootKey };
-}
-
-function storageOptions({ storage }: Config): StorageOptions {
-  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
 }
 
 /** Names under which callers reach this installation: a proxied call to one of them is a loop. */

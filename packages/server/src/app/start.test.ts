@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StartRefused } from '../platform/config/private-files.js';
 import { createManualClock } from '../testing/manual-clock.js';
+import { runAuditVerify } from './audit-verify.js';
 import { curlLines } from './banner.js';
 import type { BootstrapContent } from './bootstrap-file.js';
 import { type CommandDeps, runCommand } from './commands.js';
@@ -62,6 +63,7 @@ async function run(words: string[], startServer: StartServer, environment: Comma
     clock,
     stopAsked: Promise.resolve(),
     loadStartServer: async () => startServer,
+    loadAuditVerify: async () => runAuditVerify,
   });
   return { code, ...output };
 }

@@ -50,7 +50,7 @@ export async function runStart(deps: StartDeps): Promise<number> {
   try {
     server = await deps.startServer(config, { onFirstStart });
   } catch (error) {
-    terminal.error(`Cannot start: ${startErrorText(error)}\n`);
+    terminal.error(`Cannot start: ${errorText(error)}\n`);
     return 1;
   }
   const url = await reachableUrl(server, terminal);
@@ -70,7 +70,7 @@ async function reachableUrl(server: RunningServer, terminal: Terminal): Promise<
     await reachItself(url);
     return url;
   } catch (error) {
-    terminal.error(`The server listens, but does not reach itself: ${startErrorText(error)}\n`);
+    terminal.error(`The server listens, but does not reach itself: ${errorText(error)}\n`);
     return null;
   }
 }
@@ -90,7 +90,7 @@ async function stop(server: RunningServer, { config, terminal, clock }: StartDep
 }
 
 /** What the operator can put right is told in a sentence; a bug keeps its stack. */
-function startErrorText(error: unknown): string {
+export function errorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const isTold = [StartRefused, DataDirLocked, MigrationRefused, RootKeyMismatch].some(
     (kind) => error instanceof kind,

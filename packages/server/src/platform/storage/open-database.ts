@@ -4,10 +4,12 @@ import type { Database, Insertion, TableDeclaration } from './database.js';
 import { databaseUnavailable, type Engine, type FileName, type StorageLogger } from './engine.js';
 import { createGroupCommit, type GroupCommit } from './group-commit.js';
 import type { Migration } from './migration.js';
+import { assertMigrated } from './migrator.js';
 import { openPostgres } from './postgres.js';
 import { migratePostgres, startDayPartitions } from './postgres-migrations.js';
 import { openSqlite } from './sqlite.js';
 import { migrateSqlite } from './sqlite-migrations.js';
+import { openSqliteReadOnly } from './sqlite-read-only.js';
 import { runTransaction } from './transaction.js';
 import { CheckedInsertion, createView } from './view.js';
 
@@ -50,6 +52,32 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
       return createDatabase(engine, options, partitions.stop);
     }
   }
+}
+
+/** For a command beside a running server, or on the data of a stopped one: changes nothing, makes no tables. */
+export async function openDatabaseForReading(
+  storage: StorageOptions,
+  options: OpenOptions,
+): Promise<Database> {
+  const engine =
+    storage.kind === 'sqlite'
+      ? openSqliteReadOnly(storage.path)
+      : await openPostgres({ ...storage, logger: options.logger, isReadOnly: true });
+  return closingOnFailure(engine, async () => {
+    const ids = options.migrations.filter(({ file }) => storage.kind === 'postgres' || file === 'main');
+    assertMigrated(
+      await appliedMigrations(engine),
+      ids.map(({ id }) => id),
+    );
+    return createDatabase(engine, options, async () => {});
+  });
+}
+
+async function appliedMigrations(engine: Engine): Promise<string[]> {
+  const sql = 'SELECT id FROM schema_migrations';
+  const place = { table: 'schema_migrations', file: 'main' } as const;
+  const { rows } = await engine.run({ ...place, sql, parameters: [], kind: 'read', returnsRows: true });
+  return rows.map((row) => String(row.id));
 }
 
 async function closingOnFailure<T>(engine: Engine, work: () => Promise<T>): Promise<T> {

@@ -38,9 +38,15 @@ export interface PostgresOptions {
   readonly url: string;
   readonly poolMax: number;
   readonly logger: StorageLogger | undefined;
+  readonly isReadOnly?: boolean;
 }
 
-export async function openPostgres({ url, poolMax, logger }: PostgresOptions): Promise<PostgresEngine> {
+export async function openPostgres({
+  url,
+  poolMax,
+  logger,
+  isReadOnly,
+}: PostgresOptions): Promise<PostgresEngine> {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolMax,
@@ -52,6 +58,7 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,
     types: { getTypeParser: parserOf },
+    ...(isReadOnly && { options: '-c default_transaction_read_only=on' }),
   });
   // Without a listener a connection that the server ends would end the process.
   pool.on('error', (error) =>

@@ -38,12 +38,7 @@ const WRITER_PRAGMAS = [
   'journal_size_limit = 16777216',
   'trusted_schema = OFF',
 ];
-const READER_PRAGMAS = [
-  'busy_timeout = 0',
-  'cache_size = -2048',
-  'temp_store = MEMORY',
-  'trusted_schema = OFF',
-];
+const READER_PRAGMAS = ['cache_size = -2048', 'temp_store = MEMORY', 'trusted_schema = OFF'];
 
 const BUSY = 5;
 const LOCKED = 6;
@@ -175,11 +170,11 @@ async function closeFile(file: DatabaseFile): Promise<void> {
   await file.writer.close();
 }
 
-export function openReader(path: string): Reader {
+export function openReader(path: string, busyMs = 0): Reader {
   const { DatabaseSync } = loadSqlite();
   // The reference is kept by the closures below: the driver closes a connection that is collected.
   const connection: DatabaseSyncInstance = new DatabaseSync(path, { readOnly: true });
-  for (const pragma of READER_PRAGMAS) connection.exec(`PRAGMA ${pragma}`);
+  for (const pragma of [`busy_timeout = ${busyMs}`, ...READER_PRAGMAS]) connection.exec(`PRAGMA ${pragma}`);
   const statements = new Map<string, StatementSyncInstance>();
 
   function prepared(sql: string): StatementSyncInstance {
@@ -256,7 +251,7 @@ function valuesOf(insertion: Insertion): Bindable[] {
 }
 
 /** Whole numbers are bound as integers by both drivers, and a buffer's copy brings nothing of its neighbours along. */
-function toDriver(value: unknown): unknown {
+export function toDriver(value: unknown): unknown {
   if (typeof value === 'number' && Number.isInteger(value)) return BigInt(value);
   return Buffer.isBuffer(value) ? new Uint8Array(value) : value;
 }
@@ -287,7 +282,7 @@ const CONSTRAINT_UNIQUE = new Set([1555, 2067]);
 const CONSTRAINT_FOREIGN_KEY = 787;
 
 /** The driver's text holds names of tables and columns only, never values. */
-function storageError(error: unknown, table: string): Error {
+export function storageError(error: unknown, table: string): Error {
   const errcode = errcodeOf(error);
   if (errcode === undefined) {
     if (

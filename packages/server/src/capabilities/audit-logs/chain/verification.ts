@@ -15,6 +15,8 @@ export interface TenantVerification extends Verification {
 
 /** Verifies the chains; reads only, so that a command can do it beside a running server. */
 export interface AuditVerification {
+  /** False where the installation has kept public keys, but not this root key's: it is another installation's. */
+  knowsKey(): Promise<boolean>;
   /** Every tenant of which a chain, or a trace of one, is there. */
   listTenants(): Promise<TenantId[]>;
   verifyTenant(tenantId: TenantId, range?: SequenceRange): Promise<TenantVerification>;
@@ -42,6 +44,10 @@ export function createAuditVerification({ db, rootKey }: AuditVerificationDeps):
   }
 
   return {
+    async knowsKey() {
+      const kept = await store.listKeys();
+      return kept.length === 0 || kept.some(({ keyId }) => keyId === signer.keyId);
+    },
     listTenants: () => store.listTenants(),
     async verifyTenant(tenantId, range = {}) {
       const verification = await verify(tenantSource(store, tenantId), range);
