@@ -64,6 +64,14 @@ export function auditChainContract(open: OpenTestDatabase): void {
     }
   }
 
+  /** What the clock has set off runs on the real event loop, to the database and back. */
+  async function settled(): Promise<void> {
+    for (let turn = 0; turn < 20; turn++) {
+      await db.ping();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
   async function seal(): Promise<void> {
     while ((await chain.sealPending()) > 0);
   }
@@ -153,6 +161,40 @@ export function auditChainContract(open: OpenTestDatabase): void {
         `INSERT INTO audit_unsealed (tenant_id, audit_id) VALUES ('t1', '00000000-0000-4000-8000-000000000001')`,
       );
       expect(await verify('t1')).toMatchObject({ checked: 3, firstBad: null, unsealedTail: 1 });
+    });
+
+    it('goes on by itself after the start, and is woken by a write', async () => {
+      await chain.start();
+      try {
+        const waking = createAuditLogs({ db, clock, ids: systemIds, onWrite: chain.wake });
+        await settled();
+        await db.transaction((tx) => waking.record(tx, actor('t1'), entry('r1')));
+        clock.advance(10);
+        await settled();
+        expect(await verify('t1')).toMatchObject({ checked: 1, unsealedTail: 0 });
+        // Of a write in another process nothing is heard: it is found within 250 ms.
+        await db.commitInserts([logs.insertion(actor('t1'), entry('r2'))]);
+        clock.advance(150);
+        await settled();
+        expect(await verify('t1')).toMatchObject({ checked: 2, unsealedTail: 0 });
+        clock.advance(60_000);
+        await settled();
+        expect(logged.map(({ message }) => message)).toContain('audit checkpoint');
+      } finally {
+        await chain.stop();
+      }
+    });
+
+    it('a chain that cannot be continued stops no write, and is told', async () => {
+      await written('t1', 2);
+      await behind(`UPDATE audit_chain_heads SET sequence_number = 1`);
+      await write('t1', 2);
+      await seal().catch((error) => logger.error({ err: error }, 'not sealed'));
+      expect(logged.map(({ message }) => message)).toEqual([
+        expect.stringMatching(/a commit hook failed|not sealed/),
+      ]);
+      expect(await verify('t1')).toMatchObject({ firstBad: { sequenceNumber: 1 }, unsealedTail: 2 });
+      await write('t2', 1);
     });
 
     it('is done by one of several processes at a time', async () => {

@@ -10,7 +10,7 @@ import { checkpointFields, checkpointSigner, endorse, signCheckpoint } from './c
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { repeat } from './repeat.js';
 import { trimTenant } from './retention.js';
-import { SEAL_ROWS_MAX, sealPending } from './sealer.js';
+import { sealPending } from './sealer.js';
 import { createChainStore } from './store.js';
 import {
   createAuditVerification,
@@ -83,8 +83,9 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
   let isStopping = false;
 
   async function sealAll(): Promise<void> {
+    // On SQLite the writer has sealed them; here is only what an earlier version left.
     while (!isStopping && (await store.hasUnsealed())) {
-      if ((await sealPending(db, store)) < SEAL_ROWS_MAX && db.dialect === 'postgres') return;
+      if ((await sealPending(db, store)) === 0) return;
     }
   }
 
