@@ -21,7 +21,11 @@ export interface OpenOptions {
   readonly migrations: readonly Migration[];
   readonly clock: Clock;
   readonly logger?: StorageLogger;
-  /** Runs in SQLite's writer before each commit of the main file; on PostgreSQL there is none. */
+  /**
+   * A module that SQLite's writer loads for the main file; PostgreSQL has no use for it. Its default export takes the
+   * connection and returns `{table, beforeCommit(rows), defer(rows)}`: before each commit it gets the rows that the
+   * transaction has inserted into that table; when it throws it is undone, and `defer` gets them instead.
+   */
   readonly commitHook?: URL;
 }
 

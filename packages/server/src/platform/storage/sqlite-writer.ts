@@ -44,7 +44,7 @@ export interface SqliteWriterOptions {
   readonly module: string;
   readonly path: string;
   readonly pragmas: readonly string[];
-  /** A module that the thread loads; what its default export makes of the connection runs before each commit. */
+  /** A module that the thread loads: `commitHook` of `open-database.ts`. */
   readonly commitHook?: string | undefined;
 }
 

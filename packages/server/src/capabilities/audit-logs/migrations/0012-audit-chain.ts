@@ -1,8 +1,9 @@
 import type { Migration } from '../../../platform/storage/migration.js';
 
 /**
- * What seals the rows (auth.md §8.2). A trigger puts each new row's id into the queue of the unsealed: so no writer can
- * forget it, a row that commits late is found all the same, and the rows of an earlier version are in it from the start.
+ * What seals the rows (auth.md §8.2). The queue of the unsealed holds the rows of an earlier version from the start. On
+ * PostgreSQL a trigger adds each new one, so that no writer can forget it and a row that commits late is found all the
+ * same; on SQLite the writer seals before it commits, and the queue is for what it could not.
  */
 export const auditChainMigration: Migration = {
   id: '0012-audit-chain',
@@ -24,14 +25,13 @@ export const auditChainMigration: Migration = {
       checkpoint_sequence ${integer} NOT NULL,
       checkpoint_at ${integer} NOT NULL
     )`,
-    // SQLite empties it within each commit, so its numbers may start again; on PostgreSQL they only grow.
     `CREATE TABLE audit_unsealed (
-      position ${dialect === 'sqlite' ? 'INTEGER PRIMARY KEY' : rowId},
+      position ${rowId},
       tenant_id ${text} NOT NULL,
       audit_id ${text} NOT NULL
     )`,
     'INSERT INTO audit_unsealed (tenant_id, audit_id) SELECT tenant_id, id FROM audit_logs ORDER BY created_at, id',
-    ...(dialect === 'sqlite' ? SQLITE_TRIGGER : POSTGRES_TRIGGER),
+    ...(dialect === 'postgres' ? POSTGRES_TRIGGER : []),
     // The critical chain's have the tenant '' (no tenant has an empty id).
     `CREATE TABLE audit_checkpoints (
       tenant_id ${text} NOT NULL,
@@ -52,12 +52,6 @@ export const auditChainMigration: Migration = {
     )`,
   ],
 };
-
-const SQLITE_TRIGGER = [
-  `CREATE TRIGGER audit_logs_unsealed AFTER INSERT ON audit_logs BEGIN
-    INSERT INTO audit_unsealed (tenant_id, audit_id) VALUES (NEW.tenant_id, NEW.id);
-  END`,
-];
 
 /** Once a statement, not once a row: a batch of a group commit is one statement. */
 const POSTGRES_TRIGGER = [
