@@ -36,7 +36,7 @@ import { type AuthenticateCaller, createCallerStep } from '../platform/http/call
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
-import { createLogger, type Logger } from '../platform/log/logger.js';
+import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
@@ -129,7 +129,9 @@ const POLL_STEP_MS = 500;
 export async function createHarness(options: HarnessOptions = {}): Promise<Harness> {
   const clock = createManualClock();
   const logLines: string[] = [];
-  const logger = createLogger('debug', { write: (line) => logLines.push(line) });
+  const sink = { write: (line: string) => logLines.push(line) };
+  const logger = createLogger('debug', sink);
+  const requestLog = createRequestLog('debug', sink, clock);
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
     commitHook,
@@ -137,7 +139,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const floor = createFloor(db, clock, logger);
   await floor.generations.start();
   await floor.auditChain.start();
-  const app = createHttpServer({ logger, ids: floor.ids, clock });
+  const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [
     ...apiKeyRoutes(floor.apiKeys),
     ...auditLogRoutes(floor.auditLogs, floor.auditChain),
