@@ -71,7 +71,7 @@ export function auditChainContract(open: OpenTestDatabase): void {
       const step = turn % 20 === 19 ? Math.min(left, ms / 25) : 0;
       left -= step;
       clock.advance(step);
-      await new Promise((resolve) => setImmediate(resolve));
+      await db.ping();
     }
     return false;
   }
