@@ -32,7 +32,7 @@ import {
   migrations as generationsMigrations,
 } from '../platform/cache/generations.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
-import { type AuthenticateCaller, createCallerStep } from '../platform/http/caller.js';
+import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
@@ -54,7 +54,7 @@ export interface Floor {
   readonly auditLogs: AuditLogs;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
-  readonly authenticate: AuthenticateCaller;
+  readonly steps: CallerSteps;
 }
 
 export interface HarnessOptions {
@@ -145,7 +145,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...auditLogRoutes(floor.auditLogs, floor.auditChain),
     ...(options.routes?.(floor) ?? []),
   ];
-  app.register(createManagementApi({ routes, authenticate: floor.authenticate }));
+  app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -199,7 +199,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
   });
@@ -214,7 +214,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     auditLogs,
     accounts,
     apiKeys,
-    authenticate,
+    steps,
   };
 }
 

@@ -1,15 +1,18 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
-import type { Caller, Principal } from '../../kernel/principal.js';
+import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
 
-/** Implemented by the authentication capability: credential present, valid, of the host's mode, tenant active. */
+/**
+ * Implemented by the authentication capability, for keys and for users: credential present, valid, of the host's mode,
+ * tenant active.
+ */
 export interface Authenticator {
   authenticate(rawHeaders: readonly string[], host: ResolvedHost): Promise<Principal>;
 }
 
-/** The head of the order of checks (auth.md §5), shared by the management API and the proxy. */
+/** The head of the order of checks (auth.md §5), shared by both mounts and the proxy. */
 export type AuthenticateCaller = (
   request: FastifyRequest,
   permission: string | null,
@@ -17,20 +20,49 @@ export type AuthenticateCaller = (
   rawHeaders?: readonly string[],
 ) => Promise<Caller>;
 
+/** The same for what a user does before a tenant is chosen. */
+export type AuthenticateSession = (request: FastifyRequest) => Promise<SessionCaller>;
+
+/** Whom a mount lets in, by a route's access. */
+export interface CallerSteps {
+  readonly tenant: AuthenticateCaller;
+  /** `/admin` only. */
+  readonly session?: AuthenticateSession;
+  readonly public: (request: FastifyRequest) => Visitor;
+}
+
 export const API_VERSION = '2026-08-05';
 
-export function createCallerStep(deps: { hosts: Hosts; authenticator: Authenticator }): AuthenticateCaller {
-  return async (request, permission, rawHeaders = request.raw.rawHeaders) => {
-    const { raw } = request;
+export interface CallerStepsDeps {
+  readonly hosts: Hosts;
+  readonly authenticator: Authenticator;
+}
+
+export function createCallerSteps({ hosts, authenticator }: CallerStepsDeps): CallerSteps {
+  /** What is checked of a request whoever sends it. */
+  function hostOf({ raw }: FastifyRequest): ResolvedHost {
     checkVersion(raw.headers['knoxcall-version']);
-    const host = deps.hosts.resolve(raw.rawHeaders, raw.httpVersion);
-    const principal = await deps.authenticator.authenticate(rawHeaders, host);
-    const caller: Caller = { principal, requestId: request.id as RequestId, ip: remoteAddress(request) };
-    // Set before the permission check, so that the log line of a refusal names the key.
-    request.caller = caller;
-    if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
-    return caller;
+    return hosts.resolve(raw.rawHeaders, raw.httpVersion);
+  }
+
+  return {
+    async tenant(request, permission, rawHeaders = request.raw.rawHeaders) {
+      const principal = await authenticator.authenticate(rawHeaders, hostOf(request));
+      const caller: Caller = { principal, ...visitorOf(request) };
+      // Set before the permission check, so that the log line of a refusal names the key.
+      request.caller = caller;
+      if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
+      return caller;
+    },
+    public(request) {
+      hostOf(request);
+      return visitorOf(request);
+    },
   };
+}
+
+function visitorOf(request: FastifyRequest): Visitor {
+  return { requestId: request.id as RequestId, ip: remoteAddress(request) };
 }
 
 function checkVersion(version: string | string[] | undefined): void {
