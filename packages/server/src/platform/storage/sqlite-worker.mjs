@@ -49,8 +49,9 @@ const watchedColumns = new Map();
 function columnsWatched(sql) {
   const known = watchedColumns.get(sql);
   if (known !== undefined) return known;
+  /** @type {string | undefined} */
   const list = watchedInsert?.exec(sql)?.[1];
-  const columns = list === undefined ? null : list.split(', ').map((name) => name.replaceAll('"', ''));
+  const columns = list === undefined ? null : list.replaceAll('"', '').split(', ');
   if (watchedColumns.size >= STATEMENTS_MAX) watchedColumns.clear();
   watchedColumns.set(sql, columns);
   return columns;

@@ -126,6 +126,11 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
   /** The present public key, and the endorsement of all that the former root key vouched for. */
   async function keepKeys(): Promise<void> {
     await store.keepKey(signer.keyId, signer.publicKey, clock.nowMs());
+    const publicKey = signer.publicKey.toString('base64');
+    logger.info(
+      { key_id: signer.keyId, public_key: publicKey },
+      'audit checkpoints are signed with this key',
+    );
     if (!previousRootKey) return;
     const former = checkpointSigner(previousRootKey);
     if (former.keyId === signer.keyId) return;
