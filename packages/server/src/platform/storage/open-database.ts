@@ -23,8 +23,9 @@ export interface OpenOptions {
   readonly logger?: StorageLogger;
   /**
    * A module that SQLite's writer loads for the main file; PostgreSQL has no use for it. Its default export takes the
-   * connection and returns `{table, beforeCommit(rows), defer(rows)}`: before each commit it gets the rows that the
-   * transaction has inserted into that table; when it throws it is undone, and `defer` gets them instead.
+   * connection and returns `{table, isDue(rows), beforeCommit(rows), defer(rows)}`: before each commit it is asked, and
+   * gets, the rows that the transaction has inserted into that table; when it throws it is undone, and `defer` gets
+   * them instead.
    */
   readonly commitHook?: URL;
 }

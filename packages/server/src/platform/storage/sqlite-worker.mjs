@@ -115,6 +115,7 @@ function insertGroup(group, inserts, watched) {
 
 /** A hook that fails is undone alone, and told: it must not take the writes with it. */
 function runHook() {
+  if (!hook.isDue(inserted)) return;
   if (hookPause-- > 0) return hook.defer(inserted);
   hookPause = 0;
   db.exec('SAVEPOINT commit_hook');

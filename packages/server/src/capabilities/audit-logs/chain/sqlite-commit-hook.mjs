@@ -54,6 +54,8 @@ export default function createCommitHook(db) {
   return {
     table: 'audit_logs',
     /** @param {readonly Row[]} rows */
+    isDue: (rows) => rows.length > 0 || mayHaveQueued,
+    /** @param {readonly Row[]} rows */
     beforeCommit(rows) {
       if (!mayHaveQueued) return seal(rows);
       queue(rows);
