@@ -4,7 +4,7 @@ import { auditRowHash } from './row-hash.mjs';
 import { type ChainPlace, type ChainStore, START } from './store.js';
 
 /** Rows of one pass: what fits into a fraction of a transaction's time. */
-const SEAL_ROWS_MAX = 1_000;
+export const SEAL_ROWS_MAX = 500;
 
 /**
  * Gives committed rows their numbers and hashes, tenant by tenant without a gap. On PostgreSQL one process at a time;

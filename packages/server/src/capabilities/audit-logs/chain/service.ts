@@ -10,7 +10,7 @@ import { checkpointFields, checkpointSigner, endorse, signCheckpoint } from './c
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { repeat } from './repeat.js';
 import { trimTenant } from './retention.js';
-import { sealPending } from './sealer.js';
+import { SEAL_ROWS_MAX, sealPending } from './sealer.js';
 import { createChainStore } from './store.js';
 import {
   createAuditVerification,
@@ -60,6 +60,7 @@ export interface AuditChain {
 
 /** A row is sealed at most 250 ms after its commit (contract README §7); the rest of it is for the pass itself. */
 const SEAL_POLL_MS = 150;
+const SEAL_ROWS_MIN = 10;
 /** A group commit takes less. */
 const SEAL_SOON_MS = 10;
 const CHECKPOINT_POLL_MS = 5_000;
@@ -81,11 +82,19 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
   let verifying: Promise<unknown> = Promise.resolve();
   let verificationsWaiting = 0;
   let isStopping = false;
+  /** Fewer where a pass has failed: on a starved machine a full one may outlast a transaction's time. */
+  let passRows = SEAL_ROWS_MAX;
 
   async function sealAll(): Promise<void> {
     // On SQLite the writer has sealed them; here is only what an earlier version left.
     while (!isStopping && (await store.hasUnsealed())) {
-      if ((await sealPending(db, store)) === 0) return;
+      try {
+        if ((await sealPending(db, store, passRows)) === 0) return;
+        passRows = Math.min(2 * passRows, SEAL_ROWS_MAX);
+      } catch (error) {
+        passRows = Math.max(passRows >> 2, SEAL_ROWS_MIN);
+        throw error;
+      }
     }
   }
 
