@@ -155,7 +155,9 @@ async function createApp(config: Config, { db, services, rootKey, logger, reques
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  await app.register(createManagementApi({ routes: managementRoutes(services), mount: 'v1', steps }));
+  const { idempotency } = services;
+  const routes = managementRoutes(services);
+  await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

@@ -18,9 +18,14 @@ import {
 import { createAuthentication } from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
+  envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
-  envelopeColumns,
 } from '../capabilities/crypto-keys/index.js';
+import {
+  createIdempotency,
+  envelopeColumns as idempotencyEnvelopeColumns,
+  migrations as idempotencyMigrations,
+} from '../capabilities/idempotency/index.js';
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
@@ -51,7 +56,10 @@ export const MIGRATIONS: readonly Migration[] = [
   ...vaultsMigrations,
   ...redactionMigrations,
   ...apiLogsMigrations,
+  ...idempotencyMigrations,
 ];
+
+const ENVELOPE_COLUMNS = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
 
 export interface ServicesDeps {
   readonly db: Database;
@@ -74,7 +82,8 @@ export function createServices(deps: ServicesDeps) {
   const auditChain = createAuditChain({ db, clock, logger, rootKey, retentionMs: auditRetentionMs });
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
-  const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
+  const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
+  const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
@@ -95,6 +104,7 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     accounts,
     kms,
+    idempotency,
     cryptoKeys,
     vaults,
     apiKeys,

@@ -22,6 +22,7 @@ export const ERROR_STATUS = {
   token_not_found: 404,
   method_not_allowed: 405,
   conflict: 409,
+  idempotency_conflict: 409,
   vault_disabled: 409,
   token_space_exhausted: 409,
   payload_too_large: 413,

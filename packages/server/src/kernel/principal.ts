@@ -47,9 +47,20 @@ export interface Visitor {
   readonly ip: string | null;
 }
 
+/** The record of a call's idempotency key while the call runs (auth.md §5). */
+export interface CallRecord {
+  /**
+   * Of an earlier try that was broken off: what it had begun outside is to be finished or undone, and not to be
+   * begun a second time.
+   */
+  readonly intentId: string | null;
+}
+
 /** A principal together with the request it made. */
 export interface Caller extends Visitor {
   readonly principal: Principal;
+  /** Absent where the call has no idempotency key. */
+  readonly idempotency?: CallRecord;
 }
 
 /** A signed-in user before a tenant is chosen: what it does is about itself. */

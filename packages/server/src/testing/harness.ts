@@ -23,6 +23,13 @@ import {
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
+import { envelopeColumns as cryptoKeysEnvelopeColumns } from '../capabilities/crypto-keys/index.js';
+import {
+  createIdempotency,
+  envelopeColumns as idempotencyEnvelopeColumns,
+  migrations as idempotencyMigrations,
+} from '../capabilities/idempotency/index.js';
+import { createKms, type Kms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
@@ -34,6 +41,7 @@ import {
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
 import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
+import type { Idempotency } from '../platform/http/idempotency.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
@@ -52,6 +60,9 @@ export interface Floor {
   readonly generations: Generations;
   readonly auditChain: AuditChain;
   readonly auditLogs: AuditLogs;
+  /** Each tenant of the harness has a master key. */
+  readonly kms: Kms;
+  readonly idempotency: Idempotency;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
   readonly steps: CallerSteps;
@@ -120,9 +131,12 @@ export const floorMigrations: readonly Migration[] = [
   ...generationsMigrations,
   ...apiKeysMigrations,
   ...auditLogsMigrations,
+  ...kmsMigrations,
+  ...idempotencyMigrations,
 ];
 
-const TEST_ROOT_KEY = new Secret(Buffer.alloc(32, 1));
+const ROOT_KEY = new Secret(Buffer.alloc(32, 7));
+
 const POLL_STEP_MS = 500;
 
 /** A server in this process on real parts: only the clock is manual. */
@@ -145,7 +159,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...auditLogRoutes(floor.auditLogs, floor.auditChain),
     ...(options.routes?.(floor) ?? []),
   ];
-  app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps }));
+  app.register(createManagementApi({ ...floor, routes, mount: 'v1' }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -157,7 +171,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     logLines,
     tenant: await createTestTenant(floor, 'acme'),
     other: await createTestTenant(floor, 'globex'),
-    call: (method, path, call) => inject(app, method, path, call ?? {}),
+    call: (method, path, call) => callInProcess(app, method, path, call ?? {}),
     callerOf(tenant, mode) {
       const { id, keyId } = tenant[mode];
       return {
@@ -186,6 +200,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       await floor.apiKeys.stop();
       await floor.generations.stop();
       await floor.auditChain.stop();
+      floor.kms.close();
       await db.cleanup();
     },
   };
@@ -195,9 +210,12 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const ids = systemIds;
   const random = systemRandom;
   const generations = createGenerations({ db, clock });
-  const auditChain = createAuditChain({ db, clock, logger, rootKey: TEST_ROOT_KEY, retentionMs: null });
+  const auditChain = createAuditChain({ db, clock, logger, rootKey: ROOT_KEY, retentionMs: null });
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const envelopeColumns = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
+  const kms = createKms({ db, clock, random, rootKey: ROOT_KEY, envelopeColumns });
+  const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
   const steps = createCallerSteps({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
@@ -213,6 +231,8 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     auditChain,
     auditLogs,
     accounts,
+    kms,
+    idempotency,
     apiKeys,
     steps,
   };
@@ -220,9 +240,12 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
 
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {
   const owner = { email: `owner@${slug}.example`, passwordHash: 'not a hash: nobody signs in here' };
+  const id = floor.ids.uuid() as TenantId;
+  const masterKey = await floor.kms.prepare(id);
   return floor.db.transaction(async (tx) => {
-    const input = { id: floor.ids.uuid() as TenantId, slug, name: slug, plan: 'enterprise' as const };
+    const input = { id, slug, name: slug, plan: 'enterprise' as const };
     const tenant = await floor.accounts.createTenantWithOwner(tx, input, owner);
+    await floor.kms.createFor(tx, id, masterKey);
     const actor = systemActor(tenant.id);
     const live = await floor.apiKeys.createIn(tx, actor, floor.apiKeys.prepare('live', 'live key'));
     const test = await floor.apiKeys.createIn(
@@ -235,7 +258,7 @@ async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant>
   });
 }
 
-async function inject(
+export async function callInProcess(
   app: FastifyInstance,
   method: string,
   path: string,

@@ -1,9 +1,4 @@
-import {
-  createCryptoKeys,
-  migrations as cryptoKeysMigrations,
-  envelopeColumns,
-} from '../capabilities/crypto-keys/index.js';
-import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import { createCryptoKeys, migrations as cryptoKeysMigrations } from '../capabilities/crypto-keys/index.js';
 import {
   createVaults,
   migrations,
@@ -23,29 +18,20 @@ export interface VaultHarness extends Harness {
   createVaultsElsewhere(more?: Partial<VaultsDeps>): Promise<Vaults>;
 }
 
-/** The harness with vaults, and a master key for each of its tenants. */
+/** The harness with vaults. */
 export async function createVaultHarness(open?: OpenTestDatabase): Promise<VaultHarness> {
   let deps: VaultsDeps | undefined;
   let vaults: Vaults | undefined;
-  let addMasterKeys: (harness: Harness) => Promise<void> = async () => undefined;
   const harness = await createHarness({
     ...(open && { open }),
-    migrations: [...kmsMigrations, ...cryptoKeysMigrations, ...migrations],
+    migrations: [...cryptoKeysMigrations, ...migrations],
     routes(floor) {
-      const kms = createKms({ ...floor, rootKey: new Secret(Buffer.alloc(32, 7)), envelopeColumns });
-      const cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: kms });
+      const cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: floor.kms });
       deps = { ...floor, cryptoKeys };
       vaults = createVaults(deps);
-      addMasterKeys = async ({ db, tenant, other }) => {
-        for (const { id } of [tenant, other]) {
-          const prepared = await kms.prepare(id);
-          await db.transaction((tx) => kms.createFor(tx, id, prepared));
-        }
-      };
       return vaultRoutes(vaults);
     },
   });
-  await addMasterKeys(harness);
   if (!vaults || !deps) throw new Error('the harness did not ask for routes');
   const known = deps;
   return {

@@ -7,16 +7,13 @@ import {
 import {
   createCryptoKeys,
   migrations as cryptoKeysMigrations,
-  envelopeColumns,
 } from '../../capabilities/crypto-keys/index.js';
-import { createKms, type Kms, migrations as kmsMigrations } from '../../capabilities/kms/index.js';
 import {
   createVaults,
   vaultRoutes,
   migrations as vaultsMigrations,
 } from '../../capabilities/vaults/index.js';
 import type { RequestId } from '../../kernel/ids.js';
-import { Secret } from '../../kernel/secret.js';
 import { createHarness, type Floor, type Harness } from '../../testing/harness.js';
 import { describeRouteMatrix } from '../../testing/route-matrix.js';
 
@@ -24,13 +21,11 @@ const LOGGED_REQUEST = '00000000-0000-4000-8000-00000000000a' as RequestId;
 const TOKENS = '/v1/vaults/cards/tokens';
 
 let harness: Harness;
-let kms: Kms;
 let apiLogs: ReturnType<typeof createApiLogs>;
 let token: string;
 
 function furtherRoutes(floor: Floor) {
-  const { db, clock, ids, random, auditLogs, generations } = floor;
-  kms = createKms({ db, clock, random, rootKey: new Secret(random.bytes(32)), envelopeColumns });
+  const { db, clock, ids, random, auditLogs, generations, kms } = floor;
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
   apiLogs = createApiLogs({
@@ -45,13 +40,9 @@ function furtherRoutes(floor: Floor) {
 
 beforeAll(async () => {
   harness = await createHarness({
-    migrations: [...kmsMigrations, ...cryptoKeysMigrations, ...vaultsMigrations, ...apiLogsMigrations],
+    migrations: [...cryptoKeysMigrations, ...vaultsMigrations, ...apiLogsMigrations],
     routes: furtherRoutes,
   });
-  for (const { id } of [harness.tenant, harness.other]) {
-    const masterKey = await kms.prepare(id);
-    await harness.db.transaction((tx) => kms.createFor(tx, id, masterKey));
-  }
   const key = harness.tenant.live;
   await harness.call('POST', '/v1/vaults', { key, body: { name: 'cards' } });
   const tokenized = await harness.call('POST', TOKENS, { key, body: { value: 'canary' } });
@@ -77,10 +68,7 @@ beforeAll(async () => {
   });
   await apiLogs.flush();
 });
-afterAll(async () => {
-  await harness.close();
-  await kms.close();
-});
+afterAll(() => harness.close());
 
 describeRouteMatrix(
   () => harness,

@@ -37,7 +37,8 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
       response: keyCreatedResponse,
       status: 201,
       noStore: true,
-      handle: async ({ caller, body }) => createdOf(await apiKeys.create(caller, body.name)),
+      handle: ({ caller, body }) => apiKeys.create(caller, body.name),
+      wire: createdOf,
     }),
     route({
       method: 'DELETE',
@@ -47,10 +48,8 @@ export function apiKeyRoutes(apiKeys: ApiKeys): RouteDefinition[] {
       audit: 'api_key.revoke',
       params: keyParams,
       response: keyRevokedResponse,
-      async handle({ caller, params }) {
-        await apiKeys.revoke(caller, params.id);
-        return { revoked: true };
-      },
+      handle: ({ caller, params }) => apiKeys.revoke(caller, params.id),
+      wire: () => ({ revoked: true }),
     }),
   ];
 }

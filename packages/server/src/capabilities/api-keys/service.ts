@@ -6,6 +6,7 @@ import { type Actor, actorOf, type Caller, type Principal } from '../../kernel/p
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { Random } from '../../platform/crypto/random.js';
+import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
@@ -85,7 +86,11 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
     createIn,
     create(caller, name) {
       const key = prepare(modeOf(caller.principal.scope), name);
-      return db.transaction((tx) => createIn(tx, actorOf(caller), key));
+      return db.transaction(async (tx) => {
+        const created = await createIn(tx, actorOf(caller), key);
+        await recordAnswer(tx, caller, created);
+        return created;
+      });
     },
 
     async revoke(caller, idOrKeyId) {
@@ -103,6 +108,7 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
           resourceId: revoked.id,
           details: { name: revoked.name, key_id: revoked.keyId },
         });
+        await recordAnswer(tx, caller, undefined);
       });
     },
 

@@ -37,9 +37,8 @@ export function redactionRoutes(redaction: Redaction): RouteDefinition[] {
       body: createRuleBody,
       response: ruleResponse,
       status: 201,
-      async handle({ caller, body }) {
-        return ruleWire(caller.principal.scope, await redaction.create(caller, body));
-      },
+      handle: ({ caller, body }) => redaction.create(caller, body),
+      wire: (rule, { caller }) => ruleWire(caller.principal.scope, rule),
     }),
     route({
       method: 'POST',
@@ -73,9 +72,8 @@ export function redactionRoutes(redaction: Redaction): RouteDefinition[] {
       params: ruleParams,
       body: updateRuleBody,
       response: ruleResponse,
-      async handle({ caller, params, body }) {
-        return ruleWire(caller.principal.scope, await redaction.update(caller, params.id, body));
-      },
+      handle: ({ caller, params, body }) => redaction.update(caller, params.id, body),
+      wire: (rule, { caller }) => ruleWire(caller.principal.scope, rule),
     }),
     route({
       method: 'DELETE',
@@ -85,10 +83,8 @@ export function redactionRoutes(redaction: Redaction): RouteDefinition[] {
       audit: 'redaction_rule.delete',
       params: ruleParams,
       response: deletedResponse,
-      async handle({ caller, params }) {
-        await redaction.delete(caller, params.id);
-        return { deleted: true };
-      },
+      handle: ({ caller, params }) => redaction.delete(caller, params.id),
+      wire: () => ({ deleted: true }),
     }),
   ];
 }

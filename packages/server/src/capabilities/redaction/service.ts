@@ -6,6 +6,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createLru } from '../../platform/cache/lru.js';
+import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
@@ -100,6 +101,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         await store.insert(tx, scope, rule);
         await auditLogs.record(tx, actorOf(caller), ruleEntry('redaction_rule.create', rule));
         await generations.bump(tx, generationName(scope));
+        await recordAnswer(tx, caller, rule);
       });
       return rule;
     },
@@ -123,6 +125,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         const entry = ruleEntry('redaction_rule.update', rule, changes);
         await auditLogs.record(tx, actorOf(caller), entry);
         await generations.bump(tx, generationName(scope));
+        await recordAnswer(tx, caller, rule);
         return rule;
       });
     },
@@ -134,6 +137,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         await store.delete(tx, scope, rule.id);
         await auditLogs.record(tx, actorOf(caller), ruleEntry('redaction_rule.delete', rule));
         await generations.bump(tx, generationName(scope));
+        await recordAnswer(tx, caller, undefined);
       });
     },
 

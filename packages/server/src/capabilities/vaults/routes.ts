@@ -53,16 +53,15 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
       body: createVaultBody,
       response: vaultResponse,
       status: 201,
-      async handle({ caller, body }) {
-        const vault = await vaults.create(caller, {
+      handle: ({ caller, body }) =>
+        vaults.create(caller, {
           name: body.name,
           tokenFormat: body.token_format,
           description: body.description,
           metadata: body.metadata_jsonb,
           echoGuard: body.echo_guard,
-        });
-        return vaultWire(caller.principal.scope, vault);
-      },
+        }),
+      wire: (vault, { caller }) => vaultWire(caller.principal.scope, vault),
     }),
     route({
       method: 'GET',
@@ -85,9 +84,8 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
       params: vaultParams,
       body: updateVaultBody,
       response: vaultResponse,
-      async handle({ caller, params, body }) {
-        return vaultWire(caller.principal.scope, await vaults.update(caller, params.nameOrId, body));
-      },
+      handle: ({ caller, params, body }) => vaults.update(caller, params.nameOrId, body),
+      wire: (vault, { caller }) => vaultWire(caller.principal.scope, vault),
     }),
     route({
       method: 'DELETE',
@@ -98,10 +96,8 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
       params: vaultParams,
       query: deleteVaultQuery,
       response: deletedResponse,
-      async handle({ caller, params, query }) {
-        await vaults.delete(caller, params.nameOrId, query);
-        return { deleted: true };
-      },
+      handle: ({ caller, params, query }) => vaults.delete(caller, params.nameOrId, query),
+      wire: () => ({ deleted: true }),
     }),
   ];
 }
@@ -120,12 +116,9 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       status: 201,
       bodyBytesMax: LIMITS.vaultBodyBytesMax,
       noStore: true,
-      async handle({ caller, params, body }) {
-        const { value, metadata } = body;
-        return tokenWire(
-          await vaults.tokenize(caller, params.nameOrId, { value: new Secret(value), metadata }),
-        );
-      },
+      handle: ({ caller, params, body: { value, metadata } }) =>
+        vaults.tokenize(caller, params.nameOrId, { value: new Secret(value), metadata }),
+      wire: tokenWire,
     }),
     route({
       method: 'GET',
@@ -163,10 +156,8 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       audit: 'vault.token.delete',
       params: tokenParams,
       response: deletedResponse,
-      async handle({ caller, params }) {
-        await vaults.deleteToken(caller, params.nameOrId, params.idOrToken);
-        return { deleted: true };
-      },
+      handle: ({ caller, params }) => vaults.deleteToken(caller, params.nameOrId, params.idOrToken),
+      wire: () => ({ deleted: true }),
     }),
   ];
 }

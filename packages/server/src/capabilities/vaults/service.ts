@@ -5,6 +5,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { Random } from '../../platform/crypto/random.js';
+import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { ListOptions } from '../../platform/http/pagination.js';
 import type { Page } from '../../platform/http/route.js';
 import { type Database, ReferenceViolation, type Transaction } from '../../platform/storage/database.js';
@@ -88,6 +89,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
         await store.delete(tx, scope, id);
         await cryptoKeys.destroy(tx, scope, vault.cryptoKeyId);
         await definitions.changed(tx, scope);
+        await recordAnswer(tx, caller, undefined);
         return true;
       });
     } catch (error) {
@@ -97,17 +99,20 @@ export function createVaults(deps: VaultsDeps): Vaults {
     }
   }
 
-  async function updateVault(caller: Caller, id: VaultId, changes: VaultChanges): Promise<Vault> {
+  async function updateIn(
+    tx: Transaction,
+    caller: Caller,
+    id: VaultId,
+    changes: VaultChanges,
+  ): Promise<Vault> {
     const { scope } = caller.principal;
-    return db.transaction(async (tx) => {
-      const vault = await lockVault(tx, scope, id);
-      const updatedAtMs = clock.nowMs();
-      await store.update(tx, scope, id, changes, updatedAtMs);
-      const entry = vaultEntry('vault.update', vault, { changed: changedFields(changes) });
-      await auditLogs.record(tx, actorOf(caller), entry);
-      await definitions.changed(tx, scope);
-      return { ...vault, ...changes, updatedAtMs };
-    });
+    const vault = await lockVault(tx, scope, id);
+    const updatedAtMs = clock.nowMs();
+    await store.update(tx, scope, id, changes, updatedAtMs);
+    const entry = vaultEntry('vault.update', vault, { changed: changedFields(changes) });
+    await auditLogs.record(tx, actorOf(caller), entry);
+    await definitions.changed(tx, scope);
+    return { ...vault, ...changes, updatedAtMs };
   }
 
   return {
@@ -136,6 +141,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
         const entry = vaultEntry('vault.create', vault, { token_format: vault.tokenFormat });
         await auditLogs.record(tx, actorOf(caller), entry);
         await definitions.changed(tx, scope);
+        await recordAnswer(tx, caller, vault);
       });
       return vault;
     },
@@ -155,7 +161,11 @@ export function createVaults(deps: VaultsDeps): Vaults {
     async update(caller, nameOrId, changes) {
       requireMetadataFits('metadata_jsonb', changes.metadata);
       const { id } = await getVault(caller.principal.scope, nameOrId);
-      return updateVault(caller, id, changes);
+      return db.transaction(async (tx) => {
+        const vault = await updateIn(tx, caller, id, changes);
+        await recordAnswer(tx, caller, vault);
+        return vault;
+      });
     },
 
     async delete(caller, nameOrId, { force }) {
@@ -163,7 +173,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
       let isFilling = force && enabled;
       while (!(await deleteStep(caller, id, force))) {
         // So that no more come in than go out.
-        if (isFilling) await updateVault(caller, id, { enabled: false });
+        if (isFilling) await db.transaction((tx) => updateIn(tx, caller, id, { enabled: false }));
         isFilling = false;
       }
     },

@@ -108,11 +108,12 @@ async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, 
   const steps = { v1: stepsFor(key), admin: { ...stepsFor(user), session: async () => session } };
   for (const mount of ['v1', 'admin'] as const) {
     const own = mounted.filter((place) => place.mount === mount);
-    app.register(async (scope) => registerRoutes(scope, own, steps[mount]));
+    app.register(async (scope) => registerRoutes(scope, own, { steps: steps[mount], idempotency: noKeys }));
   }
   const answer = await app.inject({ method, url, headers });
   return { status: answer.statusCode, json: answer.json(), headers: answer.headers, lines };
 }
+const noKeys = { answer: () => Promise.reject(new Error('a call with an idempotency key')) };
 const session = { userId: 'u' as UserId, sessionId: 's' as SessionId, requestId: 'r' as RequestId, ip: null };
 
 describe('one definition', () => {
@@ -147,7 +148,9 @@ describe('one definition', () => {
     });
     open.push(app);
     const definition = thing({ path: '/admin/me', access: 'session', permission: 'things:read' });
-    expect(() => registerRoutes(app, mountedRoutes([definition]), stepsFor(user))).toThrow('session');
+    expect(() =>
+      registerRoutes(app, mountedRoutes([definition]), { steps: stepsFor(user), idempotency: noKeys }),
+    ).toThrow('session');
   });
 });
 

@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { assert } from '../../kernel/assert.js';
 import { validationError } from '../../kernel/errors.js';
@@ -6,61 +6,80 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, SessionCaller } from '../../kernel/principal.js';
 import type { CallerSteps } from './caller.js';
 import { envelope } from './envelope.js';
+import { type Answer, type Idempotency, idempotencyKeyOf, type KeyedAct } from './idempotency.js';
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
 import type { MountedRoute } from './mounts.js';
-import type { RouteDefinition } from './route.js';
+import type { Access, RouteDefinition, RouteRequest } from './route.js';
 import { strict, validateAll } from './validate.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** The caller of whichever access its route has; `route()` tied the two together. */
-    identified: (Caller & SessionCaller) | null;
+    identified: AnyCaller | null;
   }
+}
+
+type AnyCaller = Caller & SessionCaller;
+
+export interface RoutesDeps {
+  readonly steps: CallerSteps;
+  readonly idempotency: Idempotency;
 }
 
 /**
  * Registers the routes of one mount in a Fastify scope of their own. The order of checks of auth.md §5 is the order of
- * Fastify's hooks: version, credential and permission in `onRequest`, before a byte of the body is read; media type,
- * size and JSON in the parser; then the schemas.
+ * Fastify's hooks: version, credential and permission in `onRequest`, before a byte of the body is read; media type and
+ * size in the parser; then the idempotency key, which is judged by the body's bytes; then JSON and the schemas.
  */
 export function registerRoutes(
   app: FastifyInstance,
   routes: readonly MountedRoute[],
-  steps: CallerSteps,
+  deps: RoutesDeps,
 ): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
-    if (body.length === 0) return undefined;
-    if (!isJsonMediaType(request.headers['content-type'] ?? '')) throw unsupportedMediaType();
-    return parseJsonBody(body);
+    if (body.length > 0 && !isJsonMediaType(request.headers['content-type'] ?? ''))
+      throw unsupportedMediaType();
+    return body;
   });
   app.decorateRequest('identified', null);
-  for (const mounted of routes) registerRoute(app, mounted, steps);
+  for (const mounted of routes) registerRoute(app, mounted, deps);
 }
 
-function registerRoute(app: FastifyInstance, mounted: MountedRoute, steps: CallerSteps): void {
+function registerRoute(
+  app: FastifyInstance,
+  mounted: MountedRoute,
+  { steps, idempotency }: RoutesDeps,
+): void {
   const { definition } = mounted;
+  const { method, audit, access = 'tenant' } = definition;
   const identify = callerStep(mounted, steps);
-  const check = requestCheck(definition);
-  const answer = envelope(mounted);
+  const actOf = createAct(mounted);
+  // A record belongs to a credential of a tenant; who signs in has none yet.
+  const keyOf = (request: FastifyRequest) =>
+    access === 'tenant' ? idempotencyKeyOf(method, request.raw.headers) : undefined;
   app.route({
-    method: definition.method,
+    method,
     url: mounted.path,
     bodyLimit: definition.bodyBytesMax ?? LIMITS.managementBodyBytesMax,
     onRequest: async (request) => {
       refuseQueryCredential(request);
-      request.identified = (await identify(request)) as FastifyRequest['identified'];
+      request.identified = (await identify(request)) as AnyCaller;
+      keyOf(request);
       refuseForeignMediaType(request);
     },
     handler: async (request, reply) => {
       const { identified: caller } = request;
       assert(caller, 'a route ran without a caller');
-      const { headers } = request.raw;
-      const result = await definition.handle({ caller, headers, ...check(request) });
-      if (definition.noStore) reply.header('cache-control', 'no-store');
-      if (definition.cookies) reply.header('set-cookie', definition.cookies(result as never));
-      reply.code(definition.status ?? 200).header('content-type', 'application/json; charset=utf-8');
-      return reply.send(JSON.stringify(answer(result, request.id)));
+      const act = actOf(request);
+      const key = keyOf(request);
+      if (key === undefined) {
+        const result = await act.run(caller);
+        if (definition.cookies) reply.header('set-cookie', definition.cookies(result as never));
+        return send(reply, definition, act.answerTo(result).answer);
+      }
+      const call = { caller, key, method, ...targetOf(request), body: bodyOf(request), audit };
+      return send(reply, definition, await idempotency.answer(call, act));
     },
   });
 }
@@ -71,6 +90,62 @@ function callerStep({ definition, path }: MountedRoute, steps: CallerSteps) {
   const step = steps[access];
   assert(step && permission === null, `${path}: a permission is held in a tenant, a session under /admin`);
   return step;
+}
+
+/** The handler and the writing of its answer, which an idempotency key lets happen at another time or not at all. */
+function createAct(mounted: MountedRoute): (request: FastifyRequest) => KeyedAct {
+  const { definition, body: shape } = mounted;
+  const { status = 200, notReplayed = [] } = definition;
+  const check = requestCheck(definition);
+  const enveloped = envelope(mounted);
+  return (request) => {
+    let checked: CheckedRequest | undefined;
+    return {
+      async run(caller) {
+        // `route()` tied the definition's access to the step that identified the caller.
+        checked = { caller: caller as AnyCaller, headers: request.raw.headers, ...check(request) };
+        return definition.handle(checked);
+      },
+      answerTo(result) {
+        assert(checked, 'an answer before its call');
+        const wired = definition.wire ? definition.wire(result, checked) : result;
+        const whole = enveloped(wired, request.id);
+        const body = JSON.stringify(whole);
+        const kept = notReplayed.length === 0 ? body : JSON.stringify(without(whole, shape, notReplayed));
+        return { answer: { status, body, requestId: request.id, isReplay: false }, kept };
+      },
+    };
+  };
+}
+
+function without(whole: unknown, shape: MountedRoute['body'], fields: readonly string[]): object {
+  const nulls = Object.fromEntries(fields.map((field) => [field, null]));
+  if (shape === 'bare') return { ...(whole as object), ...nulls };
+  const { data, ...rest } = whole as { data: object };
+  return { data: { ...data, ...nulls }, ...rest };
+}
+
+function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer): FastifyReply {
+  if (definition.noStore && answer.status < 400) reply.header('cache-control', 'no-store');
+  if (answer.isReplay) {
+    // The answer is that of the first call, its id in header and body alike; the log joins the two calls.
+    reply.header('x-request-id', answer.requestId).header('x-idempotent-replay', 'true');
+    const { id, log } = reply.request;
+    log.info({ request_id: id, replayed_request_id: answer.requestId }, 'answer replayed');
+  }
+  reply.code(answer.status).header('content-type', 'application/json; charset=utf-8');
+  return reply.send(answer.body);
+}
+
+function targetOf(request: FastifyRequest): { path: string; query: string } {
+  const [path = '', ...query] = (request.raw.url ?? '').split('?');
+  return { path, query: query.join('?') };
+}
+
+const NO_BODY = Buffer.alloc(0);
+
+function bodyOf(request: FastifyRequest): Buffer {
+  return (request.body as Buffer | undefined) ?? NO_BODY;
 }
 
 /** auth.md §1.4: a token in the query is no credential, and would stand in logs on the way. */
@@ -87,25 +162,23 @@ function refuseForeignMediaType(request: FastifyRequest): void {
   if (hasBody && !isJsonMediaType(headers['content-type'] ?? '')) throw unsupportedMediaType();
 }
 
-interface RequestParts {
-  readonly params: undefined;
-  readonly query: undefined;
-  readonly body: undefined;
-}
+type CheckedRequest = RouteRequest<undefined, undefined, undefined, Access>;
+type CheckedParts = Omit<CheckedRequest, 'caller' | 'headers'>;
 
-function requestCheck(definition: RouteDefinition): (request: FastifyRequest) => RequestParts {
+function requestCheck(definition: RouteDefinition): (request: FastifyRequest) => CheckedParts {
   const params = definition.params ?? z.unknown();
   const query = strict(definition.query ?? z.object({}));
   const body = strict(definition.body ?? z.object({}));
   return (request) => {
+    const sent = parseJsonBody(bodyOf(request));
     checkTexts(request.params, 'path');
     checkTexts(request.query, 'query');
     const [validParams, validQuery, validBody] = validateAll([
       { schema: params, value: request.params, rootName: 'path' },
       { schema: query, value: { ...(request.query as object) }, rootName: 'query' },
-      { schema: body, value: request.body ?? {}, rootName: 'body' },
+      { schema: body, value: sent ?? {}, rootName: 'body' },
     ]);
     // `RouteDefinition` in a list has forgotten its schemas; `route()` tied them to the handler's types.
-    return { params: validParams, query: validQuery, body: validBody } as RequestParts;
+    return { params: validParams, query: validQuery, body: validBody } as CheckedParts;
   };
 }

@@ -23,6 +23,7 @@ export interface RouteDefinition<
   Query extends Schema | undefined = Schema | undefined,
   Body extends Schema | undefined = Schema | undefined,
   Who extends Access = Access,
+  Result = unknown,
 > {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   /**
@@ -54,7 +55,14 @@ export interface RouteDefinition<
   readonly noStore?: boolean;
   /** `Set-Cookie` values of a success, made from the handler's result. */
   readonly cookies?: (result: never) => readonly string[];
-  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>, Who>): Promise<unknown>;
+  /** Fields of `data` that a replay shows as null: a certificate's private key is never stored (auth.md §5). */
+  readonly notReplayed?: readonly string[];
+  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>, Who>): Promise<Result>;
+  /**
+   * The result on the wire, before `response` strips it. A call that changes something answers inside the transaction
+   * of the change, from the result that the service hands to `recordAnswer`: so what is left to do is said here.
+   */
+  wire?(result: Result, request: RouteRequest<Out<Params>, Out<Query>, Out<Body>, Who>): unknown;
 }
 
 export interface RouteRequest<Params, Query, Body, Who extends Access> {
@@ -90,6 +98,7 @@ export function route<
   Query extends Schema | undefined,
   Body extends Schema | undefined,
   Who extends Access = 'tenant',
->(definition: RouteDefinition<Params, Query, Body, Who>): RouteDefinition {
+  Result = unknown,
+>(definition: RouteDefinition<Params, Query, Body, Who, Result>): RouteDefinition {
   return definition as unknown as RouteDefinition;
 }

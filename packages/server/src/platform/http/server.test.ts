@@ -27,6 +27,9 @@ const principal: Principal = {
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
+/** Calls of this file have no idempotency key; those that do are in app/apis/idempotency.test.ts. */
+const noKeys = { answer: () => Promise.reject(new Error('a call with an idempotency key')) };
+
 const open: FastifyInstance[] = [];
 afterEach(async () => {
   for (const app of open.splice(0)) await closeHttpServer(app, systemClock, 1_000);
@@ -56,7 +59,7 @@ function build(
       },
     },
   });
-  app.register(async (scope) => registerRoutes(scope, mountedRoutes(routes), steps));
+  app.register(async (scope) => registerRoutes(scope, mountedRoutes(routes), { steps, idempotency: noKeys }));
   extend?.(app, steps.tenant);
   open.push(app);
   return { app, lines, logged: () => lines.map((line) => JSON.parse(line)) };
@@ -152,6 +155,24 @@ describe('200 and 201', () => {
     expect(answer.json()).toEqual({
       data: [{ id: 'a' }],
       meta: { total: 41, page: 3, per_page: 20, total_pages: 3, request_id: answer.headers['x-request-id'] },
+    });
+  });
+
+  it('answers a bare array with the request id alone', async () => {
+    const list = route({
+      method: 'GET',
+      path: '/v1/all-things',
+      summary: 'All things at once',
+      permission: null,
+      audit: null,
+      response: z.array(z.object({ id: z.string() })),
+      handle: async () => [{ id: 'a', secret: 'canary' }, { id: 'b' }],
+    });
+    const { app } = build([list]);
+    const answer = await app.inject({ url: '/v1/all-things', headers: auth });
+    expect(answer.json()).toEqual({
+      data: [{ id: 'a' }, { id: 'b' }],
+      meta: { request_id: answer.headers['x-request-id'] },
     });
   });
 

@@ -6,6 +6,7 @@ import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
 import { type DataContext, openData, sealData } from '../../../platform/crypto/data-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
+import { answerInsertions, recordAnswer } from '../../../platform/http/idempotency.js';
 import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
 import { type Database, ReferenceViolation, UniqueViolation } from '../../../platform/storage/database.js';
@@ -101,6 +102,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       await db.commitInserts([
         store.insertion(caller.principal.scope, token),
         auditLogs.insertion(actorOf(caller), entry),
+        ...answerInsertions(caller, token),
       ]);
       return true;
     } catch (error) {
@@ -198,6 +200,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
         if (!(await store.delete(tx, scope, token.id))) throw notFound('Token');
         const entry = vaultEntry('vault.token.delete', vault, { token_id: token.id });
         await auditLogs.record(tx, actorOf(caller), entry);
+        await recordAnswer(tx, caller, undefined);
       });
     },
 

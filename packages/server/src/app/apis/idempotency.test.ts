@@ -1,0 +1,251 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { CHANGE_WITHOUT_ANSWER } from '../../capabilities/idempotency/index.js';
+import { recordAnswer } from '../../platform/http/idempotency.js';
+import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { createHarness, type Harness, type TestAnswer, type TestCall } from '../../testing/harness.js';
+import { openInstallation, type TestInstallation } from '../../testing/installation.js';
+
+let lastKey = 0;
+const keyed = (call: TestCall, key = `key-${++lastKey}`): TestCall => ({
+  ...call,
+  headers: { ...call.headers, 'x-idempotency-key': key },
+});
+
+function expectReplay(replay: TestAnswer, first: TestAnswer): void {
+  expect([replay.status, replay.text]).toEqual([first.status, first.text]);
+  expect(replay.headers['x-idempotent-replay']).toBe('true');
+  expect(replay.headers['x-request-id']).toBe(first.headers['x-request-id']);
+  expect(replay.headers['cache-control']).toBe(first.headers['cache-control']);
+}
+
+describe('every route that changes something', () => {
+  let installation: TestInstallation;
+  beforeAll(async () => {
+    installation = await openInstallation();
+  });
+  afterAll(() => installation.close());
+
+  interface Sample {
+    readonly body?: unknown;
+    /** The path of a row that this sample alone uses. */
+    path?(): Promise<string>;
+  }
+
+  const create = async (path: string, body: unknown) => {
+    const answer = await installation.call('POST', path, { body });
+    expect([path, answer.status]).toEqual([path, 201]);
+    return answer.json.data;
+  };
+  const newVault = async () => `/v1/vaults/${(await create('/v1/vaults', { name: `v${++lastKey}` })).name}`;
+  const newToken = async (vault: string) =>
+    `${vault}/tokens/${(await create(`${vault}/tokens`, { value: 'x' })).id}`;
+  const rule = { name: 'r', match: { type: 'builtin', value: 'pan' } };
+  const newRule = async () => `/v1/redaction-rules/${(await create('/v1/redaction-rules', rule)).id}`;
+
+  /** One for each route but the reads; a route without one fails below. */
+  const samples: Record<string, Sample> = {
+    'POST /v1/api-keys': { body: { name: 'ci' } },
+    'DELETE /v1/api-keys/:id': {
+      path: async () => `/v1/api-keys/${(await create('/v1/api-keys', { name: 'gone' })).id}`,
+    },
+    'POST /v1/vaults': { body: { name: 'cards' } },
+    'PATCH /v1/vaults/:nameOrId': { path: newVault, body: { description: 'x' } },
+    'DELETE /v1/vaults/:nameOrId': { path: newVault },
+    'POST /v1/vaults/:nameOrId/tokens': {
+      path: async () => `${await newVault()}/tokens`,
+      body: { value: 'x' },
+    },
+    'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: async () => newToken(await newVault()) },
+    'POST /v1/redaction-rules': { body: rule },
+    'POST /v1/redaction-rules/test': { body: { sample: 'x' } },
+    'PATCH /v1/redaction-rules/:id': { path: newRule, body: { enabled: false } },
+    'DELETE /v1/redaction-rules/:id': { path: newRule },
+  };
+  const nameOf = ({ method, path }: RouteDefinition) => `${method} ${path}`;
+
+  it('has a sample here', () => {
+    const changing = installation.routes.filter(({ method }) => method !== 'GET');
+    expect(Object.keys(samples).sort()).toEqual(changing.map(nameOf).sort());
+  });
+
+  it('commits its answer with the change, and replays it', async () => {
+    const auditTotal = async () => (await installation.call('GET', '/v1/audit-logs', {})).json.meta.total;
+    for (const definition of installation.routes) {
+      const sample = samples[nameOf(definition)];
+      if (!sample) continue;
+      const path = (await sample.path?.()) ?? definition.path;
+      const call = keyed(sample.body === undefined ? {} : { body: sample.body });
+      const before = await auditTotal();
+      const first = await installation.call(definition.method, path, call);
+      expect([nameOf(definition), first.status]).toEqual([nameOf(definition), definition.status ?? 200]);
+      expect(first.headers['x-idempotent-replay']).toBeUndefined();
+      expectReplay(await installation.call(definition.method, path, call), first);
+      const acts = definition.audit === null ? 0 : 1;
+      expect([nameOf(definition), (await auditTotal()) - before]).toEqual([nameOf(definition), acts]);
+    }
+    expect(installation.logLines.filter((line) => line.includes(CHANGE_WITHOUT_ANSWER))).toEqual([]);
+  });
+});
+
+describe('a management call', () => {
+  const thing = z.object({ id: z.string(), reveal: z.string().nullable() });
+  let made = 0;
+  const further: RouteDefinition[] = [
+    route({
+      method: 'POST',
+      path: '/v1/certificates',
+      summary: 'Shows a private key once',
+      permission: null,
+      audit: 'pki.issue',
+      response: thing,
+      notReplayed: ['reveal'],
+      handle: ({ caller }) =>
+        harness.db.transaction(async (tx) => {
+          const issued = { id: String(++made), reveal: 'private-key-canary' };
+          await recordAnswer(tx, caller, issued);
+          return issued;
+        }),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/forgotten',
+      summary: 'Does not record its answer',
+      permission: null,
+      audit: 'thing.create',
+      response: thing,
+      handle: async () => ({ id: String(++made), reveal: null }),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/forbidden',
+      summary: 'Needs what no key holds',
+      permission: 'tenant:delete',
+      audit: null,
+      response: thing,
+      handle: async () => ({}),
+    }),
+  ];
+  let harness: Harness;
+  beforeAll(async () => {
+    harness = await createHarness({ routes: () => further });
+  });
+  afterAll(() => harness.close());
+
+  const post = (path: string, call: TestCall) =>
+    harness.call('POST', path, { key: harness.tenant.live, ...call });
+
+  it('that makes an API key shows the same key again, and another one to another credential', async () => {
+    const call = keyed({ body: { name: 'ci' } });
+    const first = await post('/v1/api-keys', call);
+    expect(first.json.data.api_key).toMatch(/^tk_live_/);
+    const replay = await post('/v1/api-keys', call);
+    expectReplay(replay, first);
+    expect(replay.headers['cache-control']).toBe('no-store');
+    expect(replay.json.meta.request_id).toBe(replay.headers['x-request-id']);
+
+    const others = [first.json.data.api_key, harness.tenant.test, harness.other.live];
+    const keys = await Promise.all(
+      others.map(async (key) => (await post('/v1/api-keys', { ...call, key })).json.data.api_key),
+    );
+    expect(new Set([first.json.data.api_key, ...keys]).size).toBe(4);
+    expect(harness.logLines.join('')).not.toContain(String(first.json.data.api_key).slice(21));
+  });
+
+  it('logs which call a replay repeats', async () => {
+    const call = keyed({ body: { name: 'ci' } });
+    const first = await post('/v1/api-keys', call);
+    await post('/v1/api-keys', call);
+    const line = harness.logLines
+      .map((text) => JSON.parse(text))
+      .findLast(({ msg }) => msg === 'answer replayed');
+    expect(line).toMatchObject({ replayed_request_id: first.headers['x-request-id'] });
+    expect(line.request_id).not.toBe(line.replayed_request_id);
+  });
+
+  it('shows a private key the first time only', async () => {
+    const call = keyed({});
+    const first = await post('/v1/certificates', call);
+    expect(first.json.data).toEqual({ id: expect.any(String), reveal: 'private-key-canary' });
+    const replay = await post('/v1/certificates', call);
+    expect(replay.json).toEqual({ ...first.json, data: { ...first.json.data, reveal: null } });
+  });
+
+  it('whose service forgot its answer is named in the log, and replayed all the same', async () => {
+    const call = keyed({});
+    const first = await post('/v1/forgotten', call);
+    expect(harness.logLines.filter((line) => line.includes(CHANGE_WITHOUT_ANSWER))).toHaveLength(1);
+    expectReplay(await post('/v1/forgotten', call), first);
+  });
+
+  describe('400 and 409', () => {
+    it.each([
+      ['a bad field', '{}', 'name'],
+      ['broken JSON', '{"name":', 'body'],
+    ])('%s is refused again with the same answer', async (_what, payload, field) => {
+      const { headers } = keyed({});
+      const inject = async () => {
+        const answer = await harness.app.inject({
+          method: 'POST',
+          url: '/v1/api-keys',
+          headers: {
+            authorization: `Bearer ${harness.tenant.live.apiKey}`,
+            'content-type': 'application/json',
+            ...headers,
+          },
+          payload,
+        });
+        return { status: answer.statusCode, headers: answer.headers, text: answer.body, json: answer.json() };
+      };
+      const first = await inject();
+      expect([first.status, Object.keys(first.json.fields)]).toEqual([400, [field]]);
+      expectReplay(await inject(), first);
+    });
+
+    it('a key is for one body and one query', async () => {
+      const call = keyed({ body: { name: 'ci' } });
+      await post('/v1/api-keys', call);
+      for (const [path, body] of [
+        ['/v1/api-keys', { name: 'other' }],
+        ['/v1/api-keys?x=1', { name: 'ci' }],
+      ] as const) {
+        const answer = await post(path, { ...call, body });
+        expect([answer.status, answer.json.error.type]).toEqual([409, 'idempotency_conflict']);
+      }
+      // The one before it stands.
+      expect((await post('/v1/api-keys', call)).headers['x-idempotent-replay']).toBe('true');
+    });
+
+    it.each(['', ' ', 'a b', 'é', 'a\tb', 'x'.repeat(256)])('the key %j is none', async (key) => {
+      const answer = await post('/v1/api-keys', keyed({ body: { name: 'ci' } }, key));
+      expect([answer.status, Object.keys(answer.json.fields)]).toEqual([400, ['X-Idempotency-Key']]);
+    });
+
+    it.each(['01ARZ3NDEKTSV4RRFFQ69G5FAV', '~!@', 'x'.repeat(255)])('the key %j is one', async (key) => {
+      expect((await post('/v1/api-keys', keyed({ body: { name: 'ci' } }, key))).status).toBe(201);
+    });
+  });
+
+  it('401, 403 and 404 come before its key', async () => {
+    const bad = keyed({}, 'a b');
+    const answers = [
+      await harness.call('POST', '/v1/api-keys', bad),
+      await post('/v1/forbidden', bad),
+      await post('/v1/nothing', bad),
+    ];
+    expect(answers.map(({ status }) => status)).toEqual([401, 403, 404]);
+  });
+
+  it('that reads takes no notice of a key, however it looks', async () => {
+    for (const key of ['reading', 'a b']) {
+      const call = keyed({ key: harness.tenant.live }, key);
+      const answers = [
+        await harness.call('GET', '/v1/api-keys', call),
+        await harness.call('GET', '/v1/api-keys', call),
+        await harness.call('HEAD', '/v1/api-keys', call),
+      ];
+      expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
+      expect(answers.map(({ headers }) => headers['x-idempotent-replay'])).toEqual(Array(3).fill(undefined));
+    }
+  });
+});

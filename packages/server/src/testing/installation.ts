@@ -1,0 +1,89 @@
+import { createManagementApi } from '../app/apis/management-api.js';
+import { prepareInstallation } from '../app/installation.js';
+import { createServices, MIGRATIONS, managementRoutes } from '../app/services.js';
+import { commitHook } from '../capabilities/audit-logs/index.js';
+import { Secret } from '../kernel/secret.js';
+import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { createCallerSteps } from '../platform/http/caller.js';
+import { createHosts } from '../platform/http/hosts.js';
+import type { RouteDefinition } from '../platform/http/route.js';
+import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { createLogger, createRequestLog } from '../platform/log/logger.js';
+import { type OpenTestDatabase, openTestSqlite } from './databases.js';
+import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
+import { createManualClock } from './manual-clock.js';
+
+/** The management API as the server composes it, with the tenant of a first start. */
+export interface TestInstallation {
+  readonly routes: readonly RouteDefinition[];
+  readonly logLines: readonly string[];
+  /** With the tenant's live key unless the call names another. */
+  call(method: string, path: string, call: TestCall): Promise<TestAnswer>;
+  close(): Promise<void>;
+}
+
+export async function openInstallation(open: OpenTestDatabase = openTestSqlite): Promise<TestInstallation> {
+  const clock = createManualClock();
+  const logLines: string[] = [];
+  const sink = { write: (line: string) => logLines.push(line) };
+  const logger = createLogger('debug', sink);
+  const db = await open(MIGRATIONS, { clock, commitHook });
+  const egress = createEgress({
+    clock,
+    allowPrivateUpstreams: '',
+    dnsServers: [],
+    extraCaPem: null,
+    nat64: false,
+    ownNames: [],
+  });
+  const services = createServices({
+    db,
+    clock,
+    ids: systemIds,
+    random: systemRandom,
+    logger,
+    rootKey: new Secret(Buffer.alloc(32, 7)),
+    egress,
+    auditRetentionMs: null,
+  });
+  await services.generations.start();
+  const installation = await prepareInstallation({
+    db,
+    ids: systemIds,
+    random: systemRandom,
+    services,
+    ownerEmail: 'owner@example.com',
+    baseUrl: 'http://localhost',
+  });
+  await installation.commit();
+  const routes = managementRoutes(services);
+  const app = createHttpServer({
+    logger,
+    requestLog: createRequestLog('debug', sink, clock),
+    ids: systemIds,
+    clock,
+  });
+  const steps = createCallerSteps({
+    hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
+    authenticator: services.authentication,
+  });
+  app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency: services.idempotency }));
+  await app.ready();
+  return {
+    routes,
+    logLines,
+    call: (method, path, call) =>
+      callInProcess(app, method, path, { key: installation.content.live_api_key, ...call }),
+    async close() {
+      await closeHttpServer(app, clock, 1_000);
+      await services.apiKeys.stop();
+      await services.generations.stop();
+      await services.apiLogs.flush();
+      services.cryptoKeys.close();
+      services.kms.close();
+      await egress.close();
+      await db.cleanup();
+    },
+  };
+}

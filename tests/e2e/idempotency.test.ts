@@ -1,0 +1,107 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { managementRoutes, type Services } from '../../packages/server/src/app/services.js';
+import { type E2eDatabase, forEachDatabase } from './scene.js';
+import {
+  type Bootstrap,
+  type Environment,
+  killAll,
+  makeDataDir,
+  readBootstrap,
+  type ServerProcess,
+  startServer,
+  stopServer,
+} from './server-process.js';
+
+const PRELOAD = new URL('./kill-at-answer.mjs', import.meta.url).href;
+const KILL = { 'x-test-kill': 'answer' };
+
+interface Creation {
+  readonly body: unknown;
+  readonly audit: string;
+}
+
+/** Every endpoint that adds a row to a collection, by its path with the names of the vault made before. */
+const CREATIONS: Record<string, Creation> = {
+  '/v1/api-keys': { body: { name: 'ci' }, audit: 'api_key.create' },
+  '/v1/vaults': { body: { name: 'second' }, audit: 'vault.create' },
+  '/v1/vaults/:nameOrId/tokens': { body: { value: '4242424242424242' }, audit: 'vault.tokenize' },
+  '/v1/redaction-rules': {
+    body: { name: 'rule', match: { type: 'builtin', value: 'pan' } },
+    audit: 'redaction_rule.create',
+  },
+};
+
+interface ApiAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: { readonly data: Record<string, unknown>; readonly meta: Record<string, unknown> };
+}
+
+afterAll(killAll);
+
+it('knows every creating endpoint', () => {
+  // The definitions ask nothing of the services before a call comes.
+  const services = new Proxy({}, { get: () => ({}) }) as Services;
+  const creating = managementRoutes(services).filter(({ status }) => status === 201);
+  expect(Object.keys(CREATIONS).sort()).toEqual(creating.map(({ path }) => path).sort());
+});
+
+forEachDatabase((open) => {
+  describe('a server killed between the commit and the answer', () => {
+    const dataDir = makeDataDir();
+    let database: E2eDatabase;
+    let environment: Environment;
+    let server: ServerProcess;
+    let bootstrap: Bootstrap;
+
+    async function call(method: string, path: string, headers: Record<string, string> = {}, body?: unknown) {
+      const response = await fetch(`${server.url}${path.replace(':nameOrId', 'cards')}`, {
+        method,
+        headers: {
+          authorization: `Bearer ${bootstrap.live_api_key}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...headers,
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const answer = { status: response.status, headers: response.headers, body: await response.json() };
+      return answer as ApiAnswer;
+    }
+    const total = async (path: string) => (await call('GET', path)).body.meta['total'] as number;
+
+    beforeAll(async () => {
+      database = await open();
+      environment = {
+        ...database.environment,
+        KNOX_DATA_DIR: dataDir.path,
+        NODE_OPTIONS: `--import=${PRELOAD}`,
+      };
+      server = await startServer(environment);
+      bootstrap = readBootstrap(dataDir.path);
+      expect((await call('POST', '/v1/vaults', {}, { name: 'cards' })).status).toBe(201);
+    });
+    afterAll(async () => {
+      await stopServer(server);
+      await database.remove();
+      dataDir.remove();
+    });
+
+    it.each(Object.entries(CREATIONS))('POST %s: one row, same answer', async (path, { body, audit }) => {
+      const key = { 'x-idempotency-key': `crash ${path}`.replace(/\W/g, '-') };
+      const audited = `/v1/audit-logs?action=${audit}`;
+      const [rowsBefore, auditedBefore] = [await total(path), await total(audited)];
+      await expect(call('POST', path, { ...key, ...KILL }, body)).rejects.toThrow();
+      expect(await server.exited).toMatchObject({ signal: 'SIGKILL' });
+
+      server = await startServer(environment);
+      const retried = await call('POST', path, key, body);
+      expect([retried.status, retried.headers.get('x-idempotent-replay')]).toEqual([201, 'true']);
+      const again = await call('POST', path, key, body);
+      expect(again.body).toEqual(retried.body);
+      expect(await total(path)).toBe(rowsBefore + 1);
+      expect(await total(audited)).toBe(auditedBefore + 1);
+      const listed = (await call('GET', `${path}?per_page=100`)).body.data as unknown as { id: string }[];
+      expect(listed.map(({ id }) => id)).toContain(retried.body.data['id']);
+    });
+  });
+});
