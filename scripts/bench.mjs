@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,audit --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { checkEphemeral, startKnox, tokenize } from '../bench/knox-server.mjs';
 import { firstLine, residentMiB, startNode, stop, stopAll } from '../bench/processes.mjs';
 import { buildServer, installEverything } from './install.mjs';
+import { providePostgres } from './postgres.mjs';
 import { bold, dim, endWith, green, ROOT, red, requireNode, yellow } from './terminal.mjs';
 
 const CONNECTIONS = 50;
@@ -20,13 +21,14 @@ const STRANGERS_BUSY_MAX = 0.1;
 const IDLE_SECONDS = 10;
 const STARTS = 5;
 const SLOW_SYNC_MS = 3;
+const AUDIT_IN_FLIGHT = 200;
 const BARS = { transparentRatio: 0.6, startMs: 2000, idleMiB: 150, loopDelayP99Ms: 5 };
 
 const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
-    only: { type: 'string', default: 'proxy,start,idle,slow-disk' },
+    only: { type: 'string', default: 'proxy,start,idle,slow-disk,audit' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -65,6 +67,7 @@ try {
   if (parts.has('idle')) await measureIdle(place);
   if (parts.has('proxy')) await compareProxies(place, url);
   if (parts.has('slow-disk')) await measureSlowDisk(place, url);
+  if (parts.has('audit')) await measureAudit();
 } catch (error) {
   console.error(error);
   missed.push(NOT_RUN);
@@ -211,6 +214,67 @@ async function measureSlowDisk(place, url) {
   const range = `(median ${delay.p50Ms.toFixed(1)} ms, max ${delay.maxMs.toFixed(1)} ms)`;
   const holds = delay.p99Ms <= BARS.loopDelayP99Ms;
   bar('loop delay', `p99 ${delay.p99Ms.toFixed(1)} ms`, range, holds, `≤ ${BARS.loopDelayP99Ms} ms`);
+}
+
+/** Durable audit rows a second: without the chain, with it, and on PostgreSQL with one and four processes. */
+async function measureAudit() {
+  title(`Durable audit rows, ${AUDIT_IN_FLIGHT} in flight a process, ${options.seconds} s each`);
+  for (const isSealing of [false, true]) {
+    const name = isSealing ? 'sealed' : 'unsealed';
+    const [path, logPath] = [`audit-${name}.db`, `audit-${name}-log.db`].map((file) => join(workDir, file));
+    const storage = { kind: 'sqlite', path, logPath };
+    auditNote(`audit rows a second, SQLite, ${isSealing ? 'sealed in the batch' : 'no chain'}`, [
+      await auditWrites(storage, isSealing),
+    ]);
+  }
+  const postgres = await providePostgres({ isDurable: true });
+  if (postgres.reason) {
+    console.log(yellow(`  skipped on PostgreSQL: ${postgres.reason}`));
+    return;
+  }
+  try {
+    for (const [database, processes, isSealing] of [
+      ['bench_audit_plain', 1, false],
+      ['bench_audit', 1, true],
+      ['bench_audit_four', 4, true],
+    ]) {
+      const storage = { kind: 'postgres', url: await freshDatabase(postgres.url, database), poolMax: 10 };
+      const sides = await Promise.all(
+        Array.from({ length: processes }, () => auditWrites(storage, isSealing)),
+      );
+      const what = `${processes} process${processes > 1 ? 'es' : ''}, ${isSealing ? 'sealed' : 'no chain'}`;
+      auditNote(`audit rows a second, PostgreSQL, ${what}`, sides);
+    }
+  } finally {
+    postgres.stop();
+  }
+}
+
+async function auditWrites(storage, isSealing) {
+  const plan = { storage, isSealing, seconds: Number(options.seconds), inFlight: AUDIT_IN_FLIGHT };
+  const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'audit-writes.ts'), JSON.stringify(plan)], {
+    cpu: null,
+  });
+  return firstLine(child);
+}
+
+function auditNote(name, sides) {
+  const total = sides.reduce((sum, side) => sum + side.perSecond, 0);
+  const worst = (key) => Math.max(...sides.map((side) => side[key])).toFixed(1);
+  const sealed = `all sealed ${worst('sealedAfterMs')} ms after the last write`;
+  note(name, total.toFixed(0), `(p50 ${worst('p50Ms')} ms, p99 ${worst('p99Ms')} ms; ${sealed})`);
+}
+
+async function freshDatabase(url, name) {
+  const { default: pg } = await import('pg');
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(`DROP DATABASE IF EXISTS ${name}`);
+  await client.query(`CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8'`);
+  await client.end();
+  const fresh = new URL(url);
+  fresh.pathname = `/${name}`;
+  return fresh.href;
 }
 
 function buildShim() {

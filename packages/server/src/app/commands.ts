@@ -10,6 +10,8 @@ const HELP = `knox-server <command>
   jobs list      shows background work: schedule, last and next run; of one kind its jobs: jobs list <kind>
   jobs run <kind>
                  makes the jobs of a kind due now; beside a running server
+  audit verify [--tenant <slug>]
+                 verifies the audit chains of all tenants, or of one, and names the first bad row
 
   --help, --version
 
@@ -20,6 +22,7 @@ Configuration is read from environment variables: docs/operations/variables.md
 export async function runCommand(words: readonly string[], deps: CommandDeps): Promise<number> {
   const { terminal } = deps;
   if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(words.slice(1), deps);
+  if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(words.slice(1), deps);
   switch (words.join(' ')) {
     case 'start':
       return await start(deps);

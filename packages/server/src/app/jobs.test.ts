@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { commitHook } from '../capabilities/audit-logs/index.js';
 import { Secret } from '../kernel/secret.js';
 import { loadConfig } from '../platform/config/config.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -26,7 +27,7 @@ let services: Services;
 
 beforeAll(async () => {
   const clock = createManualClock();
-  db = await openTestSqlite(MIGRATIONS);
+  db = await openTestSqlite(MIGRATIONS, { clock, commitHook });
   services = createServices({
     db,
     clock,
@@ -35,6 +36,7 @@ beforeAll(async () => {
     logger: createLogger('error', { write: () => {} }),
     rootKey: new Secret(Buffer.alloc(32)),
     egress: createEgress({ ...loadConfig({}, '/srv/knox').config.egress, ownNames: [], clock }),
+    auditRetentionMs: null,
   });
 });
 afterAll(() => db.cleanup());

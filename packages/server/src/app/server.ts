@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { commitHook } from '../capabilities/audit-logs/index.js';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
 import type { Secret } from '../kernel/secret.js';
@@ -57,8 +58,11 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    auditRetentionMs: config.audit.retentionMs,
   });
   await services.kms.checkRootKey();
+  await services.auditChain.start();
+  closers.push(() => services.auditChain.stop());
   await services.generations.start();
   closers.push(() => services.kms.close());
   closers.push(() => services.cryptoKeys.close());
@@ -118,7 +122,12 @@ async function openInstallation(config: Config, logger: Logger, closers: (() => 
   // Whatever the database: two first starts would also write, and remove, each other's root key and bootstrap file.
   const lock = lockDataDir(config.dataDir);
   closers.push(() => lock.release());
-  const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, logger });
+  const db = await openDatabase(storageOptions(config), {
+    migrations: MIGRATIONS,
+    clock,
+    logger,
+    commitHook,
+  });
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
   return { db, rootKey };

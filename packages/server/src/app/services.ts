@@ -12,6 +12,7 @@ import {
 import {
   auditLogRoutes,
   migrations as auditLogsMigrations,
+  createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
@@ -80,17 +81,20 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  /** Null = for ever. */
+  readonly auditRetentionMs: number | null;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const { db, clock, ids, random, logger, rootKey, egress, auditRetentionMs } = deps;
   const generations = createGenerations({ db, clock });
   const jobs = createJobs({ db, clock, ids, random, logger });
   const outbox = createOutbox({ db, clock, ids, random, jobs });
-  const auditLogs = createAuditLogs({ db, clock, ids });
+  const auditChain = createAuditChain({ db, clock, logger, rootKey, retentionMs: auditRetentionMs });
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
@@ -124,6 +128,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     jobs,
     outbox,
+    auditChain,
     auditLogs,
     accounts,
     permissions,
@@ -144,7 +149,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...apiKeyRoutes(services.apiKeys),
     ...roleRoutes(services.permissions),
-    ...auditLogRoutes(services.auditLogs),
+    ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
     ...redactionRoutes(services.redaction),
     ...apiLogRoutes(services.apiLogs),

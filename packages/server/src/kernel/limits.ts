@@ -46,4 +46,6 @@ export const LIMITS = {
   keyRolesMax: 20,
   keyRateLimitMax: 2_147_483_647,
   customRolesMax: 1_000,
+  auditCheckpointMs: 60_000,
+  auditCheckpointRows: 10_000,
 } as const;

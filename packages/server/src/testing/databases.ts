@@ -9,6 +9,7 @@ import type { Database } from '../platform/storage/database.js';
 import type { StorageLogger } from '../platform/storage/engine.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { loadSqlite } from '../platform/storage/sqlite-module.js';
 
 export interface TestDatabase extends Database {
   /** Where it is, for a test that opens it a second time or from another process. */
@@ -20,6 +21,7 @@ export interface TestDatabase extends Database {
 export interface OpenTestOptions {
   readonly clock?: Clock;
   readonly logger?: StorageLogger;
+  readonly commitHook?: URL;
 }
 
 export type OpenTestDatabase = (
@@ -69,11 +71,11 @@ const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
 async function openTest(
   storage: StorageOptions,
   migrations: readonly Migration[],
-  { clock = systemClock, logger }: OpenTestOptions,
+  { clock = systemClock, ...options }: OpenTestOptions,
   remove: () => Promise<void>,
 ): Promise<TestDatabase> {
   try {
-    const database = await openDatabase(storage, { migrations, clock, ...(logger && { logger }) });
+    const database = await openDatabase(storage, { migrations, clock, ...options });
     return Object.assign(database, {
       storage,
       async cleanup() {
@@ -92,6 +94,27 @@ async function asAdministrator(sql: string): Promise<void> {
   await client.connect();
   try {
     await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Changes a database behind the server's back, with the rights of whoever holds its file or its password. */
+export async function changeBehind(storage: StorageOptions, ...statements: readonly string[]): Promise<void> {
+  if (storage.kind === 'sqlite') {
+    const connection = new (loadSqlite().DatabaseSync)(storage.path);
+    try {
+      connection.exec('PRAGMA busy_timeout = 2000');
+      for (const statement of statements) connection.exec(statement);
+    } finally {
+      connection.close();
+    }
+    return;
+  }
+  const client = new pg.Client({ connectionString: storage.url });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
   } finally {
     await client.end();
   }

@@ -14,9 +14,12 @@ import {
   createApiKeys,
 } from '../capabilities/api-keys/index.js';
 import {
+  type AuditChain,
   type AuditLogs,
   auditLogRoutes,
   migrations as auditLogsMigrations,
+  commitHook,
+  createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
@@ -61,6 +64,7 @@ export interface Floor {
   readonly random: Random;
   readonly logger: Logger;
   readonly generations: Generations;
+  readonly auditChain: AuditChain;
   readonly auditLogs: AuditLogs;
   /** Each tenant of the harness has a master key. */
   readonly kms: Kms;
@@ -152,14 +156,16 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const requestLog = createRequestLog('debug', sink, clock);
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
+    commitHook,
   });
   const floor = createFloor(db, clock, logger);
   await floor.generations.start();
+  await floor.auditChain.start();
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [
     ...apiKeyRoutes(floor.apiKeys),
     ...roleRoutes(floor.permissions),
-    ...auditLogRoutes(floor.auditLogs),
+    ...auditLogRoutes(floor.auditLogs, floor.auditChain),
     ...(options.routes?.(floor) ?? []),
   ];
   app.register(createManagementApi({ ...floor, routes, mount: 'v1' }));
@@ -204,6 +210,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
       await closeHttpServer(app, clock, 1_000);
       await floor.apiKeys.stop();
       await floor.generations.stop();
+      await floor.auditChain.stop();
       floor.kms.close();
       await db.cleanup();
     },
@@ -214,7 +221,8 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const ids = systemIds;
   const random = systemRandom;
   const generations = createGenerations({ db, clock });
-  const auditLogs = createAuditLogs({ db, clock, ids });
+  const auditChain = createAuditChain({ db, clock, logger, rootKey: ROOT_KEY, retentionMs: null });
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
   const envelopeColumns = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
@@ -242,6 +250,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     random,
     logger,
     generations,
+    auditChain,
     auditLogs,
     accounts,
     permissions,

@@ -1,6 +1,7 @@
 import { createManagementApi } from '../app/apis/management-api.js';
 import { prepareInstallation } from '../app/installation.js';
 import { createServices, MIGRATIONS, managementRoutes } from '../app/services.js';
+import { commitHook } from '../capabilities/audit-logs/index.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -27,7 +28,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);
-  const db = await open(MIGRATIONS, { clock });
+  const db = await open(MIGRATIONS, { clock, commitHook });
   const egress = createEgress({
     clock,
     allowPrivateUpstreams: '',
@@ -44,6 +45,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     logger,
     rootKey: new Secret(Buffer.alloc(32, 7)),
     egress,
+    auditRetentionMs: null,
   });
   await services.generations.start();
   const installation = await prepareInstallation({

@@ -45,6 +45,8 @@ export interface Config {
     readonly extraCaPem: string | null;
     readonly nat64: boolean;
   };
+  /** Null = for ever. */
+  readonly audit: { readonly retentionMs: number | null };
   readonly log: { readonly level: LogLevel };
   readonly shutdownTimeoutMs: number;
 }
@@ -98,9 +100,16 @@ function configOf(values: Environment, workingDir: string, extraCaPem: string | 
       extraCaPem,
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
     },
+    audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
     shutdownTimeoutMs: (values.KNOX_SHUTDOWN_TIMEOUT_SECONDS ?? 10) * 1000,
   };
+}
+
+const DAY_MS = 86_400_000;
+
+function retentionMs(days: number): number | null {
+  return days === 0 ? null : days * DAY_MS;
 }
 
 function storageOf(values: Environment, workingDir: string, dataDir: string): StorageConfig {

@@ -8,6 +8,8 @@ export interface EffectiveValue {
   readonly from: 'environment' | 'file' | 'default';
 }
 
+const DAY_MS = 86_400_000;
+
 /** What the server would run with, secrets masked: the output of `config check`. */
 export function describeConfig(config: Config, source: EnvironmentSource): EffectiveValue[] {
   const shown = shownValues(config);
@@ -32,6 +34,7 @@ function shownValues(config: Config): Record<VariableName, string> {
     KNOX_PUBLIC_URL: hosts.publicUrl ?? httpOrigin(listen.host, listen.port),
     KNOX_CUSTOM_HOSTS: hosts.customHosts.map(({ host, slug }) => `${host}=${slug}`).join(',') || '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
+    KNOX_AUDIT_RETENTION_DAYS: String((config.audit.retentionMs ?? 0) / DAY_MS),
     KNOX_LOG_LEVEL: config.log.level,
     KNOX_SHUTDOWN_TIMEOUT_SECONDS: String(config.shutdownTimeoutMs / 1000),
     KNOX_DB_POOL_MAX: storage.kind === 'postgres' ? String(storage.poolMax) : '(SQLite)',

@@ -73,6 +73,11 @@ export const VARIABLES = {
     'Comma list of `host=tenant-slug`: further tenant hosts.',
   ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
+  KNOX_AUDIT_RETENTION_DAYS: variable(
+    integer(0, 3_650),
+    '`365`',
+    'Days that audit rows are kept; 0: for ever, otherwise 1 to 3650. The critical chain is never trimmed.',
+  ),
   KNOX_LOG_LEVEL: variable(
     oneOf('trace', 'debug', 'info', 'warn', 'error'),
     '`info`',
@@ -128,7 +133,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_FROM: [],
   KNOX_METRICS_TOKEN: [],
   KNOX_LOG_RETENTION_DAYS: [],
-  KNOX_AUDIT_RETENTION_DAYS: ['0'],
   KNOX_DPOP_IAT_WINDOW_SECONDS: [],
   KNOX_ACME_VALIDATION_TARGETS: [],
   KNOX_ACME_HTTP01_PORT: [],

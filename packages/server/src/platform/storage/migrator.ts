@@ -53,6 +53,17 @@ export async function migrate(
   }
 }
 
+/** For who reads only: the tables must be those of this version, neither older nor newer. */
+export function assertMigrated(applied: readonly string[], known: readonly string[]): void {
+  const missing = known.filter((id) => !applied.includes(id));
+  const unknown = applied.filter((id) => !known.includes(id));
+  if (missing.length + unknown.length === 0) return;
+  throw new MigrationRefused(
+    `the database was last used by another version (${[...missing, ...unknown].sort().join(', ')}): ` +
+      'run the command of that version, or start this version on it first',
+  );
+}
+
 function inOrder(migrations: readonly Migration[]): Migration[] {
   const ordered = [...migrations].sort((a, b) => (a.id < b.id ? -1 : 1));
   for (const [index, migration] of ordered.entries()) {

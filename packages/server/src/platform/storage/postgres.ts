@@ -38,9 +38,15 @@ export interface PostgresOptions {
   readonly url: string;
   readonly poolMax: number;
   readonly logger: StorageLogger | undefined;
+  readonly isReadOnly?: boolean;
 }
 
-export async function openPostgres({ url, poolMax, logger }: PostgresOptions): Promise<PostgresEngine> {
+export async function openPostgres({
+  url,
+  poolMax,
+  logger,
+  isReadOnly,
+}: PostgresOptions): Promise<PostgresEngine> {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolMax,
@@ -52,6 +58,7 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,
     types: { getTypeParser: parserOf },
+    ...(isReadOnly && { options: '-c default_transaction_read_only=on' }),
   });
   // Without a listener a connection that the server ends would end the process.
   pool.on('error', (error) =>
@@ -70,9 +77,22 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     transaction: (attempt) =>
       withRetry(line, async () => {
         const client = await connect();
-        const session = await beginSession(client);
+        const session = await beginSession(client, 'SERIALIZABLE');
         return attempt(session);
       }),
+    async exclusively(name, attempt) {
+      const session = await beginSession(await connect(), 'READ COMMITTED');
+      try {
+        if (!(await session.claim(name))) {
+          await session.rollback();
+          return null;
+        }
+      } catch (error) {
+        await session.rollback();
+        throw error;
+      }
+      return attempt(session);
+    },
     insertGroups: (_file, groups) => insertWithRetry(line, connect, groups),
     maintain: (work) => maintain(url, work),
     async ping() {
@@ -154,8 +174,16 @@ async function query(client: pg.PoolClient, statement: Statement): Promise<State
   return { rows: result.rows, changes: result.rowCount ?? 0 };
 }
 
-/** SERIALIZABLE by name; the server ends a statement that outlives the transaction's own limit. */
-async function beginSession(client: pg.PoolClient): Promise<Session> {
+interface PostgresSession extends Session {
+  /** An advisory lock until the end of the transaction, so that it ends with its connection at the latest. */
+  claim(name: string): Promise<boolean>;
+}
+
+/** The level by name; the server ends a statement that outlives the transaction's own limit. */
+async function beginSession(
+  client: pg.PoolClient,
+  isolation: 'SERIALIZABLE' | 'READ COMMITTED',
+): Promise<PostgresSession> {
   // One statement at a time: the driver's own queue is on its way out.
   let last: Promise<unknown> = Promise.resolve();
   let released = false;
@@ -179,7 +207,7 @@ async function beginSession(client: pg.PoolClient): Promise<Session> {
 
   try {
     await client.query(
-      `BEGIN ISOLATION LEVEL SERIALIZABLE; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
+      `BEGIN ISOLATION LEVEL ${isolation}; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
     );
   } catch (error) {
     release(true);
@@ -187,6 +215,11 @@ async function beginSession(client: pg.PoolClient): Promise<Session> {
   }
   return {
     run: (statement) => inTurn(statement.table, () => query(client, statement)),
+    async claim(name) {
+      const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS taken';
+      const { rows } = await inTurn('', () => client.query<{ taken: number }>(sql, [`knoxcall ${name}`]));
+      return rows[0]?.taken === 1;
+    },
     async lock(table, id) {
       assertIdentifier(table);
       await inTurn(table, () => client.query(`SELECT 1 FROM "${table}" WHERE id = $1 FOR UPDATE`, [id]));
