@@ -28,6 +28,7 @@ const code = await runCommand(process.argv.slice(2), {
   },
   clock: systemClock,
   stopAsked,
+  loadTenantCommand: () => import('./tenant-command.js'),
   loadStartServer: async () => (await import('./server.js')).startServer,
 });
 process.exit(code);

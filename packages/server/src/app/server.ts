@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
 import type { Secret } from '../kernel/secret.js';
-import type { Config } from '../platform/config/config.js';
+import { type Config, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -11,10 +11,11 @@ import { createCallerStep } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { openRedisCounter } from '../platform/limits/redis-counter.js';
 import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
-import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { openDatabase } from '../platform/storage/open-database.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { registerProxyApi } from './apis/proxy-api.js';
@@ -48,6 +49,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { db, rootKey } = await openInstallation(config, logger, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
+  const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
+  closers.push(() => counter?.close());
   const services = createServices({
     db,
     clock,
@@ -56,6 +59,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    tiers: config.plans.tiers,
+    counter,
   });
   await services.kms.checkRootKey();
   await services.generations.start();
@@ -63,6 +68,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.cryptoKeys.close());
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
+  closers.push(() => services.limiter.stop());
+  closers.push(() => services.plans.stop());
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
@@ -70,15 +77,15 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => proxyApi.settled());
   closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
-  egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
+  egress.setOwnEndpoints(await ownEndpoints(addresses, config));
 
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
-  const { filePath, ownerEmail } = config.bootstrap;
+  const { filePath, ownerEmail, plan } = config.bootstrap;
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenant: () => services.accounts.hasTenants(),
     prepare: () =>
-      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, baseUrl }),
+      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, plan, baseUrl }),
   });
   if (firstStart) hooks.onFirstStart(firstStart);
   const expiry = filePath ? expireBootstrapFile(filePath, clock) : null;
@@ -118,10 +125,6 @@ async function openInstallation(config: Config, logger: Logger, closers: (() => 
   return { db, rootKey };
 }
 
-function storageOptions({ storage }: Config): StorageOptions {
-  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
-}
-
 /** Names under which callers reach this installation: a proxied call to one of them is a loop. */
 function ownNames({ hosts }: Config): string[] {
   const names = hosts.customHosts.map(({ host }) => host);
@@ -142,6 +145,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, state 
   const authenticate = createCallerStep({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,
+    limits: services.plans,
   });
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {

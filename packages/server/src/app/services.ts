@@ -21,6 +21,12 @@ import {
   envelopeColumns,
 } from '../capabilities/crypto-keys/index.js';
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import {
+  accountRoutes,
+  createPlans,
+  createTenantSwitch,
+  migrations as plansMigrations,
+} from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
   createRedaction,
@@ -30,11 +36,15 @@ import {
 import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
+import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
+import { createRateLimiter } from '../platform/limits/rate-limiter.js';
+import type { SharedCounter } from '../platform/limits/redis-allowance.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
@@ -50,6 +60,8 @@ export const MIGRATIONS: readonly Migration[] = [
   ...vaultsMigrations,
   ...redactionMigrations,
   ...apiLogsMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
 ];
 
 export interface ServicesDeps {
@@ -60,16 +72,22 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  readonly tiers: PlanTiers;
+  /** Where `REDIS_URL` is set. */
+  readonly counter: SharedCounter | null;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress } = deps;
+  const { db, clock, ids, random, logger, rootKey, egress, tiers, counter } = deps;
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const limiter = createRateLimiter({ db, clock, logger, counter });
+  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
+  const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
@@ -83,12 +101,15 @@ export function createServices(deps: ServicesDeps) {
       logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
   });
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
+    createProxy({ clock, egress, vaults, redaction, plans, apiLogs, deploymentId });
 
   return {
     generations,
     auditLogs,
     accounts,
+    limiter,
+    plans,
+    tenantSwitch,
     kms,
     cryptoKeys,
     vaults,
@@ -103,6 +124,7 @@ export function createServices(deps: ServicesDeps) {
 /** Every endpoint of `/v1` that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
+    ...accountRoutes(services.plans),
     ...apiKeyRoutes(services.apiKeys),
     ...auditLogRoutes(services.auditLogs),
     ...vaultRoutes(services.vaults),

@@ -37,4 +37,6 @@ export const LIMITS = {
   upstreamTimeoutMaxMs: 30_000,
   tenantKeyCacheMs: 3_600_000,
   logPathCharactersMax: 2048,
+  rateSliceShare: 0.05,
+  rateLimitsKept: 100_000,
 } as const;

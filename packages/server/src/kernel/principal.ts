@@ -1,4 +1,5 @@
 import type { ApiKeyId, RequestId, Scope, UserId } from './ids.js';
+import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
 export interface Principal {
@@ -9,6 +10,8 @@ export interface Principal {
   /** The public half of the key, safe in logs. */
   readonly keyId: string;
   readonly userId: UserId | null;
+  /** The credential's own limit, where it has one. */
+  readonly rateLimit?: KeyRateLimit | null;
   /** Whether the caller holds a permission of contract README §2, narrowed to `resource` where the rule may be. */
   may(permission: string, resource?: string): boolean;
 }
@@ -27,6 +30,8 @@ export interface Caller {
   readonly principal: Principal;
   readonly requestId: RequestId;
   readonly ip: string | null;
+  /** What the narrowest of its limits says; absent where it is not limited. */
+  readonly rateLimit?: RateLimitStatus | null;
 }
 
 export function actorOf(caller: Caller): Actor {

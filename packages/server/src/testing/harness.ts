@@ -20,7 +20,9 @@ import {
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication } from '../capabilities/authentication/index.js';
+import { createPlans, type Plans, migrations as plansMigrations } from '../capabilities/plans/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
+import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import type { Caller } from '../kernel/principal.js';
 import {
   createGenerations,
@@ -32,6 +34,8 @@ import { type AuthenticateCaller, createCallerStep } from '../platform/http/call
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { createRateLimiter, type RateLimiter } from '../platform/limits/rate-limiter.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import { createLogger, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
@@ -49,12 +53,16 @@ export interface Floor {
   readonly auditLogs: AuditLogs;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
+  readonly limiter: RateLimiter;
+  readonly plans: Plans;
   readonly authenticate: AuthenticateCaller;
 }
 
 export interface HarnessOptions {
   /** SQLite in a folder of its own unless a suite brings another database. */
   readonly open?: OpenTestDatabase;
+  /** Those of the product unless a suite brings its own. */
+  readonly tiers?: PlanTiers;
   /** Further tables, beside those of the floor. */
   readonly migrations?: readonly Migration[];
   readonly routes?: (floor: Floor) => readonly RouteDefinition[];
@@ -115,6 +123,8 @@ export const floorMigrations: readonly Migration[] = [
   ...generationsMigrations,
   ...apiKeysMigrations,
   ...auditLogsMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
 ];
 
 const POLL_STEP_MS = 500;
@@ -127,7 +137,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
   });
-  const floor = createFloor(db, clock, logger);
+  const floor = createFloor(db, clock, logger, options.tiers ?? DEFAULT_TIERS);
   await floor.generations.start();
   const app = createHttpServer({ logger, ids: floor.ids, clock });
   const routes = [
@@ -140,12 +150,15 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   options.extend?.(app, floor);
   await app.ready();
 
+  const tenant = await createTestTenant(floor, 'acme');
+  // The first tenant is the operator's, and no other is as old.
+  clock.advance(1);
   return {
     ...floor,
     app,
     routes,
     logLines,
-    tenant: await createTestTenant(floor, 'acme'),
+    tenant,
     other: await createTestTenant(floor, 'globex'),
     call: (method, path, call) => inject(app, method, path, call ?? {}),
     callerOf(tenant, mode) {
@@ -174,24 +187,42 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     async close() {
       await closeHttpServer(app, clock, 1_000);
       await floor.apiKeys.stop();
+      await floor.plans.stop();
+      await floor.limiter.stop();
       await floor.generations.stop();
       await db.cleanup();
     },
   };
 }
 
-function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
+function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: PlanTiers): Floor {
   const ids = systemIds;
   const random = systemRandom;
   const generations = createGenerations({ db, clock });
   const auditLogs = createAuditLogs({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
+  const limiter = createRateLimiter({ db, clock, logger, counter: null });
+  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
   const authenticate = createCallerStep({
+    limits: plans,
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
   });
-  return { db, clock, ids, random, logger, generations, auditLogs, accounts, apiKeys, authenticate };
+  return {
+    db,
+    clock,
+    ids,
+    random,
+    logger,
+    generations,
+    auditLogs,
+    accounts,
+    apiKeys,
+    limiter,
+    plans,
+    authenticate,
+  };
 }
 
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {

@@ -6,12 +6,13 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { AuthenticateCaller } from './caller.js';
 import { envelope } from './envelope.js';
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
+import { rateLimitHeaders } from './rate-limit-headers.js';
 import type { RouteDefinition } from './route.js';
 import { strict, validateAll } from './validate.js';
 
 /**
  * Registers definitions in a Fastify scope of their own. The order of checks of auth.md §5 is the order of Fastify's
- * hooks: version, credential and permission in `onRequest`, before a byte of the body is read; media type, size and
+ * hooks: version, credential, limits and permission in `onRequest`, before a byte of the body is read; media type, size and
  * JSON in the parser; then the schemas.
  */
 export function registerRoutes(
@@ -41,13 +42,14 @@ function registerRoute(
     bodyLimit: definition.bodyBytesMax ?? LIMITS.managementBodyBytesMax,
     onRequest: async (request) => {
       refuseQueryCredential(request);
-      await authenticate(request, definition.permission);
+      await authenticate(request, definition);
       refuseForeignMediaType(request);
     },
     handler: async (request, reply) => {
       assert(request.caller, 'a route ran without a caller');
       const parts = check(request);
       const result = await definition.handle({ caller: request.caller, ...parts });
+      reply.headers(rateLimitHeaders(request.caller.rateLimit));
       if (definition.noStore) reply.header('cache-control', 'no-store');
       reply.code(definition.status ?? 200).header('content-type', 'application/json; charset=utf-8');
       return reply.send(JSON.stringify(answer(result, request.id)));

@@ -37,6 +37,7 @@ function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: 
   const logger = createLogger('info', { write: (line) => lines.push(line) });
   const app = createHttpServer({ logger, ids: { uuid: () => crypto.randomUUID() }, clock: systemClock });
   const authenticate = createCallerStep({
+    limits: { admit: () => null },
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: {
       async authenticate(rawHeaders) {

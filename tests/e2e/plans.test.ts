@@ -1,0 +1,50 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, expect, it } from 'vitest';
+import { forEachDatabase } from './scene.js';
+import { killAll, makeDataDir, readBootstrap, runToEnd, startServer, stopServer } from './server-process.js';
+
+afterAll(killAll);
+
+forEachDatabase((open) => {
+  it('the operator switches a tenant beside the running server, which follows', async () => {
+    const database = await open();
+    const dataDir = makeDataDir();
+    const planFile = join(dataDir.path, '..', 'plans.json');
+    writeFileSync(planFile, '{"starter":{"requests_per_minute":5}}');
+    const environment = { ...database.environment, KNOX_DATA_DIR: dataDir.path, KNOX_PLAN_FILE: planFile };
+    const server = await startServer({ ...environment, KNOX_PLAN: 'pro' });
+    const key = readBootstrap(dataDir.path).live_api_key;
+    const get = (path: string) =>
+      fetch(`${server.url}${path}`, { headers: { authorization: `Bearer ${key}` } });
+    const account = async () => ((await (await get('/v1/account')).json()) as { data: unknown }).data;
+    const set = (...words: string[]) => runToEnd(['tenant', 'set', 'default', ...words], environment);
+    const until = async (isSo: () => Promise<boolean>) => {
+      while (!(await isSo()));
+    };
+
+    expect(await account()).toMatchObject({ subscription_plan: 'pro', subscription_status: 'active' });
+
+    const paused = await set('--subscription-status', 'paused');
+    expect([paused.code, paused.out]).toEqual([
+      0,
+      'default: plan pro, subscription paused, ephemeral calls by plan\n',
+    ]);
+    await until(async () => (await get('/v1/vaults')).status === 403);
+    expect((await get('/v1/account')).status).toBe(200);
+
+    await set('--subscription-status', 'active', '--ephemeral', 'off');
+    await until(async () => (await get('/v1/vaults')).status === 200);
+    const refused = await get('/v1/proxy');
+    expect([refused.status, await refused.json()]).toMatchObject([402, { error: { type: 'plan_feature' } }]);
+
+    await set('--plan', 'starter');
+    await until(async () => (await get('/v1/vaults')).headers.get('x-ratelimit-limit') === '5');
+    const unknown = await runToEnd(['tenant', 'set', 'nobody', '--plan', 'pro'], environment);
+    expect([unknown.code, unknown.error]).toEqual([1, 'tenant set: there is no tenant nobody\n']);
+
+    await stopServer(server);
+    dataDir.remove();
+    await database.remove();
+  });
+});
