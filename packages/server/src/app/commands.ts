@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import type { Tenant } from '../capabilities/accounts/index.js';
 import type { Clock } from '../kernel/clock.js';
 import { type Config, ConfigError, loadConfig } from '../platform/config/config.js';
 import { describeConfig } from '../platform/config/describe.js';
 import type { EnvironmentSource } from '../platform/config/env.js';
-import { runStart, type StartServer, startErrorText, type Terminal } from './start.js';
+import { runStart, type StartServer, type Terminal } from './start.js';
 
 const HELP = `knox-server <command>
 
@@ -27,15 +26,23 @@ export interface CommandDeps {
   readonly stopAsked: Promise<void>;
   /** Loaded by the command that needs it, so that the others answer at once. */
   loadStartServer(): Promise<StartServer>;
-  loadTenantCommand(): Promise<TenantCommand>;
+  loadTenantSet(): Promise<TenantSet>;
 }
 
-export type TenantCommand = typeof import('./tenant-command.js');
+/** `words` are those after `tenant set`; the configuration is read when they are in order. */
+export type TenantSet = (
+  words: readonly string[],
+  terminal: Terminal,
+  readConfig: () => Config | null,
+) => Promise<number>;
 
 /** The exit code of `knox-server <words>`. */
 export async function runCommand(words: readonly string[], deps: CommandDeps): Promise<number> {
   const { terminal } = deps;
-  if (words[0] === 'tenant' && words[1] === 'set') return await tenantSet(words.slice(2), deps);
+  if (words[0] === 'tenant' && words[1] === 'set') {
+    const tenantSet = await deps.loadTenantSet();
+    return await tenantSet(words.slice(2), terminal, () => readConfig(deps));
+  }
   switch (words.join(' ')) {
     case 'start':
       return await start(deps);
@@ -68,30 +75,6 @@ async function start(deps: CommandDeps): Promise<number> {
     version: version(),
     startServer: await deps.loadStartServer(),
   });
-}
-
-async function tenantSet(words: readonly string[], deps: CommandDeps): Promise<number> {
-  const { terminal } = deps;
-  const { readTenantSet, setTenant, TENANT_SET_USAGE } = await deps.loadTenantCommand();
-  const asked = readTenantSet(words);
-  if (typeof asked === 'string') {
-    terminal.error(`tenant set: ${asked}\n\n${TENANT_SET_USAGE}\n`);
-    return USAGE_ERROR;
-  }
-  const config = readConfig(deps);
-  if (!config) return 1;
-  try {
-    terminal.out(`${tenantLine(await setTenant(config, asked))}\n`);
-    return 0;
-  } catch (error) {
-    terminal.error(`tenant set: ${startErrorText(error)}\n`);
-    return 1;
-  }
-}
-
-function tenantLine({ slug, plan, subscriptionStatus, ephemeralEnabled }: Tenant): string {
-  const ephemeral = ephemeralEnabled === false ? 'off' : 'by plan';
-  return `${slug}: plan ${plan}, subscription ${subscriptionStatus}, ephemeral calls ${ephemeral}`;
 }
 
 function checkConfig(deps: CommandDeps): number {

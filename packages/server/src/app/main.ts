@@ -28,7 +28,7 @@ const code = await runCommand(process.argv.slice(2), {
   },
   clock: systemClock,
   stopAsked,
-  loadTenantCommand: () => import('./tenant-command.js'),
+  loadTenantSet: async () => (await import('./tenant-command.js')).tenantSet,
   loadStartServer: async () => (await import('./server.js')).startServer,
 });
 process.exit(code);

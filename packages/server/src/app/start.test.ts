@@ -9,6 +9,7 @@ import type { BootstrapContent } from './bootstrap-file.js';
 import { type CommandDeps, runCommand } from './commands.js';
 import { urlOf } from './self-check.js';
 import type { StartServer } from './start.js';
+import { tenantSet } from './tenant-command.js';
 
 const content: BootstrapContent = {
   base_url: 'http://127.0.0.1:8787',
@@ -62,7 +63,7 @@ async function run(words: string[], startServer: StartServer, environment: Comma
     clock,
     stopAsked: Promise.resolve(),
     loadStartServer: async () => startServer,
-    loadTenantCommand: () => import('./tenant-command.js'),
+    loadTenantSet: async () => tenantSet,
   });
   return { code, ...output };
 }

@@ -17,17 +17,42 @@ import { StartRefused } from '../platform/config/private-files.js';
 import { systemIds } from '../platform/crypto/random.js';
 import { openDatabase } from '../platform/storage/open-database.js';
 import { MIGRATIONS } from './services.js';
+import { startErrorText, type Terminal } from './start.js';
 
-export const TENANT_SET_USAGE =
+const USAGE =
   'knox-server tenant set <slug> [--ephemeral off|plan] [--plan <plan>] [--subscription-status <status>]';
 
-export interface TenantSet {
+interface Asked {
   readonly slug: string;
   readonly change: TenantChange;
 }
 
-/** A text says what is wrong with the words after `tenant set`. */
-export function readTenantSet(words: readonly string[]): TenantSet | string {
+/** `knox-server tenant set`: the exit code. */
+export async function tenantSet(
+  words: readonly string[],
+  terminal: Terminal,
+  readConfig: () => Config | null,
+): Promise<number> {
+  const asked = read(words);
+  if (typeof asked === 'string') {
+    terminal.error(`tenant set: ${asked}\n\n${USAGE}\n`);
+    return 2;
+  }
+  const config = readConfig();
+  if (!config) return 1;
+  try {
+    const { slug, plan, subscriptionStatus, ephemeralEnabled } = await apply(config, asked);
+    const ephemeral = ephemeralEnabled === false ? 'off' : 'by plan';
+    terminal.out(`${slug}: plan ${plan}, subscription ${subscriptionStatus}, ephemeral calls ${ephemeral}\n`);
+    return 0;
+  } catch (error) {
+    terminal.error(`tenant set: ${startErrorText(error)}\n`);
+    return 1;
+  }
+}
+
+/** A text says what is wrong with the words. */
+function read(words: readonly string[]): Asked | string {
   let parsed: { values: Record<string, string | undefined>; positionals: string[] };
   try {
     parsed = parseArgs({
@@ -72,11 +97,8 @@ function choice<Name extends string>(
   return found;
 }
 
-/**
- * Beside a running server too: it takes no lock, and every process follows within a second. Refused with a
- * `StartRefused` that says why.
- */
-export async function setTenant(config: Config, { slug, change }: TenantSet): Promise<Tenant> {
+/** Beside a running server too: it takes no lock, and every process follows within a second. */
+async function apply(config: Config, { slug, change }: Asked): Promise<Tenant> {
   const { storage } = config;
   if (storage.kind === 'sqlite' && !existsSync(storage.path))
     throw new StartRefused(`there is no installation at ${storage.path} yet; the first start makes it`);

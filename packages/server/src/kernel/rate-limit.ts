@@ -17,5 +17,5 @@ export interface RateLimitStatus {
 /** What a credential of its own is limited to (auth.md §1.3). */
 export interface KeyRateLimit {
   readonly requests: number;
-  readonly windowSec: number;
+  readonly windowSeconds: number;
 }

@@ -166,7 +166,7 @@ describe('limits of requests', () => {
     await set(other, { plan: 'starter' });
     await harness.advance(60_000);
     const { principal } = harness.callerOf(other, 'live');
-    const limited = { ...principal, rateLimit: { requests: 1, windowSec: 3_600 } };
+    const limited = { ...principal, rateLimit: { requests: 1, windowSeconds: 3_600 } };
     expect(await harness.plans.admit(limited)).toMatchObject({ scope: 'key', limit: 1, remaining: 0 });
     await expect(harness.plans.admit(limited)).rejects.toMatchObject({
       type: 'rate_limit_exceeded',

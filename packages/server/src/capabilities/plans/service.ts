@@ -169,8 +169,8 @@ export function createPlans(deps: PlansDeps): Plans {
     const made = ofKeys.get(apiKeyId);
     // The same object as long as the credential has not been read again.
     if (made?.limit === rateLimit) return made.allowance;
-    const { requests, windowSec } = rateLimit;
-    const rule: LimitRule = { scope: 'key', kind: 'sliding', requests, windowSec };
+    const { requests, windowSeconds } = rateLimit;
+    const rule: LimitRule = { scope: 'key', kind: 'sliding', requests, windowSec: windowSeconds };
     const allowance = limiter.allowance(scope, `key:${apiKeyId}`, rule);
     const oldest = ofKeys.keys().next();
     // Its count stays with the limiter: only the way to it is found again.
