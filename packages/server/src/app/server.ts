@@ -12,7 +12,7 @@ import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { openRedisCounter } from '../platform/limits/redis-counter.js';
-import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
+import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase } from '../platform/storage/open-database.js';
@@ -44,7 +44,7 @@ export async function startServer(config: Config, hooks: StartHooks): Promise<Ru
 }
 
 async function start(config: Config, hooks: StartHooks, closers: (() => unknown)[]): Promise<RunningServer> {
-  const { logger, flush } = openStdoutLogger(config.log.level, clock);
+  const { logger, requestLog, flush } = openStdoutLogger(config.log.level, clock);
   closers.push(flush);
   const { db, rootKey } = await openInstallation(config, logger, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
@@ -73,7 +73,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
-  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, state });
+  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, requestLog, state });
   closers.push(() => proxyApi.settled());
   closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
   const addresses = await listen(app, config);
@@ -137,11 +137,12 @@ interface AppDeps {
   readonly services: Services;
   readonly rootKey: Secret<Buffer>;
   readonly logger: Logger;
+  readonly requestLog: RequestLog;
   readonly state: { readonly isStopping: boolean };
 }
 
-async function createApp(config: Config, { db, services, rootKey, logger, state }: AppDeps) {
-  const app = createHttpServer({ logger, ids: systemIds, clock });
+async function createApp(config: Config, { db, services, rootKey, logger, requestLog, state }: AppDeps) {
+  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock });
   const authenticate = createCallerStep({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,

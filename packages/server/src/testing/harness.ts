@@ -36,7 +36,7 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createRateLimiter, type RateLimiter } from '../platform/limits/rate-limiter.js';
 import { migrations as limitsMigrations } from '../platform/limits/tables.js';
-import { createLogger, type Logger } from '../platform/log/logger.js';
+import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
@@ -133,13 +133,15 @@ const POLL_STEP_MS = 500;
 export async function createHarness(options: HarnessOptions = {}): Promise<Harness> {
   const clock = createManualClock();
   const logLines: string[] = [];
-  const logger = createLogger('debug', { write: (line) => logLines.push(line) });
+  const sink = { write: (line: string) => logLines.push(line) };
+  const logger = createLogger('debug', sink);
+  const requestLog = createRequestLog('debug', sink, clock);
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
   });
   const floor = createFloor(db, clock, logger, options.tiers ?? DEFAULT_TIERS);
   await floor.generations.start();
-  const app = createHttpServer({ logger, ids: floor.ids, clock });
+  const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [
     ...apiKeyRoutes(floor.apiKeys),
     ...auditLogRoutes(floor.auditLogs),

@@ -152,6 +152,7 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
 
   const app = createHttpServer({
     logger: createLogger('error', { write: () => {} }),
+    requestLog: () => {},
     ids: { uuid: () => REQUEST_ID },
     clock,
   });

@@ -8,7 +8,7 @@ import { createHealth, type HealthDeps } from './health.js';
 async function readyz(deps: HealthDeps) {
   const lines: string[] = [];
   const logger = createLogger('info', { write: (line) => lines.push(line) });
-  const app = createHttpServer({ logger, ids: systemIds, clock: systemClock });
+  const app = createHttpServer({ logger, requestLog: () => {}, ids: systemIds, clock: systemClock });
   app.register(createHealth(deps));
   const answer = await app.inject({ url: '/readyz' });
   await app.close();

@@ -49,7 +49,8 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
       });
       underWay.add(call);
-      void call.finally(() => underWay.delete(call));
+      // It never rejects.
+      void call.then(() => underWay.delete(call));
     },
     // Never reached; a route must have one.
     handler: () => undefined,

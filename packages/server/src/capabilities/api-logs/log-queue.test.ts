@@ -27,16 +27,16 @@ beforeEach(() => {
     clock,
     store: {
       insertion: (one: ApiLogEntry, loggedAtMs: number): Insertion => ({
-        table: 'api_logs',
-        file: 'log',
-        row: { request_id: one.requestId, logged_at: loggedAtMs },
+        shape: { table: 'api_logs', file: 'log', columns: ['request_id', 'logged_at'], given: 2 },
+        values: [one.requestId, loggedAtMs],
+        isJson: true,
       }),
     },
     db: {
       async commitInserts(rows) {
         const failure = failures.shift();
         if (failure) throw failure;
-        const ids = rows.map((row) => String(row.row['request_id']));
+        const ids = rows.map((row) => String(row.values[0]));
         if (ids.some(isBad)) throw new Error('refused');
         committed.push(ids);
       },

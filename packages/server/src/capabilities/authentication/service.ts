@@ -3,7 +3,7 @@ import { type Mode, modeOf } from '../../kernel/ids.js';
 import type { Principal } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createLru } from '../../platform/cache/lru.js';
-import { equalInConstantTime } from '../../platform/crypto/hashing.js';
+import { equalInConstantTime, sha256Base64 } from '../../platform/crypto/hashing.js';
 import type { Authenticator } from '../../platform/http/caller.js';
 import type { ResolvedHost } from '../../platform/http/hosts.js';
 import { type Accounts, credentialGeneration, isSubscriptionActive, type Tenant } from '../accounts/index.js';
@@ -43,16 +43,15 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   const known = createLru<string, KnownCredential>({ entriesMax: CREDENTIALS_KEPT_MAX, clock });
 
   async function find(credential: string): Promise<KnownCredential> {
-    const hash = hashKey(credential);
-    const name = hash.toString('base64');
+    const name = sha256Base64(credential);
     const kept = known.get(name);
     if (kept && isCurrent(kept)) return kept;
     if (kept) known.delete(name);
     // A read that others had begun before a change may be shared; one that began after it may not be older.
-    const read = await known.load(name, () => readKnown(hash));
+    const read = await known.load(name, () => readKnown(hashKey(credential)));
     if (isCurrent(read)) return read;
     known.delete(name);
-    return readKnown(hash);
+    return readKnown(hashKey(credential));
   }
 
   function isCurrent({ principal, generation }: KnownCredential): boolean {

@@ -107,6 +107,8 @@ export class RequestHeaders {
   unsupported: string | null = null;
   /** A header that may stand once and stood twice. */
   repeated: string | null = null;
+  /** Flat name, value list of what may name the caller. */
+  #credentials: string[] = [];
   #foreignApiKeys: string[] = [];
   #hasAuthorization = false;
   #connection = '';
@@ -121,15 +123,9 @@ export class RequestHeaders {
    * What names the caller: beside `Authorization`, an `x-api-key` of foreign shape is the upstream's (case P06) and no
    * second credential of ours.
    */
-  credentials(rawHeaders: readonly string[]): readonly string[] {
-    if (!this.#hasAuthorization || this.#foreignApiKeys.length === 0) return rawHeaders;
-    const out: string[] = [];
-    for (let i = 0; i < rawHeaders.length; i += 2) {
-      const name = rawHeaders[i]!;
-      const value = rawHeaders[i + 1]!;
-      if (knownFateOf(name) !== 'x-api-key' || isOwnCredential(value)) out.push(name, value);
-    }
-    return out;
+  get credentials(): readonly string[] {
+    if (this.#hasAuthorization) return this.#credentials;
+    return [...this.#credentials, ...this.#foreignApiKeys.flatMap((key) => ['x-api-key', key])];
   }
 
   get hasBody(): boolean {
@@ -162,9 +158,11 @@ export class RequestHeaders {
         return;
       case 'authorization':
         this.#hasAuthorization = true;
+        this.#credentials.push(name, value);
         return;
       case 'x-api-key':
-        if (!isOwnCredential(value)) this.#foreignApiKeys.push(value);
+        if (isOwnCredential(value)) this.#credentials.push(name, value);
+        else this.#foreignApiKeys.push(value);
         return;
       case 'cookie': {
         const cookies = foreignCookies(value);

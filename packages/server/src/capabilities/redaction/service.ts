@@ -146,7 +146,9 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     },
 
     async planFor(scope, mode) {
-      return (await plans.load(generationName(scope), () => load(scope)))[mode];
+      const name = generationName(scope);
+      const plansOfScope = plans.get(name) ?? (await plans.load(name, () => load(scope)));
+      return plansOfScope[mode];
     },
   };
 }

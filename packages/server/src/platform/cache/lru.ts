@@ -10,7 +10,10 @@ export interface LruOptions<K> {
   readonly isFresh?: () => boolean;
 }
 
-/** Bounded; what was used longest ago leaves first. */
+/**
+ * Bounded; what was used longest ago leaves first, give or take a quarter of the entries: what is asked for at every
+ * request is not moved to the end at every request.
+ */
 export interface Lru<K, V> {
   get(key: K): V | undefined;
   /** The cached value, else what `read` gives; those who ask for a key meanwhile share one read. */
@@ -23,6 +26,8 @@ interface Entry<V> {
   readonly value: V;
   readonly generation: number;
   readonly expiresAtMs: number;
+  /** Of the entry's last move to the end. */
+  turn: number;
 }
 
 export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
@@ -31,13 +36,20 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
   const reads = new Map<K, { generation: number; value: Promise<V> }>();
   const generationOf = options.generation ?? (() => 0);
   const isFresh = options.isFresh ?? (() => true);
+  let turn = 0;
 
   function get(key: K): V | undefined {
     const entry = entries.get(key);
     if (!entry || !isFresh()) return undefined;
-    entries.delete(key);
-    if (entry.generation !== generationOf(key) || clock.monotonicMs() >= entry.expiresAtMs) return undefined;
-    entries.set(key, entry);
+    if (entry.generation !== generationOf(key) || clock.monotonicMs() >= entry.expiresAtMs) {
+      entries.delete(key);
+      return undefined;
+    }
+    if (turn - entry.turn > entriesMax / 4) {
+      entry.turn = ++turn;
+      entries.delete(key);
+      entries.set(key, entry);
+    }
     return entry.value;
   }
 
@@ -45,7 +57,7 @@ export function createLru<K, V>(options: LruOptions<K>): Lru<K, V> {
     entries.delete(key);
     const oldest = entries.keys().next();
     if (entries.size >= entriesMax && !oldest.done) entries.delete(oldest.value);
-    entries.set(key, { value, generation, expiresAtMs: clock.monotonicMs() + ttlMs });
+    entries.set(key, { value, generation, expiresAtMs: clock.monotonicMs() + ttlMs, turn: ++turn });
   }
 
   return {

@@ -4,6 +4,10 @@ export function sha256(data: string | Uint8Array): Buffer {
   return hash('sha256', data, 'buffer');
 }
 
+export function sha256Base64(data: string | Uint8Array): string {
+  return hash('sha256', data, 'base64');
+}
+
 export function sha256Hex(data: string | Uint8Array): string {
   return hash('sha256', data, 'hex');
 }

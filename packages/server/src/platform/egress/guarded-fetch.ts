@@ -23,7 +23,7 @@ import { type IsOwnEndpoint, ownEndpoints } from './own-endpoints.js';
 import { isPortOpenToAll } from './port-policy.js';
 import { parsePrivateUpstreams } from './private-upstreams.js';
 import { createResolver, type DnsServer } from './resolver.js';
-import { parseTargetUrl, portOf } from './target-url.js';
+import { createTargetParser, portOf } from './target-url.js';
 import { createTrust } from './trust.js';
 
 export interface EgressDeps {
@@ -89,6 +89,7 @@ export function createEgress(deps: EgressDeps): Egress {
     resolver: createResolver({ clock, servers: deps.dnsServers }),
   });
   const pools = createConnectionPools(clock);
+  const parseUrl = createTargetParser();
   const trust = createTrust(deps.extraCaPem);
   let isOwn: IsOwnEndpoint = ownEndpoints([]);
 
@@ -148,21 +149,6 @@ export function createEgress(deps: EgressDeps): Egress {
     return { kind: 'open', addresses: judged, poolKeys };
   }
 
-  async function judged(url: URL, policy: EgressPolicy, callClock: CallClock): Promise<JudgedTarget> {
-    assert(
-      url.protocol === 'https:' && url.username === '' && url.password === '',
-      'judge takes what parse returned',
-    );
-    const { hostname } = url;
-    const { tenantSlug } = policy;
-    const port = portOf(url);
-    if (callClock.ended) throw callClock.ended;
-    const known = admit(hostname, port, policy);
-    const verdict = known ?? (await resolvedVerdict(hostname, port, tenantSlug, callClock));
-    if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
-    return new Judged(url, hostname, port, verdict);
-  }
-
   async function resolvedVerdict(
     hostname: string,
     port: number,
@@ -204,14 +190,25 @@ export function createEgress(deps: EgressDeps): Egress {
 
   return {
     parse(rawUrl, policy) {
-      const url = parseTargetUrl(rawUrl);
+      const url = parseUrl(rawUrl);
       admit(url.hostname, portOf(url), policy);
       return url;
     },
 
     async judge(url, policy, callClock) {
+      assert(
+        url.protocol === 'https:' && url.username === '' && url.password === '',
+        'judge takes what parse returned',
+      );
       try {
-        return await judged(url, policy, callClock);
+        if (callClock.ended) throw callClock.ended;
+        const { hostname } = url;
+        const { tenantSlug } = policy;
+        const port = portOf(url);
+        const known = admit(hostname, port, policy);
+        const verdict = known ?? (await resolvedVerdict(hostname, port, tenantSlug, callClock));
+        if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
+        return new Judged(url, hostname, port, verdict);
       } catch (error) {
         callClock.stop();
         throw error;

@@ -11,6 +11,23 @@ export function portOf(url: URL): number {
   return url.port === '' ? 443 : Number(url.port);
 }
 
+/** A caller has a few targets: each is parsed once. */
+const TARGETS_KEPT_MAX = 1_000;
+
+/** A URL with a query may hold a credential and is never kept. What is kept is shared: nobody changes it. */
+export function createTargetParser(): (raw: string) => URL {
+  const kept = new Map<string, URL>();
+  return (raw) => {
+    const known = kept.get(raw);
+    if (known) return known;
+    const url = parseTargetUrl(raw);
+    if (raw.includes('?')) return url;
+    if (kept.size >= TARGETS_KEPT_MAX) kept.delete(kept.keys().next().value!);
+    kept.set(raw, url);
+    return url;
+  };
+}
+
 /** The URL as it goes on: re-serialised, without fragment and root dot. Name and port are judged by the caller. */
 export function parseTargetUrl(raw: string): URL {
   if (Buffer.byteLength(raw) > LIMITS.proxyUrlBytesMax) throw invalidProxyUrl('The URL is longer than 8 KiB');

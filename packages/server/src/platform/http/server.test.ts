@@ -6,7 +6,7 @@ import { systemClock } from '../../kernel/clock.js';
 import { AppError } from '../../kernel/errors.js';
 import type { ApiKeyId, TenantId } from '../../kernel/ids.js';
 import type { Principal } from '../../kernel/principal.js';
-import { createLogger } from '../log/logger.js';
+import { createLogger, createRequestLog } from '../log/logger.js';
 import { type AuthenticateCaller, createCallerStep } from './caller.js';
 import { writeErrorRaw } from './error-handler.js';
 import { createHosts } from './hosts.js';
@@ -34,8 +34,13 @@ afterEach(async () => {
 /** A server whose every request with `x-api-key: good` is the principal above. */
 function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: AuthenticateCaller) => void) {
   const lines: string[] = [];
-  const logger = createLogger('info', { write: (line) => lines.push(line) });
-  const app = createHttpServer({ logger, ids: { uuid: () => crypto.randomUUID() }, clock: systemClock });
+  const sink = { write: (line: string) => lines.push(line) };
+  const app = createHttpServer({
+    logger: createLogger('info', sink),
+    requestLog: createRequestLog('info', sink, systemClock),
+    ids: { uuid: () => crypto.randomUUID() },
+    clock: systemClock,
+  });
   const authenticate = createCallerStep({
     limits: { admit: () => null },
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),

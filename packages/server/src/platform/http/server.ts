@@ -11,7 +11,7 @@ import { AppError, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
-import type { Logger } from '../log/logger.js';
+import type { Logger, RequestLog } from '../log/logger.js';
 import { maskCredentials } from '../log/mask.js';
 import { errorAnswer, replyWithError } from './error-handler.js';
 import { createMethodTable } from './method-table.js';
@@ -25,6 +25,7 @@ declare module 'fastify' {
 
 export interface HttpServerDeps {
   readonly logger: Logger;
+  readonly requestLog: RequestLog;
   readonly ids: IdSource;
   readonly clock: Clock;
 }
@@ -56,7 +57,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       requireHostHeader: false,
     },
     frameworkErrors: (error, request, reply) => {
-      logRequestAtEnd(deps.clock, request, reply.raw);
+      watchEnd(app, deps, request, reply.raw);
       replyWithError(request, reply, error);
     },
     clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
@@ -69,18 +70,11 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const methods = createMethodTable();
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorateRequest('caller', null);
-  addRequestHook(app, deps.clock);
+  addRequestHook(app, deps);
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const allow = methods.allowed(pathOf(request));
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
-  });
-  // A stop ends the connections that are idle; one whose call ends later would be kept alive.
-  app.server.on('request', (_request, response: ServerResponse) => {
-    response.once('close', () => {
-      // Not at once: the connection is idle only when Node has let go of the answer.
-      if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
-    });
   });
   closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
@@ -119,9 +113,9 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
   return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
 }
 
-function addRequestHook(app: FastifyInstance, clock: Clock): void {
+function addRequestHook(app: FastifyInstance, deps: HttpServerDeps): void {
   app.addHook('onRequest', (request, reply, done) => {
-    logRequestAtEnd(clock, request, reply.raw);
+    watchEnd(app, deps, request, reply.raw);
     reply.header('x-request-id', request.id);
     const coding = request.raw.headers['transfer-encoding'];
     if (!request.raw.url?.startsWith('/')) {
@@ -148,26 +142,33 @@ function pathOf(request: FastifyRequest): string {
 }
 
 /** One line a request, when the answer is out or the client has gone. No query, header or body. */
-function logRequestAtEnd(clock: Clock, request: FastifyRequest, response: ServerResponse): void {
+function watchEnd(
+  app: FastifyInstance,
+  { clock, requestLog }: HttpServerDeps,
+  request: FastifyRequest,
+  response: ServerResponse,
+): void {
   const startedMs = clock.monotonicMs();
   response.once('close', () => {
     const { caller } = request;
     const inboundId = request.raw.headers['x-request-id'];
-    request.log.info(
-      {
-        method: request.method,
-        path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
-        status: response.statusCode,
-        ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
-        request_id: request.id,
-        ...(caller ? { tenant: caller.principal.tenantSlug, key_id: caller.principal.keyId } : {}),
-        ...(typeof inboundId === 'string'
-          ? { inbound_request_id: maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX)) }
-          : {}),
-        ...(response.writableEnded ? {} : { aborted: true }),
-      },
-      'request',
-    );
+    requestLog({
+      method: request.method,
+      path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
+      status: response.statusCode,
+      ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
+      request_id: request.id,
+      tenant: caller?.principal.tenantSlug,
+      key_id: caller?.principal.keyId,
+      inbound_request_id:
+        typeof inboundId === 'string'
+          ? maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX))
+          : undefined,
+      aborted: response.writableEnded ? undefined : true,
+    });
+    // A stop has ended the connections that were idle; this one would be kept alive. Not at once: it is idle only when
+    // Node has let go of the answer.
+    if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
   });
 }
 

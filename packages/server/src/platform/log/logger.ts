@@ -1,5 +1,5 @@
 import { type Logger, pino } from 'pino';
-import type { Clock } from '../../kernel/clock.js';
+import { type Clock, isoTime } from '../../kernel/clock.js';
 import { maskCredentials } from './mask.js';
 
 export type { Logger } from 'pino';
@@ -10,8 +10,12 @@ export interface LogSink {
   write(line: string): void;
 }
 
+/** Writes the one line of a request. A field that is undefined is left out. */
+export type RequestLog = (fields: Readonly<Record<string, string | number | boolean | undefined>>) => void;
+
 export interface OpenLogger {
   readonly logger: Logger;
+  readonly requestLog: RequestLog;
   /** Resolves when every line is written; the last act of a shutdown. */
   flush(): Promise<void>;
 }
@@ -30,6 +34,7 @@ export function openStdoutLogger(level: LogLevel, clock: Clock): OpenLogger {
   const lines = collectLines(clock, (chunk) => stdout.write(chunk));
   return {
     logger: createLogger(level, lines),
+    requestLog: createRequestLog(level, lines, clock),
     flush() {
       lines.flush();
       return new Promise((resolve) => stdout.flush(() => resolve()));
@@ -71,6 +76,24 @@ export function createLogger(level: LogLevel, sink: LogSink): Logger {
     serializers: { err: serialiseError },
   };
   return pino(options, sink);
+}
+
+/**
+ * Lines as the logger writes them, of level `info`. Every request has one, and its fields are plain texts and numbers of
+ * ours: going through the logger's serialisers would cost several times what they do.
+ */
+export function createRequestLog(level: LogLevel, sink: LogSink, clock: Pick<Clock, 'nowMs'>): RequestLog {
+  if (level === 'warn' || level === 'error') return () => {};
+  let headMs = Number.NaN;
+  let head = '';
+  return (fields) => {
+    const nowMs = clock.nowMs();
+    if (nowMs !== headMs) {
+      headMs = nowMs;
+      head = `{"level":"info","time":"${isoTime(nowMs)}","msg":"request",`;
+    }
+    sink.write(`${head}${JSON.stringify(fields).slice(1)}\n`);
+  };
 }
 
 const CAUSES_MAX = 4;

@@ -358,10 +358,12 @@ export function databaseContract(open: OpenTestDatabase): void {
     });
 
     it('takes only what a view has made', async () => {
+      const row = { ...noteOf('a'), tenant_id: 'tenant-b', sandbox: 0 };
+      const columns = Object.keys(row);
       const forged = {
-        table: 'notes',
-        file: 'main',
-        row: { ...noteOf('a'), tenant_id: 'tenant-b', sandbox: 0 },
+        shape: { table: 'notes', file: 'main', columns, given: columns.length },
+        values: Object.values(row),
+        isJson: true,
       } as const;
       await expect(db.commitInserts([forged])).rejects.toThrow('made by a view');
       expect(() => view.insertion('notes', LIVE, { ...noteOf('a'), tenant_id: 'tenant-b' })).toThrow(
@@ -370,6 +372,25 @@ export function databaseContract(open: OpenTestDatabase): void {
       expect(() => view.insertion('notes', LIVE, { ...noteOf('a'), sandbox: 1 })).toThrow('another sandbox');
       expect(() => view.insertion('notes', null, noteOf('a'))).toThrow('needs a scope');
       expect(() => view.insertion('notes', LIVE, { 'id") values (1); --': 'x' })).toThrow(UnbindableValue);
+    });
+
+    it('takes rows of one table that name different columns, or the same in another order', async () => {
+      const turned = Object.fromEntries(Object.entries(noteOf('turned')).reverse()) as ReturnType<
+        typeof noteOf
+      >;
+      const longer = { ...noteOf('longer'), ratio: 0.5 };
+      const rows = [noteOf('first'), longer, turned, noteOf('second')];
+      await db.commitInserts(rows.map((row) => view.insertion('notes', LIVE, row)));
+      const found = await view.scoped(LIVE).selectFrom('notes').select(['id', 'name', 'ratio']).execute();
+      const seen = found.map(({ id, name, ratio }) => `${id} ${name} ${ratio}`).sort();
+      expect(seen).toEqual([
+        'first first null',
+        'longer longer 0.5',
+        'second second null',
+        'turned turned null',
+      ]);
+      const missing = { ...noteOf('n'), name: undefined } as unknown as ReturnType<typeof noteOf>;
+      expect(() => view.insertion('notes', LIVE, missing)).toThrow(UnbindableValue);
     });
 
     it('flush waits for what was accepted', async () => {

@@ -79,10 +79,22 @@ export interface View<DB> {
   ): Insertion;
 }
 
-export interface Insertion {
+/** What the rows of one kind have in common: one object for all of them, so that it serves as a key. */
+export interface RowShape {
   readonly table: string;
   readonly file: 'main' | 'log';
-  readonly row: Readonly<Record<string, Bindable>>;
+  /** Those that the row named, in its order, then the scope's. */
+  readonly columns: readonly string[];
+  /** How many of them the row named. */
+  readonly given: number;
+}
+
+export interface Insertion {
+  readonly shape: RowShape;
+  /** In the order of the shape's columns. */
+  readonly values: readonly Bindable[];
+  /** JSON can carry every value: none is a bigint or a Buffer. */
+  readonly isJson: boolean;
 }
 
 export interface Database {

@@ -13,7 +13,7 @@ function createHarness(limits: Partial<typeof LIMITS> = {}) {
     ...LIMITS,
     ...limits,
     commit(groups) {
-      batches.push(groups.map((rows) => rows.map((row) => row.table).join('+')));
+      batches.push(groups.map((rows) => rows.map((row) => row.shape.table).join('+')));
       for (const resume of waiting.splice(0)) resume();
       return new Promise((resolve, reject) => {
         ends.push((outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)));
@@ -32,7 +32,11 @@ function createHarness(limits: Partial<typeof LIMITS> = {}) {
 }
 
 function add(group: GroupCommit, name: string, { rows = 1, bytes = 1 } = {}): Promise<void> {
-  const row: Insertion = { table: name, file: 'main', row: {} };
+  const row: Insertion = {
+    shape: { table: name, file: 'main', columns: [], given: 0 },
+    values: [],
+    isJson: true,
+  };
   return group.add(
     Array.from({ length: rows }, () => row),
     bytes,

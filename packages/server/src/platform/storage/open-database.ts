@@ -107,9 +107,9 @@ function createDatabase(
     },
     async commitInserts(rows) {
       if (rows.length === 0) return;
-      const file = rows[0]?.file ?? 'main';
+      const file = rows[0]?.shape.file ?? 'main';
       assert(
-        rows.every((row) => row instanceof CheckedInsertion && row.file === file),
+        rows.every((row) => row instanceof CheckedInsertion && row.shape.file === file),
         'insertions are made by a view and go to one file',
       );
       await groupCommits[file].add(rows, bytesOf(rows));

@@ -1,6 +1,11 @@
 import type pg from 'pg';
-import { assertIdentifier } from './binding.js';
-import { type Bindable, type Insertion, ReferenceViolation, UniqueViolation } from './database.js';
+import {
+  type Bindable,
+  type Insertion,
+  ReferenceViolation,
+  type RowShape,
+  UniqueViolation,
+} from './database.js';
 import { StatementFailure } from './engine.js';
 import { endsConnection, postgresFailure } from './postgres-errors.js';
 
@@ -88,30 +93,26 @@ async function runAll(client: pg.PoolClient, inserts: readonly MultiRowInsert[])
 }
 
 function multiRowInserts(groups: Groups): MultiRowInsert[] {
-  const byShape = new Map<string, Insertion[]>();
+  const byShape = new Map<RowShape, Insertion[]>();
   for (const insertion of groups.flat()) {
-    const shape = `${insertion.table} ${Object.keys(insertion.row).join(' ')}`;
-    const rows = byShape.get(shape);
+    const rows = byShape.get(insertion.shape);
     if (rows) rows.push(insertion);
-    else byShape.set(shape, [insertion]);
+    else byShape.set(insertion.shape, [insertion]);
   }
-  return [...byShape.values()].flatMap(chunksOf);
+  return [...byShape].flatMap(([shape, rows]) => chunksOf(shape, rows));
 }
 
-function chunksOf(rows: readonly Insertion[]): MultiRowInsert[] {
-  const columns = Object.keys(rows[0]?.row ?? {});
-  const size = Math.floor(PARAMETERS_MAX / Math.max(1, columns.length));
+function chunksOf(shape: RowShape, rows: readonly Insertion[]): MultiRowInsert[] {
+  const size = Math.floor(PARAMETERS_MAX / Math.max(1, shape.columns.length));
   const chunks: MultiRowInsert[] = [];
-  for (let at = 0; at < rows.length; at += size) chunks.push(insertOf(columns, rows.slice(at, at + size)));
+  for (let at = 0; at < rows.length; at += size) chunks.push(insertOf(shape, rows.slice(at, at + size)));
   return chunks;
 }
 
-function insertOf(columns: readonly string[], rows: readonly Insertion[]): MultiRowInsert {
-  const table = rows[0]?.table ?? '';
-  assertIdentifier(table);
+function insertOf({ table, columns }: RowShape, rows: readonly Insertion[]): MultiRowInsert {
   const values: Bindable[] = [];
   const tuples = rows.map((insertion) => {
-    const places = columns.map((column) => `$${values.push(insertion.row[column] ?? null)}`);
+    const places = insertion.values.map((value) => `$${values.push(value)}`);
     return `(${places.join(', ')})`;
   });
   const names = columns.map((column) => `"${column}"`).join(', ');

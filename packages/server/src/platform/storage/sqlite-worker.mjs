@@ -42,11 +42,16 @@ function run({ sql, parameters, returnsRows }) {
   return { rows: [], changes: Number(prepared(sql).run(...parameters).changes) };
 }
 
+/** A whole number is bound as an integer only as a bigint. @param {unknown} value */
+function toDriver(value) {
+  return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
+}
+
 /** A group of several rows is undone as a whole; a single row undoes itself. @param {[number, unknown[]][]} group @param {any[]} inserts */
 function insertGroup(group, inserts) {
   if (group.length > 1) db.exec('SAVEPOINT one_write');
   try {
-    for (const [insert, parameters] of group) inserts[insert].run(...parameters);
+    for (const [insert, parameters] of group) inserts[insert].run(...parameters.map(toDriver));
     if (group.length > 1) db.exec('RELEASE one_write');
     return null;
   } catch (error) {
@@ -78,7 +83,10 @@ function answer(message) {
       if (message.begin) db.exec('BEGIN IMMEDIATE');
       return run(message);
     case 'insert':
-      return insertGroups(message.texts, message.groups);
+      return insertGroups(
+        message.texts,
+        typeof message.groups === 'string' ? JSON.parse(message.groups) : message.groups,
+      );
     case 'exec':
       return db.exec(message.sql);
     case 'rollback':

@@ -19,11 +19,11 @@ export class DriverError extends Error {
 
 export type WriterMessage =
   | { op: 'run'; sql: string; parameters: readonly unknown[]; returnsRows: boolean; begin: boolean }
-  /** A row is the number of its text and its values. */
+  /** A row is the number of its text and its values. The groups come as JSON where every value survives that. */
   | {
       op: 'insert';
       texts: readonly string[];
-      groups: readonly (readonly (readonly [number, readonly unknown[]])[])[];
+      groups: string | readonly (readonly (readonly [number, readonly unknown[]])[])[];
     }
   | { op: 'exec'; sql: string }
   | { op: 'rollback' }

@@ -17,6 +17,7 @@ import type {
   Compilable,
   DefinedQuery,
   Insertion,
+  RowShape,
   ScopedQueries,
   TableDeclaration,
   TableSet,
@@ -39,9 +40,9 @@ const SCOPE_PLACEHOLDERS = { tenant_id: new Placeholder('tenant_id'), sandbox: n
 /** A row of a group commit. Made by a view only, so that its scope columns are known to be set. */
 export class CheckedInsertion implements Insertion {
   constructor(
-    readonly table: string,
-    readonly file: 'main' | 'log',
-    readonly row: Readonly<Record<string, Bindable>>,
+    readonly shape: RowShape,
+    readonly values: readonly Bindable[],
+    readonly isJson: boolean,
     readonly bytes: number,
   ) {}
 }
@@ -160,6 +161,7 @@ class ViewInternals {
 
 export function createView<DB>(context: ViewContext, tables: TableSet<DB>): View<DB> {
   const internals = new ViewInternals(context, tables as Readonly<Record<string, TableDeclaration>>);
+  const shapesByTable = new Map<string, RowShapes>();
 
   function queries(scope: ScopeValues | null, tx?: Transaction): ScopedQueries<DB> {
     return new QueryCreator<DB>({ executor: new ViewExecutor(internals, scope, tx) }) as ScopedQueries<DB>;
@@ -195,8 +197,9 @@ export function createView<DB>(context: ViewContext, tables: TableSet<DB>): View
     define: (name, build) => define(name, SCOPE_PLACEHOLDERS, build),
     defineSystem: (name, reason, build) => define(name, forReason(reason), build),
     insertion(table, scope, row) {
-      const declaration = internals.declarationOf(table);
-      return checkedInsertion(table, declaration, scope, row);
+      const known = shapesByTable.get(table) ?? new RowShapes(table, internals.declarationOf(table));
+      shapesByTable.set(table, known);
+      return known.insertion(scope, row);
     },
   };
 }
@@ -228,26 +231,61 @@ function scopeValue(scope: AnyScope | null, column: ScopeColumn): Bindable {
   return scope.sandbox ? 1 : 0;
 }
 
-function checkedInsertion(
-  table: string,
-  declaration: TableDeclaration,
-  scope: AnyScope | null,
-  given: Record<string, Bindable>,
-): CheckedInsertion {
-  const row: Record<string, Bindable> = {};
-  let bytes = 64;
-  for (const [column, value] of Object.entries(given)) {
-    assertIdentifier(column);
-    assertBindable(value);
-    row[column] = value;
-    bytes += bytesOf(value);
+/** Rows of a table come in one or two shapes; each is checked once, and a row is then its values alone. */
+const SHAPES_PER_TABLE_MAX = 8;
+
+class RowShapes {
+  readonly #table: string;
+  readonly #declaration: TableDeclaration;
+  readonly #known: RowShape[] = [];
+
+  constructor(table: string, declaration: TableDeclaration) {
+    assertIdentifier(table);
+    this.#table = table;
+    this.#declaration = declaration;
   }
-  const columns = scopeColumnsOf(declaration);
-  assert(columns.length > 0 || scope === null, `"${table}" has no scope`);
-  for (const column of columns) {
-    const value = scopeValue(scope, column);
-    assert(row[column] === undefined || row[column] === value, `insertion into another ${column}`);
-    row[column] = value;
+
+  insertion(scope: AnyScope | null, row: Record<string, Bindable>): CheckedInsertion {
+    const shape = this.#shapeOf(row);
+    const values: Bindable[] = [];
+    let isJson = true;
+    let bytes = 64;
+    for (const column in row) {
+      const value = row[column];
+      assertBindable(value);
+      values.push(value);
+      if (typeof value === 'bigint' || Buffer.isBuffer(value)) isJson = false;
+      bytes += bytesOf(value);
+    }
+    const scopeColumns = scopeColumnsOf(this.#declaration);
+    assert(scopeColumns.length > 0 || scope === null, `"${this.#table}" has no scope`);
+    for (const column of scopeColumns) {
+      const value = scopeValue(scope, column);
+      const given = row[column];
+      assert(given === undefined || given === value, `insertion into another ${column}`);
+      if (given === undefined) values.push(value);
+    }
+    return new CheckedInsertion(shape, values, isJson, bytes);
   }
-  return new CheckedInsertion(table, declaration.file ?? 'main', row, bytes);
+
+  #shapeOf(row: Record<string, Bindable>): RowShape {
+    const known = this.#known.find((shape) => isOfShape(row, shape));
+    if (known) return known;
+    const given = Object.keys(row);
+    for (const column of given) assertIdentifier(column);
+    const columns = [...new Set([...given, ...scopeColumnsOf(this.#declaration)])];
+    const { file = 'main' } = this.#declaration;
+    const shape: RowShape = { table: this.#table, file, columns, given: given.length };
+    if (this.#known.length < SHAPES_PER_TABLE_MAX) this.#known.push(shape);
+    return shape;
+  }
+}
+
+function isOfShape(row: Record<string, Bindable>, { columns, given }: RowShape): boolean {
+  let at = 0;
+  for (const column in row) {
+    if (at === given || columns[at] !== column) return false;
+    at++;
+  }
+  return at === given;
 }

@@ -3,8 +3,7 @@ import type { Caller } from '../../../kernel/principal.js';
 import type { ProxyCall } from '../call.js';
 
 export async function authenticate(call: ProxyCall): Promise<Caller> {
-  const { request } = call.exchange;
-  const caller = await call.exchange.authenticate(call.headers.credentials(request.rawHeaders));
+  const caller = await call.exchange.authenticate(call.headers.credentials);
   call.caller = caller;
   return caller;
 }

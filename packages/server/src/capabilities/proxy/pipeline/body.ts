@@ -103,11 +103,11 @@ export class StreamedBody extends Readable {
 const SHORT_BODY_BYTES_MAX = 64 * 1024;
 
 /** The body to forward without looking into it. */
-export async function passBody(
+export function passBody(
   call: ProxyCall,
   clock: CallClock,
   bytesMax: number,
-): Promise<Buffer | StreamedBody> {
+): Promise<Buffer | StreamedBody> | StreamedBody {
   refuseDeclaredSize(call, bytesMax);
   const { contentLength } = call.headers;
   if (contentLength !== null && contentLength <= SHORT_BODY_BYTES_MAX)

@@ -25,7 +25,7 @@ function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, pl
 }
 
 /** One attempt, to the judged addresses only; resolves when the caller's answer is complete. */
-export async function send(
+export function send(
   deps: SendDeps,
   call: ProxyCall,
   guarded: GuardedTarget,
@@ -35,7 +35,7 @@ export async function send(
   const { response, requestId } = call.exchange;
   const { target, clock } = guarded;
   call.assertClientPresent();
-  await deps.egress.stream(
+  return deps.egress.stream(
     target,
     {
       method: call.method,
