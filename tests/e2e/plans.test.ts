@@ -12,7 +12,13 @@ forEachDatabase((open) => {
     const dataDir = makeDataDir();
     const planFile = join(dataDir.path, '..', 'plans.json');
     writeFileSync(planFile, '{"starter":{"requests_per_minute":5}}');
-    const environment = { ...database.environment, KNOX_DATA_DIR: dataDir.path, KNOX_PLAN_FILE: planFile };
+    const redisUrl = process.env['TEST_REDIS_URL'];
+    const environment = {
+      ...database.environment,
+      ...(redisUrl && { REDIS_URL: redisUrl }),
+      KNOX_DATA_DIR: dataDir.path,
+      KNOX_PLAN_FILE: planFile,
+    };
     const server = await startServer({ ...environment, KNOX_PLAN: 'pro' });
     const key = readBootstrap(dataDir.path).live_api_key;
     const get = (path: string) =>

@@ -152,15 +152,12 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   options.extend?.(app, floor);
   await app.ready();
 
-  const tenant = await createTestTenant(floor, 'acme');
-  // The first tenant is the operator's, and no other is as old.
-  clock.advance(1);
   return {
     ...floor,
     app,
     routes,
     logLines,
-    tenant,
+    tenant: await createTestTenant(floor, 'acme'),
     other: await createTestTenant(floor, 'globex'),
     call: (method, path, call) => inject(app, method, path, call ?? {}),
     callerOf(tenant, mode) {

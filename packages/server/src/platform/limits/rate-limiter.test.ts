@@ -7,6 +7,7 @@ import { openDatabase } from '../storage/open-database.js';
 import type { LimitRule } from './meters.js';
 import { describeRateLimiter } from './rate-limiter.contract.js';
 import { createRateLimiter, type RateLimiter } from './rate-limiter.js';
+import { createRateLimitStore } from './store.js';
 import { migrations, rateLimitsTables } from './tables.js';
 
 const SCOPE: Scope = { tenantId: 'acme' as TenantId, sandbox: false };
@@ -106,15 +107,29 @@ onPostgres((open) => {
 
     it('forget a row that nobody drew from for its window', async () => {
       const rule: LimitRule = { scope: 'key', kind: 'sliding', requests: 1, windowSec: 1 };
-      await limiters[1]!.removeExpired(1_000);
+      const store = createRateLimitStore(first);
+      await store.removeExpired(clock.nowMs(), 1_000);
       await limiters[0]!.allowance(SCOPE, 'short', rule).take();
       clock.advance(999);
       const before = await rowCount(first);
-      await limiters[1]!.removeExpired(1_000);
+      await store.removeExpired(clock.nowMs(), 1_000);
       expect(await rowCount(first)).toBe(before);
       clock.advance(1);
-      expect(await limiters[1]!.removeExpired(1_000)).toBe(1);
+      expect(await store.removeExpired(clock.nowMs(), 1_000)).toBe(1);
       expect(await limiters[0]!.allowance(SCOPE, 'short', rule).take()).toMatchObject({ isAllowed: true });
+    });
+
+    it('sweep expired rows by the hour', async () => {
+      const rule: LimitRule = { scope: 'key', kind: 'sliding', requests: 1, windowSec: 1 };
+      await limiters[0]!.allowance(SCOPE, 'swept', rule).take();
+      const sweeping = await openDatabase(first.storage, { migrations, clock });
+      const limiter = createRateLimiter({ db: sweeping, clock, logger: { warn() {} }, counter: null });
+      await limiter.allowance(SCOPE, 'kept', { ...rule, windowSec: 7_200 }).take();
+      clock.advance(3_600_000);
+      while ((await rowCount(first)) > 1) await new Promise((resolve) => setImmediate(resolve));
+      expect(await rowCount(first)).toBe(1);
+      await limiter.stop();
+      await sweeping.close();
     });
 
     it('refuse rather than admit when the database is gone', async () => {

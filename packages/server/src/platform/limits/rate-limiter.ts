@@ -9,6 +9,9 @@ import { RedisAllowance, type SharedCounter } from './redis-allowance.js';
 import { SlicedAllowance } from './sliced-allowance.js';
 import { createRateLimitStore } from './store.js';
 
+const SWEEP_MS = 60 * 60 * 1000;
+const SWEEP_ROWS = 1_000;
+
 export interface RateLimiterDeps {
   readonly db: Database;
   readonly clock: Clock;
@@ -20,8 +23,6 @@ export interface RateLimiterDeps {
 export interface RateLimiter {
   /** The same one for the same name and rule; a changed rule begins a count of its own. */
   allowance(scope: Scope, name: string, rule: LimitRule): Allowance;
-  /** Removes shared rows that say nothing any more; the number removed. */
-  removeExpired(rowsMax: number): Promise<number>;
   /** Gives back what this process holds of shared counts. */
   stop(): Promise<void>;
 }
@@ -35,6 +36,7 @@ export function createRateLimiter(deps: RateLimiterDeps): RateLimiter {
   const store = createRateLimitStore(db);
   const allowances = new Map<string, Allowance>();
   const sliced = new Map<string, SlicedAllowance>();
+  let cancelSweep: (() => void) | null = null;
 
   function make(scope: Scope, name: string, fullName: string, rule: LimitRule): Allowance {
     const own =
@@ -44,8 +46,19 @@ export function createRateLimiter(deps: RateLimiterDeps): RateLimiter {
       : new RedisAllowance(rule, { name: fullName, counter, clock, fallback: own });
   }
 
+  /** Rows of keys that are gone and of plans that were. */
+  function sweepEachHour(): void {
+    cancelSweep = clock.setTimer(SWEEP_MS, () => {
+      sweepEachHour();
+      store
+        .removeExpired(clock.nowMs(), SWEEP_ROWS)
+        .catch((error: unknown) => logger.warn({ err: error }, 'expired rate limits were not removed'));
+    });
+  }
+
   function slicedOf(scope: Scope, name: string, fullName: string, rule: LimitRule): SlicedAllowance {
     const made = new SlicedAllowance(rule, { scope, name, store, clock });
+    if (cancelSweep === null) sweepEachHour();
     sliced.set(fullName, made);
     return made;
   }
@@ -66,9 +79,8 @@ export function createRateLimiter(deps: RateLimiterDeps): RateLimiter {
       return made;
     },
 
-    removeExpired: (rowsMax) => store.removeExpired(clock.nowMs(), rowsMax),
-
     async stop() {
+      cancelSweep?.();
       for (const allowance of sliced.values()) {
         try {
           await allowance.release();
