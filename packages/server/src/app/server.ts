@@ -7,7 +7,7 @@ import { type Config, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
-import { createCallerStep } from '../platform/http/caller.js';
+import { createCallerSteps } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
@@ -143,7 +143,7 @@ interface AppDeps {
 
 async function createApp(config: Config, { db, services, rootKey, logger, requestLog, state }: AppDeps) {
   const app = createHttpServer({ logger, requestLog, ids: systemIds, clock });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,
     limits: services.plans,
@@ -151,10 +151,10 @@ async function createApp(config: Config, { db, services, rootKey, logger, reques
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {
     proxy,
-    authenticate: (request, rawHeaders) => authenticate(request, null, rawHeaders),
+    authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  await app.register(createManagementApi({ routes: managementRoutes(services), authenticate }));
+  await app.register(createManagementApi({ routes: managementRoutes(services), mount: 'v1', steps }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

@@ -26,6 +26,7 @@ import {
   createPlans,
   createTenantSwitch,
   migrations as plansMigrations,
+  tenantSwitchRoutes,
 } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
@@ -121,10 +122,11 @@ export function createServices(deps: ServicesDeps) {
   };
 }
 
-/** Every endpoint of `/v1` that has a definition; the proxy is not one of them. */
+/** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...accountRoutes(services.plans),
+    ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...auditLogRoutes(services.auditLogs),
     ...vaultRoutes(services.vaults),

@@ -1,20 +1,39 @@
-import type { ApiKeyId, RequestId, Scope, UserId } from './ids.js';
+import type { ApiKeyId, RequestId, Scope, SessionId, UserId } from './ids.js';
 import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
-export interface Principal {
-  readonly kind: 'api_key';
+export type Principal = ApiKeyPrincipal | UserPrincipal;
+
+interface PrincipalInTenant {
   readonly scope: Scope;
   readonly tenantSlug: string;
-  readonly apiKeyId: ApiKeyId;
-  /** The public half of the key, safe in logs. */
-  readonly keyId: string;
-  readonly userId: UserId | null;
-  /** The credential's own limit, where it has one. */
-  readonly rateLimit?: KeyRateLimit | null;
   /** Whether the caller holds a permission of contract README §2, narrowed to `resource` where the rule may be. */
   may(permission: string, resource?: string): boolean;
 }
+
+export interface ApiKeyPrincipal extends PrincipalInTenant {
+  readonly kind: 'api_key';
+  readonly apiKeyId: ApiKeyId;
+  /** The public half of the key, safe in logs. */
+  readonly keyId: string;
+  readonly userId: null;
+  /** The key's own limit, where it has one. */
+  readonly rateLimit?: KeyRateLimit | null;
+}
+
+/** A signed-in user in one of its tenants and in one mode (auth.md §6, §7). */
+export interface UserPrincipal extends PrincipalInTenant {
+  readonly kind: 'user';
+  readonly apiKeyId: null;
+  readonly keyId: null;
+  readonly userId: UserId;
+  readonly sessionId: SessionId;
+  readonly role: UserRole;
+}
+
+/** contract README §12. */
+export const USER_ROLES = ['owner', 'admin', 'developer', 'viewer'] as const;
+export type UserRole = (typeof USER_ROLES)[number];
 
 /** What an audit row says of its cause. */
 export interface Actor {
@@ -25,13 +44,23 @@ export interface Actor {
   readonly ip: string | null;
 }
 
-/** A principal together with the request it made. */
-export interface Caller {
-  readonly principal: Principal;
+/** Where a request came from. */
+export interface Visitor {
   readonly requestId: RequestId;
   readonly ip: string | null;
+}
+
+/** A principal together with the request it made. */
+export interface Caller extends Visitor {
+  readonly principal: Principal;
   /** What the narrowest of its limits says; absent where it is not limited. */
   readonly rateLimit?: RateLimitStatus | null;
+}
+
+/** A signed-in user before a tenant is chosen: what it does is about itself. */
+export interface SessionCaller extends Visitor {
+  readonly userId: UserId;
+  readonly sessionId: SessionId;
 }
 
 export function actorOf(caller: Caller): Actor {

@@ -30,7 +30,7 @@ import {
   migrations as generationsMigrations,
 } from '../platform/cache/generations.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
-import { type AuthenticateCaller, createCallerStep } from '../platform/http/caller.js';
+import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
@@ -55,7 +55,7 @@ export interface Floor {
   readonly apiKeys: ApiKeys;
   readonly limiter: RateLimiter;
   readonly plans: Plans;
-  readonly authenticate: AuthenticateCaller;
+  readonly steps: CallerSteps;
 }
 
 export interface HarnessOptions {
@@ -147,7 +147,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...auditLogRoutes(floor.auditLogs),
     ...(options.routes?.(floor) ?? []),
   ];
-  app.register(createManagementApi({ routes, authenticate: floor.authenticate }));
+  app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -203,7 +203,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: Pl
   const apiKeys = createApiKeys({ db, clock, ids, random, generations, auditLogs, logger });
   const limiter = createRateLimiter({ db, clock, logger, counter: null });
   const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     limits: plans,
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, generations, clock }),
@@ -220,7 +220,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: Pl
     apiKeys,
     limiter,
     plans,
-    authenticate,
+    steps,
   };
 }
 

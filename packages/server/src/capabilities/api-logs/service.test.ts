@@ -46,6 +46,7 @@ const [listRoute, getRoute] = apiLogRoutes({
 const list = async (caller: Caller, query: Record<string, string> = {}) => {
   const feed = (await listRoute!.handle({
     caller,
+    headers: {},
     params: undefined,
     query: logListQuery.parse(query) as never,
     body: undefined,
@@ -56,6 +57,7 @@ const get = async (caller: Caller, requestId: string): Promise<LogResponse> =>
   logResponse.parse(
     await getRoute!.handle({
       caller,
+      headers: {},
       params: { request_id: requestId } as never,
       query: undefined,
       body: undefined,

@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import { type Mode, modeOf } from '../../kernel/ids.js';
-import type { Principal } from '../../kernel/principal.js';
+import type { ApiKeyPrincipal } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createLru } from '../../platform/cache/lru.js';
 import { equalInConstantTime, sha256Base64 } from '../../platform/crypto/hashing.js';
@@ -30,7 +30,7 @@ export type Authentication = Authenticator;
 
 /** What is known of a credential, as of a generation of its tenant's credentials. */
 interface KnownCredential {
-  readonly principal: Principal;
+  readonly principal: ApiKeyPrincipal;
   readonly isActive: boolean;
   readonly generation: number;
 }
@@ -109,11 +109,11 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   };
 }
 
-function isModeOf(mode: Mode | null, principal: Principal): boolean {
+function isModeOf(mode: Mode | null, principal: ApiKeyPrincipal): boolean {
   return mode === null || mode === modeOf(principal.scope);
 }
 
-function principalOf(key: StoredCredential, tenant: Tenant): Principal {
+function principalOf(key: StoredCredential, tenant: Tenant): ApiKeyPrincipal {
   return {
     kind: 'api_key',
     scope: key.scope,

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { RequestId, UserId } from '../../kernel/ids.js';
+import { createManagementApi } from '../../app/apis/management-api.js';
+import type { RequestId, SessionId, UserId } from '../../kernel/ids.js';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import type { Caller } from '../../kernel/principal.js';
 import { createHarness, type Floor, type Harness, type TestTenant } from '../../testing/harness.js';
@@ -12,12 +13,14 @@ let tenants: TenantSwitch;
 
 function routes(floor: Floor) {
   tenants = createTenantSwitch(floor);
-  return [...accountRoutes(floor.plans), ...tenantSwitchRoutes(tenants)];
+  return accountRoutes(floor.plans);
 }
 
 beforeAll(async () => {
   harness = await createHarness({
     routes,
+    extend: (app, { steps }) =>
+      app.register(createManagementApi({ routes: tenantSwitchRoutes(tenants), mount: 'admin', steps })),
     tiers: { ...DEFAULT_TIERS, starter: { ...DEFAULT_TIERS.starter, requestsPerMinute: 3 } },
   });
   // The clock stands still: without it no tenant would be the older one, whose owner is the operator.
@@ -215,10 +218,21 @@ describe('PATCH /admin/tenants/:id', () => {
   }
 
   async function signedIn(tenant: TestTenant, permissions: readonly string[]): Promise<Caller> {
-    const caller = harness.callerOf(tenant, 'live');
-    const userId = await ownerOf(tenant);
-    const may = (permission: string) => permissions.includes(permission);
-    return { ...caller, requestId: 'r' as RequestId, principal: { ...caller.principal, userId, may } };
+    return {
+      principal: {
+        kind: 'user',
+        scope: { tenantId: tenant.id, sandbox: false },
+        tenantSlug: tenant.slug,
+        apiKeyId: null,
+        keyId: null,
+        userId: await ownerOf(tenant),
+        sessionId: 'session' as SessionId,
+        role: 'owner',
+        may: (permission) => permissions.includes(permission),
+      },
+      requestId: harness.ids.uuid() as RequestId,
+      ip: null,
+    };
   }
 
   it("lets a tenant's owner switch ephemeral calls, and nothing else of it", async () => {

@@ -164,8 +164,9 @@ export function createPlans(deps: PlansDeps): Plans {
     return requests === null ? null : limiter.allowance(scope, name, { scope: name, requests, ...window });
   }
 
-  function allowanceOfKey({ scope, apiKeyId, rateLimit }: Principal): Allowance | null {
-    if (!rateLimit) return null;
+  function allowanceOfKey(principal: Principal): Allowance | null {
+    if (principal.kind !== 'api_key' || !principal.rateLimit) return null;
+    const { scope, apiKeyId, rateLimit } = principal;
     const made = ofKeys.get(apiKeyId);
     // The same object as long as the credential has not been read again.
     if (made?.limit === rateLimit) return made.allowance;

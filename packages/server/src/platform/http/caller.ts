@@ -1,11 +1,14 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
-import type { Caller, Principal } from '../../kernel/principal.js';
+import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
 
-/** Implemented by the authentication capability: credential present, valid, of the host's mode, tenant active. */
+/**
+ * Implemented by the authentication capability, for keys and for users: credential present, valid, of the host's mode,
+ * tenant active.
+ */
 export interface Authenticator {
   authenticate(
     rawHeaders: readonly string[],
@@ -28,8 +31,8 @@ export interface AccessRule {
 }
 
 /**
- * The head of the order of checks (auth.md §5), shared by the management API and the proxy. With `null` it ends at the
- * credential: limits and permission are then the caller's own steps.
+ * The head of the order of checks (auth.md §5), shared by both mounts and the proxy. With `null` it ends at the
+ * credential: limits and permission are then the proxy's own steps.
  */
 export type AuthenticateCaller = (
   request: FastifyRequest,
@@ -38,30 +41,55 @@ export type AuthenticateCaller = (
   rawHeaders?: readonly string[],
 ) => Promise<Caller>;
 
+/** The same for what a user does before a tenant is chosen. */
+export type AuthenticateSession = (request: FastifyRequest) => Promise<SessionCaller>;
+
+/** Whom a mount lets in, by a route's access. */
+export interface CallerSteps {
+  readonly tenant: AuthenticateCaller;
+  /** `/admin` only. */
+  readonly session?: AuthenticateSession;
+  readonly public: (request: FastifyRequest) => Visitor;
+}
+
 export const API_VERSION = '2026-08-05';
 
-export interface CallerStepDeps {
+export interface CallerStepsDeps {
   readonly hosts: Hosts;
   readonly authenticator: Authenticator;
   readonly limits: RequestLimits;
 }
 
-export function createCallerStep(deps: CallerStepDeps): AuthenticateCaller {
-  return async (request, access, rawHeaders = request.raw.rawHeaders) => {
-    const { raw } = request;
+export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsDeps): CallerSteps {
+  /** What is checked of a request whoever sends it. */
+  function hostOf({ raw }: FastifyRequest): ResolvedHost {
     checkVersion(raw.headers['knoxcall-version']);
-    const host = deps.hosts.resolve(raw.rawHeaders, raw.httpVersion);
-    const principal = await deps.authenticator.authenticate(rawHeaders, host, access?.servesInactive);
-    const caller: Caller = { principal, requestId: request.id as RequestId, ip: remoteAddress(request) };
-    // Set before the checks that follow, so that the log line of a refusal names the key.
-    request.caller = caller;
-    if (access === null) return caller;
-    const limited: Caller = { ...caller, rateLimit: await deps.limits.admit(principal) };
-    request.caller = limited;
-    const { permission } = access;
-    if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
-    return limited;
+    return hosts.resolve(raw.rawHeaders, raw.httpVersion);
+  }
+
+  return {
+    async tenant(request, access, rawHeaders = request.raw.rawHeaders) {
+      const host = hostOf(request);
+      const principal = await authenticator.authenticate(rawHeaders, host, access?.servesInactive);
+      const caller: Caller = { principal, ...visitorOf(request) };
+      // Set before the checks that follow, so that the log line of a refusal names the key.
+      request.caller = caller;
+      if (access === null) return caller;
+      const limited: Caller = { ...caller, rateLimit: await limits.admit(principal) };
+      request.caller = limited;
+      const { permission } = access;
+      if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
+      return limited;
+    },
+    public(request) {
+      hostOf(request);
+      return visitorOf(request);
+    },
   };
+}
+
+function visitorOf(request: FastifyRequest): Visitor {
+  return { requestId: request.id as RequestId, ip: remoteAddress(request) };
 }
 
 function checkVersion(version: string | string[] | undefined): void {

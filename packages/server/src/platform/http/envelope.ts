@@ -1,9 +1,14 @@
 import { z } from 'zod';
-import type { Feed, Page, RouteDefinition } from './route.js';
+import type { MountedRoute } from './mounts.js';
+import type { Feed, Page } from './route.js';
 
 /** Wraps a handler's result as contract README §5 says; the response schema strips what it does not name. */
-export function envelope(definition: RouteDefinition): (result: unknown, requestId: string) => object {
+export function envelope({
+  definition,
+  body,
+}: MountedRoute): (result: unknown, requestId: string) => unknown {
   const { response } = definition;
+  if (body === 'bare') return (result) => response.parse(result);
   if (definition.answer === undefined || definition.answer === 'single')
     return (result, requestId) => ({ data: response.parse(result), meta: { request_id: requestId } });
   const rows = z.array(response);

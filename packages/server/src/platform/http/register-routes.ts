@@ -3,22 +3,31 @@ import { z } from 'zod';
 import { assert } from '../../kernel/assert.js';
 import { validationError } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
-import type { AuthenticateCaller } from './caller.js';
+import type { Caller, SessionCaller } from '../../kernel/principal.js';
+import type { CallerSteps } from './caller.js';
 import { envelope } from './envelope.js';
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
+import type { MountedRoute } from './mounts.js';
 import { rateLimitHeaders } from './rate-limit-headers.js';
 import type { RouteDefinition } from './route.js';
 import { strict, validateAll } from './validate.js';
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The caller of whichever access its route has; `route()` tied the two together. */
+    identified: (Caller & SessionCaller) | null;
+  }
+}
+
 /**
- * Registers definitions in a Fastify scope of their own. The order of checks of auth.md §5 is the order of Fastify's
- * hooks: version, credential, limits and permission in `onRequest`, before a byte of the body is read; media type, size and
- * JSON in the parser; then the schemas.
+ * Registers the routes of one mount in a Fastify scope of their own. The order of checks of auth.md §5 is the order of
+ * Fastify's hooks: version, credential, limits and permission in `onRequest`, before a byte of the body is read; media type,
+ * size and JSON in the parser; then the schemas.
  */
 export function registerRoutes(
   app: FastifyInstance,
-  routes: readonly RouteDefinition[],
-  authenticate: AuthenticateCaller,
+  routes: readonly MountedRoute[],
+  steps: CallerSteps,
 ): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', { parseAs: 'buffer' }, async (request: FastifyRequest, body: Buffer) => {
@@ -26,35 +35,44 @@ export function registerRoutes(
     if (!isJsonMediaType(request.headers['content-type'] ?? '')) throw unsupportedMediaType();
     return parseJsonBody(body);
   });
-  for (const definition of routes) registerRoute(app, definition, authenticate);
+  app.decorateRequest('identified', null);
+  for (const mounted of routes) registerRoute(app, mounted, steps);
 }
 
-function registerRoute(
-  app: FastifyInstance,
-  definition: RouteDefinition,
-  authenticate: AuthenticateCaller,
-): void {
+function registerRoute(app: FastifyInstance, mounted: MountedRoute, steps: CallerSteps): void {
+  const { definition } = mounted;
+  const identify = callerStep(mounted, steps);
   const check = requestCheck(definition);
-  const answer = envelope(definition);
+  const answer = envelope(mounted);
   app.route({
     method: definition.method,
-    url: definition.path,
+    url: mounted.path,
     bodyLimit: definition.bodyBytesMax ?? LIMITS.managementBodyBytesMax,
     onRequest: async (request) => {
       refuseQueryCredential(request);
-      await authenticate(request, definition);
+      request.identified = (await identify(request)) as FastifyRequest['identified'];
       refuseForeignMediaType(request);
     },
     handler: async (request, reply) => {
-      assert(request.caller, 'a route ran without a caller');
-      const parts = check(request);
-      const result = await definition.handle({ caller: request.caller, ...parts });
-      reply.headers(rateLimitHeaders(request.caller.rateLimit));
+      const { identified: caller } = request;
+      assert(caller, 'a route ran without a caller');
+      const { headers } = request.raw;
+      const result = await definition.handle({ caller, headers, ...check(request) });
+      reply.headers(rateLimitHeaders(request.caller?.rateLimit));
       if (definition.noStore) reply.header('cache-control', 'no-store');
+      if (definition.cookies) reply.header('set-cookie', definition.cookies(result as never));
       reply.code(definition.status ?? 200).header('content-type', 'application/json; charset=utf-8');
       return reply.send(JSON.stringify(answer(result, request.id)));
     },
   });
+}
+
+function callerStep({ definition, path }: MountedRoute, steps: CallerSteps) {
+  const { access = 'tenant', permission } = definition;
+  if (access === 'tenant') return (request: FastifyRequest) => steps.tenant(request, definition);
+  const step = steps[access];
+  assert(step && permission === null, `${path}: a permission is held in a tenant, a session under /admin`);
+  return step;
 }
 
 /** auth.md §1.4: a token in the query is no credential, and would stand in logs on the way. */

@@ -1,20 +1,41 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
-import type { Caller } from '../../kernel/principal.js';
+import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
 
 type Schema = z.ZodType;
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
+
+/**
+ * Who may call: `tenant` = a principal in a tenant; `session` = a signed-in user, whatever the tenant (only under
+ * `/admin`); `public` = anybody.
+ */
+export type Access = 'tenant' | 'session' | 'public';
+
+interface CallerOf {
+  readonly tenant: Caller;
+  readonly session: SessionCaller;
+  readonly public: Visitor;
+}
 
 /** One endpoint. The HTTP floor reads it for authentication, permission, validation, OpenAPI and the answer's shape. */
 export interface RouteDefinition<
   Params extends Schema | undefined = Schema | undefined,
   Query extends Schema | undefined = Schema | undefined,
   Body extends Schema | undefined = Schema | undefined,
+  Who extends Access = Access,
 > {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
-  /** Full path with `:name` parameters, `/v1/vaults/:nameOrId`. */
+  /**
+   * Full path with `:name` parameters. `/v1/vaults/:nameOrId` serves keys there and signed-in users at its twin
+   * `/admin/vaults/:nameOrId`; a path that begins with `/admin` is served there alone.
+   */
   readonly path: string;
+  /** The answer's body under `/admin`, bare in the families of contract README §5; `none` = no twin. Default `envelope`. */
+  readonly admin?: 'envelope' | 'bare' | 'none';
+  /** Default `tenant`. */
+  readonly access?: Who;
   readonly summary: string;
-  /** A name of contract README §2; `null` = any valid credential. */
+  /** A name of contract README §2; `null` = any valid credential, and where the access is not `tenant`. */
   readonly permission: string | null;
   /** Also reachable for a tenant that is paused or cancelled (auth.md §11). */
   readonly servesInactive?: boolean;
@@ -33,11 +54,15 @@ export interface RouteDefinition<
   readonly bodyBytesMax?: number;
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
   readonly noStore?: boolean;
-  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>>): Promise<unknown>;
+  /** `Set-Cookie` values of a success, made from the handler's result. */
+  readonly cookies?: (result: never) => readonly string[];
+  handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>, Who>): Promise<unknown>;
 }
 
-export interface RouteRequest<Params, Query, Body> {
-  readonly caller: Caller;
+export interface RouteRequest<Params, Query, Body, Who extends Access> {
+  readonly caller: CallerOf[Who];
+  /** For what is sent beside the body: cookies and the headers that belong to them. */
+  readonly headers: Readonly<IncomingHttpHeaders>;
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
@@ -66,6 +91,7 @@ export function route<
   Params extends Schema | undefined,
   Query extends Schema | undefined,
   Body extends Schema | undefined,
->(definition: RouteDefinition<Params, Query, Body>): RouteDefinition {
+  Who extends Access = 'tenant',
+>(definition: RouteDefinition<Params, Query, Body, Who>): RouteDefinition {
   return definition as unknown as RouteDefinition;
 }

@@ -7,9 +7,10 @@ import { AppError } from '../../kernel/errors.js';
 import type { ApiKeyId, TenantId } from '../../kernel/ids.js';
 import type { Principal } from '../../kernel/principal.js';
 import { createLogger, createRequestLog } from '../log/logger.js';
-import { type AuthenticateCaller, createCallerStep } from './caller.js';
+import { type CallerSteps, createCallerSteps } from './caller.js';
 import { writeErrorRaw } from './error-handler.js';
 import { createHosts } from './hosts.js';
+import { mountedRoutes } from './mounts.js';
 import { registerRoutes } from './register-routes.js';
 import { type RouteDefinition, route } from './route.js';
 import { closeHttpServer, createHttpServer } from './server.js';
@@ -32,7 +33,10 @@ afterEach(async () => {
 });
 
 /** A server whose every request with `x-api-key: good` is the principal above. */
-function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: AuthenticateCaller) => void) {
+function build(
+  routes: RouteDefinition[],
+  extend?: (app: FastifyInstance, auth: CallerSteps['tenant']) => void,
+) {
   const lines: string[] = [];
   const sink = { write: (line: string) => lines.push(line) };
   const app = createHttpServer({
@@ -41,7 +45,7 @@ function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: 
     ids: { uuid: () => crypto.randomUUID() },
     clock: systemClock,
   });
-  const authenticate = createCallerStep({
+  const steps = createCallerSteps({
     limits: { admit: () => null },
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: {
@@ -53,8 +57,8 @@ function build(routes: RouteDefinition[], extend?: (app: FastifyInstance, auth: 
       },
     },
   });
-  app.register(async (scope) => registerRoutes(scope, routes, authenticate));
-  extend?.(app, authenticate);
+  app.register(async (scope) => registerRoutes(scope, mountedRoutes(routes), steps));
+  extend?.(app, steps.tenant);
   open.push(app);
   return { app, lines, logged: () => lines.map((line) => JSON.parse(line)) };
 }

@@ -150,7 +150,7 @@ function watchEnd(
 ): void {
   const startedMs = clock.monotonicMs();
   response.once('close', () => {
-    const { caller } = request;
+    const principal = request.caller?.principal;
     const inboundId = request.raw.headers['x-request-id'];
     requestLog({
       method: request.method,
@@ -158,8 +158,9 @@ function watchEnd(
       status: response.statusCode,
       ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
       request_id: request.id,
-      tenant: caller?.principal.tenantSlug,
-      key_id: caller?.principal.keyId,
+      tenant: principal?.tenantSlug,
+      key_id: principal?.kind === 'api_key' ? principal.keyId : undefined,
+      user_id: principal?.kind === 'user' ? principal.userId : undefined,
       inbound_request_id:
         typeof inboundId === 'string'
           ? maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX))
