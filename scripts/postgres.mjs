@@ -56,18 +56,28 @@ function majorOf(bin) {
 
 async function installBinaries() {
   const missing = `no PostgreSQL ${MAJOR_MIN} or later is installed and TEST_DATABASE_URL is not set`;
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return { reason: missing };
+  if (!mayInstall()) return { reason: missing };
+  if (!(await installPackage('postgresql', 'Installing PostgreSQL from Debian packages')))
+    return { reason: `${missing}; apt-get could not install it` };
+  return findBinaries() ?? { reason: missing };
+}
+
+function mayInstall() {
+  return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
+}
+
+/** False where this user may not, or apt-get could not. */
+export async function installPackage(name, title) {
+  if (!mayInstall()) return false;
   const apt = (...args) =>
     run('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
-  const install = () => apt('install', '-y', '--no-install-recommends', 'postgresql');
+  const install = () => apt('install', '-y', '--no-install-recommends', name);
   try {
-    await step('Installing PostgreSQL from Debian packages', () =>
-      install().catch(() => apt('update').then(install)),
-    );
+    await step(title, () => install().catch(() => apt('update').then(install)));
+    return true;
   } catch {
-    return { reason: `${missing}; apt-get could not install it` };
+    return false;
   }
-  return findBinaries() ?? { reason: missing };
 }
 
 async function startCluster(bin, isDurable) {
@@ -153,7 +163,7 @@ function unprivilegedUser() {
   return { uid: idOf('-u', user), gid: idOf('-g', user) };
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().on('error', reject);
     probe.listen(0, '127.0.0.1', () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createAccounts } from '../capabilities/accounts/index.js';
 import { commitHook, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
+import { createTenantSwitch } from '../capabilities/plans/index.js';
 import type { TenantId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { createGenerations } from '../platform/cache/generations.js';
@@ -65,7 +66,8 @@ forEachDatabase((name, open) => {
       await db.transaction((tx) =>
         accounts.createTenantWithOwner(tx, { id, slug, name: slug, plan: 'enterprise' }, owner),
       );
-      await accounts.setSubscriptionStatus(id, 'past_due');
+      const tenants = createTenantSwitch({ db, clock, accounts, auditLogs });
+      await tenants.changeBySlug(slug, { subscriptionStatus: 'past_due' });
     }
     while ((await chain.sealPending()) > 0);
     await chain.writeCheckpoints();

@@ -12,6 +12,8 @@ const HELP = `knox-server <command>
                  makes the jobs of a kind due now; beside a running server
   audit verify [--tenant <slug>]
                  verifies the audit chains of all tenants, or of one, and names the first bad row
+  tenant set <slug>
+                 changes a tenant's plan, subscription status or ephemeral calls; beside a running server too
 
   --help, --version
 
@@ -23,6 +25,7 @@ export async function runCommand(words: readonly string[], deps: CommandDeps): P
   const { terminal } = deps;
   if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(words.slice(1), deps);
   if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(words.slice(1), deps);
+  if (words[0] === 'tenant') return (await import('./tenant-command.js')).runTenant(words.slice(1), deps);
   switch (words.join(' ')) {
     case 'start':
       return await start(deps);

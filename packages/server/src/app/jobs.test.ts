@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { commitHook } from '../capabilities/audit-logs/index.js';
+import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { loadConfig } from '../platform/config/config.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -37,6 +38,8 @@ beforeAll(async () => {
     rootKey: new Secret(Buffer.alloc(32)),
     egress: createEgress({ ...loadConfig({}, '/srv/knox').config.egress, ownNames: [], clock }),
     auditRetentionMs: null,
+    tiers: DEFAULT_TIERS,
+    counter: null,
   });
 });
 afterAll(() => db.cleanup());

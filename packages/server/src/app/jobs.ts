@@ -1,16 +1,19 @@
 import { auditJobs } from '../capabilities/audit-logs/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
+import { rateLimitRetention } from '../platform/limits/retention.js';
 import type { Services } from './services.js';
 
-type WithJobs = Pick<Services, 'jobs' | 'outbox' | 'auditChain' | 'idempotency'>;
+type WithJobs = Pick<Services, 'jobs' | 'outbox' | 'auditChain' | 'idempotency' | 'limiter'>;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
-export function jobDefinitions({ jobs, outbox, auditChain, idempotency }: WithJobs): JobDefinition[] {
+export function jobDefinitions(services: WithJobs): JobDefinition[] {
+  const { jobs, outbox, auditChain, idempotency, limiter } = services;
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
     ...auditJobs(auditChain),
     ...idempotencyJobs(idempotency),
+    rateLimitRetention(limiter),
   ];
 }

@@ -12,6 +12,7 @@ import { createCallerSteps } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { openRedisCounter } from '../platform/limits/redis-counter.js';
 import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
@@ -50,6 +51,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { db, rootKey } = await openInstallation(config, logger, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
+  const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
+  closers.push(() => counter?.close());
   const services = createServices({
     db,
     clock,
@@ -59,6 +62,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     rootKey,
     egress,
     auditRetentionMs: config.audit.retentionMs,
+    tiers: config.plans.tiers,
+    counter,
   });
   await services.kms.checkRootKey();
   await services.auditChain.start();
@@ -68,6 +73,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.cryptoKeys.close());
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
+  closers.push(() => services.limiter.stop());
+  closers.push(() => services.plans.stop());
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
@@ -79,15 +86,15 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     await closeHttpServer(app, clock, drainMs).finally(() => jobsStopped);
   });
   const addresses = await listen(app, config);
-  egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
+  egress.setOwnEndpoints(await ownEndpoints(addresses, config));
 
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
-  const { filePath, ownerEmail } = config.bootstrap;
+  const { filePath, ownerEmail, plan } = config.bootstrap;
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenant: () => services.accounts.hasTenants(),
     prepare: () =>
-      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, baseUrl }),
+      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, plan, baseUrl }),
   });
   if (firstStart) hooks.onFirstStart(firstStart);
   await services.jobs.start(jobDefinitions(services));
@@ -154,6 +161,7 @@ async function createApp(config: Config, { db, services, rootKey, logger, reques
   const steps = createCallerSteps({
     hosts: createHosts(config.hosts),
     authenticator: services.authentication,
+    limits: services.plans,
   });
   const proxy = services.proxy(deploymentIdOf(rootKey));
   const proxyApi = registerProxyApi(app, {

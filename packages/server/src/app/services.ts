@@ -32,6 +32,13 @@ import {
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
+import {
+  accountRoutes,
+  createPlans,
+  createTenantSwitch,
+  migrations as plansMigrations,
+  tenantSwitchRoutes,
+} from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
   createRedaction,
@@ -40,7 +47,8 @@ import {
 } from '../capabilities/redaction/index.js';
 import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
-import type { IdSource, TenantId } from '../kernel/ids.js';
+import type { IdSource } from '../kernel/ids.js';
+import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
 import type { Random } from '../platform/crypto/random.js';
@@ -48,6 +56,9 @@ import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
+import { createRateLimiter } from '../platform/limits/rate-limiter.js';
+import type { SharedCounter } from '../platform/limits/redis-allowance.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import type { Logger } from '../platform/log/logger.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
 import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
@@ -69,6 +80,8 @@ export const MIGRATIONS: readonly Migration[] = [
   ...redactionMigrations,
   ...apiLogsMigrations,
   ...idempotencyMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
@@ -83,13 +96,16 @@ export interface ServicesDeps {
   readonly egress: Egress;
   /** Null = for ever. */
   readonly auditRetentionMs: number | null;
+  readonly tiers: PlanTiers;
+  /** Where `REDIS_URL` is set. */
+  readonly counter: SharedCounter | null;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress, auditRetentionMs } = deps;
+  const { db, clock, ids, random, logger, rootKey, egress, auditRetentionMs, tiers, counter } = deps;
   const generations = createGenerations({ db, clock });
   const jobs = createJobs({ db, clock, ids, random, logger });
   const outbox = createOutbox({ db, clock, ids, random, jobs });
@@ -97,11 +113,13 @@ export function createServices(deps: ServicesDeps) {
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
+  const limiter = createRateLimiter({ db, clock, logger, counter });
+  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
+  const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
   const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
-  const planOf = async (id: TenantId) => (await accounts.tenantById(id))?.plan;
   const apiKeys = createApiKeys({
     db,
     clock,
@@ -110,7 +128,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     permissions,
-    planOf,
+    plans,
     logger,
   });
   const authentication = createAuthentication({ apiKeys, accounts, permissions, generations, clock });
@@ -122,7 +140,7 @@ export function createServices(deps: ServicesDeps) {
       logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
   });
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, apiLogs, deploymentId });
+    createProxy({ clock, egress, vaults, redaction, plans, apiLogs, deploymentId });
 
   return {
     generations,
@@ -132,6 +150,9 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     accounts,
     permissions,
+    limiter,
+    plans,
+    tenantSwitch,
     kms,
     idempotency,
     cryptoKeys,
@@ -144,9 +165,11 @@ export function createServices(deps: ServicesDeps) {
   };
 }
 
-/** Every endpoint of `/v1` that has a definition; the proxy is not one of them. */
+/** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
+    ...accountRoutes(services.plans),
+    ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs, services.auditChain),

@@ -1,3 +1,5 @@
+import type { RateLimitStatus } from './rate-limit.js';
+
 /**
  * Every error type that reaches the wire, with its one status (contract README §1.2).
  * Adding one here is what makes it exist: the union, the docs page and the coverage test follow from it.
@@ -12,6 +14,7 @@ export const ERROR_STATUS = {
   authentication_required: 401,
   invalid_api_key: 401,
   invalid_token: 401,
+  plan_limit: 402,
   plan_feature: 402,
   wrong_key_type: 403,
   subscription_inactive: 403,
@@ -29,6 +32,7 @@ export const ERROR_STATUS = {
   token_space_exhausted: 409,
   payload_too_large: 413,
   unsupported_media_type: 415,
+  rate_limit_exceeded: 429,
   headers_too_large: 431,
   internal_error: 500,
   upstream_unreachable: 502,
@@ -53,6 +57,8 @@ export interface AppErrorOptions {
   retryAfterSeconds?: number;
   /** Which of the server's own dependencies failed (503). */
   dependency?: string;
+  /** The limit that refused (429): its headers, `Retry-After` and `error.limit` are written from it. */
+  rateLimit?: RateLimitStatus;
   /** Further members of the wire `error` object that the contract names for this type. */
   extra?: Record<string, unknown>;
   cause?: unknown;
@@ -67,6 +73,7 @@ export class AppError extends Error {
   readonly fields: FieldErrors | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly dependency: string | undefined;
+  readonly rateLimit: RateLimitStatus | undefined;
   readonly extra: Record<string, unknown> | undefined;
 
   constructor(type: ErrorType, publicMessage: string, options: AppErrorOptions = {}) {
@@ -77,8 +84,10 @@ export class AppError extends Error {
     this.publicMessage = publicMessage;
     this.detail = options.detail;
     this.fields = options.fields;
-    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.retryAfterSeconds =
+      options.retryAfterSeconds ?? (options.rateLimit && options.rateLimit.retryAfterMs / 1000);
     this.dependency = options.dependency;
+    this.rateLimit = options.rateLimit;
     this.extra = options.extra;
   }
 }

@@ -48,4 +48,6 @@ export const LIMITS = {
   customRolesMax: 1_000,
   auditCheckpointMs: 60_000,
   auditCheckpointRows: 10_000,
+  rateSliceShare: 0.05,
+  rateLimitsKept: 100_000,
 } as const;

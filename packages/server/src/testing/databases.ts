@@ -44,6 +44,13 @@ export function onPostgres(suite: (open: OpenTestDatabase) => void): void {
   run(`on PostgreSQL${reason}`, () => suite(openTestPostgres));
 }
 
+/** The Redis that TEST_REDIS_URL names; suites share it and keep to names of their own. */
+export function onRedis(suite: (url: string) => void): void {
+  const url = process.env.TEST_REDIS_URL;
+  const run = url ? describe : describe.skip;
+  run(`on Redis${url ? '' : ' (skipped: TEST_REDIS_URL is not set)'}`, () => suite(url ?? ''));
+}
+
 /** A fresh SQLite database in a folder of its own. */
 export const openTestSqlite: OpenTestDatabase = async (migrations, options = {}) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'knox-test-'));

@@ -36,7 +36,9 @@ import {
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
+import { createPlans, type Plans, migrations as plansMigrations } from '../capabilities/plans/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
+import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import type { Caller } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
 import {
@@ -50,6 +52,8 @@ import { createHosts } from '../platform/http/hosts.js';
 import type { Idempotency } from '../platform/http/idempotency.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { createRateLimiter, type RateLimiter } from '../platform/limits/rate-limiter.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
@@ -72,12 +76,16 @@ export interface Floor {
   readonly accounts: Accounts;
   readonly permissions: Permissions;
   readonly apiKeys: ApiKeys;
+  readonly limiter: RateLimiter;
+  readonly plans: Plans;
   readonly steps: CallerSteps;
 }
 
 export interface HarnessOptions {
   /** SQLite in a folder of its own unless a suite brings another database. */
   readonly open?: OpenTestDatabase;
+  /** Those of the product unless a suite brings its own. */
+  readonly tiers?: PlanTiers;
   /** Further tables, beside those of the floor. */
   readonly migrations?: readonly Migration[];
   readonly routes?: (floor: Floor) => readonly RouteDefinition[];
@@ -141,6 +149,8 @@ export const floorMigrations: readonly Migration[] = [
   ...auditLogsMigrations,
   ...kmsMigrations,
   ...idempotencyMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
 ];
 
 const ROOT_KEY = new Secret(Buffer.alloc(32, 7));
@@ -158,7 +168,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     clock,
     commitHook,
   });
-  const floor = createFloor(db, clock, logger);
+  const floor = createFloor(db, clock, logger, options.tiers ?? DEFAULT_TIERS);
   await floor.generations.start();
   await floor.auditChain.start();
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
@@ -209,6 +219,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     async close() {
       await closeHttpServer(app, clock, 1_000);
       await floor.apiKeys.stop();
+      await floor.plans.stop();
+      await floor.limiter.stop();
       await floor.generations.stop();
       await floor.auditChain.stop();
       floor.kms.close();
@@ -217,7 +229,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   };
 }
 
-function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
+function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: PlanTiers): Floor {
   const ids = systemIds;
   const random = systemRandom;
   const generations = createGenerations({ db, clock });
@@ -228,6 +240,8 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const envelopeColumns = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
   const kms = createKms({ db, clock, random, rootKey: ROOT_KEY, envelopeColumns });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
+  const limiter = createRateLimiter({ db, clock, logger, counter: null });
+  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
   const apiKeys = createApiKeys({
     db,
     clock,
@@ -236,10 +250,11 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     generations,
     auditLogs,
     permissions,
-    planOf: async (id) => (await accounts.tenantById(id))?.plan,
+    plans,
     logger,
   });
   const steps = createCallerSteps({
+    limits: plans,
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
   });
@@ -257,6 +272,8 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     kms,
     idempotency,
     apiKeys,
+    limiter,
+    plans,
     steps,
   };
 }

@@ -2,6 +2,7 @@ import { createManagementApi } from '../app/apis/management-api.js';
 import { prepareInstallation } from '../app/installation.js';
 import { createServices, MIGRATIONS, managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
+import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -46,6 +47,8 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     rootKey: new Secret(Buffer.alloc(32, 7)),
     egress,
     auditRetentionMs: null,
+    tiers: DEFAULT_TIERS,
+    counter: null,
   });
   await services.generations.start();
   const installation = await prepareInstallation({
@@ -54,6 +57,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     random: systemRandom,
     services,
     ownerEmail: 'owner@example.com',
+    plan: 'enterprise',
     baseUrl: 'http://localhost',
   });
   await installation.commit();
@@ -67,6 +71,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
   const steps = createCallerSteps({
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: services.authentication,
+    limits: services.plans,
   });
   app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency: services.idempotency }));
   await app.ready();
@@ -78,6 +83,8 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     async close() {
       await closeHttpServer(app, clock, 1_000);
       await services.apiKeys.stop();
+      await services.plans.stop();
+      await services.limiter.stop();
       await services.generations.stop();
       await services.apiLogs.flush();
       services.cryptoKeys.close();

@@ -3,16 +3,22 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { EphemeralProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 
 export interface ProxyApiDeps {
   readonly proxy: EphemeralProxy;
   /**
-   * Version header, host, credential and mode; a missing permission is the pipeline's to refuse. The credential is
+   * Version header, host, credential and mode; limits and permission are the pipeline's to judge. The credential is
    * looked for in `rawHeaders`, from which an `x-api-key` that is meant for the upstream has been left out.
    */
   authenticate(request: FastifyRequest, rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes an error on an answer that Fastify no longer owns. */
-  refuse(request: FastifyRequest, response: ServerResponse, cause: unknown): void;
+  refuse(
+    request: FastifyRequest,
+    response: ServerResponse,
+    cause: unknown,
+    rateLimit: RateLimitStatus | null,
+  ): void;
 }
 
 export interface ProxyApi {
@@ -40,7 +46,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         response: reply.raw,
         requestId: request.id as RequestId,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
-        refuse: (cause) => deps.refuse(request, reply.raw, cause),
+        refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
       });
       underWay.add(call);
       // It never rejects.

@@ -9,10 +9,9 @@ export { migrations } from './tables.js';
 export {
   isSubscriptionActive,
   type NewTenant,
-  PLANS,
-  type Plan,
   type PreparedOwner,
   SUBSCRIPTION_STATUSES,
   type SubscriptionStatus,
   type Tenant,
+  type TenantChange,
 } from './types.js';

@@ -1,12 +1,13 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
+import { DEFAULT_TIERS, type Plan, type PlanTiers, readTiers } from '../../kernel/plan-tiers.js';
 import type { Secret } from '../../kernel/secret.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
 import type { LogLevel } from '../log/logger.js';
 import type { StorageOptions } from '../storage/open-database.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
-import type { CustomHost } from './parsers.js';
+import { type CustomHost, RuleBroken } from './parsers.js';
 import { codeOf } from './private-files.js';
 
 export type StorageConfig =
@@ -27,8 +28,11 @@ export interface Config {
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly storage: StorageConfig;
+  /** Null = rate limits of several processes are counted in the database. */
+  readonly redisUrl: Secret<string> | null;
   readonly rootKey: RootKeyConfig;
-  readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string };
+  readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string; readonly plan: Plan };
+  readonly plans: { readonly filePath: string | null; readonly tiers: PlanTiers };
   readonly hosts: {
     readonly baseDomain: string;
     /** Null = the address that the server listens on, known once it does. */
@@ -68,25 +72,37 @@ export function loadConfig(source: EnvironmentSource, workingDir: string): Loade
   const { values, problems: found, warnings } = readEnvironment(source);
   const problems = [...found];
   const extraCaPem = readExtraCa(values, workingDir, problems);
+  const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: freezeDeep(configOf(values, workingDir, extraCaPem)), warnings };
+  return { config: freezeDeep(configOf(values, workingDir, extraCaPem, tiers)), warnings };
 }
 
-function configOf(values: Environment, workingDir: string, extraCaPem: string | null): Config {
+function configOf(
+  values: Environment,
+  workingDir: string,
+  extraCaPem: string | null,
+  tiers: PlanTiers,
+): Config {
   const dataDir = resolve(workingDir, values.KNOX_DATA_DIR ?? 'data');
   const bootstrapFile = values.KNOX_BOOTSTRAP_FILE ?? join(dataDir, 'bootstrap.json');
   return {
     dataDir,
     listen: { host: values.KNOX_HOST ?? '127.0.0.1', port: values.KNOX_PORT ?? 8787 },
     storage: storageOf(values, workingDir, dataDir),
+    redisUrl: values.REDIS_URL ?? null,
     rootKey: values.MASTER_KEY_B64
       ? { kind: 'value', key: values.MASTER_KEY_B64 }
       : { kind: 'file', path: resolve(workingDir, values.KNOX_ROOT_KEY_FILE ?? join(dataDir, 'root.key')) },
     bootstrap: {
       filePath: bootstrapFile === 'off' ? null : resolve(workingDir, bootstrapFile),
       ownerEmail: values.KNOX_OWNER_EMAIL ?? 'owner@localhost',
+      plan: values.KNOX_PLAN ?? 'enterprise',
+    },
+    plans: {
+      filePath: values.KNOX_PLAN_FILE ? resolve(workingDir, values.KNOX_PLAN_FILE) : null,
+      tiers,
     },
     hosts: {
       baseDomain: values.KNOX_BASE_DOMAIN ?? 'localhost',
@@ -134,6 +150,30 @@ function readExtraCa(values: Environment, workingDir: string, problems: ConfigPr
     problems.push({ variable, rule: `cannot read ${path} (${codeOf(error)})` });
   }
   return null;
+}
+
+const PLAN_FILE_BYTES_MAX = 64 * 1024;
+
+function readPlanFile(values: Environment, workingDir: string, problems: ConfigProblem[]): PlanTiers {
+  const variable = 'KNOX_PLAN_FILE';
+  if (values[variable] === undefined) return DEFAULT_TIERS;
+  const path = resolve(workingDir, values[variable]);
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.length > PLAN_FILE_BYTES_MAX) throw new RuleBroken(`${path} is larger than 64 KiB`);
+    const reading = readTiers(JSON.parse(text));
+    if ('tiers' in reading) return reading.tiers;
+    problems.push(...reading.problems.map((problem) => ({ variable, rule: `${path}: ${problem}` })));
+  } catch (error) {
+    const rule =
+      error instanceof RuleBroken
+        ? error.message
+        : error instanceof SyntaxError
+          ? `${path} is not JSON`
+          : `cannot read ${path} (${codeOf(error)})`;
+    problems.push({ variable, rule });
+  }
+  return DEFAULT_TIERS;
 }
 
 function freezeDeep<T extends object>(value: T): T {

@@ -1,3 +1,4 @@
+import { PLANS } from '../../kernel/plan-tiers.js';
 import {
   customHosts,
   databaseAddress,
@@ -11,6 +12,7 @@ import {
   origin,
   type Parse,
   plainText,
+  redisUrl,
 } from './parsers.js';
 
 export interface Variable<T> {
@@ -50,6 +52,12 @@ export const VARIABLES = {
     '`postgres://…` or `sqlite:<path>`.',
     true,
   ),
+  REDIS_URL: variable(
+    redisUrl,
+    'none',
+    'Redis or Valkey that counts rate limits exactly for all processes: `redis://…` or `rediss://…`. While it is away they are counted in slices.',
+    true,
+  ),
   KNOX_HOST: variable(hostOrAddress, '`127.0.0.1`', 'Address the server listens on.'),
   KNOX_PORT: variable(integer(0, 65_535), '`8787`', 'Port it listens on; 0 takes a free one.'),
   KNOX_DATA_DIR: variable(
@@ -71,6 +79,16 @@ export const VARIABLES = {
     customHosts,
     'empty',
     'Comma list of `host=tenant-slug`: further tenant hosts.',
+  ),
+  KNOX_PLAN: variable(
+    oneOf(...PLANS),
+    '`enterprise`',
+    'Plan of the tenant of the first start: `free`, `starter`, `pro` or `enterprise`. Later `knox-server tenant set` changes it.',
+  ),
+  KNOX_PLAN_FILE: variable(
+    plainText,
+    'none',
+    'JSON file whose numbers and features replace those of the plans: [plans](plans.md).',
   ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
   KNOX_AUDIT_RETENTION_DAYS: variable(
@@ -113,7 +131,6 @@ export type VariableValue<Name extends VariableName> =
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   MASTER_KEY_B64_PREVIOUS: [],
-  REDIS_URL: [],
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
   KNOX_TLS_CERT_FILE: [],
   KNOX_TLS_KEY_FILE: [],
@@ -122,8 +139,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_CLIENT_CERT_HEADER: [],
   KNOX_CLIENT_CERT_FORMAT: [],
   KNOX_CLIENT_CERT_PEERS: [],
-  KNOX_PLAN: ['enterprise'],
-  KNOX_PLAN_FILE: [],
   KNOX_SIGNUP: ['off'],
   KNOX_JWT_SIGNING_KEY: [],
   KNOX_SMTP_URL: [],

@@ -7,6 +7,7 @@ export const SYSTEM_REASONS = {
   credential_by_hash: 'A credential names its tenant; before it is found there is no scope.',
   tenant_by_slug: 'A tenant host names the tenant.',
   operator: 'The operator changes the plan or the status of any tenant.',
+  usage: 'Batches of counted operations name each other, whatever tenants they hold.',
   generations: 'Cache generations are read for all tenants at once.',
   metrics: 'Counts over all tenants.',
   retention: 'Expired rows of all tenants are removed in bounded batches.',

@@ -45,6 +45,6 @@ export function send(
       clock,
       idleTimeoutMs: clock.timeoutMs,
     },
-    (head) => beginAnswer(response, call.method, requestId, plan, head),
+    (head) => beginAnswer(response, call.method, requestId, plan, head, call.rateLimit),
   );
 }
