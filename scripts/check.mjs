@@ -14,6 +14,7 @@ const CHECKS = [
   ['Tidy', bin('vitest', 'run', '--reporter=dot', 'tests/tidy.test.ts')],
   ['Layers and cycles', bin('depcruise', '--config', '.dependency-cruiser.cjs', 'packages/server/src')],
   ['Dead code', bin('knip')],
+  ['API description', [process.execPath, ['scripts/lint-openapi.mjs']]],
   ['Generated files', [process.execPath, ['--import', 'tsx', 'scripts/generate.mjs', '--check']]],
 ];
 

@@ -1,6 +1,7 @@
 // Writes the generated documents, or with --check compares them: `node --import tsx scripts/generate.mjs [--check]`.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { apiDescription } from '../packages/server/src/app/apis/api-description.ts';
 import { managementRoutes } from '../packages/server/src/app/services.ts';
 import {
   decisionOf,
@@ -65,6 +66,9 @@ ${refused.join(', ')}, \`KNOX_TENANT_KMS_*\`.
 `;
 }
 
+/** Route definitions keep their services for the handlers, which nobody calls here. */
+const NO_SERVICES = new Proxy({}, { get: () => NO_SERVICES });
+
 function permissions() {
   const row = (cells) => `| ${cells.join(' | ')} |`;
   const roles = [
@@ -77,9 +81,8 @@ function permissions() {
       ...roles.map(({ may }) => (may(permission) ? '✓' : '')),
     ]),
   );
-  // Their handlers close over services that nobody calls here.
   const endpoints = [
-    ...managementRoutes({}),
+    ...managementRoutes(NO_SERVICES),
     { method: 'any', path: '/v1/proxy', permission: 'proxy:invoke' },
   ];
   const compare = (one, other) => (one < other ? -1 : one > other ? 1 : 0);
@@ -178,8 +181,13 @@ and begin anew at a restart. Operations are written once a second: a crash loses
 `;
 }
 
+function openApi() {
+  return `${JSON.stringify(apiDescription(managementRoutes(NO_SERVICES)), null, 2)}\n`;
+}
+
 const DOCUMENTS = {
   'docs/error-types.md': errorTypes,
+  'docs/openapi.json': openApi,
   'docs/operations/variables.md': variables,
   'docs/permissions.md': permissions,
   'docs/operations/plans.md': plans,

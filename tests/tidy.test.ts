@@ -140,6 +140,7 @@ describe('what only one place may use', () => {
     ['ioredis', ['platform/limits/']],
     ['pino', ['platform/log/']],
     ['@node-rs/argon2', ['platform/crypto/']],
+    ['jose', ['platform/crypto/']],
     ['node:child_process', []],
     ['node:vm', []],
   ] as const)('%s', (name, places) => {

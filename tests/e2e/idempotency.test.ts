@@ -23,6 +23,10 @@ interface Creation {
 /** Every endpoint that adds a row to a collection, by its path with the names of the vault made before. */
 const CREATIONS: Record<string, Creation> = {
   '/v1/api-keys': { body: { name: 'ci' }, audit: 'api_key.create' },
+  '/admin/api-keys': {
+    body: { name: 'ake', key_type: 'access_key', scopes: ['roles:read'] },
+    audit: 'api_key.create',
+  },
   '/v1/vaults': { body: { name: 'second' }, audit: 'vault.create' },
   '/v1/vaults/:nameOrId/tokens': { body: { value: '4242424242424242' }, audit: 'vault.tokenize' },
   '/v1/redaction-rules': {
@@ -53,12 +57,13 @@ forEachDatabase((open) => {
     let environment: Environment;
     let server: ServerProcess;
     let bootstrap: Bootstrap;
+    let adminToken: string;
 
     async function call(method: string, path: string, headers: Record<string, string> = {}, body?: unknown) {
       const response = await fetch(`${server.url}${path.replace(':nameOrId', 'cards')}`, {
         method,
         headers: {
-          authorization: `Bearer ${bootstrap.live_api_key}`,
+          authorization: `Bearer ${path.startsWith('/v1/') ? bootstrap.live_api_key : adminToken}`,
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
           ...headers,
         },
@@ -78,6 +83,12 @@ forEachDatabase((open) => {
       };
       server = await startServer(environment);
       bootstrap = readBootstrap(dataDir.path);
+      const response = await fetch(`${server.url}/admin/auth/login`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ ...bootstrap.admin, cookie: false }),
+      });
+      adminToken = ((await response.json()) as { token: string }).token;
       expect((await call('POST', '/v1/vaults', {}, { name: 'cards' })).status).toBe(201);
     });
     afterAll(async () => {

@@ -28,10 +28,18 @@ export interface E2eDatabase {
 const POSTGRES_URL = process.env['TEST_DATABASE_URL'];
 
 export function forEachDatabase(suite: (open: () => Promise<E2eDatabase>) => void): void {
-  describe('on SQLite', () =>
-    suite(async () => ({ environment: {}, dump: async () => '', remove: async () => {} })));
+  describe('on SQLite', () => suite(openSqlite));
+  onPostgres(suite);
+}
+
+export function onPostgres(suite: (open: () => Promise<E2eDatabase>) => void): void {
   if (POSTGRES_URL) describe('on PostgreSQL', () => suite(() => openPostgres(POSTGRES_URL)));
   else describe.skip('on PostgreSQL (TEST_DATABASE_URL is not set)', () => suite(() => openPostgres('')));
+}
+
+/** In the data directory. */
+export async function openSqlite(): Promise<E2eDatabase> {
+  return { environment: {}, dump: async () => '', remove: async () => {} };
 }
 
 async function openPostgres(administratorUrl: string): Promise<E2eDatabase> {

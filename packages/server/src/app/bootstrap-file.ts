@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock } from '../kernel/clock.js';
 import { codeOf, removeFile, replacePrivateFile, StartRefused } from '../platform/config/private-files.js';
+import type { Logger } from '../platform/log/logger.js';
 
 /** Credentials of the first start, in the form of the bootstrap file (contract README §8). */
 export interface BootstrapContent {
@@ -28,6 +29,16 @@ export function removeBootstrapFile(path: string): void {
   if (read(path) === 'bootstrap') removeFile(path);
 }
 
+/** When that owner has signed in: whoever reads the file from then on is somebody else. */
+export function removeBootstrapFileOf(path: string, email: string, logger: Pick<Logger, 'warn'>): void {
+  try {
+    if (read(path) === 'bootstrap' && contentOf(path).admin.email === email) removeFile(path);
+  } catch (error) {
+    // The sign-in is done; the file still goes by its age.
+    logger.warn({ err: error }, 'the bootstrap file could not be removed');
+  }
+}
+
 export interface BootstrapFileExpiry {
   /** Whether the file is there now, for the start's output. */
   readonly isPresent: boolean;
@@ -45,6 +56,10 @@ export function expireBootstrapFile(path: string, clock: Clock): BootstrapFileEx
   // A clock that was set back must not keep the file for longer than its lifetime.
   const cancel = clock.setTimer(Math.min(remainingMs, LIFETIME_MS), () => removeBootstrapFile(path));
   return { isPresent: true, cancel };
+}
+
+function contentOf(path: string): BootstrapContent {
+  return JSON.parse(readFileSync(path, 'utf8')) as BootstrapContent;
 }
 
 function read(path: string): 'absent' | 'bootstrap' | 'foreign' {

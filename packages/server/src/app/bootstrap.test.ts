@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { createManualClock } from '../testing/manual-clock.js';
 import { bootstrapInstallation, type PreparedInstallation } from './bootstrap.js';
-import { type BootstrapContent, expireBootstrapFile, writeBootstrapFile } from './bootstrap-file.js';
+import {
+  type BootstrapContent,
+  expireBootstrapFile,
+  removeBootstrapFileOf,
+  writeBootstrapFile,
+} from './bootstrap-file.js';
 
 const HOUR_MS = 3600 * 1000;
 
@@ -125,6 +130,25 @@ describe('when the commit does not go well', () => {
     });
     await bootstrapInstallation(deps);
     expect(fileContent()).toEqual(contentNumber(1));
+  });
+});
+
+describe('a sign-in', () => {
+  const silent = { warn: () => {} };
+
+  it('of the owner removes the file, of anybody else it does not', () => {
+    writeBootstrapFile(filePath, contentNumber(1));
+    removeBootstrapFileOf(filePath, 'someone@localhost', silent);
+    expect(existsSync(filePath)).toBe(true);
+    removeBootstrapFileOf(filePath, 'owner@localhost', silent);
+    expect(existsSync(filePath)).toBe(false);
+    removeBootstrapFileOf(filePath, 'owner@localhost', silent);
+  });
+
+  it('leaves what is something else', () => {
+    writeFileSync(filePath, '{"admin":{"email":"owner@localhost"}}');
+    removeBootstrapFileOf(filePath, 'owner@localhost', silent);
+    expect(existsSync(filePath)).toBe(true);
   });
 });
 

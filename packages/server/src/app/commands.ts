@@ -14,6 +14,10 @@ const HELP = `knox-server <command>
                  verifies the audit chains of all tenants, or of one, and names the first bad row
   tenant set <slug>
                  changes a tenant's plan, subscription status or ephemeral calls; beside a running server too
+  backup --to <folder>
+                 copies the SQLite files of a running or stopped server; for PostgreSQL it names the tool
+  storage copy --from <url> --to <url>
+                 moves an installation between SQLite and PostgreSQL; the server is stopped meanwhile
 
   --help, --version
 
@@ -23,9 +27,14 @@ Configuration is read from environment variables: docs/operations/variables.md
 /** The exit code of `knox-server <words>`. */
 export async function runCommand(words: readonly string[], deps: CommandDeps): Promise<number> {
   const { terminal } = deps;
-  if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(words.slice(1), deps);
-  if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(words.slice(1), deps);
-  if (words[0] === 'tenant') return (await import('./tenant-command.js')).runTenant(words.slice(1), deps);
+  const rest = words.slice(1);
+  if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(rest, deps);
+  if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(rest, deps);
+  if (words[0] === 'tenant') return (await import('./tenant-command.js')).runTenant(rest, deps);
+  if (words[0] === 'backup') return (await import('./storage-commands.js')).runBackup(rest, deps);
+  if (words[0] === 'storage' && words[1] === 'copy') {
+    return (await import('./storage-commands.js')).runStorageCopy(words.slice(2), deps);
+  }
   switch (words.join(' ')) {
     case 'start':
       return await start(deps);

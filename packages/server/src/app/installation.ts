@@ -8,6 +8,7 @@ import { createRootKeyFile, readRootKeyFile } from '../platform/config/root-key-
 import { KEY_BYTES } from '../platform/crypto/authenticated-cipher.js';
 import { sha256Hex } from '../platform/crypto/hashing.js';
 import type { Random } from '../platform/crypto/random.js';
+import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { PreparedInstallation } from './bootstrap.js';
 import type { Services } from './services.js';
@@ -81,11 +82,51 @@ export async function prepareInstallation(deps: InstallationDeps): Promise<Prepa
   };
 }
 
+export interface OpenKeysDeps {
+  readonly kms: Services['kms'];
+  readonly sessions: Pick<Services['sessions'], 'changeRootKey'>;
+  readonly rootKey: Secret<Buffer>;
+  /** The former root key, where this start is to change it. */
+  readonly previous: Secret<Buffer> | null;
+  readonly logger: Logger;
+}
+
+/** Changes the root key where that is asked for, and refuses one that the data was not wrapped with (kms-admin.md §7). */
+export async function openKeys({ kms, sessions, rootKey, previous, logger }: OpenKeysDeps) {
+  if (previous) {
+    await changeRootKey(kms, previous, logger);
+    await sessions.changeRootKey(previous);
+  }
+  await kms.checkRootKey();
+  return {
+    deploymentId: await kms.installationText('deployment_id', () => deploymentIdOf(previous ?? rootKey)),
+  };
+}
+
+async function changeRootKey(kms: Services['kms'], previous: Secret<Buffer>, logger: Logger): Promise<void> {
+  const change = await kms.changeRootKey(previous);
+  if (change === null) {
+    logger.warn('The root key is not being changed: MASTER_KEY_B64_PREVIOUS is not needed and may be unset');
+    return;
+  }
+  const { rewrapped, unreadable } = change;
+  if (unreadable.length > 0) {
+    logger.error(
+      { count: unreadable.length, first: unreadable[0] },
+      'keys that neither root key opens stay as they are',
+    );
+  }
+  logger.info(
+    { rewrapped },
+    'The root key is changed. MASTER_KEY_B64_PREVIOUS may be unset; keep the former key only for older backups',
+  );
+}
+
 /**
- * The hop marker's 8 hex digits: the same in every process of the installation. 32 bits of a hash tell nothing of the
- * key; a change of the root key changes them, which only a loop that is under way at that moment could notice.
+ * The hop marker's 8 hex digits: the same in every process of the installation, and stored by the first start, since
+ * a change of the root key must not change them. 32 bits of a hash tell nothing of the key.
  */
-export function deploymentIdOf(rootKey: Secret<Buffer>): string {
+function deploymentIdOf(rootKey: Secret<Buffer>): string {
   return sha256Hex(Buffer.concat([Buffer.from('knox.deployment-id\0'), rootKey.reveal()])).slice(
     0,
     DEPLOYMENT_ID_CHARACTERS,

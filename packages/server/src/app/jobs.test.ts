@@ -7,6 +7,7 @@ import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { jobKindOf } from '../platform/jobs/definition.js';
 import { createLogger } from '../platform/log/logger.js';
+import { createInstruments } from '../platform/telemetry/instruments.js';
 import { openTestSqlite, type TestDatabase } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
 import { jobDefinitions } from './jobs.js';
@@ -40,6 +41,9 @@ beforeAll(async () => {
     auditRetentionMs: null,
     tiers: DEFAULT_TIERS,
     counter: null,
+    previousRootKey: null,
+    instruments: createInstruments(),
+    signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
 });
 afterAll(() => db.cleanup());

@@ -3,7 +3,6 @@ import type { FastifyInstance } from 'fastify';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
-import type { Secret } from '../kernel/secret.js';
 import { type Config, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -17,17 +16,24 @@ import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase } from '../platform/storage/open-database.js';
+import { createExposition } from '../platform/telemetry/exposition.js';
+import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
+import type { Tracing } from '../platform/telemetry/tracing.js';
+import { apiDescription } from './apis/api-description.js';
+import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
+import { createMetricsApi } from './apis/metrics.js';
 import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
-import { expireBootstrapFile } from './bootstrap-file.js';
-import { deploymentIdOf, loadRootKey, prepareInstallation } from './installation.js';
+import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
+import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { jobDefinitions } from './jobs.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
+import { addBuildInfo, serverMetrics } from './telemetry.js';
 
 const clock = systemClock;
 
@@ -48,11 +54,14 @@ export async function startServer(config: Config, hooks: StartHooks): Promise<Ru
 async function start(config: Config, hooks: StartHooks, closers: (() => unknown)[]): Promise<RunningServer> {
   const { logger, requestLog, flush } = openStdoutLogger(config.log.level, clock);
   closers.push(flush);
-  const { db, rootKey } = await openInstallation(config, logger, closers);
+  const instruments = createInstruments();
+  addBuildInfo(instruments, hooks.version);
+  const { db, rootKey } = await openInstallation(config, logger, instruments, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
   const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
   closers.push(() => counter?.close());
+  const { filePath, ownerEmail, plan } = config.bootstrap;
   const services = createServices({
     db,
     clock,
@@ -61,11 +70,20 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    previousRootKey: config.previousRootKey,
     auditRetentionMs: config.audit.retentionMs,
     tiers: config.plans.tiers,
     counter,
+    signIn: {
+      tokenKey: config.tokenKey,
+      hasSecureCookies: config.hosts.publicUrl?.startsWith('https:') ?? false,
+      onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
+    },
+    instruments,
   });
-  await services.kms.checkRootKey();
+  const previous = config.previousRootKey;
+  const { kms, sessions } = services;
+  const { deploymentId } = await openKeys({ kms, sessions, rootKey, previous, logger });
   await services.auditChain.start();
   closers.push(() => services.auditChain.stop());
   await services.generations.start();
@@ -78,7 +96,18 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.apiLogs.flush());
 
   const state = { isStopping: false };
-  const { app, proxyApi } = await createApp(config, { db, services, rootKey, logger, requestLog, state });
+  const tracing = await openTracing(config, hooks.version, logger);
+  closers.push(() => tracing?.close());
+  const { app, proxyApi } = await createApp(config, {
+    db,
+    services,
+    deploymentId,
+    logger,
+    requestLog,
+    state,
+    instruments,
+    tracing,
+  });
   closers.push(() => proxyApi.settled());
   closers.push(async () => {
     const drainMs = DRAIN_SHARE * config.shutdownTimeoutMs;
@@ -89,7 +118,6 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   egress.setOwnEndpoints(await ownEndpoints(addresses, config));
 
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
-  const { filePath, ownerEmail, plan } = config.bootstrap;
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenant: () => services.accounts.hasTenants(),
@@ -123,7 +151,19 @@ async function closeInReverse(closers: (() => unknown)[]): Promise<void> {
   if (failure !== null) throw failure;
 }
 
-async function openInstallation(config: Config, logger: Logger, closers: (() => unknown)[]) {
+/** Loaded where an endpoint is configured; elsewhere no request knows of traces. */
+async function openTracing({ tracing }: Config, version: string, logger: Logger): Promise<Tracing | null> {
+  if (tracing === null) return null;
+  const otlp = await import('../platform/telemetry/otlp-tracing.js');
+  return otlp.openTracing({ ...tracing, version, logger, clock });
+}
+
+async function openInstallation(
+  config: Config,
+  logger: Logger,
+  instruments: Instruments,
+  closers: (() => unknown)[],
+) {
   const { warning } = prepareDataDir(config.dataDir);
   if (warning) logger.warn(warning);
   // Whatever the database: two first starts would also write, and remove, each other's root key and bootstrap file.
@@ -134,6 +174,7 @@ async function openInstallation(config: Config, logger: Logger, closers: (() => 
     clock,
     logger,
     commitHook,
+    instruments,
   });
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
@@ -150,34 +191,46 @@ function ownNames({ hosts }: Config): string[] {
 interface AppDeps {
   readonly db: Database;
   readonly services: Services;
-  readonly rootKey: Secret<Buffer>;
+  readonly deploymentId: string;
   readonly logger: Logger;
   readonly requestLog: RequestLog;
   readonly state: { readonly isStopping: boolean };
+  readonly instruments: Instruments;
+  readonly tracing: Tracing | null;
 }
 
-async function createApp(config: Config, { db, services, rootKey, logger, requestLog, state }: AppDeps) {
-  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock });
-  const steps = createCallerSteps({
-    hosts: createHosts(config.hosts),
-    authenticator: services.authentication,
-    limits: services.plans,
-  });
-  const proxy = services.proxy(deploymentIdOf(rootKey));
+async function createApp(config: Config, deps: AppDeps) {
+  const { db, services, deploymentId, logger, requestLog, state, instruments, tracing } = deps;
+  const metrics = serverMetrics(instruments);
+  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
+  const hosts = createHosts(config.hosts);
+  const limits = services.plans;
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
+  const routes = managementRoutes(services);
+  const proxy = services.proxy(deploymentId);
   const proxyApi = registerProxyApi(app, {
     proxy,
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
   const { idempotency } = services;
-  const routes = managementRoutes(services);
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
+  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },
       isStopping: () => state.isStopping,
     }),
   );
+  await app.register(
+    createMetricsApi({
+      exposition: createExposition(instruments),
+      token: config.metricsToken,
+      isBehindProxy: config.hosts.publicUrl?.startsWith('https:') ?? false,
+    }),
+  );
+  await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
   return { app, proxyApi };
 }
 

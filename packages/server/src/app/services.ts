@@ -1,4 +1,9 @@
-import { migrations as accountsMigrations, createAccounts } from '../capabilities/accounts/index.js';
+import {
+  migrations as accountsMigrations,
+  authRoutes,
+  createAccounts,
+  createSessions,
+} from '../capabilities/accounts/index.js';
 import {
   apiKeyRoutes,
   migrations as apiKeysMigrations,
@@ -15,7 +20,7 @@ import {
   createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
-import { createAuthentication } from '../capabilities/authentication/index.js';
+import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
   envelopeColumns as cryptoKeysEnvelopeColumns,
@@ -29,6 +34,7 @@ import {
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import {
   createPermissions,
+  decisionOfUser,
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
@@ -51,6 +57,8 @@ import type { IdSource } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { cacheCounts } from '../platform/cache/lru.js';
+import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
@@ -64,6 +72,8 @@ import { createOutbox } from '../platform/outbox/outbox.js';
 import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
+import { countedCalls, measuredEgress } from './telemetry.js';
 
 /** Those of every capability; the storage floor sorts them by id. */
 export const MIGRATIONS: readonly Migration[] = [
@@ -94,32 +104,60 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  /** The former root key, while it is being changed. */
+  readonly previousRootKey: Secret<Buffer> | null;
   /** Null = for ever. */
   readonly auditRetentionMs: number | null;
   readonly tiers: PlanTiers;
   /** Where `REDIS_URL` is set. */
   readonly counter: SharedCounter | null;
+  readonly signIn: SignInSettings;
+  readonly instruments: Instruments;
+}
+
+export interface SignInSettings {
+  /** `KNOX_JWT_SIGNING_KEY`. */
+  readonly tokenKey: Secret<Buffer> | null;
+  readonly hasSecureCookies: boolean;
+  onSignIn(user: { readonly email: string }): void;
 }
 
 export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, egress, auditRetentionMs, tiers, counter } = deps;
+  const { db, clock, ids, random, logger, rootKey, previousRootKey, signIn, instruments } = deps;
+  const egress = measuredEgress(deps.egress, instruments, clock);
   const generations = createGenerations({ db, clock });
   const jobs = createJobs({ db, clock, ids, random, logger });
   const outbox = createOutbox({ db, clock, ids, random, jobs });
-  const auditChain = createAuditChain({ db, clock, logger, rootKey, retentionMs: auditRetentionMs });
+  const auditChain = createAuditChain({
+    db,
+    clock,
+    logger,
+    rootKey,
+    previousRootKey,
+    retentionMs: deps.auditRetentionMs,
+  });
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
-  const limiter = createRateLimiter({ db, clock, logger, counter });
-  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
+  const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
+  const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
   const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
-  const vaults = createVaults({ db, clock, ids, random, cryptoKeys, auditLogs, generations });
+  const vaults = createVaults({
+    db,
+    clock,
+    ids,
+    random,
+    cryptoKeys,
+    auditLogs,
+    generations,
+    cacheCounts: cacheCounts(instruments, 'vaults'),
+  });
   const apiKeys = createApiKeys({
     db,
     clock,
@@ -131,16 +169,48 @@ export function createServices(deps: ServicesDeps) {
     plans,
     logger,
   });
-  const authentication = createAuthentication({ apiKeys, accounts, permissions, generations, clock });
-  const redaction = createRedaction({ db, clock, ids, generations, auditLogs });
+  const authentication = createAuthentication({
+    apiKeys,
+    accounts,
+    permissions,
+    generations,
+    clock,
+    cacheCounts: cacheCounts(instruments, 'credentials'),
+  });
+  const { tokenKey, onSignIn } = signIn;
+  const sessions = createSessions({
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    passwords: createPasswordHasher(),
+    rootKey,
+    tokenKey,
+    logger,
+    onSignIn,
+  });
+  const userAuthentication = createUserAuthentication({ sessions });
+  const redaction = createRedaction({
+    db,
+    clock,
+    ids,
+    generations,
+    auditLogs,
+    cacheCounts: cacheCounts(instruments, 'redaction_plans'),
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
     onRefusedRow: (entry, cause) =>
       logger.error({ err: cause, request_id: entry.requestId }, 'request-log row refused'),
   });
+  instruments.gauge('knox_log_queue_rows', 'Log rows of finished calls that are not durable yet.', () =>
+    apiLogs.queuedRows(),
+  );
+  const callLog = countedCalls(apiLogs, instruments);
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, plans, apiLogs, deploymentId });
+    createProxy({ clock, egress, vaults, redaction, plans, apiLogs: callLog, deploymentId });
 
   return {
     generations,
@@ -153,12 +223,15 @@ export function createServices(deps: ServicesDeps) {
     limiter,
     plans,
     tenantSwitch,
+    sessions,
+    cookies: { isSecure: signIn.hasSecureCookies },
     kms,
     idempotency,
     cryptoKeys,
     vaults,
     apiKeys,
     authentication,
+    userAuthentication,
     redaction,
     apiLogs,
     proxy,
@@ -168,6 +241,11 @@ export function createServices(deps: ServicesDeps) {
 /** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
+    ...authRoutes({
+      sessions: services.sessions,
+      cookies: services.cookies,
+      permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
+    }),
     ...accountRoutes(services.plans),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),

@@ -17,6 +17,7 @@ export interface RunningServer {
 }
 
 export interface StartHooks {
+  readonly version: string;
   /** Called once the first start is committed. */
   onFirstStart(content: BootstrapContent): void;
 }
@@ -48,7 +49,7 @@ export async function runStart(deps: StartDeps): Promise<number> {
   };
   let server: RunningServer;
   try {
-    server = await deps.startServer(config, { onFirstStart });
+    server = await deps.startServer(config, { version, onFirstStart });
   } catch (error) {
     terminal.error(`Cannot start: ${startErrorText(error)}\n`);
     return 1;

@@ -14,6 +14,7 @@ export const ERROR_STATUS = {
   authentication_required: 401,
   invalid_api_key: 401,
   invalid_token: 401,
+  invalid_credentials: 401,
   plan_limit: 402,
   plan_feature: 402,
   wrong_key_type: 403,
@@ -55,6 +56,8 @@ export interface AppErrorOptions {
   detail?: string;
   fields?: FieldErrors;
   retryAfterSeconds?: number;
+  /** Which rule refused, of a list in the code: for metrics. */
+  reason?: string;
   /** Which of the server's own dependencies failed (503). */
   dependency?: string;
   /** The limit that refused (429): its headers, `Retry-After` and `error.limit` are written from it. */
@@ -71,6 +74,7 @@ export class AppError extends Error {
   readonly publicMessage: string;
   readonly detail: string | undefined;
   readonly fields: FieldErrors | undefined;
+  readonly reason: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly dependency: string | undefined;
   readonly rateLimit: RateLimitStatus | undefined;
@@ -84,6 +88,7 @@ export class AppError extends Error {
     this.publicMessage = publicMessage;
     this.detail = options.detail;
     this.fields = options.fields;
+    this.reason = options.reason;
     this.retryAfterSeconds =
       options.retryAfterSeconds ?? (options.rateLimit && options.rateLimit.retryAfterMs / 1000);
     this.dependency = options.dependency;

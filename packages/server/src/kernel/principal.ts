@@ -1,4 +1,4 @@
-import type { ApiKeyId, RequestId, Scope, SessionId, UserId } from './ids.js';
+import type { ApiKeyId, RequestId, Scope, SessionId, TenantId, UserId } from './ids.js';
 import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
 /** A permission of contract README §2; of one named resource where `resource` is not null. */
@@ -79,10 +79,12 @@ export interface Caller extends Visitor {
   readonly rateLimit?: RateLimitStatus | null;
 }
 
-/** A signed-in user before a tenant is chosen: what it does is about itself. */
+/** A signed-in user whatever the tenant: what it does is about itself. */
 export interface SessionCaller extends Visitor {
   readonly userId: UserId;
   readonly sessionId: SessionId;
+  /** The tenant that the request names, or the only one; null while it could be several, or is none. */
+  readonly tenantId: TenantId | null;
 }
 
 export function actorOf(caller: Caller): Actor {

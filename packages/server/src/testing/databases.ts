@@ -10,6 +10,7 @@ import type { StorageLogger } from '../platform/storage/engine.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
 import { loadSqlite } from '../platform/storage/sqlite-module.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
 
 export interface TestDatabase extends Database {
   /** Where it is, for a test that opens it a second time or from another process. */
@@ -22,6 +23,7 @@ export interface OpenTestOptions {
   readonly clock?: Clock;
   readonly logger?: StorageLogger;
   readonly commitHook?: URL;
+  readonly instruments?: Instruments;
 }
 
 export type OpenTestDatabase = (

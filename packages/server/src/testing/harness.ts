@@ -4,9 +4,13 @@ import { createManagementApi } from '../app/apis/management-api.js';
 import {
   type Accounts,
   migrations as accountsMigrations,
+  authRoutes,
   createAccounts,
+  createSessions,
+  type Sessions,
   systemActor,
 } from '../capabilities/accounts/index.js';
+import { accountsTables } from '../capabilities/accounts/tables.js';
 import {
   type ApiKeys,
   apiKeyRoutes,
@@ -22,7 +26,7 @@ import {
   createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
-import { createAuthentication } from '../capabilities/authentication/index.js';
+import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import { envelopeColumns as cryptoKeysEnvelopeColumns } from '../capabilities/crypto-keys/index.js';
 import {
   createIdempotency,
@@ -32,20 +36,22 @@ import {
 import { createKms, type Kms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import {
   createPermissions,
+  decisionOfUser,
   type Permissions,
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
 import { createPlans, type Plans, migrations as plansMigrations } from '../capabilities/plans/index.js';
-import type { ApiKeyId, IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
+import type { ApiKeyId, IdSource, Mode, RequestId, TenantId, UserId } from '../kernel/ids.js';
 import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
-import type { Caller } from '../kernel/principal.js';
+import type { Caller, UserRole } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
 import {
   createGenerations,
   type Generations,
   migrations as generationsMigrations,
 } from '../platform/cache/generations.js';
+import { createPasswordHasher, hashPassword } from '../platform/crypto/password-hash.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
 import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
@@ -78,7 +84,10 @@ export interface Floor {
   readonly apiKeys: ApiKeys;
   readonly limiter: RateLimiter;
   readonly plans: Plans;
+  readonly sessions: Sessions;
   readonly steps: CallerSteps;
+  /** Of `/admin`. */
+  readonly userSteps: CallerSteps;
 }
 
 export interface HarnessOptions {
@@ -102,15 +111,21 @@ export interface TestKey {
 export interface TestTenant {
   readonly id: TenantId;
   readonly slug: string;
+  /** Whose password is `OWNER_PASSWORD`. */
+  readonly ownerEmail: string;
   readonly live: TestKey;
   readonly test: TestKey;
 }
 
 export interface TestCall {
   readonly key?: TestKey | string;
+  /** An admin token. */
+  readonly token?: string;
   /** Default a plain address, where the key decides the mode. */
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** The peer, default loopback. */
+  readonly ip?: string;
   /** Sent as JSON. */
   readonly body?: unknown;
 }
@@ -134,6 +149,11 @@ export interface Harness extends Floor {
   readonly routes: readonly RouteDefinition[];
   readonly logLines: readonly string[];
   call(method: string, path: string, call?: TestCall): Promise<TestAnswer>;
+  /** The admin token of a new session. */
+  signIn(email: string): Promise<string>;
+  /** That of a new member of the first tenant alone, whose password is `OWNER_PASSWORD` too. */
+  signInAs(role: UserRole): Promise<string>;
+  join(email: string, tenantId: TenantId, role: UserRole): Promise<void>;
   /** What a service sees when that key calls. */
   callerOf(tenant: TestTenant, mode: Mode): Caller;
   /** Moves the clock in steps short enough for the generations to be read as they would be in time. */
@@ -173,24 +193,71 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   await floor.auditChain.start();
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [
+    ...authRoutes({
+      sessions: floor.sessions,
+      cookies: { isSecure: false },
+      permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
+    }),
     ...apiKeyRoutes(floor.apiKeys),
     ...roleRoutes(floor.permissions),
     ...auditLogRoutes(floor.auditLogs, floor.auditChain),
     ...(options.routes?.(floor) ?? []),
   ];
-  app.register(createManagementApi({ ...floor, routes, mount: 'v1' }));
+  const { idempotency } = floor;
+  app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps, idempotency }));
+  app.register(createManagementApi({ routes, mount: 'admin', steps: floor.userSteps, idempotency }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
+  const tenant = await createTestTenant(floor, 'acme');
+  const people = db.view(accountsTables);
+
+  async function signIn(email: string): Promise<string> {
+    const device = { requestId: floor.ids.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
+    const session = await floor.sessions.signIn(email, new Secret(OWNER_PASSWORD), device);
+    return session.token.reveal();
+  }
+
+  async function join(email: string, tenantId: TenantId, role: UserRole): Promise<void> {
+    const { id } = await people
+      .system('people')
+      .selectFrom('users')
+      .select('id')
+      .where('email_folded', '=', email)
+      .executeTakeFirstOrThrow();
+    await people
+      .scoped({ tenantId })
+      .insertInto('memberships')
+      .values({ user_id: id, role, created_at: clock.nowMs() })
+      .execute();
+  }
 
   return {
     ...floor,
     app,
     routes,
     logLines,
-    tenant: await createTestTenant(floor, 'acme'),
+    tenant,
     other: await createTestTenant(floor, 'globex'),
     call: (method, path, call) => callInProcess(app, method, path, call ?? {}),
+    signIn,
+    join,
+    async signInAs(role) {
+      const email = `${role}@acme.example`;
+      await people
+        .system('people')
+        .insertInto('users')
+        .values({
+          id: floor.ids.uuid() as UserId,
+          email,
+          email_folded: email,
+          password_hash: await ownerHash,
+          created_at: clock.nowMs(),
+        })
+        .execute();
+      await join(email, tenant.id, role);
+      return signIn(email);
+    },
     callerOf(tenant, mode) {
       const { id, keyId } = tenant[mode];
       return {
@@ -253,10 +320,28 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: Pl
     plans,
     logger,
   });
+  const sessions = createSessions({
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    logger,
+    passwords: createPasswordHasher(),
+    rootKey: ROOT_KEY,
+    tokenKey: null,
+    onSignIn: () => {},
+  });
+  const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
   const steps = createCallerSteps({
+    hosts,
     limits: plans,
-    hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
+  });
+  const userSteps = createCallerSteps({
+    hosts,
+    limits: plans,
+    authenticator: createUserAuthentication({ sessions }),
   });
   return {
     db,
@@ -274,12 +359,18 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: Pl
     apiKeys,
     limiter,
     plans,
+    sessions,
     steps,
+    userSteps,
   };
 }
 
+export const OWNER_PASSWORD = 'correct horse battery staple';
+/** Slow on purpose, so made once for all tenants of a test file. */
+const ownerHash = hashPassword(new Secret(OWNER_PASSWORD));
+
 async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {
-  const owner = { email: `owner@${slug}.example`, passwordHash: 'not a hash: nobody signs in here' };
+  const owner = { email: `owner@${slug}.example`, passwordHash: await ownerHash };
   const id = floor.ids.uuid() as TenantId;
   const masterKey = await floor.kms.prepare(id);
   return floor.db.transaction(async (tx) => {
@@ -294,7 +385,7 @@ async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant>
       floor.apiKeys.prepare('test', 'test key'),
     );
     const shown = ({ id, keyId, apiKey }: typeof live): TestKey => ({ id, keyId, apiKey: apiKey.reveal() });
-    return { id: tenant.id, slug, live: shown(live), test: shown(test) };
+    return { id: tenant.id, slug, ownerEmail: owner.email, live: shown(live), test: shown(test) };
   });
 }
 
@@ -305,12 +396,14 @@ export async function callInProcess(
   call: TestCall,
 ): Promise<TestAnswer> {
   const key = typeof call.key === 'object' ? call.key.apiKey : call.key;
+  const credential = key ?? call.token;
   const answer = await app.inject({
     method: method as 'GET',
     url: path,
+    ...(call.ip === undefined ? {} : { remoteAddress: call.ip }),
     headers: {
       host: call.host ?? '127.0.0.1:8787',
-      ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+      ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
       ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
       ...call.headers,
     },

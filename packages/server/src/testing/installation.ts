@@ -2,6 +2,7 @@ import { createManagementApi } from '../app/apis/management-api.js';
 import { prepareInstallation } from '../app/installation.js';
 import { createServices, MIGRATIONS, managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
+import type { RequestId } from '../kernel/ids.js';
 import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -11,6 +12,7 @@ import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
+import { createInstruments } from '../platform/telemetry/instruments.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
 import { createManualClock } from './manual-clock.js';
@@ -19,7 +21,7 @@ import { createManualClock } from './manual-clock.js';
 export interface TestInstallation {
   readonly routes: readonly RouteDefinition[];
   readonly logLines: readonly string[];
-  /** With the tenant's live key unless the call names another. */
+  /** With the tenant's live key, under `/admin` with the owner's token, unless the call names another. */
   call(method: string, path: string, call: TestCall): Promise<TestAnswer>;
   close(): Promise<void>;
 }
@@ -46,9 +48,12 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     logger,
     rootKey: new Secret(Buffer.alloc(32, 7)),
     egress,
+    previousRootKey: null,
     auditRetentionMs: null,
     tiers: DEFAULT_TIERS,
     counter: null,
+    instruments: createInstruments(),
+    signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   await services.generations.start();
   const installation = await prepareInstallation({
@@ -68,18 +73,26 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     ids: systemIds,
     clock,
   });
-  const steps = createCallerSteps({
-    hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
-    authenticator: services.authentication,
-    limits: services.plans,
-  });
-  app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency: services.idempotency }));
+  const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
+  const limits = services.plans;
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
+  const { idempotency } = services;
+  app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
+  app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
   await app.ready();
+  const { email, password } = installation.content.admin;
+  const device = { requestId: systemIds.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
+  const { token } = await services.sessions.signIn(email, new Secret(password), device);
   return {
     routes,
     logLines,
-    call: (method, path, call) =>
-      callInProcess(app, method, path, { key: installation.content.live_api_key, ...call }),
+    call(method, path, call) {
+      const credential = path.startsWith('/v1/')
+        ? { key: installation.content.live_api_key }
+        : { token: token.reveal() };
+      return callInProcess(app, method, path, { ...credential, ...call });
+    },
     async close() {
       await closeHttpServer(app, clock, 1_000);
       await services.apiKeys.stop();

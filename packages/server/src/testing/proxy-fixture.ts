@@ -3,6 +3,7 @@ import { request as httpRequest, type IncomingMessage, type RequestListener } fr
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import { registerProxyApi } from '../app/apis/proxy-api.js';
+import { countedCalls, measuredEgress, serverMetrics } from '../app/telemetry.js';
 import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
@@ -14,6 +15,8 @@ import { Secret } from '../kernel/secret.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { createLogger } from '../platform/log/logger.js';
+import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
+import type { Tracing } from '../platform/telemetry/tracing.js';
 import { startEgressRig } from './egress-rig.js';
 import type { ManualClock } from './manual-clock.js';
 import { createTestCa, startTlsUpstream } from './tls-upstream.js';
@@ -59,6 +62,7 @@ export interface ProxyFixture {
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
   raw(text: string): Promise<Socket>;
+  /** Resolves when the server is done with every call. */
   close(): Promise<void>;
 }
 
@@ -123,7 +127,13 @@ const UNLIMITED: ProxyFixture['plans'] = {
   admitOperation: async () => ({ count() {} }),
 };
 
-export async function startProxyFixture(): Promise<ProxyFixture> {
+export interface ProxyFixtureOptions {
+  readonly instruments?: Instruments;
+  readonly tracing?: Tracing;
+}
+
+export async function startProxyFixture(options: ProxyFixtureOptions = {}): Promise<ProxyFixture> {
+  const { instruments = createInstruments(), tracing = null } = options;
   const rows: ApiLogEntry[] = [];
   const seen: Seen[] = [];
   const detokenized: TokenReference[] = [];
@@ -157,10 +167,12 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
     requestLog: () => {},
     ids: { uuid: () => REQUEST_ID },
     clock,
+    metrics: serverMetrics(instruments),
+    tracing,
   });
   const proxy = createProxy({
     clock,
-    egress,
+    egress: measuredEgress(egress, instruments, clock),
     vaults: tokenSource(detokenized),
     redaction: {
       planFor: async () => ({
@@ -176,13 +188,18 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
       admit: (principal) => fixture.plans.admit(principal),
       admitOperation: (scope) => fixture.plans.admitOperation(scope),
     },
-    apiLogs: {
-      assertRoom() {
-        if (!fixture.logHasRoom)
-          throw new AppError('dependency_unavailable', 'full', { dependency: 'request_log' });
+    apiLogs: countedCalls(
+      {
+        assertRoom() {
+          if (!fixture.logHasRoom)
+            throw new AppError('dependency_unavailable', 'full', { dependency: 'request_log' });
+        },
+        append(row) {
+          rows.push(row);
+        },
       },
-      append: (row) => rows.push(row),
-    },
+      instruments,
+    ),
     deploymentId: DEPLOYMENT_ID,
   });
   registerProxyApi(app, {
@@ -197,7 +214,8 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
         throw new AppError('validation_error', 'The request carries two different credentials');
       const [key] = given;
       if (key === undefined) throw new AppError('authentication_required', 'No credential');
-      return { principal: principalOf(key), requestId: request.id as RequestId, ip: '127.0.0.1' };
+      request.caller = { principal: principalOf(key), requestId: request.id as RequestId, ip: '127.0.0.1' };
+      return request.caller;
     },
     refuse: writeErrorRaw,
   });
@@ -221,6 +239,14 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
         ),
       },
     });
+
+  let closing: Promise<void> | null = null;
+  async function close(): Promise<void> {
+    app.server.closeAllConnections();
+    await app.close();
+    await rig.close();
+    await upstream.close();
+  }
 
   const fixture: ProxyFixture = {
     port,
@@ -247,11 +273,9 @@ export async function startProxyFixture(): Promise<ProxyFixture> {
       socket.write(withPort(text));
       return socket;
     },
-    async close() {
-      app.server.closeAllConnections();
-      await app.close();
-      await rig.close();
-      await upstream.close();
+    close() {
+      closing ??= close();
+      return closing;
     },
   };
   return fixture;

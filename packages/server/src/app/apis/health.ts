@@ -1,4 +1,7 @@
 import type { FastifyPluginAsync } from 'fastify';
+import type { JsonObject } from '../../platform/http/openapi/components.js';
+import type { Describe } from '../../platform/http/openapi/document.js';
+import type { Described } from '../../platform/http/openapi/operation.js';
 
 /** Each resolves when its part works, and rejects when it does not. */
 export interface HealthDeps {
@@ -38,3 +41,53 @@ export function createHealth({ checks, isStopping }: HealthDeps): FastifyPluginA
     });
   };
 }
+
+export const describeHealth: Describe = (components) => {
+  const health = components.add('schemas', 'Health', {
+    type: 'object',
+    required: ['status'],
+    properties: { status: { type: 'string', const: 'ok' } },
+  });
+  const readiness = components.add('schemas', 'Readiness', {
+    type: 'object',
+    required: ['status', 'checks'],
+    properties: {
+      status: { type: 'string', enum: ['ready', 'stopping', 'unavailable'] },
+      checks: {
+        type: 'object',
+        description: 'What the server depends on, by name.',
+        additionalProperties: { type: 'string', enum: ['ok', 'unavailable'] },
+      },
+    },
+  });
+  const answer = (description: string, schema: JsonObject): JsonObject => ({
+    description,
+    content: { 'application/json': { schema } },
+  });
+  const described: readonly Described[] = [
+    {
+      method: 'GET',
+      path: '/healthz',
+      operationId: 'getHealth',
+      summary: 'Whether the process answers',
+      credential: 'none',
+      permission: null,
+      answers: { 200: answer('It does.', health) },
+      errors: ['validation_error'],
+    },
+    {
+      method: 'GET',
+      path: '/readyz',
+      operationId: 'getReadiness',
+      summary: 'Whether the server can do its work: for load balancers',
+      credential: 'none',
+      permission: null,
+      answers: {
+        200: answer('It can.', readiness),
+        503: answer('It cannot, or is about to stop.', readiness),
+      },
+      errors: ['validation_error'],
+    },
+  ];
+  return described;
+};

@@ -2,8 +2,11 @@ import type { ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { EphemeralProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
+import type { Describe } from '../../platform/http/openapi/document.js';
+import { versionParameter } from '../../platform/http/openapi/operation.js';
 
 export interface ProxyApiDeps {
   readonly proxy: EphemeralProxy;
@@ -45,6 +48,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         request: request.raw,
         response: reply.raw,
         requestId: request.id as RequestId,
+        trace: request.trace,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
         refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
       });
@@ -70,3 +74,96 @@ function deferContinue(app: FastifyInstance): void {
     app.server.emit('request', request, response);
   });
 }
+
+/** Those that OpenAPI can name; the proxy takes every other one too. */
+const DESCRIBED_METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+export const describeProxy: Describe = (components) => {
+  const parameters = [
+    versionParameter(components),
+    components.add('parameters', 'ProxyUrl', {
+      name: 'X-Knox-Proxy-URL',
+      in: 'header',
+      required: true,
+      description: `Where the call goes: \`https:\`, a DNS name, at most ${LIMITS.proxyUrlBytesMax} bytes. Its query may hold expressions.`,
+      schema: { type: 'string', format: 'uri', examples: ['https://payments.example.com/charge?v=2'] },
+    }),
+    components.add('parameters', 'ProxyTimeout', {
+      name: 'X-Knox-Timeout-Ms',
+      in: 'header',
+      description:
+        'From name resolution to the upstream’s headers, in milliseconds; then the longest silence of the stream.',
+      schema: {
+        type: 'integer',
+        minimum: 1,
+        maximum: LIMITS.upstreamTimeoutMaxMs,
+        default: LIMITS.upstreamTimeoutDefaultMs,
+      },
+    }),
+    components.add('parameters', 'ProxyMode', {
+      name: 'X-Knox-Proxy-Mode',
+      in: 'header',
+      description: `\`transparent\`: bytes go on as they are, nothing is rendered; up to ${LIMITS.transparentBodyBytesMax / 1024 / 1024} MiB.`,
+      schema: { type: 'string', enum: ['transparent'] },
+    }),
+  ];
+  const answer = components.add('responses', 'UpstreamAnswer', {
+    description: 'The answer of the upstream: its status, its headers and, after redaction, its body.',
+    headers: {
+      'X-Request-Id': {
+        description: 'Ours, in every answer and log row.',
+        required: true,
+        schema: { type: 'string', format: 'uuid' },
+      },
+      'X-Knox-Destination-Status': {
+        description: 'The upstream’s status. Without it the answer is ours.',
+        required: true,
+        schema: { type: 'integer', minimum: 100, maximum: 999 },
+      },
+      'X-Knox-Upstream-Request-Id': {
+        description: 'The upstream’s own `X-Request-Id`, where it sent one.',
+        schema: { type: 'string' },
+      },
+    },
+    content: { '*/*': { schema: {} } },
+  });
+  return DESCRIBED_METHODS.map((method) => ({
+    method,
+    path: PATH,
+    operationId: `proxy${method[0]}${method.slice(1).toLowerCase()}`,
+    summary: `Send a ${method} request through the proxy`,
+    description: `Every method is sent as it is, and every header but ours and those of one hop. \`{{ token: vault.token }}\` in a JSON body or in the query becomes the value. Each vault touched needs \`vaults:detokenize\` as well.`,
+    credential: 'key',
+    permission: 'proxy:invoke',
+    parameters,
+    ...(method === 'GET' || method === 'HEAD' || method === 'OPTIONS'
+      ? {}
+      : {
+          requestBody: {
+            description: `For the upstream. At most ${LIMITS.templatedBodyBytesMax / 1024 / 1024} MiB unless transparent; without a \`Content-Type\` it is taken for JSON.`,
+            content: { '*/*': { schema: {} } },
+          },
+        }),
+    answers: { default: answer },
+    errors: [
+      'plan_feature',
+      'plan_limit',
+      'missing_proxy_url',
+      'invalid_proxy_url',
+      'template_error',
+      'too_many_tokens',
+      'ssrf_blocked',
+      'egress_blocked',
+      'token_not_found',
+      'vault_disabled',
+      'payload_too_large',
+      'upstream_unreachable',
+      'dns_failure',
+      'upstream_tls_error',
+      'redaction_failed',
+      'tenant_sealed',
+      'upstream_timeout',
+      'loop_detected',
+    ],
+  }));
+};

@@ -1,3 +1,5 @@
+export { signInJobs } from './jobs.js';
+export { type AuthRoutesDeps, authRoutes } from './routes.js';
 export {
   type Accounts,
   type AccountsDeps,
@@ -5,6 +7,7 @@ export {
   credentialGeneration,
   systemActor,
 } from './service.js';
+export { createSessions, type Membership, type Sessions, type SignedIn } from './sessions/service.js';
 export { migrations } from './tables.js';
 export {
   isSubscriptionActive,

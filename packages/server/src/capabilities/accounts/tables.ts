@@ -1,8 +1,10 @@
-import type { TenantId, UserId } from '../../kernel/ids.js';
+import type { SessionId, TenantId, UserId } from '../../kernel/ids.js';
 import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { accountsMigration } from './migrations/0001-accounts.js';
+import { sessionsMigration } from './migrations/0019-sessions.js';
+import { signingKeysMigration } from './migrations/0020-signing-keys.js';
 
 interface TenantsTable {
   id: TenantId;
@@ -31,16 +33,61 @@ interface MembershipsTable extends TenantColumns {
   created_at: number;
 }
 
+interface SessionsTable {
+  id: SessionId;
+  user_id: UserId;
+  /** JSON text, the ways in which the user has proven itself (RFC 8176). */
+  amr: string;
+  ip_address: string | null;
+  user_agent: string | null;
+  /** When the user signed in: `auth_time` of its tokens. */
+  created_at: number;
+  last_used_at: number;
+  idle_expires_at: number;
+  expires_at: number;
+  refreshes: number;
+  revoked_at: number | null;
+}
+
+/** Those that were used stay until the session goes, so that a second use is seen. */
+interface RefreshTokensTable {
+  token_hash: Buffer;
+  session_id: SessionId;
+  issued_at: number;
+  used_at: number | null;
+}
+
+interface SignInAttemptsTable {
+  /** SHA-256 of account and address, or of the address alone: no name of a person is kept for a mistyped one. */
+  subject_hash: Buffer;
+  attempts: number;
+  expires_at: number;
+}
+
+interface SigningKeysTable {
+  purpose: string;
+  wrapped_key: Buffer;
+  created_at: number;
+}
+
 export interface AccountsTables {
   tenants: TenantsTable;
   users: UsersTable;
   memberships: MembershipsTable;
+  sessions: SessionsTable;
+  refresh_tokens: RefreshTokensTable;
+  sign_in_attempts: SignInAttemptsTable;
+  signing_keys: SigningKeysTable;
 }
 
 export const accountsTables: TableSet<AccountsTables> = {
   tenants: { scope: 'system' },
   users: { scope: 'system' },
   memberships: { scope: 'tenant' },
+  sessions: { scope: 'system' },
+  refresh_tokens: { scope: 'system' },
+  sign_in_attempts: { scope: 'system' },
+  signing_keys: { scope: 'system' },
 };
 
-export const migrations: readonly Migration[] = [accountsMigration];
+export const migrations: readonly Migration[] = [accountsMigration, sessionsMigration, signingKeysMigration];

@@ -2,13 +2,13 @@ import { z } from 'zod';
 import { isUuid } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Grant } from '../../kernel/principal.js';
-import { instantQuery, orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import { instantQuery, instantText, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import { KEY_PERMISSIONS, NARROWABLE } from '../permissions/index.js';
 import type { NewApiKey } from './service.js';
 
 export const keyListQuery = z.object({
   ...pageQuery,
-  sort: z.literal('created_at').optional(),
+  sort: z.literal('created_at').optional().describe('The one order there is.'),
   order: orderQuery,
 });
 
@@ -35,7 +35,13 @@ const grant = z
 const rateLimitPart = z.number().int().min(1).max(LIMITS.keyRateLimitMax).nullable().default(null);
 
 const fields = {
-  name: z.string().trim().min(1).max(LIMITS.nameCharactersMax),
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(LIMITS.nameCharactersMax)
+    .describe('What the key is for.')
+    .meta({ examples: ['payments service'] }),
   role_ids: z.array(z.uuid().toLowerCase()).max(LIMITS.keyRolesMax).optional(),
   grants: z.array(grant).max(LIMITS.keyGrantsMax).optional(),
   rate_limit_requests: rateLimitPart,
@@ -62,7 +68,8 @@ export const adminKeyCreateBody = z
     if (body.scopes) context.addIssue({ code: 'custom', path: ['scopes'], message });
     if (body.expires_at !== null) context.addIssue({ code: 'custom', path: ['expires_at'], message });
   })
-  .transform((body): NewApiKey => ({ ...newKeyOf(body), type: body.key_type, expiresAtMs: body.expires_at }));
+  .transform((body): NewApiKey => ({ ...newKeyOf(body), type: body.key_type, expiresAtMs: body.expires_at }))
+  .meta({ id: 'CreateApiKeyOfUserRequest' });
 
 interface KeyFields {
   readonly name: string;
@@ -100,38 +107,50 @@ function newKeyOf(body: KeyFields): Pick<NewApiKey, 'name' | 'access' | 'rateLim
   };
 }
 
-export const keyParams = z.object({ id: z.string().min(1).max(LIMITS.nameCharactersMax) });
+export const keyParams = z.object({
+  id: z.string().min(1).max(LIMITS.nameCharactersMax).describe('Row id or key id.'),
+});
 
+const keyId = z
+  .string()
+  .describe('The public half of the key, safe in logs.')
+  .meta({ examples: ['tk_live_3fkq9tzw2bxc'] });
+const keyType = z.string().describe('`standard` or `access_key` of live mode, `test` of test mode.');
 /** Of an access key alone, and the expiry also of a key that one with an expiry made. */
 const accessKeyFields = {
-  scopes: z.array(z.string()).optional(),
-  expires_at: z.string().nullable().optional(),
+  scopes: z.array(z.string()).optional().describe('The permissions of an access key.'),
+  expires_at: instantText.nullable().optional().describe('When the key ends by itself; null: never.'),
 };
+const rowId = z.string().meta({ format: 'uuid' });
 
-export const keyRowResponse = z.object({
-  id: z.string(),
-  key_id: z.string(),
-  key_prefix: z.string(),
-  key_type: z.string(),
-  name: z.string(),
-  active: z.boolean(),
-  created_at: z.string(),
-  last_used_at: z.string().nullable(),
-  rate_limit_requests: z.number().nullable(),
-  rate_limit_window_sec: z.number().nullable(),
-  ...accessKeyFields,
-});
+export const keyRowResponse = z
+  .object({
+    id: rowId,
+    key_id: keyId,
+    key_prefix: z.string().describe('The beginning of the key, for people.'),
+    key_type: keyType,
+    name: z.string(),
+    active: z.boolean().describe('False once it is revoked or has ended.'),
+    created_at: instantText,
+    last_used_at: instantText.nullable().describe('Late by up to a minute; null: never.'),
+    rate_limit_requests: z.number().nullable().describe('Requests in a window; null: the limit of the plan.'),
+    rate_limit_window_sec: z.number().nullable().describe('Length of that window in seconds.'),
+    ...accessKeyFields,
+  })
+  .meta({ id: 'ApiKey' });
 
-export const keyCreatedResponse = z.object({
-  id: z.string(),
-  key_id: z.string(),
-  api_key: z.string(),
-  key_prefix: z.string(),
-  key_type: z.string(),
-  name: z.string(),
-  role_ids: z.array(z.string()),
-  message: z.string(),
-  ...accessKeyFields,
-});
+export const keyCreatedResponse = z
+  .object({
+    id: rowId,
+    key_id: keyId,
+    api_key: z.string().describe('The key itself: here and never again.'),
+    key_prefix: z.string(),
+    key_type: keyType,
+    name: z.string(),
+    role_ids: z.array(z.string()),
+    message: z.string(),
+    ...accessKeyFields,
+  })
+  .meta({ id: 'CreatedApiKey' });
 
-export const keyRevokedResponse = z.object({ revoked: z.literal(true) });
+export const keyRevokedResponse = z.object({ revoked: z.literal(true) }).meta({ id: 'Revoked' });

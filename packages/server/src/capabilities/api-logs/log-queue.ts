@@ -17,6 +17,7 @@ export interface LogQueue {
   /** Throws `dependency_unavailable` while the database is too far behind: no call starts whose row may not fit. */
   assertRoom(): void;
   append(entry: ApiLogEntry): void;
+  queuedRows(): number;
   /** Resolves when every row appended so far is durable; rejects when the database does not take them. */
   flush(): Promise<void>;
 }
@@ -95,6 +96,7 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
       queued.push(entry);
       startTimer();
     },
+    queuedRows: () => queued.length,
     async flush() {
       if (writing !== null) await writing;
       if (queued.length > 0) await write();

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
-import { feedQuery, instantQuery } from '../../platform/http/pagination.js';
+import { feedQuery, instantQuery, instantText } from '../../platform/http/pagination.js';
 import type { ApiLog } from './api-log.js';
 import { encodeCursor } from './cursor.js';
 
@@ -9,38 +9,45 @@ export const logListQuery = z.object({
   route_id: z.string().min(1).max(64).optional(),
   status_code: z.coerce.number().int().min(100).max(999).optional(),
   proxy_mode: z.enum(['route', 'ephemeral']).optional(),
-  environment: z.string().min(1).max(255).optional(),
+  environment: z.string().min(1).max(255).optional().describe('Calls under this environment.'),
   method: z.string().min(1).max(32).toUpperCase().optional(),
-  from: instantQuery.optional(),
-  to: instantQuery.optional(),
+  from: instantQuery.optional().describe('Not before this time.'),
+  to: instantQuery.optional().describe('Before this time.'),
 });
 
-export const logParams = z.object({ request_id: z.string().min(1).max(64) });
+export const logParams = z.object({
+  request_id: z.string().min(1).max(64).describe('`X-Request-Id` of the call.'),
+});
 
 /** Key order is the contract's (dataplane §10). */
-export const logResponse = z.object({
-  id: z.string(),
-  request_id: z.string(),
-  tenant_id: z.string(),
-  route_id: z.string().nullable(),
-  matched_client_id: z.string().nullable().optional(),
-  identification_method: z.string().nullable().optional(),
-  method: z.string(),
-  status_code: z.number(),
-  src_ip: z.string().nullable().optional(),
-  environment: z.string().nullable(),
-  sandbox: z.boolean().nullable(),
-  ts: z.string(),
-  path: z.string().nullable(),
-  latency_ms: z.number(),
-  upstream_host: z.string().nullable(),
-  error: z.string().nullable(),
-  rate_limited: z.boolean(),
-  proxy_mode: z.enum(['route', 'ephemeral']),
-  client_origin: z.enum(['direct', 'sdk_intercept']),
-  cursor: z.string(),
-  echo: z.null(),
-});
+export const logResponse = z
+  .object({
+    id: z
+      .string()
+      .describe('A whole number of up to 64 bits, as text; ascending.')
+      .meta({ examples: ['1042'] }),
+    request_id: z.string().meta({ format: 'uuid' }),
+    tenant_id: z.string(),
+    route_id: z.string().nullable().describe('Null: an ephemeral call.'),
+    matched_client_id: z.string().nullable().optional().describe('With `log:read_identity` only.'),
+    identification_method: z.string().nullable().optional().describe('With `log:read_identity` only.'),
+    method: z.string(),
+    status_code: z.number().int().describe('What the caller saw; 499: the caller left before an answer.'),
+    src_ip: z.string().nullable().optional().describe('With `log:read_identity` only.'),
+    environment: z.string().nullable(),
+    sandbox: z.boolean().nullable(),
+    ts: instantText.describe('When the call came in.'),
+    path: z.string().nullable().describe('Of the upstream, redacted, without its query.'),
+    latency_ms: z.number().int().describe('To the end of the answer, in milliseconds.'),
+    upstream_host: z.string().nullable(),
+    error: z.string().nullable().describe('Type of the refusal; null: the upstream answered.'),
+    rate_limited: z.boolean(),
+    proxy_mode: z.enum(['route', 'ephemeral']),
+    client_origin: z.enum(['direct', 'sdk_intercept']),
+    cursor: z.string().describe('A feed that is asked with it goes on after this row.'),
+    echo: z.null(),
+  })
+  .meta({ id: 'Log' });
 
 /** Without the grant the identity tier is absent, not null. */
 export function toLogResponse(log: ApiLog, withIdentity: boolean): z.input<typeof logResponse> {

@@ -2,7 +2,13 @@ import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Principal } from '../../kernel/principal.js';
-import { feedQuery, instantQuery, orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import {
+  feedQuery,
+  instantQuery,
+  instantText,
+  orderQuery,
+  pageQuery,
+} from '../../platform/http/pagination.js';
 import type { TenantVerification } from './chain/verification.js';
 import { mayReadDetails } from './details.js';
 import type { AuditRow } from './store.js';
@@ -13,15 +19,19 @@ export const auditListQuery = z.object({
   ...pageQuery,
   sort: z.literal('created_at').optional(),
   order: orderQuery,
-  action: name.optional(),
+  action: name
+    .optional()
+    .describe('One action, all of a resource (`vault.*`) or all of a verb (`*.delete`).')
+    .meta({ examples: ['vault.detokenize'] }),
   resource_type: name.optional(),
-  user_id: z.uuid().toLowerCase().optional(),
+  user_id: z.uuid().toLowerCase().optional().describe('Acts of this user.'),
   sandbox: z
     .enum(['true', 'false'])
     .transform((text) => text === 'true')
-    .optional(),
-  from: instantQuery.optional(),
-  to: instantQuery.optional(),
+    .optional()
+    .describe('Acts of test mode, or of live mode; absent: both.'),
+  from: instantQuery.optional().describe('Not before this time.'),
+  to: instantQuery.optional().describe('Before this time.'),
 });
 
 export const auditEventsQuery = z.object({
@@ -42,16 +52,21 @@ export const auditVerifyQuery = z
   .object({ from: sequenceQuery, to: sequenceQuery })
   .refine(({ from = 0, to = from }) => from <= to, { path: ['to'], message: 'must not be below from' });
 
-export const auditRowResponse = z.object({
-  id: z.string(),
-  action: z.string(),
-  resource_type: z.string(),
-  resource_id: z.string().nullable(),
-  details: z.record(z.string(), z.unknown()),
-  details_redacted: z.literal(true).optional(),
-  ip_address: z.string().nullable(),
-  created_at: z.string(),
-});
+export const auditRowResponse = z
+  .object({
+    id: z.string().meta({ format: 'uuid' }),
+    action: z.string().meta({ examples: ['vault.detokenize'] }),
+    resource_type: z.string().meta({ examples: ['vault'] }),
+    resource_id: z.string().nullable(),
+    details: z.record(z.string(), z.unknown()).describe('What was done, never a value.'),
+    details_redacted: z
+      .literal(true)
+      .optional()
+      .describe('Present where the caller may not read the details.'),
+    ip_address: z.string().nullable().describe('Of the peer.'),
+    created_at: instantText,
+  })
+  .meta({ id: 'AuditLog' });
 
 export const auditEventResponse = auditRowResponse.extend({
   sequence_number: z.string(),

@@ -1,9 +1,16 @@
-import { AppError, type AppErrorOptions } from '../../kernel/errors.js';
+import { AppError, type AppErrorOptions, notFound, validationError } from '../../kernel/errors.js';
 
 export function authenticationRequired(): AppError {
   return new AppError(
     'authentication_required',
     'Send an API key as "Authorization: Bearer <key>" or "x-api-key: <key>"',
+  );
+}
+
+export function adminTokenRequired(): AppError {
+  return new AppError(
+    'authentication_required',
+    'Sign in at POST /admin/auth/login and send its token as "Authorization: Bearer <token>"',
   );
 }
 
@@ -21,6 +28,20 @@ export function wrongKeyType(sandbox: boolean): AppError {
     'wrong_key_type',
     sandbox ? 'A test key is not accepted on a live host' : 'A live key is not accepted on a sandbox host',
   );
+}
+
+export function wrongMode(): AppError {
+  return new AppError('wrong_key_type', 'The sandbox host serves test mode alone');
+}
+
+/** A user of several tenants, or of none, has to say which one is meant (kms-admin.md §4). */
+export function tenantNotNamed(): AppError {
+  return validationError('X-Tenant-ID', 'is required of a user who does not have exactly one tenant');
+}
+
+/** Unknown, or one that the user does not belong to: one answer. */
+export function tenantNotYours(): AppError {
+  return notFound('Tenant');
 }
 
 export function subscriptionInactive(): AppError {

@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { type Mode, modeOf } from '../../kernel/ids.js';
 import type { ApiKeyPrincipal } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { createLru } from '../../platform/cache/lru.js';
+import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import { equalInConstantTime, sha256Base64 } from '../../platform/crypto/hashing.js';
 import type { Authenticator } from '../../platform/http/caller.js';
 import type { ResolvedHost } from '../../platform/http/hosts.js';
@@ -24,6 +24,7 @@ export interface AuthenticationDeps {
   readonly permissions: Pick<Permissions, 'decisionOfKey'>;
   readonly generations: Pick<Generations, 'current' | 'isFresh' | 'refresh'>;
   readonly clock: Clock;
+  readonly cacheCounts?: CacheCounts;
 }
 
 /** Who is calling: a key becomes a principal. The order of the checks is that of auth.md §5. */
@@ -49,6 +50,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     entriesMax: CREDENTIALS_KEPT_MAX,
     weigh: ({ weight }) => weight,
     clock,
+    counts: deps.cacheCounts,
   });
 
   async function find(credential: string): Promise<KnownCredential> {

@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import type { ColumnTypes, Migration } from '../../platform/storage/migration.js';
 import type { EnvelopeColumn } from './envelope-columns.js';
+import { ROOT_WRAPPED_COLUMNS } from './root-key.js';
 
 interface Door {
   readonly migrations?: readonly Migration[];
@@ -20,11 +21,13 @@ const TYPES: ColumnTypes = {
   partitionedByDay: () => '',
 };
 
-/** `table.column` of every column whose name marks it as an envelope, from the DDL of all migrations. */
-function envelopeColumnsOf(statements: readonly string[]): string[] {
+/** `table.column` of every column of bytes whose name marks it as an envelope, from the DDL of all migrations. */
+function envelopeColumnsOf(statements: readonly string[], mark = /_envelope$/): string[] {
   return statements.flatMap((sql) => {
     const table = /^\s*(?:CREATE|ALTER) TABLE(?: IF NOT EXISTS)? "?(\w+)"?/i.exec(sql)?.[1];
-    const columns = [...sql.matchAll(/\b(\w+_envelope)\b"?\s+BLOB/gi)].map((match) => match[1]);
+    const columns = [...sql.matchAll(/\b(\w+)\b"?\s+BLOB/gi)]
+      .map((match) => match[1] ?? '')
+      .filter((column) => mark.test(column));
     return table ? columns.map((column) => `${table}.${column}`) : [];
   });
 }
@@ -45,6 +48,14 @@ it('registers every envelope column of every capability, and no other', async ()
   const registered = all.flatMap((door) => door.envelopeColumns ?? []);
   expect(registered.map(({ table, column }) => `${table}.${column}`).sort()).toEqual(declared.sort());
   expect(declared).toContain('crypto_key_versions.key_envelope');
+});
+
+it('knows every column that the root key wraps, so that a change of it reaches them', async () => {
+  const statements = (await doors()).flatMap((door) =>
+    (door.migrations ?? []).flatMap((one) => one.statements(TYPES)),
+  );
+  const declared = envelopeColumnsOf(statements, /(^|_)wrapped(_|$)/);
+  expect(declared.sort()).toEqual([...ROOT_WRAPPED_COLUMNS].sort());
 });
 
 it('finds an envelope column however the table is made', () => {

@@ -12,10 +12,25 @@ export function tenantSealed(detail: string, cause?: unknown): AppError {
 /** Stops the start: with a wrong root key every stored value would look broken. */
 export class RootKeyMismatch extends Error {
   override readonly name = 'RootKeyMismatch';
-  constructor() {
-    super(
-      'The root key is not the one that the stored data was wrapped with. ' +
-        'Put back the former MASTER_KEY_B64 or root key file; nothing was changed.',
-    );
+  constructor(
+    text = 'The root key is not the one that the stored data was wrapped with. ' +
+      'Put back the former MASTER_KEY_B64 or root key file; nothing was changed.',
+  ) {
+    super(text);
   }
+}
+
+/** Some rows are wrapped by one key and some by the other, so both are needed once more. */
+export function rootKeyChangeUnfinished(): RootKeyMismatch {
+  return new RootKeyMismatch(
+    'A change of the root key has begun and not finished. Start once with the new root key and ' +
+      'the former one in MASTER_KEY_B64_PREVIOUS, or the other way round to go back.',
+  );
+}
+
+export function rootKeyNotChanged(): RootKeyMismatch {
+  return new RootKeyMismatch(
+    'MASTER_KEY_B64_PREVIOUS is the root key in use. To change the root key, set the new one as MASTER_KEY_B64 ' +
+      'or write it to the root key file; else unset MASTER_KEY_B64_PREVIOUS.',
+  );
 }

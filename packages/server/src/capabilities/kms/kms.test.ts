@@ -4,6 +4,7 @@ import { Secret } from '../../kernel/secret.js';
 import { DecryptionRefused } from '../../platform/crypto/authenticated-cipher.js';
 import { type EnvelopePlace, envelopeVersion } from '../../platform/crypto/envelope-cipher.js';
 import { systemRandom } from '../../platform/crypto/random.js';
+import type { Database } from '../../platform/storage/database.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
@@ -23,15 +24,21 @@ const place: EnvelopePlace = {
 };
 const plaintext = Buffer.from('a very secret thing');
 
-forEachDatabase((_name, openDatabase) => {
+forEachDatabase((name, openDatabase) => {
   let db: TestDatabase;
   let clock: ManualClock;
   const open = async () => {
     db = await openDatabase([...accountMigrations, ...migrations]);
     return db;
   };
-  const kmsWith = (rootKey: Buffer): Kms =>
-    createKms({ db, clock, random: systemRandom, rootKey: new Secret(rootKey), envelopeColumns: [COLUMN] });
+  const kmsWith = (rootKey: Buffer, database: Database = db): Kms =>
+    createKms({
+      db: database,
+      clock,
+      random: systemRandom,
+      rootKey: new Secret(rootKey),
+      envelopeColumns: [COLUMN],
+    });
   const addTenant = async (kms: Kms, tenantId: TenantId) => {
     const prepared = await kms.prepare(tenantId);
     await db.transaction((tx) => kms.createFor(tx, tenantId, prepared));
@@ -122,6 +129,184 @@ forEachDatabase((_name, openDatabase) => {
           .orderBy('version')
           .execute();
         expect(rows.map((row) => row.status)).toEqual(['retired', 'retired', 'retired', 'retired', 'active']);
+      });
+    });
+
+    describe('changing the root key', () => {
+      const FORMER = Buffer.alloc(32, 1);
+      const NEW = Buffer.alloc(32, 2);
+      const formerKey = () => new Secret(FORMER);
+      const newKey = () => new Secret(NEW);
+      let envelope: Buffer;
+      beforeEach(async () => {
+        await kms.checkRootKey();
+        envelope = await kms.seal(place, plaintext);
+      });
+
+      /** A process that is killed before one of its commits. */
+      const dyingAfter = (commits: number): Database => ({
+        ...db,
+        transaction: async (run) => {
+          if (commits-- === 0) throw new Error('killed');
+          return db.transaction(run);
+        },
+      });
+      const expectWhole = async () => {
+        const after = kmsWith(NEW);
+        await after.checkRootKey();
+        expect(await after.open(place, envelope)).toEqual(plaintext);
+        await expect(kmsWith(FORMER).checkRootKey()).rejects.toThrow(RootKeyMismatch);
+      };
+
+      it('opens afterwards what was sealed before, with the new key alone', async () => {
+        await kms.rotate(TENANT);
+        const sealedByTwo = await kms.seal(place, plaintext);
+        expect(await kmsWith(NEW).changeRootKey(formerKey())).toEqual({ rewrapped: 2, unreadable: [] });
+        await expectWhole();
+        expect(await kmsWith(NEW).open(place, sealedByTwo)).toEqual(plaintext);
+      });
+
+      it('reaches every key of every tenant, in batches, and leaves the bytes of envelopes alone', async () => {
+        const tenants = Array.from(
+          { length: 230 },
+          (_, index) => `bbbbbbbb-0000-4000-8000-${String(index).padStart(12, '0')}` as TenantId,
+        );
+        for (const tenantId of tenants) await addTenant(kms, tenantId);
+        const change = await kmsWith(NEW).changeRootKey(formerKey());
+        expect(change).toEqual({ rewrapped: 231, unreadable: [] });
+        const after = kmsWith(NEW);
+        for (const tenantId of tenants) await after.seal({ ...place, tenantId }, plaintext);
+        expect(await after.open(place, envelope)).toEqual(plaintext);
+      });
+
+      it('is done once, and says so', async () => {
+        await kmsWith(NEW).changeRootKey(formerKey());
+        expect(await kmsWith(NEW).changeRootKey(formerKey())).toBeNull();
+        await expectWhole();
+      });
+
+      it('killed before any of its commits and started again ends whole', async () => {
+        await kms.rotate(TENANT);
+        let killed = 0;
+        for (let commits = 0; ; commits++) {
+          const done = await kmsWith(NEW, dyingAfter(commits))
+            .changeRootKey(formerKey())
+            .then(
+              () => true,
+              (error) => {
+                expect(error.message).toBe('killed');
+                return false;
+              },
+            );
+          if (done) break;
+          killed++;
+          // With one key alone it would run into rows of the other.
+          if (commits > 0) {
+            await expect(kmsWith(NEW).checkRootKey()).rejects.toThrow('has begun and not finished');
+            await expect(kmsWith(FORMER).checkRootKey()).rejects.toThrow('has begun and not finished');
+          }
+        }
+        expect(killed).toBeGreaterThan(3);
+        await expectWhole();
+      });
+
+      it('killed on its way can be taken back', async () => {
+        await addTenant(kms, OTHER);
+        for (const commits of [1, 2, 3, 4]) {
+          await expect(kmsWith(NEW, dyingAfter(commits)).changeRootKey(formerKey())).rejects.toThrow(
+            'killed',
+          );
+          await kmsWith(FORMER).changeRootKey(newKey());
+          const back = kmsWith(FORMER);
+          await back.checkRootKey();
+          expect(await back.open(place, envelope)).toEqual(plaintext);
+          await expect(kmsWith(NEW).checkRootKey()).rejects.toThrow(RootKeyMismatch);
+        }
+      });
+
+      it('under way refuses a third key', async () => {
+        await expect(kmsWith(NEW, dyingAfter(1)).changeRootKey(formerKey())).rejects.toThrow('killed');
+        const third = Buffer.alloc(32, 3);
+        await expect(kmsWith(third).changeRootKey(newKey())).rejects.toThrow('has begun and not finished');
+        await expect(kmsWith(third).changeRootKey(formerKey())).rejects.toThrow('has begun and not finished');
+        await expect(kmsWith(NEW).changeRootKey(new Secret(third))).rejects.toThrow(
+          'has begun and not finished',
+        );
+        await kmsWith(NEW).changeRootKey(formerKey());
+        await expectWhole();
+      });
+
+      it('refuses a former key that it was not, and the same key twice', async () => {
+        const wrong = new Secret(Buffer.alloc(32, 9));
+        await expect(kmsWith(NEW).changeRootKey(wrong)).rejects.toThrow(RootKeyMismatch);
+        await expect(kmsWith(FORMER).changeRootKey(formerKey())).rejects.toThrow('is the root key in use');
+        await kms.checkRootKey();
+      });
+
+      it('in an empty database changes nothing', async () => {
+        await db.view(kmsTables).system('root_key').deleteFrom('root_key_checks').execute();
+        expect(await kmsWith(NEW).changeRootKey(formerKey())).toBeNull();
+      });
+
+      it('keeps the texts of the installation, of which the first stands', async () => {
+        expect(await kms.installationText('id', () => 'first')).toBe('first');
+        await kmsWith(NEW).changeRootKey(formerKey());
+        expect(await kmsWith(NEW).installationText('id', () => 'second')).toBe('first');
+      });
+
+      it('names what neither key opens, and changes the rest', async () => {
+        await addTenant(kms, OTHER);
+        await db
+          .view(kmsTables)
+          .scoped({ tenantId: OTHER })
+          .updateTable('tenant_master_keys')
+          .set({ wrapped: Buffer.alloc(60) })
+          .execute();
+        expect(await kmsWith(NEW).changeRootKey(formerKey())).toEqual({
+          rewrapped: 1,
+          unreadable: [`master key 1 of tenant ${OTHER}`],
+        });
+        await expectWhole();
+      });
+
+      it('two processes at once end whole', async () => {
+        for (let index = 0; index < 5; index++) await kms.rotate(TENANT);
+        await Promise.all([kmsWith(NEW).changeRootKey(formerKey()), kmsWith(NEW).changeRootKey(formerKey())]);
+        await expectWhole();
+      });
+
+      describe('leaves a process with the former key', () => {
+        it('that refuses, and writes nothing under it', async () => {
+          const prepared = await kms.prepare(OTHER);
+          await kmsWith(NEW).changeRootKey(formerKey());
+          const sealed = { type: 'tenant_sealed', detail: expect.stringContaining('root key') };
+          await expect(kms.prepare(OTHER)).rejects.toMatchObject(sealed);
+          await expect(db.transaction((tx) => kms.createFor(tx, OTHER, prepared))).rejects.toMatchObject(
+            sealed,
+          );
+          await expect(kms.rotate(TENANT)).rejects.toMatchObject(sealed);
+          await expect(kms.checkRootKey()).rejects.toThrow(RootKeyMismatch);
+          await expect(kmsWith(FORMER).open(place, envelope)).rejects.toMatchObject(sealed);
+          await expect(kmsWith(NEW).seal({ ...place, tenantId: OTHER }, plaintext)).rejects.toMatchObject({
+            detail: 'the tenant has no active master key',
+          });
+        });
+
+        const whoseTransactionCrosses = async () => {
+          const prepared = await kms.prepare(OTHER);
+          let runs = 0;
+          const created = db.transaction(async (tx) => {
+            runs++;
+            await kms.createFor(tx, OTHER, prepared);
+            if (runs === 1) await kmsWith(NEW).changeRootKey(formerKey());
+          });
+          await expect(created).rejects.toMatchObject({ type: 'tenant_sealed' });
+          expect(runs).toBe(2);
+          await expectWhole();
+        };
+        // One writer cannot have two transactions open.
+        if (name === 'postgres')
+          it('whose open transaction crosses the change loses it', whoseTransactionCrosses);
       });
     });
 

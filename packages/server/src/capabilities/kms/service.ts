@@ -10,20 +10,19 @@ import {
   openEnvelope,
   sealEnvelope,
 } from '../../platform/crypto/envelope-cipher.js';
-import { equalInConstantTime } from '../../platform/crypto/hashing.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { createEnvelopeRegistry, type EnvelopeColumn } from './envelope-columns.js';
 import { RootKeyMismatch, tenantSealed } from './errors.js';
-import { providers } from './providers/index.js';
-import type { KmsProvider, WrapContext } from './providers/types.js';
+import { createRootKey, type RootKeyChange } from './root-key.js';
 import { createKmsStore, type NewMasterKey } from './store.js';
-import type { WrapMethod } from './tables.js';
 
 /** A master key made and wrapped outside any transaction, for one tenant and one version number. */
 export interface PreparedMasterKey extends NewMasterKey {
   readonly tenantId: TenantId;
+  /** The check value of the root key that wraps it. */
+  readonly rootKeyCheck: Buffer;
 }
 
 /** The master keys of all tenants; what other capabilities seal with. */
@@ -42,6 +41,10 @@ export interface Kms extends TenantKeys {
   rotate(tenantId: TenantId): Promise<number>;
   /** At the start: throws `RootKeyMismatch` when the stored data was wrapped with another root key. */
   checkRootKey(): Promise<void>;
+  /** At the start, before the check: wraps everything anew that the former root key has wrapped. */
+  changeRootKey(former: Secret<Buffer>): Promise<RootKeyChange | null>;
+  /** A text of the installation that stays as the first start made it, also when the root key changes. */
+  installationText(name: string, make: () => string): Promise<string>;
   /** Zeroes every opened key. */
   close(): void;
 }
@@ -58,15 +61,10 @@ export interface KmsDeps {
 const OPENED_KEYS_MAX = 10_000;
 const ROTATE_TRIES = 8;
 
-/** What the stored check value must open to. Not a tenant's context: no tenant has an empty id or a version 0. */
-const CHECK_CONTEXT: WrapContext = { tenantId: '' as TenantId, version: 0 };
-const CHECK_PLAINTEXT = Buffer.from('knox.root-key-check', 'ascii');
-
 export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDeps): Kms {
   const store = createKmsStore(db);
   const assertRegistered = createEnvelopeRegistry(envelopeColumns);
-  const wrapMethod: WrapMethod = 'global';
-  const provider: KmsProvider = providers[wrapMethod]({ rootKey, random });
+  const root = createRootKey({ db, store, clock, random, key: rootKey });
   const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
 
   function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
@@ -77,16 +75,24 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
     const key = await store.findKey(tenantId, version);
     if (!key?.wrapped) throw tenantSealed(`master key version ${version} is ${key?.status ?? 'unknown'}`);
     try {
-      return await provider.unwrap(key.wrapped, { tenantId, version });
+      return await root.provider.unwrap(key.wrapped, { tenantId, version });
     } catch (error) {
-      throw tenantSealed(`unwrapping master key version ${version} failed`, error);
+      throw tenantSealed(
+        `the root key does not open master key version ${version}; if another process has changed it, start this one with the new one`,
+        error,
+      );
     }
   }
 
   async function prepareVersion(tenantId: TenantId, version: number): Promise<PreparedMasterKey> {
+    const { wrapMethod, provider } = root;
+    const rootKeyCheck = await root.check().catch((error) => {
+      throw error instanceof RootKeyMismatch ? tenantSealed(error.message, error) : error;
+    });
     const dek = random.bytes(KEY_BYTES);
     try {
-      return { tenantId, version, wrapMethod, wrapped: await provider.wrap(dek, { tenantId, version }) };
+      const wrapped = await provider.wrap(dek, { tenantId, version });
+      return { tenantId, version, wrapMethod, wrapped, rootKeyCheck };
     } finally {
       dek.fill(0);
     }
@@ -97,6 +103,7 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
     const { tenantId, version } = prepared;
     return db.transaction(async (tx) => {
       await tx.lock('tenants', tenantId);
+      await root.assertUnchanged(tx, prepared.rootKeyCheck);
       if ((await store.lastVersion(tenantId, tx)) !== version - 1) return false;
       await store.retireActive(tx, tenantId);
       await store.insertActive(tx, tenantId, prepared, clock.nowMs());
@@ -109,6 +116,7 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
 
     async createFor(tx, tenantId, masterKey) {
       assert(masterKey.tenantId === tenantId, 'the master key was prepared for another tenant');
+      await root.assertUnchanged(tx, masterKey.rootKeyCheck);
       await store.insertActive(tx, tenantId, masterKey, clock.nowMs());
     },
 
@@ -137,15 +145,18 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
     },
 
     async checkRootKey() {
-      let stored = await store.findRootKeyCheck(wrapMethod);
-      if (!stored) {
-        const wrapped = await provider.wrap(CHECK_PLAINTEXT, CHECK_CONTEXT);
-        await store.insertRootKeyCheck(wrapMethod, wrapped, clock.nowMs());
-        stored = await store.findRootKeyCheck(wrapMethod);
-      }
-      assert(stored, 'the root key check was not stored');
-      const opened = await provider.unwrap(stored, CHECK_CONTEXT).catch(() => null);
-      if (!opened || !equalInConstantTime(opened, CHECK_PLAINTEXT)) throw new RootKeyMismatch();
+      await root.check();
+    },
+
+    changeRootKey: (former) => root.changeFrom(former),
+
+    async installationText(name, make) {
+      const stored = await store.findInstallationText(name);
+      if (stored !== undefined) return stored;
+      await store.insertInstallationText(name, make(), clock.nowMs());
+      const first = await store.findInstallationText(name);
+      assert(first !== undefined, `the installation's ${name} was not stored`);
+      return first;
     },
 
     close: () => keyring.clear(),

@@ -69,6 +69,9 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
   it('keeps the first root key check', async () => {
     await store.insertRootKeyCheck('global', Buffer.from('first'), 1);
     await store.insertRootKeyCheck('global', Buffer.from('second'), 2);
-    expect(await store.findRootKeyCheck('global')).toEqual(Buffer.from('first'));
+    expect(await store.findRootKeyCheck('global')).toEqual({
+      wrapped: Buffer.from('first'),
+      formerWrapped: null,
+    });
   });
 }

@@ -15,6 +15,18 @@ export interface NewMasterKey {
   readonly wrapped: Buffer;
 }
 
+export interface WrappedMasterKey {
+  readonly tenantId: TenantId;
+  readonly version: number;
+  readonly wrapped: Buffer;
+}
+
+/** A known text as the root key wraps it; of the former root key too while a change is under way. */
+export interface RootKeyCheck {
+  readonly wrapped: Buffer;
+  readonly formerWrapped: Buffer | null;
+}
+
 export type KmsStore = ReturnType<typeof createKmsStore>;
 
 export function createKmsStore(db: Database) {
@@ -80,14 +92,14 @@ export function createKmsStore(db: Database) {
         .execute();
     },
 
-    async findRootKeyCheck(wrapMethod: WrapMethod): Promise<Buffer | undefined> {
+    async findRootKeyCheck(wrapMethod: WrapMethod, tx?: Transaction): Promise<RootKeyCheck | undefined> {
       const row = await view
-        .system('root_key')
+        .system('root_key', tx)
         .selectFrom('root_key_checks')
-        .select('wrapped')
+        .select(['wrapped', 'former_wrapped'])
         .where('wrap_method', '=', wrapMethod)
         .executeTakeFirst();
-      return row?.wrapped;
+      return row && { wrapped: row.wrapped, formerWrapped: row.former_wrapped };
     },
 
     /** The first of several processes that start together wins. */
@@ -97,6 +109,83 @@ export function createKmsStore(db: Database) {
         .insertInto('root_key_checks')
         .values({ wrap_method: wrapMethod, wrapped, created_at: nowMs })
         .onConflict((conflict) => conflict.column('wrap_method').doNothing())
+        .execute();
+    },
+
+    /** Nothing happens where the stored check is not `from` any more. */
+    async replaceRootKeyCheck(
+      tx: Transaction,
+      wrapMethod: WrapMethod,
+      from: Buffer,
+      to: RootKeyCheck,
+    ): Promise<void> {
+      await view
+        .system('root_key', tx)
+        .updateTable('root_key_checks')
+        .set({ wrapped: to.wrapped, former_wrapped: to.formerWrapped })
+        .where('wrap_method', '=', wrapMethod)
+        .where('wrapped', '=', from)
+        .execute();
+    },
+
+    async findInstallationText(name: string): Promise<string | undefined> {
+      const row = await view
+        .system('root_key')
+        .selectFrom('installation')
+        .select('value')
+        .where('name', '=', name)
+        .executeTakeFirst();
+      return row?.value;
+    },
+
+    /** The first of several processes wins. */
+    async insertInstallationText(name: string, value: string, nowMs: number): Promise<void> {
+      await view
+        .system('root_key')
+        .insertInto('installation')
+        .values({ name, value, created_at: nowMs })
+        .onConflict((conflict) => conflict.column('name').doNothing())
+        .execute();
+    },
+
+    /** In the order of their places; after the given one. */
+    async listWrappedMasterKeys(
+      tx: Transaction,
+      wrapMethod: WrapMethod,
+      after: Pick<WrappedMasterKey, 'tenantId' | 'version'>,
+      limit: number,
+    ): Promise<WrappedMasterKey[]> {
+      const rows = await view
+        .system('root_key', tx)
+        .selectFrom('tenant_master_keys')
+        .select(['tenant_id', 'version', 'wrapped'])
+        .where('wrap_method', '=', wrapMethod)
+        .where('wrapped', 'is not', null)
+        .where((where) =>
+          where.or([
+            where('tenant_id', '>', after.tenantId),
+            where.and([where('tenant_id', '=', after.tenantId), where('version', '>', after.version)]),
+          ]),
+        )
+        .orderBy('tenant_id')
+        .orderBy('version')
+        .limit(limit)
+        .execute();
+      return rows.map((row) => ({
+        tenantId: row.tenant_id,
+        version: row.version,
+        wrapped: row.wrapped as Buffer,
+      }));
+    },
+
+    /** A key that was revoked or wrapped anew meanwhile stays as it is. */
+    async rewrapMasterKey(tx: Transaction, key: WrappedMasterKey, wrapped: Buffer): Promise<void> {
+      await view
+        .scoped({ tenantId: key.tenantId }, tx)
+        .updateTable('tenant_master_keys')
+        .set({ wrapped })
+        .where('version', '=', key.version)
+        .where('wrapped', '=', key.wrapped)
         .execute();
     },
   };

@@ -1,7 +1,9 @@
+import type { ColumnType } from 'kysely';
 import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { kmsMigration } from './migrations/0003-kms.js';
+import { rootKeyChangeMigration } from './migrations/0021-root-key-change.js';
 
 export type WrapMethod = 'global';
 export type MasterKeyStatus = 'active' | 'retired' | 'revoked';
@@ -18,17 +20,27 @@ export interface TenantMasterKeyRow extends TenantColumns {
 export interface RootKeyCheckRow {
   wrap_method: WrapMethod;
   wrapped: Buffer;
+  /** What the former root key opens, while a change of it is under way. */
+  former_wrapped: ColumnType<Buffer | null, Buffer | null | undefined, Buffer | null>;
+  created_at: number;
+}
+
+export interface InstallationRow {
+  name: string;
+  value: string;
   created_at: number;
 }
 
 export interface KmsTables {
   tenant_master_keys: TenantMasterKeyRow;
   root_key_checks: RootKeyCheckRow;
+  installation: InstallationRow;
 }
 
 export const kmsTables: TableSet<KmsTables> = {
   tenant_master_keys: { scope: 'tenant' },
   root_key_checks: { scope: 'system' },
+  installation: { scope: 'system' },
 };
 
-export const migrations: readonly Migration[] = [kmsMigration];
+export const migrations: readonly Migration[] = [kmsMigration, rootKeyChangeMigration];

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createManagementApi } from '../../app/apis/management-api.js';
 import type { RequestId, SessionId, UserId } from '../../kernel/ids.js';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import type { Caller } from '../../kernel/principal.js';
@@ -13,14 +12,12 @@ let tenants: TenantSwitch;
 
 function routes(floor: Floor) {
   tenants = createTenantSwitch(floor);
-  return accountRoutes(floor.plans);
+  return [...accountRoutes(floor.plans), ...tenantSwitchRoutes(tenants)];
 }
 
 beforeAll(async () => {
   harness = await createHarness({
     routes,
-    extend: (app, floor) =>
-      app.register(createManagementApi({ ...floor, routes: tenantSwitchRoutes(tenants), mount: 'admin' })),
     tiers: { ...DEFAULT_TIERS, starter: { ...DEFAULT_TIERS.starter, requestsPerMinute: 3 } },
   });
   // The clock stands still: without it no tenant would be the older one, whose owner is the operator.
@@ -203,10 +200,16 @@ describe('limits of requests', () => {
 });
 
 describe('PATCH /admin/tenants/:id', () => {
-  const patch = (path: string, body: unknown, key = harness.tenant.live) =>
-    harness.call('PATCH', `/admin/tenants/${path}`, { key, body });
+  const patch = (path: string, body: unknown, token: string) =>
+    harness.call('PATCH', `/admin/tenants/${path}`, { token, body });
+  let operator: string;
+  let owner: string;
+  beforeAll(async () => {
+    operator = await harness.signIn(harness.tenant.ownerEmail);
+    owner = await harness.signIn(harness.other.ownerEmail);
+  });
 
-  it('is 400 for a body that changes nothing or knows no such plan, 403 for a key of the tenant', async () => {
+  it('is 400 for a body that changes nothing or knows no such plan, 401 without a signed-in user', async () => {
     const { id } = harness.tenant;
     for (const body of [
       {},
@@ -215,10 +218,24 @@ describe('PATCH /admin/tenants/:id', () => {
       { ephemeral_enabled: 'off' },
       { slug: 'x' },
     ])
-      expect([body, (await patch(id, body)).status]).toEqual([body, 400]);
-    expect((await harness.call('PATCH', `/admin/tenants/${id}`, { body: {} })).status).toBe(401);
-    const answer = await patch(harness.other.id, { plan: 'pro' });
-    expect([answer.status, typeOf(answer)]).toEqual([404, 'not_found']);
+      expect([body, (await patch(id, body, operator)).status]).toEqual([body, 400]);
+    const call = { body: { plan: 'pro' } };
+    expect((await harness.call('PATCH', `/admin/tenants/${id}`, call)).status).toBe(401);
+    const key = { ...call, key: harness.tenant.live };
+    expect((await harness.call('PATCH', `/admin/tenants/${id}`, key)).status).toBe(401);
+  });
+
+  it("is 200 for the operator, 403 and 404 for another tenant's owner", async () => {
+    const { tenant, other } = harness;
+    const changed = await patch(other.id, { plan: 'pro' }, operator);
+    expect([changed.status, changed.json['data'].plan]).toEqual([200, 'pro']);
+    const own = await patch(other.id, { plan: 'enterprise' }, owner);
+    expect([own.status, typeOf(own)]).toEqual([403, 'forbidden']);
+    const foreign = await patch(tenant.id, { plan: 'free' }, owner);
+    expect([foreign.status, typeOf(foreign)]).toEqual([404, 'not_found']);
+    expect((await patch(other.id, { ephemeral_enabled: false }, owner)).status).toBe(200);
+    const restored = { plan: 'enterprise', ephemeral_enabled: null };
+    expect((await patch(other.id, restored, operator)).status).toBe(200);
   });
 
   async function ownerOf({ id }: TestTenant): Promise<UserId> {

@@ -44,10 +44,11 @@ export function tenantSwitchRoutes(tenants: Pick<TenantSwitch, 'change'>): Route
       params: tenantParams,
       body: tenantChangeBody,
       response: tenantResponse,
-      async handle({ caller, params, body }) {
+      wire: tenantOf,
+      handle({ caller, params, body }) {
         const { ephemeral_enabled: ephemeralEnabled, plan, subscription_status: subscriptionStatus } = body;
         const id = params.id.toLowerCase() as TenantId;
-        return tenantOf(await tenants.change(caller, id, { ephemeralEnabled, plan, subscriptionStatus }));
+        return tenants.change(caller, id, { ephemeralEnabled, plan, subscriptionStatus });
       },
     }),
   ];

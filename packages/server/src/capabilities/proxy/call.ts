@@ -3,6 +3,7 @@ import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
+import type { StepTrace } from '../../platform/telemetry/tracing.js';
 import type { RedactionPlan } from '../redaction/index.js';
 import { RequestHeaders } from './request-headers.js';
 
@@ -11,6 +12,8 @@ export interface Exchange {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: RequestId;
+  /** `null` where no traces are kept. */
+  readonly trace: StepTrace | null;
   /** Version header, host, credential and mode (auth.md §5), without limits and permission. */
   authenticate(rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */

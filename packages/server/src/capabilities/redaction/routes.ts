@@ -36,6 +36,7 @@ export function redactionRoutes(redaction: Redaction): RouteDefinition[] {
       audit: 'redaction_rule.create',
       body: createRuleBody,
       response: ruleResponse,
+      errors: ['conflict'],
       status: 201,
       handle: ({ caller, body }) => redaction.create(caller, body),
       wire: (rule, { caller }) => ruleWire(caller.principal.scope, rule),

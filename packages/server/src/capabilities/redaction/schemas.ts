@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
 import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import { instantText, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import { isFramingHeader } from './engine/header-rules.js';
 import { JsonPathError, parseJsonPath } from './engine/json-path.js';
 import type { RuleMatch } from './engine/rule.js';
@@ -30,8 +30,14 @@ const contentType = z
   .transform((value) => value.toLowerCase());
 
 const matchFields = z.object({
-  type: z.enum(['json_path', 'regex', 'header', 'builtin']),
-  value: text.min(1).max(512),
+  type: z
+    .enum(['json_path', 'regex', 'header', 'builtin'])
+    .describe('`regex` is not available in this version.'),
+  value: text
+    .min(1)
+    .max(512)
+    .describe(`A path, a header name, or one of ${BUILTINS.join(', ')}.`)
+    .meta({ examples: ['$.card.number'] }),
 });
 
 const match = matchFields.transform(({ type, value }, context): RuleMatch => {
@@ -62,18 +68,26 @@ const match = matchFields.transform(({ type, value }, context): RuleMatch => {
 const fields = {
   name: text.min(1).max(LIMITS.nameCharactersMax),
   enabled: z.boolean(),
-  target: z.enum(['response', 'log', 'both']),
+  target: z
+    .enum(['response', 'log', 'both'])
+    .describe('What the caller gets, what the log row holds, or both.'),
   match,
-  content_types: z.array(contentType).min(1).max(CONTENT_TYPES_MAX).nullable(),
+  content_types: z
+    .array(contentType)
+    .min(1)
+    .max(CONTENT_TYPES_MAX)
+    .nullable()
+    .describe('Only in bodies of these media types; null: in all.'),
   route_ids: z.null('routes are not available in this version; leave it out or send null for all'),
   proxy_modes: z
     .array(z.enum(['route', 'ephemeral']))
     .min(1)
     .max(2)
-    .nullable(),
-  replacement: text.max(LIMITS.nameCharactersMax),
+    .nullable()
+    .describe('Only for calls of these modes; null: for all.'),
+  replacement: text.max(LIMITS.nameCharactersMax).describe('What `mask` writes.'),
   action: z.enum(['mask', 'remove', 'partial_last4']),
-  priority: z.number().int().min(0).max(PRIORITY_MAX),
+  priority: z.number().int().min(0).max(PRIORITY_MAX).describe('The lower goes first.'),
 };
 
 const newRule = z.strictObject({
@@ -128,24 +142,26 @@ export const testBody = z
   })
   .transform(({ sample, content_type, rules }): Trial => ({ sample, contentType: content_type, rules }));
 
-export const ruleResponse = z.object({
-  id: z.string(),
-  name: z.string(),
-  enabled: z.boolean(),
-  target: fields.target,
-  match: z.object({ type: z.string(), value: z.string() }),
-  content_types: z.array(z.string()).nullable(),
-  route_ids: z.null(),
-  proxy_modes: z.array(z.string()).nullable(),
-  replacement: z.string(),
-  action: fields.action,
-  priority: z.number(),
-  sandbox: z.boolean(),
-  created_at: z.string(),
-  updated_at: z.string(),
-});
+export const ruleResponse = z
+  .object({
+    id: z.string().meta({ format: 'uuid' }),
+    name: z.string(),
+    enabled: z.boolean(),
+    target: fields.target,
+    match: z.object({ type: z.string(), value: z.string() }),
+    content_types: z.array(z.string()).nullable(),
+    route_ids: z.null(),
+    proxy_modes: z.array(z.string()).nullable(),
+    replacement: z.string(),
+    action: fields.action,
+    priority: z.number().int(),
+    sandbox: z.boolean().describe('True in test mode.'),
+    created_at: instantText,
+    updated_at: instantText,
+  })
+  .meta({ id: 'RedactionRule' });
 
-export const deletedResponse = z.object({ deleted: z.literal(true) });
+export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
 export const testResponse = z.object({
   result: z.unknown(),

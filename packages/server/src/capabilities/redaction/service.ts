@@ -5,7 +5,7 @@ import { type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { createLru } from '../../platform/cache/lru.js';
+import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
@@ -63,6 +63,7 @@ export interface RedactionDeps {
   readonly ids: IdSource;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly cacheCounts?: CacheCounts;
 }
 
 const SCOPES_MAX = 1_000;
@@ -75,6 +76,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     clock,
     generation: (name) => generations.current(name),
     isFresh: () => generations.isFresh(),
+    counts: deps.cacheCounts,
   });
   const generationName = (scope: Scope) => `redaction:${scope.tenantId}:${modeOf(scope)}`;
 

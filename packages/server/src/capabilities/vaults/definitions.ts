@@ -1,7 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import { type CryptoKeyId, isUuid, modeOf, type Scope, type VaultId } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { createLru } from '../../platform/cache/lru.js';
+import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
 import type { VaultStore } from './store.js';
@@ -30,6 +30,7 @@ export interface VaultDefinitionsDeps {
   readonly store: Pick<VaultStore, 'listDefinitions'>;
   readonly cryptoKeys: Pick<CryptoKeys, 'listCurrentVersions'>;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
+  readonly cacheCounts?: CacheCounts;
 }
 
 interface Loaded {
@@ -47,6 +48,7 @@ export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinit
     clock,
     generation: (name) => generations.current(name),
     isFresh: () => generations.isFresh(),
+    counts: deps.cacheCounts,
   });
   const generationName = (scope: Scope) => `vaults:${scope.tenantId}:${modeOf(scope)}`;
 

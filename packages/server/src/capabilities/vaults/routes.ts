@@ -53,6 +53,7 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
       body: createVaultBody,
       response: vaultResponse,
       status: 201,
+      errors: ['conflict', 'tenant_sealed'],
       handle: ({ caller, body }) =>
         vaults.create(caller, {
           name: body.name,
@@ -96,6 +97,7 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
       params: vaultParams,
       query: deleteVaultQuery,
       response: deletedResponse,
+      errors: ['conflict'],
       handle: ({ caller, params, query }) => vaults.delete(caller, params.nameOrId, query),
       wire: () => ({ deleted: true }),
     }),
@@ -108,12 +110,14 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       method: 'POST',
       path: '/v1/vaults/:nameOrId/tokens',
       summary: 'Tokenize a value',
+      operationId: 'tokenize',
       permission: 'vaults:tokenize',
       audit: 'vault.tokenize',
       params: vaultParams,
       body: tokenizeBody,
       response: tokenResponse,
       status: 201,
+      errors: ['vault_disabled', 'token_space_exhausted', 'tenant_sealed'],
       bodyBytesMax: LIMITS.vaultBodyBytesMax,
       noStore: true,
       handle: ({ caller, params, body: { value, metadata } }) =>
@@ -139,10 +143,12 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       method: 'GET',
       path: '/v1/vaults/:nameOrId/tokens/:idOrToken',
       summary: 'Detokenize: read the value of a token',
+      operationId: 'detokenize',
       permission: 'vaults:detokenize',
       audit: 'vault.detokenize',
       params: tokenParams,
       response: detokenizedResponse,
+      errors: ['vault_disabled', 'tenant_sealed'],
       noStore: true,
       async handle({ caller, params }) {
         return detokenizedWire(await vaults.detokenize(caller, params.nameOrId, params.idOrToken));

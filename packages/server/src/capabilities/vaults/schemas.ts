@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
 import { isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
+import { instantText, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import type { VaultWithStats } from './service.js';
 import type { Vault, VaultChanges } from './store.js';
 import { TOKEN_FORMATS } from './tables.js';
@@ -12,17 +12,29 @@ import type { Token } from './tokens/store.js';
 const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9_-]{0,62}$/, 'must match ^[a-z0-9][a-z0-9_-]{0,62}$')
-  .refine((text) => !isUuid(text), 'must not look like a UUID, which would name a vault by its id');
+  .refine((text) => !isUuid(text), 'must not look like a UUID, which would name a vault by its id')
+  .describe('Unique among the vaults of a mode; stands in expressions.')
+  .meta({ examples: ['cards'] });
 
-const description = z.string().max(LIMITS.descriptionCharactersMax).nullable();
-const metadata = z.record(z.string(), z.unknown()).nullable();
+const description = z.string().max(LIMITS.descriptionCharactersMax).nullable().describe('For people.');
+const metadata = z
+  .record(z.string(), z.unknown())
+  .nullable()
+  .describe(`Yours; at most ${LIMITS.vaultMetadataBytesMax} bytes of JSON.`);
 
 /** A field of the contract that this version does not carry out; null asks for nothing and passes. */
-const notYet = z.null('is not available in this version; leave it out or send null').optional();
+const notYet = z
+  .null('is not available in this version; leave it out or send null')
+  .optional()
+  .describe('Not available in this version: null or absent.');
 
 const reference = z.string().min(1).max(LIMITS.nameCharactersMax);
-export const vaultParams = z.object({ nameOrId: reference });
-export const tokenParams = z.object({ nameOrId: reference, idOrToken: reference });
+const vaultReference = reference.describe('Name or id of the vault.');
+export const vaultParams = z.object({ nameOrId: vaultReference });
+export const tokenParams = z.object({
+  nameOrId: vaultReference,
+  idOrToken: reference.describe('Row id, or the token itself.'),
+});
 
 export const vaultListQuery = z.object({
   ...pageQuery,
@@ -38,18 +50,26 @@ export const deleteVaultQuery = z.object({
   force: z
     .enum(['true', 'false'])
     .default('false')
-    .transform((text) => text === 'true'),
+    .transform((text) => text === 'true')
+    .describe('`true`: although the vault holds tokens, whose values are lost with it.'),
 });
 
 export const createVaultBody = z.object({
   name,
   token_format: z
     .enum(TOKEN_FORMATS, `must be one of ${TOKEN_FORMATS.join(', ')} in this version`)
-    .default('generic'),
-  custody_mode: z.literal('managed', 'must be managed in this version').default('managed'),
+    .default('generic')
+    .describe('What tokens look like; `pan`: a card number that passes the Luhn check.'),
+  custody_mode: z
+    .literal('managed', 'must be managed in this version')
+    .default('managed')
+    .describe('Who keeps the key: this server.'),
   description: description.default(null),
   metadata_jsonb: metadata.default(null),
-  echo_guard: z.boolean().default(true),
+  echo_guard: z
+    .boolean()
+    .default(true)
+    .describe('Values of this vault are replaced where an upstream echoes them.'),
   default_ttl_seconds: notYet,
 });
 
@@ -80,62 +100,76 @@ export const updateVaultBody = z
   );
 
 export const tokenizeBody = z.object({
-  value: z.string().min(1, 'must not be empty'),
+  value: z
+    .string()
+    .min(1, 'must not be empty')
+    .describe(`What the token stands for; at most ${LIMITS.vaultValueBytesMax} bytes of UTF-8.`)
+    .meta({ examples: ['4242424242424242'] }),
   metadata: metadata.default(null),
   ttl_seconds: notYet,
   card_exp_month: notYet,
   card_exp_year: notYet,
 });
 
-export const deletedResponse = z.object({ deleted: z.literal(true) });
+export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
-export const vaultResponse = z.object({
-  id: z.string(),
+const rowId = z.string().meta({ format: 'uuid' });
+const count = z.number().int().nonnegative();
+
+const vaultFields = z.object({
+  id: rowId,
   tenant_id: z.string(),
   name: z.string(),
   token_format: z.enum(TOKEN_FORMATS),
-  crypto_key_id: z.string(),
+  crypto_key_id: rowId.describe('The key that its values are encrypted with.'),
   custody_mode: z.literal('managed'),
   default_ttl_seconds: z.null(),
   metadata_jsonb: metadata,
   description: z.string().nullable(),
-  enabled: z.boolean(),
+  enabled: z.boolean().describe('False: no value is put in or read out.'),
   echo_guard: z.boolean(),
-  created_at: z.string(),
-  updated_at: z.string(),
-  created_by: z.string().nullable(),
-  sandbox: z.boolean(),
+  created_at: instantText,
+  updated_at: instantText,
+  created_by: z.string().nullable().describe('The user, where one made it.'),
+  sandbox: z.boolean().describe('True in test mode.'),
 });
+export const vaultResponse = vaultFields.meta({ id: 'Vault' });
 
-export const vaultWithStatsResponse = vaultResponse.extend({
-  stats: z.object({
-    token_count: z.number(),
-    active_count: z.number(),
-    expiring_in_24h: z.number(),
-  }),
-});
+export const vaultWithStatsResponse = vaultFields
+  .extend({
+    stats: z.object({ token_count: count, active_count: count, expiring_in_24h: count }),
+  })
+  .meta({ id: 'VaultWithStats' });
 
-export const tokenResponse = z.object({
-  id: z.string(),
-  token: z.string(),
+const tokenFields = z.object({
+  id: rowId,
+  token: z
+    .string()
+    .describe('Worth nothing by itself.')
+    .meta({ examples: ['4242422069354242'] }),
   expires_at: z.null(),
-  created_at: z.string(),
+  created_at: instantText,
   card_expires_on: z.null(),
   card_funding_type: z.null(),
   card_issuing_country: z.null(),
 });
+export const tokenResponse = tokenFields.meta({ id: 'Token' });
 
-export const tokenRowResponse = tokenResponse.extend({
-  created_by_api_key_id: z.string().nullable(),
-  created_by_user_id: z.string().nullable(),
-});
+export const tokenRowResponse = tokenFields
+  .extend({
+    created_by_api_key_id: z.string().nullable(),
+    created_by_user_id: z.string().nullable(),
+  })
+  .meta({ id: 'TokenRow' });
 
-export const detokenizedResponse = tokenResponse.extend({
-  value: z.string(),
-  value_b64: z.string(),
-  metadata,
-  crypto_key_version: z.number(),
-});
+export const detokenizedResponse = tokenFields
+  .extend({
+    value: z.string().describe('What the token stands for.'),
+    value_b64: z.string().describe('The same in base64.').meta({ format: 'byte' }),
+    metadata,
+    crypto_key_version: z.number().int().positive(),
+  })
+  .meta({ id: 'DetokenizedToken' });
 
 export function vaultWire(scope: Scope, vault: Vault): z.input<typeof vaultResponse> {
   return {

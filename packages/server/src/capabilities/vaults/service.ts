@@ -4,6 +4,7 @@ import type { IdSource, Scope, VaultId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Generations } from '../../platform/cache/generations.js';
+import type { CacheCounts } from '../../platform/cache/lru.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { ListOptions } from '../../platform/http/pagination.js';
@@ -53,13 +54,14 @@ export interface VaultsDeps {
   readonly cryptoKeys: CryptoKeys;
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
+  readonly cacheCounts?: CacheCounts;
 }
 
 export function createVaults(deps: VaultsDeps): Vaults {
-  const { db, clock, ids, cryptoKeys, auditLogs, generations } = deps;
+  const { db, clock, ids, cryptoKeys, auditLogs } = deps;
   const store = createVaultStore(db);
   const tokenStore = createTokenStore(db);
-  const definitions = createVaultDefinitions({ clock, store, cryptoKeys, generations });
+  const definitions = createVaultDefinitions({ ...deps, store });
 
   async function getVault(scope: Scope, nameOrId: string, tx?: Transaction): Promise<Vault> {
     const vault = await store.find(scope, nameOrId, tx);

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import type { Counter, Instruments } from '../telemetry/instruments.js';
 
 export interface LruOptions<K, V> {
   /** Of the weights together, where entries are weighed. */
@@ -11,6 +12,20 @@ export interface LruOptions<K, V> {
   readonly generation?: (key: K) => number;
   /** False while changes may go unseen: then nothing cached is given out (contract auth.md §1.3). */
   readonly isFresh?: () => boolean;
+  readonly counts?: CacheCounts;
+}
+
+export interface CacheCounts {
+  readonly hits: Counter;
+  /** Reads that a `load` made; who only looks counts no miss. */
+  readonly misses: Counter;
+}
+
+export function cacheCounts(instruments: Instruments, cache: string): CacheCounts {
+  return {
+    hits: instruments.counter('knox_cache_hits_total', 'Lookups that a cache answered.', { cache }),
+    misses: instruments.counter('knox_cache_misses_total', 'Lookups that had to be read.', { cache }),
+  };
 }
 
 /**
@@ -35,7 +50,7 @@ interface Entry<V> {
 }
 
 export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
-  const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY } = options;
+  const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY, counts } = options;
   const entries = new Map<K, Entry<V>>();
   const reads = new Map<K, { generation: number; value: Promise<V> }>();
   const generationOf = options.generation ?? (() => 0);
@@ -63,6 +78,7 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
       entries.delete(key);
       entries.set(key, entry);
     }
+    counts?.hits.add();
     return entry.value;
   }
 
@@ -83,6 +99,7 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
     async load(key, read) {
       const cached = get(key);
       if (cached !== undefined) return cached;
+      counts?.misses.add();
       // Taken before the read: a change during it makes the entry old, and no asker after it shares the read.
       const generation = generationOf(key);
       const shared = reads.get(key);

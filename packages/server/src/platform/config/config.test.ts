@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -39,6 +40,8 @@ describe('defaults', () => {
       hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
       egress: { allowPrivateUpstreams: '', dnsServers: null, extraCaPem: null, nat64: false },
       log: { level: 'info' },
+      metricsToken: null,
+      tracing: null,
       shutdownTimeoutMs: 10_000,
     });
     expect(warnings).toEqual([]);
@@ -59,6 +62,23 @@ describe('defaults', () => {
 });
 
 describe('values', () => {
+  it('takes a P-256 key for admin tokens, on many lines or on one, and shows nothing of it', () => {
+    const pem = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+      format: 'pem',
+      type: 'pkcs8',
+    }) as string;
+    const source = { KNOX_JWT_SIGNING_KEY: pem.replaceAll('\n', '\\n') };
+    const { config } = loadConfig(source, dir);
+    expect(config.tokenKey?.reveal()).toEqual(
+      loadConfig({ KNOX_JWT_SIGNING_KEY: pem }, dir).config.tokenKey?.reveal(),
+    );
+    const row = describeConfig(config, source).find(({ variable }) => variable === 'KNOX_JWT_SIGNING_KEY');
+    expect([row?.value, row?.from]).toEqual(['[SECRET]', 'environment']);
+    expect(problemsOf({ KNOX_JWT_SIGNING_KEY: 'secret' })).toEqual([
+      expect.stringContaining('KNOX_JWT_SIGNING_KEY must be a P-256 private key in PEM'),
+    ]);
+  });
+
   it.each([
     [
       'KNOX_DNS_SERVERS',
@@ -84,9 +104,24 @@ describe('values', () => {
     ['DATABASE_URL', 'sqlite:k.db', '/w/k.db', 'storage.path'],
     ['DATABASE_URL', 'sqlite:k.db', '/w/k-log.db', 'storage.logPath'],
     ['KNOX_HOST', '::1', '::1', 'listen.host'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://c:4318/', 'http://c:4318/v1/traces', 'tracing.endpoint'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://c/otlp', 'http://c/otlp/v1/traces', 'tracing.endpoint'],
+    ['OTEL_EXPORTER_OTLP_TRACES_ENDPOINT', 'https://c/t', 'https://c/t', 'tracing.endpoint'],
+    ['OTEL_TRACES_SAMPLER', 'always_off', null, 'tracing'],
   ])('%s=%s', (name, text, expected, path) => {
     const { config } = loadConfig({ [name]: text }, '/w');
     expect(config).toHaveProperty(path, expected);
+  });
+
+  it('keeps traces as the OpenTelemetry variables say', () => {
+    const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318' };
+    const tracingOf = (more: EnvironmentSource) => loadConfig({ ...endpoint, ...more }, dir).config.tracing;
+    expect(tracingOf({})).toEqual({ endpoint: 'http://c:4318/v1/traces', sampler: 'always_on', ratio: 1 });
+    expect(
+      tracingOf({ OTEL_TRACES_SAMPLER: 'parentbased_traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' }),
+    ).toMatchObject({ sampler: 'traceidratio', ratio: 0.25 });
+    expect(tracingOf({ OTEL_SDK_DISABLED: 'true' })).toBeNull();
+    expect(tracingOf({ OTEL_TRACES_EXPORTER: 'none' })).toBeNull();
   });
 
   it('reads secrets from the file that <NAME>_FILE names', () => {
@@ -130,6 +165,12 @@ describe('refusals', () => {
     ['MASTER_KEY_B64', Buffer.alloc(32, 255).toString('base64url')],
     ['KNOX_PORT', 'tcp://10.0.0.7:8787'],
     ['KNOX_PORT', '-1'],
+    ['KNOX_METRICS_TOKEN', 'short'],
+    ['KNOX_METRICS_TOKEN', 'a token with blanks'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'c:4318'],
+    ['OTEL_EXPORTER_OTLP_ENDPOINT', 'http://user:pw@c:4318'],
+    ['OTEL_EXPORTER_OTLP_PROTOCOL', 'grpc'],
+    ['OTEL_TRACES_SAMPLER_ARG', '1.5'],
     ['KNOX_PORT', '1e3'],
     ['KNOX_HOST', 'not a host'],
     ['KNOX_BASE_DOMAIN', '10.0.0.1'],
@@ -156,7 +197,6 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['MASTER_KEY_B64_PREVIOUS', KEY],
     ['KNOX_SIGNUP', 'on'],
     ['KNOX_DEPLOYMENT_MODE', 'cloud'],
     ['KNOX_TENANT_KMS_ACME_SECRET', 'x'],

@@ -23,6 +23,12 @@ export type RootKeyConfig =
   | { readonly kind: 'value'; readonly key: Secret<Buffer> }
   | { readonly kind: 'file'; readonly path: string };
 
+export interface TracingConfig {
+  readonly endpoint: string;
+  readonly sampler: 'always_on' | 'always_off' | 'traceidratio';
+  readonly ratio: number;
+}
+
 /** Nested and immutable; every path is absolute. */
 export interface Config {
   readonly dataDir: string;
@@ -31,6 +37,10 @@ export interface Config {
   /** Null = rate limits of several processes are counted in the database. */
   readonly redisUrl: Secret<string> | null;
   readonly rootKey: RootKeyConfig;
+  /** What signs admin tokens; null = made and kept in the database. */
+  readonly tokenKey: Secret<Buffer> | null;
+  /** The former one, while it is being changed. */
+  readonly previousRootKey: Secret<Buffer> | null;
   readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string; readonly plan: Plan };
   readonly plans: { readonly filePath: string | null; readonly tiers: PlanTiers };
   readonly hosts: {
@@ -52,6 +62,9 @@ export interface Config {
   /** Null = for ever. */
   readonly audit: { readonly retentionMs: number | null };
   readonly log: { readonly level: LogLevel };
+  readonly metricsToken: Secret<string> | null;
+  /** Null = no traces. Headers, certificates and the like the exporter reads from its own variables. */
+  readonly tracing: TracingConfig | null;
   readonly shutdownTimeoutMs: number;
 }
 
@@ -95,6 +108,8 @@ function configOf(
     rootKey: values.MASTER_KEY_B64
       ? { kind: 'value', key: values.MASTER_KEY_B64 }
       : { kind: 'file', path: resolve(workingDir, values.KNOX_ROOT_KEY_FILE ?? join(dataDir, 'root.key')) },
+    tokenKey: values.KNOX_JWT_SIGNING_KEY ?? null,
+    previousRootKey: values.MASTER_KEY_B64_PREVIOUS ?? null,
     bootstrap: {
       filePath: bootstrapFile === 'off' ? null : resolve(workingDir, bootstrapFile),
       ownerEmail: values.KNOX_OWNER_EMAIL ?? 'owner@localhost',
@@ -118,6 +133,8 @@ function configOf(
     },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
+    metricsToken: values.KNOX_METRICS_TOKEN ?? null,
+    tracing: tracingOf(values),
     shutdownTimeoutMs: (values.KNOX_SHUTDOWN_TIMEOUT_SECONDS ?? 10) * 1000,
   };
 }
@@ -128,12 +145,29 @@ function retentionMs(days: number): number | null {
   return days === 0 ? null : days * DAY_MS;
 }
 
+function tracingOf(values: Environment): TracingConfig | null {
+  const collector = values.OTEL_EXPORTER_OTLP_ENDPOINT?.replace(/\/?$/, '/v1/traces');
+  const endpoint = values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? collector;
+  const isOff = values.OTEL_SDK_DISABLED === 'true' || values.OTEL_TRACES_EXPORTER === 'none';
+  if (endpoint === undefined || isOff) return null;
+  const sampler = values.OTEL_TRACES_SAMPLER ?? 'always_on';
+  return {
+    endpoint,
+    sampler: sampler.replace('parentbased_', '') as TracingConfig['sampler'],
+    ratio: values.OTEL_TRACES_SAMPLER_ARG ?? 1,
+  };
+}
+
 function storageOf(values: Environment, workingDir: string, dataDir: string): StorageConfig {
   const address = values.DATABASE_URL;
   if (address?.kind === 'postgres') {
     return { kind: 'postgres', url: address.url, poolMax: values.KNOX_DB_POOL_MAX ?? 10 };
   }
-  const path = address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db');
+  return sqliteStorage(address ? resolve(workingDir, address.path) : join(dataDir, 'knox.db'));
+}
+
+/** The request log has a file of its own beside the main one. */
+export function sqliteStorage(path: string): Extract<StorageConfig, { kind: 'sqlite' }> {
   const { name, ext } = parsePath(path);
   return { kind: 'sqlite', path, logPath: join(dirname(path), `${name}-log${ext}`) };
 }

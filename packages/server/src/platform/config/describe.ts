@@ -21,9 +21,10 @@ export function describeConfig(config: Config, source: EnvironmentSource): Effec
 }
 
 function shownValues(config: Config): Record<VariableName, string> {
-  const { listen, hosts, egress, storage, rootKey } = config;
+  const { listen, hosts, egress, storage, rootKey, tracing } = config;
   return {
     MASTER_KEY_B64: rootKey.kind === 'value' ? String(rootKey.key) : '(root key file)',
+    MASTER_KEY_B64_PREVIOUS: String(config.previousRootKey ?? '(none)'),
     KNOX_ROOT_KEY_FILE: rootKey.kind === 'file' ? rootKey.path : '(not read)',
     KNOX_BOOTSTRAP_FILE: config.bootstrap.filePath ?? 'off',
     DATABASE_URL: storage.kind === 'sqlite' ? `sqlite:${storage.path}` : maskedUrl(storage.url.reveal()),
@@ -38,7 +39,17 @@ function shownValues(config: Config): Record<VariableName, string> {
     KNOX_PLAN_FILE: config.plans.filePath ?? '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
     KNOX_AUDIT_RETENTION_DAYS: String((config.audit.retentionMs ?? 0) / DAY_MS),
+    KNOX_JWT_SIGNING_KEY: config.tokenKey === null ? '(kept in the database)' : String(config.tokenKey),
     KNOX_LOG_LEVEL: config.log.level,
+    KNOX_METRICS_TOKEN: config.metricsToken === null ? '(none)' : String(config.metricsToken),
+    OTEL_EXPORTER_OTLP_ENDPOINT: tracing?.endpoint.replace(/\/v1\/traces$/, '') ?? '(no traces)',
+    OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: tracing?.endpoint ?? '(no traces)',
+    OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+    OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
+    OTEL_TRACES_EXPORTER: tracing ? 'otlp' : 'none',
+    OTEL_SDK_DISABLED: String(tracing === null),
+    OTEL_TRACES_SAMPLER: tracing?.sampler ?? '(no traces)',
+    OTEL_TRACES_SAMPLER_ARG: tracing ? String(tracing.ratio) : '(no traces)',
     KNOX_SHUTDOWN_TIMEOUT_SECONDS: String(config.shutdownTimeoutMs / 1000),
     KNOX_DB_POOL_MAX: storage.kind === 'postgres' ? String(storage.poolMax) : '(SQLite)',
     KNOX_ALLOW_PRIVATE_UPSTREAMS: egress.allowPrivateUpstreams || '(none)',

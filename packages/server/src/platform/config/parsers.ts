@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { Secret } from '../../kernel/secret.js';
+import { parseSigningKey } from '../crypto/signed-tokens.js';
 import type { DnsServer } from '../egress/resolver.js';
 
 /** Says which rule a value broke; the reader of the environment adds the variable's name. */
@@ -42,6 +43,16 @@ export const key32: Parse<Secret<Buffer>> = (text) => {
   return new Secret(bytes);
 };
 
+/** Service managers keep a variable on one line, so `\\n` stands for a line end. */
+export const signingKey: Parse<Secret<Buffer>> = (text) => {
+  const key = parseSigningKey(text.replaceAll('\\n', '\n'));
+  if (!key)
+    throw new RuleBroken(
+      'must be a P-256 private key in PEM (openssl ecparam -genkey -noout -name prime256v1)',
+    );
+  return key;
+};
+
 const LABEL = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 function isHostName(text: string): boolean {
@@ -73,6 +84,29 @@ export const origin: Parse<string> = (text) => {
   if (!isOrigin)
     throw new RuleBroken('must be an http or https origin without a path, such as https://knox.example.com');
   return url.origin;
+};
+
+export const httpUrl: Parse<string> = (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  if (url?.protocol !== 'http:' && url?.protocol !== 'https:')
+    throw new RuleBroken('must be an http or https URL such as http://127.0.0.1:4318');
+  // It stands in error messages and in `config check`; OTEL_EXPORTER_OTLP_HEADERS does not.
+  if (`${url.username}${url.password}` !== '')
+    throw new RuleBroken('must hold no user name or password; send them with OTEL_EXPORTER_OTLP_HEADERS');
+  return url.href;
+};
+
+export const share: Parse<number> = (text) => {
+  const value = /^[01](\.\d{1,9})?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(value <= 1)) throw new RuleBroken('must be a number from 0 to 1');
+  return value;
+};
+
+/** Long enough not to be guessed, and of characters that a header takes. */
+export const bearerToken: Parse<Secret<string>> = (text) => {
+  if (!/^[!-~]{16,512}$/.test(text))
+    throw new RuleBroken('must be 16 to 512 visible characters without blanks (openssl rand -hex 32)');
+  return new Secret(text);
 };
 
 export type DatabaseAddress =

@@ -1,11 +1,13 @@
 import { PLANS } from '../../kernel/plan-tiers.js';
 import {
+  bearerToken,
   customHosts,
   databaseAddress,
   dnsServers,
   domainName,
   emailAddress,
   hostOrAddress,
+  httpUrl,
   integer,
   key32,
   oneOf,
@@ -13,6 +15,8 @@ import {
   type Parse,
   plainText,
   redisUrl,
+  share,
+  signingKey,
 } from './parsers.js';
 
 export interface Variable<T> {
@@ -28,12 +32,28 @@ function variable<T>(parse: Parse<T>, fallback: string, meaning: string, secret 
   return { parse, fallback, meaning, secret };
 }
 
+/** Those of the OpenTelemetry specification that need no service of their own. */
+const SAMPLERS = [
+  'always_on',
+  'always_off',
+  'traceidratio',
+  'parentbased_always_on',
+  'parentbased_always_off',
+  'parentbased_traceidratio',
+] as const;
+
 /** Every variable that this version carries out (contract README §8). */
 export const VARIABLES = {
   MASTER_KEY_B64: variable(
     key32,
     'the root key file',
     'Key that wraps every tenant key: base64 of exactly 32 bytes.',
+    true,
+  ),
+  MASTER_KEY_B64_PREVIOUS: variable(
+    key32,
+    'none',
+    'The former root key, for the one start that changes it to `MASTER_KEY_B64` or the root key file.',
     true,
   ),
   KNOX_ROOT_KEY_FILE: variable(
@@ -44,7 +64,7 @@ export const VARIABLES = {
   KNOX_BOOTSTRAP_FILE: variable(
     plainText,
     '`<data dir>/bootstrap.json`',
-    'Credentials of the first start, mode 0600, removed after 24 h. `off`: not written.',
+    "Credentials of the first start, mode 0600, removed at the owner's first sign-in or after 24 h. `off`: not written.",
   ),
   DATABASE_URL: variable(
     databaseAddress,
@@ -96,11 +116,47 @@ export const VARIABLES = {
     '`365`',
     'Days that audit rows are kept; 0: for ever, otherwise 1 to 3650. The critical chain is never trimmed.',
   ),
+  KNOX_JWT_SIGNING_KEY: variable(
+    signingKey,
+    'made and kept wrapped',
+    'Key that signs admin tokens: a P-256 private key in PEM; a line end may be written as `\\n`.',
+    true,
+  ),
   KNOX_LOG_LEVEL: variable(
     oneOf('trace', 'debug', 'info', 'warn', 'error'),
     '`info`',
     '`trace`, `debug`, `info`, `warn` or `error`.',
   ),
+  KNOX_METRICS_TOKEN: variable(
+    bearerToken,
+    'none',
+    'Bearer for `/metrics`, 16 to 512 visible characters; without it only the server’s own machine may read it.',
+    true,
+  ),
+  OTEL_EXPORTER_OTLP_ENDPOINT: variable(
+    httpUrl,
+    'none',
+    'Collector that traces are sent to, `http://host:4318`; `/v1/traces` is added. Without it no traces are kept.',
+  ),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: variable(
+    httpUrl,
+    '`<OTEL_EXPORTER_OTLP_ENDPOINT>/v1/traces`',
+    'The same for traces alone, with its path.',
+  ),
+  OTEL_EXPORTER_OTLP_PROTOCOL: variable(oneOf('http/json'), '`http/json`', 'OTLP over HTTP in JSON only.'),
+  OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: variable(
+    oneOf('http/json'),
+    '`http/json`',
+    'The same for traces alone.',
+  ),
+  OTEL_TRACES_EXPORTER: variable(oneOf('otlp', 'none'), '`otlp`', '`none`: no traces, whatever else is set.'),
+  OTEL_SDK_DISABLED: variable(oneOf('true', 'false'), '`false`', '`true`: no traces, whatever else is set.'),
+  OTEL_TRACES_SAMPLER: variable(
+    oneOf(...SAMPLERS),
+    '`parentbased_always_on`',
+    'Which requests are traced. Each begins a trace of its own, so that `parentbased_` makes no difference.',
+  ),
+  OTEL_TRACES_SAMPLER_ARG: variable(share, '`1`', 'Share of the requests that `traceidratio` keeps; 0 to 1.'),
   KNOX_SHUTDOWN_TIMEOUT_SECONDS: variable(integer(1, 300), '`10`', 'Longest drain after SIGTERM; 1 to 300.'),
   KNOX_DB_POOL_MAX: variable(integer(1, 200), '`10`', 'PostgreSQL connections of this process; 1 to 200.'),
   KNOX_ALLOW_PRIVATE_UPSTREAMS: variable(
@@ -130,7 +186,6 @@ export type VariableValue<Name extends VariableName> =
  * does. Any other value stops the start: an operator who sets one relies on it (decision 0003).
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
-  MASTER_KEY_B64_PREVIOUS: [],
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
   KNOX_TLS_CERT_FILE: [],
   KNOX_TLS_KEY_FILE: [],
@@ -140,13 +195,11 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_CLIENT_CERT_FORMAT: [],
   KNOX_CLIENT_CERT_PEERS: [],
   KNOX_SIGNUP: ['off'],
-  KNOX_JWT_SIGNING_KEY: [],
   KNOX_SMTP_URL: [],
   KNOX_MAIL_FROM: [],
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_METRICS_TOKEN: [],
   KNOX_LOG_RETENTION_DAYS: [],
   KNOX_DPOP_IAT_WINDOW_SECONDS: [],
   KNOX_ACME_VALIDATION_TARGETS: [],

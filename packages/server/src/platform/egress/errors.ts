@@ -30,21 +30,30 @@ const ADDRESS_TEXT: Record<AddressRefusal, string> = {
   too_many_addresses: 'The host resolves to too many addresses',
 };
 
-export const invalidProxyUrl = (publicMessage: string): AppError =>
-  new AppError('invalid_proxy_url', publicMessage);
+export const invalidProxyUrl = (publicMessage: string, reason = 'url'): AppError =>
+  new AppError('invalid_proxy_url', publicMessage, { reason });
 
-export const nameRefused = (refusal: NameRefusal): AppError => invalidProxyUrl(NAME_TEXT[refusal]);
+export const nameRefused = (refusal: NameRefusal): AppError => invalidProxyUrl(NAME_TEXT[refusal], refusal);
 
 export function hostNotAllowed(hostname: string): AppError {
-  return new AppError('egress_blocked', 'The host is not on the egress allowlist', { detail: hostname });
+  return new AppError('egress_blocked', 'The host is not on the egress allowlist', {
+    detail: hostname,
+    reason: 'not_on_allowlist',
+  });
 }
 
 export function addressRefused(refusal: AddressRefusal, detail: string): AppError {
-  return new AppError('ssrf_blocked', ADDRESS_TEXT[refusal], { detail: `${refusal}: ${detail}` });
+  return new AppError('ssrf_blocked', ADDRESS_TEXT[refusal], {
+    detail: `${refusal}: ${detail}`,
+    reason: refusal,
+  });
 }
 
 export function peerRefused(detail: string): AppError {
-  return new AppError('ssrf_blocked', 'The connection led to an address that was not judged', { detail });
+  return new AppError('ssrf_blocked', 'The connection led to an address that was not judged', {
+    detail,
+    reason: 'peer_not_judged',
+  });
 }
 
 const DNS_TEXT = {

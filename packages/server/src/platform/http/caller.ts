@@ -15,6 +15,11 @@ export interface Authenticator {
     host: ResolvedHost,
     servesInactive?: boolean,
   ): Promise<Principal>;
+  /** Who has signed in, whatever the tenant: of users alone. */
+  authenticateSession?(
+    rawHeaders: readonly string[],
+    host: ResolvedHost,
+  ): Promise<Omit<SessionCaller, keyof Visitor>>;
 }
 
 /** Implemented by the plans capability: the general limits of dataplane.md §9. */
@@ -41,14 +46,11 @@ export type AuthenticateCaller = (
   rawHeaders?: readonly string[],
 ) => Promise<Caller>;
 
-/** The same for what a user does before a tenant is chosen. */
-export type AuthenticateSession = (request: FastifyRequest) => Promise<SessionCaller>;
-
 /** Whom a mount lets in, by a route's access. */
 export interface CallerSteps {
   readonly tenant: AuthenticateCaller;
   /** `/admin` only. */
-  readonly session?: AuthenticateSession;
+  readonly session?: (request: FastifyRequest) => Promise<SessionCaller>;
   readonly public: (request: FastifyRequest) => Visitor;
 }
 
@@ -81,6 +83,12 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
       if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
       return limited;
     },
+    ...(authenticator.authenticateSession && {
+      async session(request: FastifyRequest) {
+        const session = await authenticator.authenticateSession!(request.raw.rawHeaders, hostOf(request));
+        return { ...session, ...visitorOf(request) };
+      },
+    }),
     public(request) {
       hostOf(request);
       return visitorOf(request);

@@ -59,8 +59,9 @@ function errorHeaders(
     'x-request-id': requestId,
   };
   if (retryAfter !== undefined) headers['retry-after'] = String(retryAfter);
-  // RFC 6750 §3: no error code when the request carried no credential at all.
-  if (error.type === 'authentication_required') headers['www-authenticate'] = 'Bearer';
+  // RFC 6750 §3: no error code when the request carried no token at all.
+  if (error.type === 'authentication_required' || error.type === 'invalid_credentials')
+    headers['www-authenticate'] = 'Bearer';
   else if (error.status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"';
   const allow = error.type === 'method_not_allowed' ? error.extra?.['allow'] : undefined;
   if (Array.isArray(allow)) headers['allow'] = allow.join(', ');
@@ -120,7 +121,9 @@ export function toAppError(cause: unknown): AppError {
   return known ? known() : new AppError('internal_error', 'An internal error occurred', { cause });
 }
 
+/** What the request's log line, metrics and trace need to know of it. */
 function logError(request: FastifyRequest, error: AppError): void {
+  request.refusal = error;
   if (error.status >= 500) {
     const fields = { request_id: request.id, type: error.type, detail: maskedDetail(error) };
     if (error.type === 'internal_error')

@@ -98,15 +98,21 @@ function stepsFor(principal: Principal): CallerSteps {
   });
 }
 
-async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, string> = {}) {
+function build() {
   const lines: string[] = [];
+  const sink = { write: (line: string) => lines.push(line) };
   const app = createHttpServer({
-    logger: createLogger('info', { write: (line) => lines.push(line) }),
-    requestLog: createRequestLog('info', { write: (line) => lines.push(line) }, systemClock),
+    logger: createLogger('info', sink),
+    requestLog: createRequestLog('info', sink, systemClock),
     ids: { uuid: () => crypto.randomUUID() },
     clock: systemClock,
   });
   open.push(app);
+  return { app, lines };
+}
+
+async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, string> = {}) {
+  const { app, lines } = build();
   const mounted = mountedRoutes(ROUTES);
   const steps = { v1: stepsFor(key), admin: { ...stepsFor(user), session: async () => session } };
   for (const mount of ['v1', 'admin'] as const) {
@@ -117,7 +123,13 @@ async function ask(method: 'GET' | 'POST', url: string, headers: Record<string, 
   return { status: answer.statusCode, json: answer.json(), headers: answer.headers, lines };
 }
 const noKeys = { answer: () => Promise.reject(new Error('a call with an idempotency key')) };
-const session = { userId: 'u' as UserId, sessionId: 's' as SessionId, requestId: 'r' as RequestId, ip: null };
+const session = {
+  tenantId: null,
+  userId: 'u' as UserId,
+  sessionId: 's' as SessionId,
+  requestId: 'r' as RequestId,
+  ip: null,
+};
 
 describe('one definition', () => {
   it('has a place under /v1 and its twin under /admin, unless it says otherwise', () => {
@@ -143,13 +155,7 @@ describe('one definition', () => {
   });
 
   it('of a session asks for no permission', () => {
-    const app = createHttpServer({
-      requestLog: () => {},
-      logger: createLogger('info', { write: () => {} }),
-      ids: { uuid: () => crypto.randomUUID() },
-      clock: systemClock,
-    });
-    open.push(app);
+    const { app } = build();
     const definition = thing({ path: '/admin/me', access: 'session', permission: 'things:read' });
     expect(() =>
       registerRoutes(app, mountedRoutes([definition]), { steps: stepsFor(user), idempotency: noKeys }),

@@ -5,25 +5,38 @@ const wholeNumber = z.coerce.number().int();
 
 /** `page` and `per_page` of a paged list; more than the maximum clamps (contract README §7). */
 export const pageQuery = {
-  page: wholeNumber.min(1).max(1_000_000).default(1),
+  page: wholeNumber.min(1).max(1_000_000).default(1).describe('Counted from 1.'),
   per_page: wholeNumber
     .min(1)
     .transform((n) => Math.min(n, LIMITS.perPageMax))
-    .default(LIMITS.perPageDefault),
+    .default(LIMITS.perPageDefault)
+    .describe(`Rows on a page; more than ${LIMITS.perPageMax} is taken for ${LIMITS.perPageMax}.`)
+    .meta({ default: LIMITS.perPageDefault }),
 };
 
-export const orderQuery = z.enum(['asc', 'desc']).default('desc');
+export const orderQuery = z.enum(['asc', 'desc']).default('desc').describe('Direction of `sort`.');
 
 /** `limit` of a cursor feed; clamps at both ends. */
 export const feedQuery = {
-  cursor: z.string().min(1).max(200).optional(),
+  cursor: z.string().min(1).max(200).optional().describe('`meta.next_cursor` of the last call.'),
   limit: wholeNumber
     .transform((n) => Math.min(Math.max(n, 1), LIMITS.feedLimitMax))
-    .default(LIMITS.feedLimitDefault),
+    .default(LIMITS.feedLimitDefault)
+    .describe(`Rows of one answer; taken into 1 to ${LIMITS.feedLimitMax}.`)
+    .meta({ default: LIMITS.feedLimitDefault }),
 };
 
 /** `from` and `to` of a list, as epoch milliseconds. */
-export const instantQuery = z.iso.datetime({ offset: true }).transform((text) => Date.parse(text));
+export const instantQuery = z.iso
+  .datetime({ offset: true })
+  .transform((text) => Date.parse(text))
+  .describe('ISO 8601 with an offset.');
+
+/** A time in an answer (contract README §5). */
+export const instantText = z
+  .string()
+  .meta({ format: 'date-time', examples: ['2026-01-15T09:30:00.000Z'] })
+  .describe('ISO 8601 in UTC, with milliseconds.');
 
 /** One page of a list in one direction, as stores take it. */
 export interface PageOptions {

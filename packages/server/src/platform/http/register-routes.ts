@@ -76,7 +76,7 @@ function registerRoute(
       const key = keyOf(request);
       if (key === undefined) {
         const result = await act.run(caller);
-        if (definition.cookies) reply.header('set-cookie', definition.cookies(result as never));
+        for (const cookie of definition.cookies?.(result as never) ?? []) reply.header('set-cookie', cookie);
         return send(reply, definition, act.answerTo(result).answer);
       }
       const call = { caller, key, method, ...targetOf(request), body: bodyOf(request), audit };

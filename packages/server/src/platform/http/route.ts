@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
+import type { ErrorType } from '../../kernel/errors.js';
 import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
 
 type Schema = z.ZodType;
@@ -36,6 +37,10 @@ export interface RouteDefinition<
   /** Default `tenant`. */
   readonly access?: Who;
   readonly summary: string;
+  /** Markdown for the API's readers, where the summary does not say it all. */
+  readonly description?: string;
+  /** Name in the API description; by default made of method and path (`openapi/operation-id.ts`). */
+  readonly operationId?: string;
   /** A name of contract README §2; `null` = any valid credential, and where the access is not `tenant`. */
   readonly permission: string | null;
   /** Also reachable for a tenant that is paused or cancelled (auth.md §11). */
@@ -51,6 +56,8 @@ export interface RouteDefinition<
   readonly answer?: 'single' | 'page' | 'feed';
   /** 200 unless it adds a row to a collection (201). */
   readonly status?: 200 | 201;
+  /** Error types of this endpoint alone: those of every call, of a row's name and of a body are known without. */
+  readonly errors?: readonly ErrorType[];
   /** Default `LIMITS.managementBodyBytesMax`. */
   readonly bodyBytesMax?: number;
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */

@@ -13,13 +13,19 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { Logger, RequestLog } from '../log/logger.js';
 import { maskCredentials } from '../log/mask.js';
+import type { RequestTrace, Tracing } from '../telemetry/tracing.js';
 import { errorAnswer, replyWithError } from './error-handler.js';
 import { createMethodTable } from './method-table.js';
+import type { RequestMetrics } from './request-metrics.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
+    /** With what it was refused; `null` while it is not. */
+    refusal: AppError | null;
+    /** `null` where no traces are kept. */
+    trace: RequestTrace | null;
   }
 }
 
@@ -28,6 +34,8 @@ export interface HttpServerDeps {
   readonly requestLog: RequestLog;
   readonly ids: IdSource;
   readonly clock: Clock;
+  readonly metrics?: RequestMetrics;
+  readonly tracing?: Tracing | null;
 }
 
 /** A whole request, body included, must be in by then (slow senders). */
@@ -70,6 +78,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const methods = createMethodTable();
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorateRequest('caller', null);
+  app.decorateRequest('refusal', null);
+  app.decorateRequest('trace', null);
   addRequestHook(app, deps);
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
@@ -144,19 +154,25 @@ function pathOf(request: FastifyRequest): string {
 /** One line a request, when the answer is out or the client has gone. No query, header or body. */
 function watchEnd(
   app: FastifyInstance,
-  { clock, requestLog }: HttpServerDeps,
+  deps: HttpServerDeps,
   request: FastifyRequest,
   response: ServerResponse,
 ): void {
+  const { clock, requestLog, metrics, tracing } = deps;
   const startedMs = clock.monotonicMs();
+  if (tracing) request.trace = tracing.begin(request.raw, request.id);
   response.once('close', () => {
-    const principal = request.caller?.principal;
+    const { caller, refusal } = request;
+    const principal = caller?.principal;
+    const durationMs = clock.monotonicMs() - startedMs;
+    metrics?.(request.method, request.raw.url ?? '', response, refusal, durationMs);
+    request.trace?.end(request.routeOptions.url, response, refusal?.type ?? null, caller);
     const inboundId = request.raw.headers['x-request-id'];
     requestLog({
       method: request.method,
       path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
       status: response.statusCode,
-      ms: Math.round((clock.monotonicMs() - startedMs) * 10) / 10,
+      ms: Math.round(durationMs * 10) / 10,
       request_id: request.id,
       tenant: principal?.tenantSlug,
       key_id: principal?.kind === 'api_key' ? principal.keyId : undefined,

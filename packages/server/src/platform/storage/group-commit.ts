@@ -15,6 +15,8 @@ export interface GroupCommit {
   /** Resolves when the rows are durable, together or not at all. */
   add(rows: readonly Insertion[], bytes: number): Promise<void>;
   flush(): Promise<void>;
+  /** Rows accepted and not yet durable. */
+  queuedRows(): number;
   /** Refuses what comes later and waits for what was accepted. */
   close(): Promise<void>;
 }
@@ -106,6 +108,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       // First come, first committed: when the last accepted entry is settled, all before it are.
       await tail.catch(() => {});
     },
+    queuedRows: () => queuedRows,
     async close() {
       closed = true;
       await running;

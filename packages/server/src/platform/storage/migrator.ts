@@ -19,6 +19,13 @@ export interface MigrationTarget {
 
 const TABLE = 'schema_migrations';
 
+/** Stands among the applied migrations of a database that a copy is being written to: no version starts on it. */
+export const UNFINISHED_COPY: Migration = {
+  id: 'unfinished-storage-copy',
+  file: 'main',
+  statements: () => [],
+};
+
 /** Runs what is missing, in the order of the ids. The caller has opened a transaction and holds the lock. */
 export async function migrate(
   target: MigrationTarget,
@@ -40,14 +47,10 @@ export async function migrate(
   assertKnown([...applied.keys()], ordered);
   for (const migration of ordered) {
     const statements = migration.statements(target.types);
-    const checksum = createHash('sha256').update(JSON.stringify(statements)).digest('hex');
+    const checksum = checksumOf(statements);
     const known = applied.get(migration.id);
     if (known === checksum) continue;
-    if (known !== undefined) {
-      throw new MigrationRefused(
-        `migration ${migration.id} has run with another text than it has now: a released migration is never edited`,
-      );
-    }
+    if (known !== undefined) throw editedMigration(migration.id);
     for (const statement of statements) await target.execute(statement);
     await target.insert(TABLE, { id: migration.id, checksum, applied_at: clock.nowMs() });
   }
@@ -64,6 +67,34 @@ export function assertMigrated(applied: readonly string[], known: readonly strin
   );
 }
 
+/** Throws unless exactly these have been applied; `applied` is the database's own record of ids and checksums. */
+export function assertApplied(
+  applied: ReadonlyMap<string, string>,
+  migrations: readonly Migration[],
+  types: ColumnTypes,
+): void {
+  assertKnown([...applied.keys()], migrations);
+  for (const migration of inOrder(migrations)) {
+    const checksum = applied.get(migration.id);
+    if (checksum === undefined) {
+      throw new MigrationRefused(
+        `the database is of an older version: migration ${migration.id} has not run; start this version on it once, and stop it`,
+      );
+    }
+    if (checksum !== checksumOf(migration.statements(types))) throw editedMigration(migration.id);
+  }
+}
+
+function checksumOf(statements: readonly string[]): string {
+  return createHash('sha256').update(JSON.stringify(statements)).digest('hex');
+}
+
+function editedMigration(id: string): MigrationRefused {
+  return new MigrationRefused(
+    `migration ${id} has run with another text than it has now: a released migration is never edited`,
+  );
+}
+
 function inOrder(migrations: readonly Migration[]): Migration[] {
   const ordered = [...migrations].sort((a, b) => (a.id < b.id ? -1 : 1));
   for (const [index, migration] of ordered.entries()) {
@@ -75,6 +106,11 @@ function inOrder(migrations: readonly Migration[]): Migration[] {
 
 function assertKnown(applied: readonly string[], migrations: readonly Migration[]): void {
   const unknown = applied.filter((id) => !migrations.some((migration) => migration.id === id));
+  if (unknown.includes(UNFINISHED_COPY.id)) {
+    throw new MigrationRefused(
+      'the database is the target of a storage copy that did not finish; remove it and copy again',
+    );
+  }
   if (unknown.length > 0) {
     throw new MigrationRefused(
       `the database was last used by a newer version: it holds migration ${unknown.sort().join(', ')}, ` +

@@ -1,8 +1,10 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
+import type { Instruments } from '../telemetry/instruments.js';
 import type { Database, Insertion, TableDeclaration } from './database.js';
 import { databaseUnavailable, type Engine, type FileName, type StorageLogger } from './engine.js';
 import { createGroupCommit, type GroupCommit } from './group-commit.js';
+import { measuredEngine } from './measured-engine.js';
 import type { Migration } from './migration.js';
 import { assertMigrated } from './migrator.js';
 import { openPostgres } from './postgres.js';
@@ -28,6 +30,7 @@ export interface OpenOptions {
    * them instead.
    */
   readonly commitHook?: URL;
+  readonly instruments?: Instruments;
 }
 
 const MiB = 1024 * 1024;
@@ -95,10 +98,11 @@ async function closingOnFailure<T>(engine: Engine, work: () => Promise<T>): Prom
 }
 
 function createDatabase(
-  engine: Engine,
-  { clock, logger }: OpenOptions,
+  opened: Engine,
+  { clock, logger, instruments }: OpenOptions,
   stopTimers: () => Promise<void>,
 ): Database {
+  const engine = instruments ? measuredEngine(opened, instruments, clock) : opened;
   const groupCommits: Record<FileName, GroupCommit> = {
     main: groupCommitOf('main'),
     log: groupCommitOf('log'),
@@ -114,10 +118,17 @@ function createDatabase(
   }
 
   function groupCommitOf(file: FileName): GroupCommit {
-    return createGroupCommit({
+    const groupCommit = createGroupCommit({
       ...GROUP_COMMIT_LIMITS,
       commit: (groups) => engine.insertGroups(file, groups),
     });
+    instruments?.gauge(
+      'knox_group_commit_queued_rows',
+      'Rows that wait for their commit: audit rows in main, log rows in log.',
+      () => groupCommit.queuedRows(),
+      { file },
+    );
+    return groupCommit;
   }
 
   function declare(tables: Readonly<Record<string, TableDeclaration>>): void {

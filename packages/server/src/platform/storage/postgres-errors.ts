@@ -50,3 +50,17 @@ function transportReason(error: unknown): string {
   if (!(error instanceof Error)) return 'unknown';
   return 'code' in error && typeof error.code === 'string' ? error.code : error.message;
 }
+
+/** Connection, credentials, no such database, missing right, resources, operator: what they say holds no values. */
+const TELLING = /^(08|28|3D|42501|53|57)/;
+
+/** For an operator's terminal. */
+export function databaseErrorText(error: unknown): string {
+  if (isPostgresError(error) && !TELLING.test(error.code)) {
+    return `PostgreSQL refused a statement (${error.code}); its own log says which`;
+  }
+  if (!(error instanceof Error)) return String(error);
+  if (!('code' in error)) return error.stack ?? error.message;
+  // One of several addresses tried has no text of its own.
+  return error.message || String(error.code);
+}

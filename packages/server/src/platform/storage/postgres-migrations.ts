@@ -8,7 +8,7 @@ import type { PostgresEngine } from './postgres.js';
 import { isPostgresError, postgresFailure } from './postgres-errors.js';
 
 /** Of this program, among all that use the database; any number that stays the same. */
-const LOCK_KEY = 4_701_199_812;
+export const LOCK_KEY = 4_701_199_812;
 const LOCK_WAIT = '60s';
 
 const DAY_MS = 86_400_000;
@@ -49,7 +49,7 @@ export async function startDayPartitions(
   let running: Promise<void> = Promise.resolve();
 
   async function ensureAll(): Promise<void> {
-    const today = Math.floor(clock.nowMs() / DAY_MS) * DAY_MS;
+    const today = startOfDay(clock.nowMs());
     for (const table of tables) {
       for (let day = 0; day <= DAYS_AHEAD; day++)
         await ensurePartition(engine, table, today + day * DAY_MS, logger);
@@ -82,17 +82,14 @@ async function ensurePartition(
   fromMs: number,
   logger: StorageLogger | undefined,
 ): Promise<void> {
-  const day = new Date(fromMs).toISOString().slice(0, 10).replaceAll('-', '');
-  const name = `${table}_p${day}`;
+  const name = partitionName(table, fromMs);
   try {
     await engine.maintain(async (client) => {
       // Looked up first: making one that is there would still lock the table against its writers.
       const { rows } = await client.query('SELECT to_regclass($1) IS NOT NULL AS exists', [`"${name}"`]);
       if (rows[0].exists === 1) return;
       await takeLock(client);
-      await client.query(
-        `CREATE TABLE IF NOT EXISTS "${name}" PARTITION OF "${table}" FOR VALUES FROM (${fromMs}) TO (${fromMs + DAY_MS})`,
-      );
+      await client.query(partitionText(table, fromMs));
     });
   } catch (error) {
     if (!isPostgresError(error) || error.code !== CHECK_VIOLATION) throw postgresFailure(error, table);
@@ -101,6 +98,21 @@ async function ensurePartition(
       'the default partition already holds rows of this day; they stay there',
     );
   }
+}
+
+function partitionName(table: string, fromMs: number): string {
+  const day = new Date(fromMs).toISOString().slice(0, 10).replaceAll('-', '');
+  return `${table}_p${day}`;
+}
+
+/** Of the day that begins then. */
+export function partitionText(table: string, fromMs: number): string {
+  const bounds = `FOR VALUES FROM (${fromMs}) TO (${fromMs + DAY_MS})`;
+  return `CREATE TABLE IF NOT EXISTS "${partitionName(table, fromMs)}" PARTITION OF "${table}" ${bounds}`;
+}
+
+export function startOfDay(ms: number): number {
+  return Math.floor(ms / DAY_MS) * DAY_MS;
 }
 
 function partitionedTables(migrations: readonly Migration[]): string[] {

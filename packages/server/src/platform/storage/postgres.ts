@@ -16,9 +16,9 @@ import { endsConnection, postgresFailure } from './postgres-errors.js';
 import { insertGroups } from './postgres-insert.js';
 import { SerializationFailure, TRANSACTION_LIMIT_MS } from './transaction.js';
 
-const APPLICATION_NAME = 'knoxcall';
+export const APPLICATION_NAME = 'knoxcall';
 const VERSION_MIN = 150_000;
-const CONNECT_TIMEOUT_MS = 3_000;
+export const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 5_000;
 /** The answer to a statement that the server has ended must arrive; without it the connection is dropped. */
 const ANSWER_TIMEOUT_MS = 8_000;

@@ -45,7 +45,7 @@ function targetOf(ask: Ask) {
 }
 
 /** STRICT tables refuse a value of another type than the column's, as PostgreSQL does. */
-function strict(sql: string): string {
+export function strict(sql: string): string {
   if (!/^\s*CREATE TABLE\b/i.test(sql)) return sql;
   const text = sql.trimEnd().replace(/;$/, '');
   return text.endsWith('WITHOUT ROWID') ? `${text}, STRICT` : `${text} STRICT`;

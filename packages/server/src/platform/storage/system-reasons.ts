@@ -8,6 +8,8 @@ export const SYSTEM_REASONS = {
   tenant_by_slug: 'A tenant host names the tenant.',
   operator: 'The operator changes the plan or the status of any tenant.',
   usage: 'Batches of counted operations name each other, whatever tenants they hold.',
+  people: 'Users, their sessions and their sign-ins belong to no single tenant.',
+  signing_key: 'The key that signs admin tokens is one for the installation.',
   generations: 'Cache generations are read for all tenants at once.',
   metrics: 'Counts over all tenants.',
   retention: 'Expired rows of all tenants are removed in bounded batches.',

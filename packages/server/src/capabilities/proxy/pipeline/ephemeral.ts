@@ -25,6 +25,8 @@ export interface EphemeralDeps {
 
 /** The steps of dataplane §1.3 in their order. Nothing is sent upstream unless all before `send` went well. */
 async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
+  const { trace } = call.exchange;
+  trace?.step('authenticate');
   const caller = await authenticate(call);
   deps.apiLogs.assertRoom();
   call.rateLimit = await deps.plans.admit(caller.principal);
@@ -34,12 +36,17 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   call.plan = plan;
   deps.hopMarker.refuseLoop(call.headers.via);
   const options = readOptions(call.headers);
+  trace?.step('guard');
   const guarded = await guardTarget(deps.egress, call, caller, options.proxyUrl, options.timeoutMs);
   operations.count();
+  trace?.step('scan');
   const query = joinedQuery(guarded.target.url, call.exchange.request.url ?? '');
   const scanned = await (options.isTransparent ? passThrough : scan)(call, guarded.clock, query);
+  trace?.step('detokenize');
   const values = scanned.template === null ? [] : await detokenize(deps.vaults, caller, scanned.template);
+  trace?.step('render');
   const outbound = render(guarded.target, scanned, values);
+  trace?.stepUpstream('send', call.method, guarded.target);
   await send(deps, call, guarded, outbound, plan);
 }
 

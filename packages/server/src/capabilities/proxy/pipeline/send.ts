@@ -32,7 +32,7 @@ export function send(
   outbound: Outbound,
   plan: RedactionPlan,
 ): Promise<void> {
-  const { response, requestId } = call.exchange;
+  const { response, requestId, trace } = call.exchange;
   const { target, clock } = guarded;
   call.assertClientPresent();
   return deps.egress.stream(
@@ -45,6 +45,9 @@ export function send(
       clock,
       idleTimeoutMs: clock.timeoutMs,
     },
-    (head) => beginAnswer(response, call.method, requestId, plan, head, call.rateLimit),
+    (head) => {
+      trace?.upstreamAnswered(head.status);
+      return beginAnswer(response, call.method, requestId, plan, head, call.rateLimit);
+    },
   );
 }

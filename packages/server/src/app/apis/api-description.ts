@@ -1,0 +1,82 @@
+import { type Mount, mountedRoutes } from '../../platform/http/mounts.js';
+import type { JsonObject } from '../../platform/http/openapi/components.js';
+import { openApiDocument, type Tag } from '../../platform/http/openapi/document.js';
+import { USER_SCHEME } from '../../platform/http/openapi/operation.js';
+import type { RouteDefinition } from '../../platform/http/route.js';
+import { describeApiDocs } from './api-docs.js';
+import { describeHealth } from './health.js';
+import { describeMetrics } from './metrics.js';
+import { describeProxy } from './proxy-api.js';
+
+const INFO: JsonObject = {
+  title: 'KnoxCall',
+  summary: 'Zero-trust API proxy and secrets platform.',
+  description: [
+    'Callers send tokens; the proxy puts in the real values, guards where they go, redacts what comes back and logs it.',
+    'Success is `{data, meta}`, a refusal `{error: {type, message, request_id}}`. Times are ISO 8601 in UTC, durations carry their unit in the name. A key of test mode sees nothing of live mode, and the reverse; what another tenant or mode has is 404.',
+  ].join('\n\n'),
+  license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+};
+
+const KEY_SCHEMES: JsonObject = {
+  bearer: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'An API key, `tk_live_…` or `tk_test_…`, as `Authorization: Bearer`.',
+  },
+  apiKey: {
+    type: 'apiKey',
+    in: 'header',
+    name: 'x-api-key',
+    description: 'The same key in a header of its own.',
+  },
+};
+
+const USER_SCHEMES: JsonObject = {
+  [USER_SCHEME]: {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'The access token of a signed-in user, for 15 minutes.',
+  },
+};
+
+/** Those that the server registers. */
+const MOUNTS: readonly Mount[] = ['v1', 'admin'];
+
+/** By the first segment after the mount. */
+const TAGS: Readonly<Record<string, Tag>> = {
+  account: { name: 'Account', description: 'Plan, subscription and what the month has used.' },
+  'api-keys': { name: 'API keys', description: 'Credentials of one tenant and mode.' },
+  'audit-logs': {
+    name: 'Audit logs',
+    description: 'Who did what: one row for every change and every read of a value.',
+  },
+  auth: { name: 'Sign-in', description: 'Sessions of users.' },
+  logs: { name: 'Logs', description: 'One row for every proxied call.' },
+  proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
+  'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
+  roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
+  tenants: { name: 'Tenants', description: 'What is switched for a tenant as a whole.' },
+  vaults: { name: 'Vaults', description: 'Values behind tokens, each vault under a key of its own.' },
+};
+
+const OPERATIONS: Tag = { name: 'Operations', description: 'For those who run the server.' };
+
+function tagOf(path: string): Tag {
+  const segment = /^\/(?:v1|admin)\/([^/]+)/.exec(path)?.[1];
+  if (segment === undefined) return OPERATIONS;
+  return TAGS[segment] ?? { name: segment, description: `Endpoints under \`${segment}\`.` };
+}
+
+/** The document of `/openapi.json`; docs/openapi.json is the same, checked in. */
+export function apiDescription(definitions: readonly RouteDefinition[]): JsonObject {
+  return openApiDocument({
+    info: INFO,
+    securitySchemes: MOUNTS.includes('admin') ? { ...KEY_SCHEMES, ...USER_SCHEMES } : KEY_SCHEMES,
+    security: Object.keys(KEY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
+    routes: mountedRoutes(definitions).filter(({ mount }) => MOUNTS.includes(mount)),
+    described: [describeProxy, describeHealth, describeMetrics, describeApiDocs],
+    tagOf,
+  });
+}

@@ -1,0 +1,82 @@
+import type { ApiLogs } from '../capabilities/api-logs/index.js';
+import type { Clock } from '../kernel/clock.js';
+import type { Egress } from '../platform/egress/egress.js';
+import { createRequestMetrics, type RequestMetrics, type Surface } from '../platform/http/request-metrics.js';
+import { type Counter, type Instruments, SECONDS_BOUNDS } from '../platform/telemetry/instruments.js';
+
+/** Parts of the server that metrics tell apart. */
+const SURFACES: readonly Surface[] = [
+  { name: 'proxy', paths: ['/v1/proxy'] },
+  { name: 'management', paths: ['/v1'] },
+  { name: 'admin', paths: ['/admin'] },
+  { name: 'operations', paths: ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs'] },
+];
+
+export function addBuildInfo(instruments: Instruments, version: string): void {
+  const labels = { version, node: process.version };
+  instruments.gauge('knox_build_info', 'Always 1; its labels say what runs.', () => 1, labels);
+}
+
+/** The same log, its calls counted by how they ended: `ok`, or the error of their row. */
+export function countedCalls<Log extends Pick<ApiLogs, 'append'>>(log: Log, instruments: Instruments): Log {
+  const outcomeOf = counterBy(
+    instruments,
+    'knox_proxy_calls_total',
+    'Calls with a valid credential.',
+    'outcome',
+  );
+  return {
+    ...log,
+    append(entry) {
+      outcomeOf(entry.error ?? 'ok').add();
+      log.append(entry);
+    },
+  };
+}
+
+/** Every request by surface, and the refusals of the egress guard by the rule that refused. */
+export function serverMetrics(instruments: Instruments): RequestMetrics {
+  const countRequest = createRequestMetrics(instruments, SURFACES);
+  const refusalOf = counterBy(
+    instruments,
+    'knox_egress_refusals_total',
+    'Calls that the guard refused.',
+    'class',
+  );
+  return (method, url, response, refusal, durationMs) => {
+    countRequest(method, url, response, refusal, durationMs);
+    if (refusal?.reason !== undefined) refusalOf(refusal.reason).add();
+  };
+}
+
+/** The same guard, its upstreams timed up to their head. */
+export function measuredEgress(egress: Egress, instruments: Instruments, clock: Clock): Egress {
+  const upstream = instruments.histogram(
+    'knox_proxy_upstream_duration_seconds',
+    'From the dial to the upstream’s headers, the request’s body included.',
+    SECONDS_BOUNDS,
+  );
+  return {
+    ...egress,
+    stream(target, call, onHead) {
+      const startedMs = clock.monotonicMs();
+      return egress.stream(target, call, (head) => {
+        upstream.observe((clock.monotonicMs() - startedMs) / 1000);
+        return onHead(head);
+      });
+    },
+  };
+}
+
+/** Values are error types and rules of the code: a bounded list, of which few ever happen. */
+function counterBy(instruments: Instruments, name: string, help: string, label: string) {
+  const counters = new Map<string, Counter>();
+  return (value: string): Counter => {
+    let counter = counters.get(value);
+    if (!counter) {
+      counter = instruments.counter(name, help, { [label]: value });
+      counters.set(value, counter);
+    }
+    return counter;
+  };
+}

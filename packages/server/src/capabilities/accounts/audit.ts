@@ -1,0 +1,15 @@
+import type { TenantId, UserId } from '../../kernel/ids.js';
+import type { Actor, Visitor } from '../../kernel/principal.js';
+import type { AuditEntry } from '../audit-logs/index.js';
+
+/** Why a session ended otherwise than by signing out. */
+export type RevokeReason = 'asked' | 'refresh_reuse' | 'sessions_max';
+
+/** Of what a user does with its own account; it shows in each of its tenants. */
+export function userActor(tenantId: TenantId, userId: UserId, { requestId, ip }: Visitor): Actor {
+  return { scope: { tenantId, sandbox: false }, apiKeyId: null, userId, requestId, ip };
+}
+
+export function userEntry(action: string, userId: UserId, details: AuditEntry['details']): AuditEntry {
+  return { action, resourceType: 'user', resourceId: userId, details };
+}

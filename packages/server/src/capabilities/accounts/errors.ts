@@ -1,0 +1,26 @@
+import { AppError } from '../../kernel/errors.js';
+
+/** The same for an unknown account and a wrong password (auth.md §7). */
+export function invalidCredentials(): AppError {
+  return new AppError('invalid_credentials', 'The e-mail address or the password is not right');
+}
+
+/** Bad, run out, or of a session that has ended: one answer. */
+export function invalidAdminToken(): AppError {
+  return new AppError('invalid_token', 'The admin token is not valid');
+}
+
+export function sessionEnded(): AppError {
+  return new AppError('invalid_token', 'The session has ended; sign in again');
+}
+
+export function refreshTokenRequired(): AppError {
+  return new AppError(
+    'authentication_required',
+    'Send the cookie knox_refresh, or refresh_token in the body',
+  );
+}
+
+export function csrfTokenMissing(): AppError {
+  return new AppError('forbidden', 'A call with cookies repeats the cookie knox_csrf in X-CSRF-Token');
+}

@@ -1,0 +1,309 @@
+import type { Clock } from '../../../kernel/clock.js';
+import { notFound } from '../../../kernel/errors.js';
+import type { IdSource, SessionId, TenantId, UserId } from '../../../kernel/ids.js';
+import { LIMITS } from '../../../kernel/limits.js';
+import type { SessionCaller, Visitor } from '../../../kernel/principal.js';
+import { Secret } from '../../../kernel/secret.js';
+import { sha256 } from '../../../platform/crypto/hashing.js';
+import type { PasswordHasher } from '../../../platform/crypto/password-hash.js';
+import type { Random } from '../../../platform/crypto/random.js';
+import type { TokenSigner } from '../../../platform/crypto/signed-tokens.js';
+import type { Logger } from '../../../platform/log/logger.js';
+import type { Database, Transaction } from '../../../platform/storage/database.js';
+import type { AuditLogs } from '../../audit-logs/index.js';
+import { type RevokeReason, userActor, userEntry } from '../audit.js';
+import { invalidAdminToken, invalidCredentials, sessionEnded } from '../errors.js';
+import { createSignInAttempts } from '../sign-in-attempts/service.js';
+import { createSigningKeys } from '../signing-keys/service.js';
+import { foldEmail } from '../store.js';
+import { createSessionStore, type Membership, type Session, type User } from './store.js';
+
+export type { Membership, Session, User } from './store.js';
+
+export interface SessionsDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
+  readonly passwords: PasswordHasher;
+  readonly rootKey: Secret<Buffer>;
+  /** `KNOX_JWT_SIGNING_KEY`; null = one is made and kept. */
+  readonly tokenKey: Secret<Buffer> | null;
+  readonly logger: Pick<Logger, 'warn'>;
+  /** After a sign-in is durable. */
+  onSignIn(user: User): void;
+}
+
+/** A browser or a program that signs in. */
+export interface Device extends Visitor {
+  readonly userAgent: string | null;
+}
+
+/** What a sign-in or a refresh gives: the secrets are shown once. */
+export interface OpenSession {
+  readonly sessionId: SessionId;
+  readonly token: Secret<string>;
+  readonly tokenSeconds: number;
+  readonly refreshToken: Secret<string>;
+  readonly refreshSeconds: number;
+  readonly user: User;
+  readonly memberships: readonly Membership[];
+}
+
+/** A user whose token and session are good at this moment. */
+export interface SignedIn {
+  readonly sessionId: SessionId;
+  readonly user: User;
+  readonly memberships: readonly Membership[];
+}
+
+export interface Sessions {
+  signIn(email: string, password: Secret<string>, device: Device): Promise<OpenSession>;
+  /** Uses the token up and gives the next one. A second use of one ends its session (auth.md §2.6, §7). */
+  refresh(refreshToken: Secret<string>, device: Device): Promise<OpenSession>;
+  /** Ends the session of a refresh token; one that is not known any more is no error. */
+  signOut(refreshToken: Secret<string>, visitor: Visitor): Promise<void>;
+  /** The same by an admin token, which must be good. */
+  signOutByToken(token: string, visitor: Visitor): Promise<void>;
+  /** Reads the session at each call: one that was ended anywhere is refused from then on everywhere. */
+  authenticate(token: string): Promise<SignedIn>;
+  /** The caller's user and where it belongs. */
+  me(caller: SessionCaller): Promise<SignedIn>;
+  list(userId: UserId): Promise<Session[]>;
+  /** Of the caller's own; 404 for any other, and for one that has ended. */
+  revoke(caller: SessionCaller, id: SessionId): Promise<void>;
+  /** For the start that changes the root key: admin tokens stay good. */
+  changeRootKey(former: Secret<Buffer>): Promise<void>;
+  /** Rows of sessions and attempts that are over, at most `rowsMax` of each. */
+  removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }>;
+}
+
+const REFRESH_TOKEN_BYTES = 32;
+const USER_AGENT_CHARACTERS_MAX = 512;
+/** Ours have some 500. */
+const TOKEN_CHARACTERS_MAX = 2_048;
+const PASSWORD_ONLY = ['pwd'];
+
+export function createSessions(deps: SessionsDeps): Sessions {
+  const { db, clock, ids, random, auditLogs, passwords, logger } = deps;
+  const store = createSessionStore(db);
+  const attempts = createSignInAttempts({ db, clock });
+  const signingKeys = createSigningKeys(deps);
+
+  async function record(
+    tx: Transaction,
+    to: readonly TenantId[],
+    userId: UserId,
+    visitor: Visitor,
+    action: string,
+    details: Record<string, unknown>,
+  ): Promise<void> {
+    for (const tenantId of to)
+      await auditLogs.record(tx, userActor(tenantId, userId, visitor), userEntry(action, userId, details));
+  }
+
+  /**
+   * The rows of a failed sign-in are not waited for: only an account that exists has any, and the time of the answer
+   * must not tell it. They are durable before the server stops.
+   */
+  function recordFailure(found: Found | undefined, visitor: Visitor, isLast: boolean): void {
+    if (!found || found.memberships.length === 0) return;
+    const entry = userEntry('auth.login_failed', found.user.id, { locked: isLast });
+    const rows = found.memberships.map(({ tenantId }) =>
+      auditLogs.insertion(userActor(tenantId, found.user.id, visitor), entry),
+    );
+    db.commitInserts(rows).catch((error: unknown) =>
+      logger.warn({ err: error, request_id: visitor.requestId }, 'a failed sign-in was not audited'),
+    );
+  }
+
+  /** The signer is there before anything is written: a refresh token is used up by then, and its successor has to arrive. */
+  async function openedWith(
+    signer: TokenSigner,
+    session: Session,
+    refreshToken: Secret<string>,
+    found: Found,
+  ): Promise<OpenSession> {
+    const nowSeconds = Math.floor(clock.nowMs() / 1000);
+    const tokenSeconds = LIMITS.adminTokenMs / 1000;
+    // `tid` and `role` tell what was so at this moment; membership is read again at each call.
+    const home = found.memberships[0];
+    const token = await signer.sign({
+      sub: found.user.id,
+      tid: home?.tenantId ?? null,
+      sid: session.id,
+      role: home?.role ?? null,
+      iat: nowSeconds,
+      exp: nowSeconds + tokenSeconds,
+      amr: session.amr,
+      auth_time: Math.floor(session.createdAtMs / 1000),
+    });
+    return {
+      sessionId: session.id,
+      token: new Secret(token),
+      tokenSeconds,
+      refreshToken,
+      refreshSeconds: Math.floor((endOf(session) - clock.nowMs()) / 1000),
+      ...found,
+    };
+  }
+
+  function newRefreshToken(): { token: Secret<string>; hash: Buffer } {
+    const text = random.bytes(REFRESH_TOKEN_BYTES).toString('base64url');
+    return { token: new Secret(text), hash: sha256(text) };
+  }
+
+  /** False when it had ended already. */
+  async function end(
+    tx: Transaction,
+    id: SessionId,
+    owner: UserId | null,
+    visitor: Visitor,
+    reason: RevokeReason | 'logout',
+  ): Promise<boolean> {
+    const userId = await store.revoke(tx, id, owner, clock.nowMs());
+    if (userId === undefined) return false;
+    const tenants = (await store.membershipsOf(userId, tx)).map(({ tenantId }) => tenantId);
+    const [action, details] =
+      reason === 'logout'
+        ? ['auth.logout', { session_id: id }]
+        : ['auth.session.revoke', { session_id: id, reason }];
+    await record(tx, tenants, userId, visitor, action, details);
+    return true;
+  }
+
+  async function authenticate(token: string): Promise<SignedIn> {
+    if (token.length > TOKEN_CHARACTERS_MAX) throw invalidAdminToken();
+    const signer = await signingKeys.adminTokens();
+    const claims = await signer.verify(token, clock.nowMs());
+    if (!claims) throw invalidAdminToken();
+    const sessionId = claims['sid'] as SessionId;
+    const found = await store.findUserOfSession(sessionId, clock.nowMs());
+    if (!found || found.user.id !== claims['sub']) throw invalidAdminToken();
+    return { sessionId, ...found };
+  }
+
+  return {
+    changeRootKey: (former) => signingKeys.changeRootKey(former),
+    async signIn(email, password, device) {
+      const attempt = { emailFolded: foldEmail(email), ip: device.ip };
+      passwords.admit();
+      const { isLast } = await attempts.begin(attempt);
+      const found = await store.findUserByEmail(attempt.emailFolded);
+      const matches = await passwords.verify(found?.passwordHash ?? null, password);
+      if (!found || !matches) {
+        recordFailure(found, device, isLast);
+        throw invalidCredentials();
+      }
+      const { user, memberships, passwordHash } = found;
+      const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : null;
+      const signer = await signingKeys.adminTokens();
+      const { token, hash } = newRefreshToken();
+      const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs());
+      await db.transaction(async (tx) => {
+        await attempts.succeed(tx, attempt);
+        if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
+        const keep = LIMITS.sessionsPerUserMax - 1;
+        for (const id of await store.listOldest(tx, user.id, session.createdAtMs, keep))
+          await end(tx, id, user.id, device, 'sessions_max');
+        await store.insert(tx, session);
+        await store.insertRefreshToken(tx, hash, session.id, session.createdAtMs);
+        const tenants = memberships.map(({ tenantId }) => tenantId);
+        await record(tx, tenants, user.id, device, 'auth.login', {
+          session_id: session.id,
+          amr: session.amr,
+        });
+      });
+      deps.onSignIn(user);
+      return openedWith(signer, session, token, { user, memberships });
+    },
+
+    async refresh(refreshToken, device) {
+      const signer = await signingKeys.adminTokens();
+      const hash = sha256(refreshToken.reveal());
+      const next = newRefreshToken();
+      const nowMs = clock.nowMs();
+      const use = { ...clientOf(device), nowMs, idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs };
+      const refreshed = await db.transaction(async (tx) => {
+        const isFirstUse = await store.useRefreshToken(tx, hash, nowMs);
+        const id = await store.findSessionOfToken(tx, hash);
+        if (id === undefined) return null;
+        if (!isFirstUse) {
+          // Somebody has a copy, and it is not known who of the two is the user (RFC 9700 §4.14.2).
+          await end(tx, id, null, device, 'refresh_reuse');
+          return null;
+        }
+        const session = await store.touch(tx, id, use);
+        const found = session && (await store.findUserOfSession(id, nowMs, tx));
+        if (!found) return null;
+        await store.insertRefreshToken(tx, next.hash, id, nowMs);
+        return { session, found };
+      });
+      if (!refreshed) throw sessionEnded();
+      return openedWith(signer, refreshed.session, next.token, refreshed.found);
+    },
+
+    async signOut(refreshToken, visitor) {
+      const hash = sha256(refreshToken.reveal());
+      await db.transaction(async (tx) => {
+        const id = await store.findSessionOfToken(tx, hash);
+        if (id !== undefined) await end(tx, id, null, visitor, 'logout');
+      });
+    },
+
+    async signOutByToken(token, visitor) {
+      const { sessionId, user } = await authenticate(token);
+      await db.transaction((tx) => end(tx, sessionId, user.id, visitor, 'logout'));
+    },
+
+    authenticate,
+
+    async me({ sessionId }) {
+      const found = await store.findUserOfSession(sessionId, clock.nowMs());
+      if (!found) throw invalidAdminToken();
+      return { sessionId, ...found };
+    },
+
+    list: (userId) => store.listActive(userId, clock.nowMs()),
+
+    async revoke(caller, id) {
+      const isEnded = await db.transaction((tx) => end(tx, id, caller.userId, caller, 'asked'));
+      if (!isEnded) throw notFound('Session');
+    },
+
+    removeEnded: (rowsMax) =>
+      db.transaction(async (tx) => {
+        const sessions = await store.removeEnded(tx, clock.nowMs(), rowsMax);
+        const windows = await attempts.removeEnded(tx, rowsMax);
+        return { rows: sessions + windows, hasMore: sessions === rowsMax || windows === rowsMax };
+      }),
+  };
+}
+
+/** When it ends unless it is used again before. */
+export function endOf(session: Session): number {
+  return Math.min(session.idleExpiresAtMs, session.expiresAtMs);
+}
+
+interface Found {
+  readonly user: User;
+  readonly memberships: readonly Membership[];
+}
+
+function newSession(id: SessionId, userId: UserId, device: Device, nowMs: number): Session {
+  return {
+    id,
+    userId,
+    amr: PASSWORD_ONLY,
+    ...clientOf(device),
+    createdAtMs: nowMs,
+    lastUsedAtMs: nowMs,
+    idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs,
+    expiresAtMs: nowMs + LIMITS.sessionMs,
+  };
+}
+
+function clientOf({ ip, userAgent }: Device): { ip: string | null; userAgent: string | null } {
+  return { ip, userAgent: userAgent?.slice(0, USER_AGENT_CHARACTERS_MAX) ?? null };
+}
