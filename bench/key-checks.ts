@@ -35,8 +35,9 @@ const generations = createGenerations({ db, clock: systemClock });
 const auditLogs = createAuditLogs({ db, ...deps });
 const accounts = createAccounts({ db, ...deps, generations, auditLogs });
 const permissions = createPermissions({ db });
-const planOf = async () => 'enterprise' as const;
-const apiKeys = createApiKeys({ db, ...deps, generations, auditLogs, permissions, planOf });
+// Keys of every kind may be made.
+const plans = { requireFeature: async () => {} };
+const apiKeys = createApiKeys({ db, ...deps, generations, auditLogs, permissions, plans });
 const authentication = createAuthentication({ ...deps, apiKeys, accounts, permissions, generations });
 
 const tenantId = systemIds.uuid() as TenantId;

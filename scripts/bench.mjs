@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,keys --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,keys,audit --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -22,6 +22,7 @@ const IDLE_SECONDS = 10;
 const STARTS = 5;
 const SLOW_SYNC_MS = 3;
 const KEYS = 100_000;
+const AUDIT_IN_FLIGHT = 200;
 const BARS = {
   transparentRatio: 0.6,
   startMs: 2000,
@@ -34,7 +35,7 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
-    only: { type: 'string', default: 'proxy,start,idle,slow-disk,keys' },
+    only: { type: 'string', default: 'proxy,start,idle,slow-disk,keys,audit' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -74,6 +75,7 @@ try {
   if (parts.has('proxy')) await compareProxies(place, url);
   if (parts.has('slow-disk')) await measureSlowDisk(place, url);
   if (parts.has('keys')) await measureKeyChecks();
+  if (parts.has('audit')) await measureAudit();
 } catch (error) {
   console.error(error);
   missed.push(NOT_RUN);
@@ -249,6 +251,55 @@ async function keyChecks(database, storage) {
     const range = `(p50 ${p50Micros.toFixed(1)} µs)`;
     bar(`key check, ${database}, ${state}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
   }
+}
+
+/** Durable audit rows a second: without the chain, with it, and on PostgreSQL with one and four processes. */
+async function measureAudit() {
+  title(`Durable audit rows, ${AUDIT_IN_FLIGHT} in flight a process, ${options.seconds} s each`);
+  for (const isSealing of [false, true]) {
+    const name = isSealing ? 'sealed' : 'unsealed';
+    const [path, logPath] = [`audit-${name}.db`, `audit-${name}-log.db`].map((file) => join(workDir, file));
+    const storage = { kind: 'sqlite', path, logPath };
+    auditNote(`audit rows a second, SQLite, ${isSealing ? 'sealed in the batch' : 'no chain'}`, [
+      await auditWrites(storage, isSealing),
+    ]);
+  }
+  const postgres = await providePostgres({ isDurable: true });
+  if (postgres.reason) {
+    console.log(yellow(`  skipped on PostgreSQL: ${postgres.reason}`));
+    return;
+  }
+  try {
+    for (const [database, processes, isSealing] of [
+      ['bench_audit_plain', 1, false],
+      ['bench_audit', 1, true],
+      ['bench_audit_four', 4, true],
+    ]) {
+      const storage = { kind: 'postgres', url: await freshDatabase(postgres.url, database), poolMax: 10 };
+      const sides = await Promise.all(
+        Array.from({ length: processes }, () => auditWrites(storage, isSealing)),
+      );
+      const what = `${processes} process${processes > 1 ? 'es' : ''}, ${isSealing ? 'sealed' : 'no chain'}`;
+      auditNote(`audit rows a second, PostgreSQL, ${what}`, sides);
+    }
+  } finally {
+    postgres.stop();
+  }
+}
+
+async function auditWrites(storage, isSealing) {
+  const plan = { storage, isSealing, seconds: Number(options.seconds), inFlight: AUDIT_IN_FLIGHT };
+  const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'audit-writes.ts'), JSON.stringify(plan)], {
+    cpu: null,
+  });
+  return firstLine(child);
+}
+
+function auditNote(name, sides) {
+  const total = sides.reduce((sum, side) => sum + side.perSecond, 0);
+  const worst = (key) => Math.max(...sides.map((side) => side[key])).toFixed(1);
+  const sealed = `all sealed ${worst('sealedAfterMs')} ms after the last write`;
+  note(name, total.toFixed(0), `(p50 ${worst('p50Ms')} ms, p99 ${worst('p99Ms')} ms; ${sealed})`);
 }
 
 async function freshDatabase(url, name) {

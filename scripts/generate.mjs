@@ -11,6 +11,7 @@ import {
   USER_PERMISSIONS,
 } from '../packages/server/src/capabilities/permissions/index.ts';
 import { ERROR_STATUS } from '../packages/server/src/kernel/errors.ts';
+import { DEFAULT_TIERS, PLAN_FEATURES } from '../packages/server/src/kernel/plan-tiers.ts';
 import { NOT_CARRIED_OUT, VARIABLES } from '../packages/server/src/platform/config/variables.ts';
 import { ROOT } from './terminal.mjs';
 
@@ -114,6 +115,72 @@ vault of each token in it.
 `;
 }
 
+function plans() {
+  const tiers = Object.entries(DEFAULT_TIERS);
+  const number = (value) => (value === null ? '–' : String(value));
+  const rows = tiers.map(([plan, { caps, ephemeral, requestsPerMinute }]) => {
+    const { routes, secrets, clients, environments } = caps;
+    const { enabled, operationsPerMonth, requestsPerSecond } = ephemeral;
+    const limits = [operationsPerMonth, requestsPerSecond, requestsPerMinute];
+    const numbers = [...limits, routes, secrets, clients, environments].map(number);
+    return `| \`${plan}\` | ${[enabled ? 'yes' : 'no', ...numbers].join(' | ')} |`;
+  });
+  const features = PLAN_FEATURES.map((feature) => {
+    const having = tiers.filter(([, tier]) => tier.features.includes(feature)).map(([plan]) => `\`${plan}\``);
+    return `| \`${feature}\` | ${having.join(', ')} |`;
+  });
+  return `# Plans
+
+${NOTE}
+
+Each tenant has a plan. The one of the first start has \`KNOX_PLAN\` (default \`enterprise\`), every other begins as \`free\`.
+On the server, beside a running one too, and in effect within a second:
+
+\`\`\`sh
+npx knox-server tenant set <slug> --plan pro
+npx knox-server tenant set <slug> --subscription-status paused   # active, trialing, past_due, paused, cancelled
+npx knox-server tenant set <slug> --ephemeral off                # plan: as the plan says
+\`\`\`
+
+A paused or cancelled tenant gets 403 \`subscription_inactive\` for all but \`GET /v1/account\` and \`GET /v1/account/usage\`.
+A trial lasts 14 days from the moment it is set and leaves the plan \`free\`.
+
+| Plan | Ephemeral calls | Operations a month | Requests a second | Requests a minute | Routes | Secrets | Clients | Environments |
+|---|---|---|---|---|---|---|---|---|
+${rows.join('\n')}
+
+– is without a limit. Operations are ephemeral calls of live mode whose target was admitted, by calendar month of UTC; the
+requests of a second count ephemeral calls, those of a minute all calls. Sandbox has rates of its own and is never metered.
+
+| Feature | In |
+|---|---|
+${features.join('\n')}
+
+## Other numbers
+
+\`KNOX_PLAN_FILE\` names a JSON file. What it names replaces what stands above, \`null\` is without a limit; whatever is wrong in
+it stops the start, all problems at once. It is read at the start, and must be the same for every process.
+
+\`\`\`json
+{
+  "starter": {
+    "caps": { "routes": 20, "secrets": 50, "clients": 10, "environments": null },
+    "ephemeral": { "enabled": true, "operations_per_month": 250000, "requests_per_second": 25 },
+    "requests_per_minute": 2000,
+    "features": ["analytics", "mail_alerts", "log_export"]
+  },
+  "enterprise": { "requests_per_minute": 10000 }
+}
+\`\`\`
+
+## Several processes
+
+Rates of several processes on one PostgreSQL are drawn in slices of 5 % of a window, so that they exceed a limit by at most one
+slice each. With \`REDIS_URL\` they are exact; while Redis is away they are counted in slices, from zero. On SQLite they are exact,
+and begin anew at a restart. Operations are written once a second: a crash loses those of the last second.
+`;
+}
+
 function openApi() {
   return `${JSON.stringify(apiDescription(managementRoutes(NO_SERVICES)), null, 2)}\n`;
 }
@@ -123,6 +190,7 @@ const DOCUMENTS = {
   'docs/openapi.json': openApi,
   'docs/operations/variables.md': variables,
   'docs/permissions.md': permissions,
+  'docs/operations/plans.md': plans,
 };
 
 const isCheck = process.argv.includes('--check');

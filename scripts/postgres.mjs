@@ -19,16 +19,17 @@ const START_TRIES = 3;
 
 /**
  * A PostgreSQL for the store suites: the one of TEST_DATABASE_URL, else a throwaway one from installed binaries, else
- * from Debian packages where that is allowed. `{ url, stop }`, or `{ reason }` where there is none.
+ * from Debian packages where that is allowed. `{ url, stop }`, or `{ reason }` where there is none. `isDurable`: a
+ * throwaway one syncs as a lasting one does.
  */
-export async function providePostgres() {
+export async function providePostgres({ isDurable = false } = {}) {
   const given = process.env.TEST_DATABASE_URL?.trim();
   if (given) return { url: given, stop: () => {} };
   const found = findBinaries() ?? (await installBinaries());
   if (found.reason) return found;
   let outcome;
   await step('Starting PostgreSQL', async () => {
-    outcome = await startCluster(found.bin);
+    outcome = await startCluster(found.bin, isDurable);
     return `${found.major}, thrown away afterwards`;
   });
   return outcome;
@@ -55,21 +56,31 @@ function majorOf(bin) {
 
 async function installBinaries() {
   const missing = `no PostgreSQL ${MAJOR_MIN} or later is installed and TEST_DATABASE_URL is not set`;
-  if (process.getuid?.() !== 0 || !existsSync('/usr/bin/apt-get')) return { reason: missing };
-  const apt = (...args) =>
-    run('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
-  const install = () => apt('install', '-y', '--no-install-recommends', 'postgresql');
-  try {
-    await step('Installing PostgreSQL from Debian packages', () =>
-      install().catch(() => apt('update').then(install)),
-    );
-  } catch {
+  if (!mayInstall()) return { reason: missing };
+  if (!(await installPackage('postgresql', 'Installing PostgreSQL from Debian packages')))
     return { reason: `${missing}; apt-get could not install it` };
-  }
   return findBinaries() ?? { reason: missing };
 }
 
-async function startCluster(bin) {
+function mayInstall() {
+  return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
+}
+
+/** False where this user may not, or apt-get could not. */
+export async function installPackage(name, title) {
+  if (!mayInstall()) return false;
+  const apt = (...args) =>
+    run('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
+  const install = () => apt('install', '-y', '--no-install-recommends', name);
+  try {
+    await step(title, () => install().catch(() => apt('update').then(install)));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function startCluster(bin, isDurable) {
   const owner = unprivilegedUser();
   // A TMPDIR of root's own may be closed to the user that PostgreSQL runs as.
   const dir = mkdtempSync(join(owner.uid === undefined ? tmpdir() : '/tmp', 'knox-pg-'));
@@ -103,7 +114,7 @@ async function startCluster(bin) {
     rmSync(dir, { recursive: true, force: true });
   };
   process.once('exit', stop);
-  const port = await startOnFreePort(bin, data, dir, as);
+  const port = await startOnFreePort(bin, data, dir, as, isDurable);
   return {
     url: `postgres://knox:${password}@127.0.0.1:${port}/postgres`,
     stop: () => {
@@ -113,7 +124,7 @@ async function startCluster(bin) {
   };
 }
 
-async function startOnFreePort(bin, data, dir, as) {
+async function startOnFreePort(bin, data, dir, as, isDurable) {
   for (let attempt = 1; ; attempt++) {
     const port = await freePort();
     const settings = {
@@ -122,8 +133,8 @@ async function startOnFreePort(bin, data, dir, as) {
       unix_socket_directories: '',
       max_connections: 200,
       // The cluster lives as long as the run: what a power cut would lose, nobody misses.
-      fsync: 'off',
-      full_page_writes: 'off',
+      fsync: isDurable ? 'on' : 'off',
+      full_page_writes: isDurable ? 'on' : 'off',
     };
     const flags = Object.entries(settings).map(([name, value]) => `-c ${name}='${value}'`);
     const args = ['-D', data, '-l', join(dir, 'log'), '-w', '-t', '60', '-o', flags.join(' '), 'start'];
@@ -152,7 +163,7 @@ function unprivilegedUser() {
   return { uid: idOf('-u', user), gid: idOf('-g', user) };
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const probe = createServer().on('error', reject);
     probe.listen(0, '127.0.0.1', () => {

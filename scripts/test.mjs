@@ -5,18 +5,22 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildServer, installEverything } from './install.mjs';
 import { providePostgres } from './postgres.mjs';
+import { provideRedis } from './redis.mjs';
 import { bold, dim, endWith, ROOT, requireNode, yellow } from './terminal.mjs';
 
 requireNode();
 let postgres;
+let redis;
 try {
   await installEverything();
   await buildServer();
   postgres = await providePostgres();
+  redis = await provideRedis();
 } catch (error) {
   endWith(error);
 }
 if (postgres.reason) console.log(`  ${yellow('!')} PostgreSQL suites are skipped: ${postgres.reason}`);
+if (redis.reason) console.log(`  ${yellow('!')} Redis suites are skipped: ${redis.reason}`);
 
 const workDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
 const summaryPath = join(workDir, 'summary.json');
@@ -24,6 +28,7 @@ const { code, interrupted } = await runVitest();
 const summary = readSummary();
 rmSync(workDir, { recursive: true, force: true });
 postgres.stop?.();
+redis.stop?.();
 
 for (const { title, count } of summary.skips) console.log(`${dim(`skipped ${count}`)}  ${title}`);
 console.log(bold(`${summary.passed} passed, ${summary.failed} failed, ${summary.skipped} skipped`));
@@ -34,6 +39,7 @@ function runVitest() {
   const reporters = ['--reporter=default', `--reporter=${join(ROOT, 'scripts', 'summary-reporter.mjs')}`];
   const env = { ...process.env, KNOX_TEST_SUMMARY: summaryPath };
   if (postgres.url) env.TEST_DATABASE_URL = postgres.url;
+  if (redis.url) env.TEST_REDIS_URL = redis.url;
   return new Promise((resolve) => {
     let interrupted = false;
     const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {

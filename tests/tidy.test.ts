@@ -137,6 +137,7 @@ describe('what only one place may use', () => {
     ['pg', ['platform/storage/']],
     ['node:sqlite', ['platform/storage/']],
     ['@photostructure/sqlite', ['platform/storage/']],
+    ['ioredis', ['platform/limits/']],
     ['pino', ['platform/log/']],
     ['@node-rs/argon2', ['platform/crypto/']],
     ['jose', ['platform/crypto/']],

@@ -110,6 +110,20 @@ describe('an installation from its first start on', () => {
     other.remove();
   });
 
+  it('shows its background work to a command beside it, and runs it when asked', async () => {
+    const lastRun = async () => {
+      const { out } = await runToEnd(['jobs', 'list'], environment);
+      return /^job_retention +every 10 min +(\S+) +ok /m.exec(out)?.[1];
+    };
+    const before = await lastRun();
+    expect(before).toMatch(/^20\d\d-/);
+    expect(await runToEnd(['jobs', 'run', 'job_retention'], environment)).toMatchObject({
+      code: 0,
+      error: '',
+    });
+    await expect.poll(lastRun, { timeout: 20_000 }).not.toBe(before);
+  });
+
   it('ends with 0 on SIGTERM', async () => {
     expect(await stopServer(server)).toMatchObject({ code: 0, signal: null });
   });

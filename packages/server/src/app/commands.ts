@@ -7,6 +7,13 @@ const HELP = `knox-server <command>
 
   start          runs the server until SIGTERM or SIGINT
   config check   prints the effective configuration with secrets masked
+  jobs list      shows background work: schedule, last and next run; of one kind its jobs: jobs list <kind>
+  jobs run <kind>
+                 makes the jobs of a kind due now; beside a running server
+  audit verify [--tenant <slug>]
+                 verifies the audit chains of all tenants, or of one, and names the first bad row
+  tenant set <slug>
+                 changes a tenant's plan, subscription status or ephemeral calls; beside a running server too
   backup --to <folder>
                  copies the SQLite files of a running or stopped server; for PostgreSQL it names the tool
   storage copy --from <url> --to <url>
@@ -20,7 +27,11 @@ Configuration is read from environment variables: docs/operations/variables.md
 /** The exit code of `knox-server <words>`. */
 export async function runCommand(words: readonly string[], deps: CommandDeps): Promise<number> {
   const { terminal } = deps;
-  if (words[0] === 'backup') return (await import('./storage-commands.js')).runBackup(words.slice(1), deps);
+  const rest = words.slice(1);
+  if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(rest, deps);
+  if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(rest, deps);
+  if (words[0] === 'tenant') return (await import('./tenant-command.js')).runTenant(rest, deps);
+  if (words[0] === 'backup') return (await import('./storage-commands.js')).runBackup(rest, deps);
   if (words[0] === 'storage' && words[1] === 'copy') {
     return (await import('./storage-commands.js')).runStorageCopy(words.slice(2), deps);
   }

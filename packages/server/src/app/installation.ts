@@ -1,5 +1,6 @@
 import { systemActor } from '../capabilities/accounts/index.js';
 import type { IdSource, TenantId } from '../kernel/ids.js';
+import type { Plan } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
@@ -43,6 +44,7 @@ export interface InstallationDeps {
   readonly random: Random;
   readonly services: Pick<Services, 'accounts' | 'kms' | 'apiKeys'>;
   readonly ownerEmail: string;
+  readonly plan: Plan;
   readonly baseUrl: string;
 }
 
@@ -68,7 +70,7 @@ export async function prepareInstallation(deps: InstallationDeps): Promise<Prepa
         if (await accounts.hasTenants(tx)) return false;
         await accounts.createTenantWithOwner(
           tx,
-          { id: tenantId, slug: TENANT_SLUG, name: 'Default', plan: 'enterprise' },
+          { id: tenantId, slug: TENANT_SLUG, name: 'Default', plan: deps.plan },
           owner,
         );
         await kms.createFor(tx, tenantId, masterKey);

@@ -1,8 +1,9 @@
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import { commitHook } from '../capabilities/audit-logs/index.js';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
-import type { Config } from '../platform/config/config.js';
+import { type Config, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -10,10 +11,11 @@ import { createCallerSteps } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { openRedisCounter } from '../platform/limits/redis-counter.js';
 import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { lockDataDir } from '../platform/storage/lock.js';
-import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { openDatabase } from '../platform/storage/open-database.js';
 import { createExposition } from '../platform/telemetry/exposition.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
 import type { Tracing } from '../platform/telemetry/tracing.js';
@@ -26,10 +28,10 @@ import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
 import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
+import { jobDefinitions } from './jobs.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
-import { startSignInSweep } from './sign-in-sweep.js';
 import type { RunningServer, StartHooks } from './start.js';
 import { addBuildInfo, serverMetrics } from './telemetry.js';
 
@@ -57,7 +59,9 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const { db, rootKey } = await openInstallation(config, logger, instruments, closers);
   const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
-  const { filePath, ownerEmail } = config.bootstrap;
+  const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
+  closers.push(() => counter?.close());
+  const { filePath, ownerEmail, plan } = config.bootstrap;
   const services = createServices({
     db,
     clock,
@@ -66,6 +70,10 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    previousRootKey: config.previousRootKey,
+    auditRetentionMs: config.audit.retentionMs,
+    tiers: config.plans.tiers,
+    counter,
     signIn: {
       tokenKey: config.tokenKey,
       hasSecureCookies: config.hosts.publicUrl?.startsWith('https:') ?? false,
@@ -76,13 +84,16 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const previous = config.previousRootKey;
   const { kms, sessions } = services;
   const { deploymentId } = await openKeys({ kms, sessions, rootKey, previous, logger });
+  await services.auditChain.start();
+  closers.push(() => services.auditChain.stop());
   await services.generations.start();
   closers.push(() => services.kms.close());
   closers.push(() => services.cryptoKeys.close());
   closers.push(() => services.generations.stop());
   closers.push(() => services.apiKeys.stop());
+  closers.push(() => services.limiter.stop());
+  closers.push(() => services.plans.stop());
   closers.push(() => services.apiLogs.flush());
-  closers.push(startSignInSweep({ sessions: services.sessions, clock, logger }));
 
   const state = { isStopping: false };
   const tracing = await openTracing(config, hooks.version, logger);
@@ -98,18 +109,23 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     tracing,
   });
   closers.push(() => proxyApi.settled());
-  closers.push(() => closeHttpServer(app, clock, DRAIN_SHARE * config.shutdownTimeoutMs));
+  closers.push(async () => {
+    const drainMs = DRAIN_SHARE * config.shutdownTimeoutMs;
+    const jobsStopped = services.jobs.stop(drainMs);
+    await closeHttpServer(app, clock, drainMs).finally(() => jobsStopped);
+  });
   const addresses = await listen(app, config);
-  egress.setOwnEndpoints(await ownEndpoints(addresses, config.storage));
+  egress.setOwnEndpoints(await ownEndpoints(addresses, config));
 
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenant: () => services.accounts.hasTenants(),
     prepare: () =>
-      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, baseUrl }),
+      prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, plan, baseUrl }),
   });
   if (firstStart) hooks.onFirstStart(firstStart);
+  await services.jobs.start(jobDefinitions(services));
   const expiry = filePath ? expireBootstrapFile(filePath, clock) : null;
   closers.push(() => expiry?.cancel());
   return {
@@ -157,15 +173,12 @@ async function openInstallation(
     migrations: MIGRATIONS,
     clock,
     logger,
+    commitHook,
     instruments,
   });
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
   return { db, rootKey };
-}
-
-function storageOptions({ storage }: Config): StorageOptions {
-  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
 }
 
 /** Names under which callers reach this installation: a proxied call to one of them is a loop. */
@@ -191,8 +204,9 @@ async function createApp(config: Config, deps: AppDeps) {
   const metrics = serverMetrics(instruments);
   const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
   const hosts = createHosts(config.hosts);
-  const steps = createCallerSteps({ hosts, authenticator: services.authentication });
-  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication });
+  const limits = services.plans;
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
   const routes = managementRoutes(services);
   const proxy = services.proxy(deploymentId);
   const proxyApi = registerProxyApi(app, {

@@ -17,6 +17,7 @@ import {
 import {
   auditLogRoutes,
   migrations as auditLogsMigrations,
+  createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
@@ -37,6 +38,13 @@ import {
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
+import {
+  accountRoutes,
+  createPlans,
+  createTenantSwitch,
+  migrations as plansMigrations,
+  tenantSwitchRoutes,
+} from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import {
   createRedaction,
@@ -45,7 +53,8 @@ import {
 } from '../capabilities/redaction/index.js';
 import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
-import type { IdSource, TenantId } from '../kernel/ids.js';
+import type { IdSource } from '../kernel/ids.js';
+import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
@@ -53,7 +62,14 @@ import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { RouteDefinition } from '../platform/http/route.js';
+import { createJobs } from '../platform/jobs/jobs.js';
+import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
+import { createRateLimiter } from '../platform/limits/rate-limiter.js';
+import type { SharedCounter } from '../platform/limits/redis-allowance.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import type { Logger } from '../platform/log/logger.js';
+import { createOutbox } from '../platform/outbox/outbox.js';
+import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
@@ -63,6 +79,8 @@ import { countedCalls, measuredEgress } from './telemetry.js';
 export const MIGRATIONS: readonly Migration[] = [
   ...accountsMigrations,
   ...generationsMigrations,
+  ...jobsMigrations,
+  ...outboxMigrations,
   ...kmsMigrations,
   ...cryptoKeysMigrations,
   ...permissionsMigrations,
@@ -72,6 +90,8 @@ export const MIGRATIONS: readonly Migration[] = [
   ...redactionMigrations,
   ...apiLogsMigrations,
   ...idempotencyMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
@@ -84,6 +104,13 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  /** The former root key, while it is being changed. */
+  readonly previousRootKey: Secret<Buffer> | null;
+  /** Null = for ever. */
+  readonly auditRetentionMs: number | null;
+  readonly tiers: PlanTiers;
+  /** Where `REDIS_URL` is set. */
+  readonly counter: SharedCounter | null;
   readonly signIn: SignInSettings;
   readonly instruments: Instruments;
 }
@@ -99,12 +126,25 @@ export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, signIn, instruments } = deps;
+  const { db, clock, ids, random, logger, rootKey, previousRootKey, signIn, instruments } = deps;
   const egress = measuredEgress(deps.egress, instruments, clock);
   const generations = createGenerations({ db, clock });
-  const auditLogs = createAuditLogs({ db, clock, ids });
+  const jobs = createJobs({ db, clock, ids, random, logger });
+  const outbox = createOutbox({ db, clock, ids, random, jobs });
+  const auditChain = createAuditChain({
+    db,
+    clock,
+    logger,
+    rootKey,
+    previousRootKey,
+    retentionMs: deps.auditRetentionMs,
+  });
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
+  const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
+  const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
+  const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
@@ -118,7 +158,6 @@ export function createServices(deps: ServicesDeps) {
     generations,
     cacheCounts: cacheCounts(instruments, 'vaults'),
   });
-  const planOf = async (id: TenantId) => (await accounts.tenantById(id))?.plan;
   const apiKeys = createApiKeys({
     db,
     clock,
@@ -127,7 +166,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     permissions,
-    planOf,
+    plans,
     logger,
   });
   const authentication = createAuthentication({
@@ -171,13 +210,19 @@ export function createServices(deps: ServicesDeps) {
   );
   const callLog = countedCalls(apiLogs, instruments);
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, apiLogs: callLog, deploymentId });
+    createProxy({ clock, egress, vaults, redaction, plans, apiLogs: callLog, deploymentId });
 
   return {
     generations,
+    jobs,
+    outbox,
+    auditChain,
     auditLogs,
     accounts,
     permissions,
+    limiter,
+    plans,
+    tenantSwitch,
     sessions,
     cookies: { isSecure: signIn.hasSecureCookies },
     kms,
@@ -193,7 +238,7 @@ export function createServices(deps: ServicesDeps) {
   };
 }
 
-/** Every endpoint that has a definition; the proxy is not one of them. */
+/** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...authRoutes({
@@ -201,9 +246,11 @@ export function managementRoutes(services: Services): RouteDefinition[] {
       cookies: services.cookies,
       permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
     }),
+    ...accountRoutes(services.plans),
+    ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...roleRoutes(services.permissions),
-    ...auditLogRoutes(services.auditLogs),
+    ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
     ...redactionRoutes(services.redaction),
     ...apiLogRoutes(services.apiLogs),

@@ -155,3 +155,31 @@ describe('printed lines', () => {
     expect(urlOf({ address, port: 80 })).toBe(url);
   });
 });
+
+describe('knox-server tenant set', () => {
+  const never: StartServer = async () => {
+    throw new Error('started');
+  };
+
+  it.each([
+    [[], 'names exactly one tenant'],
+    [['acme'], 'says nothing to set'],
+    [['acme', 'globex', '--plan', 'pro'], 'names exactly one tenant'],
+    [['acme', '--plan', 'gold'], '--plan must be one of free, starter, pro, enterprise'],
+    [['acme', '--ephemeral', 'on'], '--ephemeral must be one of off, plan'],
+    [['acme', '--subscription-status', 'gone'], '--subscription-status must be one of active'],
+    [['acme', '--slug', 'x'], "Unknown option '--slug'"],
+  ])('%j is refused with its usage', async (words, text) => {
+    const { code, error } = await run(['tenant', 'set', ...words], never);
+    expect([code, error]).toEqual([2, expect.stringContaining(text)]);
+    expect(error).toContain('knox-server tenant set <slug>');
+  });
+
+  it('where nothing is installed says so and makes nothing', async () => {
+    const { code, error } = await run(['tenant', 'set', 'acme', '--plan', 'pro'], never);
+    expect(code).toBe(1);
+    expect(error).toBe(
+      'tenant set: there is no installation at /srv/knox/data/knox.db yet; the first start makes it\n',
+    );
+  });
+});

@@ -91,7 +91,7 @@ async function stop(server: RunningServer, { config, terminal, clock }: StartDep
 }
 
 /** What the operator can put right is told in a sentence; a bug keeps its stack. */
-function startErrorText(error: unknown): string {
+export function startErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const isTold = [StartRefused, DataDirLocked, MigrationRefused, RootKeyMismatch].some(
     (kind) => error instanceof kind,

@@ -1,3 +1,5 @@
+import type { RateLimitStatus } from './rate-limit.js';
+
 /**
  * Every error type that reaches the wire, with its one status (contract README §1.2).
  * Adding one here is what makes it exist: the union, the docs page and the coverage test follow from it.
@@ -13,6 +15,7 @@ export const ERROR_STATUS = {
   invalid_api_key: 401,
   invalid_token: 401,
   invalid_credentials: 401,
+  plan_limit: 402,
   plan_feature: 402,
   wrong_key_type: 403,
   subscription_inactive: 403,
@@ -57,6 +60,8 @@ export interface AppErrorOptions {
   reason?: string;
   /** Which of the server's own dependencies failed (503). */
   dependency?: string;
+  /** The limit that refused (429): its headers, `Retry-After` and `error.limit` are written from it. */
+  rateLimit?: RateLimitStatus;
   /** Further members of the wire `error` object that the contract names for this type. */
   extra?: Record<string, unknown>;
   cause?: unknown;
@@ -72,6 +77,7 @@ export class AppError extends Error {
   readonly reason: string | undefined;
   readonly retryAfterSeconds: number | undefined;
   readonly dependency: string | undefined;
+  readonly rateLimit: RateLimitStatus | undefined;
   readonly extra: Record<string, unknown> | undefined;
 
   constructor(type: ErrorType, publicMessage: string, options: AppErrorOptions = {}) {
@@ -83,8 +89,10 @@ export class AppError extends Error {
     this.detail = options.detail;
     this.fields = options.fields;
     this.reason = options.reason;
-    this.retryAfterSeconds = options.retryAfterSeconds;
+    this.retryAfterSeconds =
+      options.retryAfterSeconds ?? (options.rateLimit && options.rateLimit.retryAfterMs / 1000);
     this.dependency = options.dependency;
+    this.rateLimit = options.rateLimit;
     this.extra = options.extra;
   }
 }

@@ -1,15 +1,10 @@
 import type { ApiKeyId, RequestId, Scope, SessionId, TenantId, UserId } from './ids.js';
+import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
 /** A permission of contract README §2; of one named resource where `resource` is not null. */
 export interface Grant {
   readonly permission: string;
   readonly resource: string | null;
-}
-
-/** A limit of a key's own; null where the plan's counts alone. */
-export interface RateLimit {
-  readonly requests: number;
-  readonly windowSeconds: number;
 }
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
@@ -18,8 +13,8 @@ export type Principal = ApiKeyPrincipal | UserPrincipal;
 interface PrincipalInTenant {
   readonly scope: Scope;
   readonly tenantSlug: string;
-  /** Null = the plan's limit alone. */
-  readonly rateLimit: RateLimit | null;
+  /** The key's own; null = the plan's limit alone. */
+  readonly rateLimit: KeyRateLimit | null;
   /** Everything the caller may do, by name: the most that it may hand on. */
   readonly grants: readonly Grant[];
   /**
@@ -80,6 +75,8 @@ export interface Caller extends Visitor {
   readonly principal: Principal;
   /** Absent where the call has no idempotency key. */
   readonly idempotency?: CallRecord;
+  /** What the narrowest of its limits says; absent where it is not limited. */
+  readonly rateLimit?: RateLimitStatus | null;
 }
 
 /** A signed-in user whatever the tenant: what it does is about itself. */

@@ -9,6 +9,7 @@ import type { Database } from '../platform/storage/database.js';
 import type { StorageLogger } from '../platform/storage/engine.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
+import { loadSqlite } from '../platform/storage/sqlite-module.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
 
 export interface TestDatabase extends Database {
@@ -21,6 +22,7 @@ export interface TestDatabase extends Database {
 export interface OpenTestOptions {
   readonly clock?: Clock;
   readonly logger?: StorageLogger;
+  readonly commitHook?: URL;
   readonly instruments?: Instruments;
 }
 
@@ -42,6 +44,13 @@ export function onPostgres(suite: (open: OpenTestDatabase) => void): void {
   const run = POSTGRES_URL ? describe : describe.skip;
   const reason = POSTGRES_URL ? '' : ' (skipped: TEST_DATABASE_URL is not set)';
   run(`on PostgreSQL${reason}`, () => suite(openTestPostgres));
+}
+
+/** The Redis that TEST_REDIS_URL names; suites share it and keep to names of their own. */
+export function onRedis(suite: (url: string) => void): void {
+  const url = process.env.TEST_REDIS_URL;
+  const run = url ? describe : describe.skip;
+  run(`on Redis${url ? '' : ' (skipped: TEST_REDIS_URL is not set)'}`, () => suite(url ?? ''));
 }
 
 /** A fresh SQLite database in a folder of its own. */
@@ -94,6 +103,27 @@ async function asAdministrator(sql: string): Promise<void> {
   await client.connect();
   try {
     await client.query(sql);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Changes a database behind the server's back, with the rights of whoever holds its file or its password. */
+export async function changeBehind(storage: StorageOptions, ...statements: readonly string[]): Promise<void> {
+  if (storage.kind === 'sqlite') {
+    const connection = new (loadSqlite().DatabaseSync)(storage.path);
+    try {
+      connection.exec('PRAGMA busy_timeout = 2000');
+      for (const statement of statements) connection.exec(statement);
+    } finally {
+      connection.close();
+    }
+    return;
+  }
+  const client = new pg.Client({ connectionString: storage.url });
+  await client.connect();
+  try {
+    for (const statement of statements) await client.query(statement);
   } finally {
     await client.end();
   }

@@ -18,9 +18,12 @@ import {
   createApiKeys,
 } from '../capabilities/api-keys/index.js';
 import {
+  type AuditChain,
   type AuditLogs,
   auditLogRoutes,
   migrations as auditLogsMigrations,
+  commitHook,
+  createAuditChain,
   createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
@@ -38,7 +41,9 @@ import {
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
+import { createPlans, type Plans, migrations as plansMigrations } from '../capabilities/plans/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId, UserId } from '../kernel/ids.js';
+import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import type { Caller, UserRole } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
 import {
@@ -53,6 +58,8 @@ import { createHosts } from '../platform/http/hosts.js';
 import type { Idempotency } from '../platform/http/idempotency.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { createRateLimiter, type RateLimiter } from '../platform/limits/rate-limiter.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
@@ -67,6 +74,7 @@ export interface Floor {
   readonly random: Random;
   readonly logger: Logger;
   readonly generations: Generations;
+  readonly auditChain: AuditChain;
   readonly auditLogs: AuditLogs;
   /** Each tenant of the harness has a master key. */
   readonly kms: Kms;
@@ -74,6 +82,8 @@ export interface Floor {
   readonly accounts: Accounts;
   readonly permissions: Permissions;
   readonly apiKeys: ApiKeys;
+  readonly limiter: RateLimiter;
+  readonly plans: Plans;
   readonly sessions: Sessions;
   readonly steps: CallerSteps;
   /** Of `/admin`. */
@@ -83,6 +93,8 @@ export interface Floor {
 export interface HarnessOptions {
   /** SQLite in a folder of its own unless a suite brings another database. */
   readonly open?: OpenTestDatabase;
+  /** Those of the product unless a suite brings its own. */
+  readonly tiers?: PlanTiers;
   /** Further tables, beside those of the floor. */
   readonly migrations?: readonly Migration[];
   readonly routes?: (floor: Floor) => readonly RouteDefinition[];
@@ -157,6 +169,8 @@ export const floorMigrations: readonly Migration[] = [
   ...auditLogsMigrations,
   ...kmsMigrations,
   ...idempotencyMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
 ];
 
 const ROOT_KEY = new Secret(Buffer.alloc(32, 7));
@@ -172,9 +186,11 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const requestLog = createRequestLog('debug', sink, clock);
   const db = await (options.open ?? openTestSqlite)([...floorMigrations, ...(options.migrations ?? [])], {
     clock,
+    commitHook,
   });
-  const floor = createFloor(db, clock, logger);
+  const floor = createFloor(db, clock, logger, options.tiers ?? DEFAULT_TIERS);
   await floor.generations.start();
+  await floor.auditChain.start();
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [
     ...authRoutes({
@@ -184,7 +200,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     }),
     ...apiKeyRoutes(floor.apiKeys),
     ...roleRoutes(floor.permissions),
-    ...auditLogRoutes(floor.auditLogs),
+    ...auditLogRoutes(floor.auditLogs, floor.auditChain),
     ...(options.routes?.(floor) ?? []),
   ];
   const { idempotency } = floor;
@@ -270,23 +286,29 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     async close() {
       await closeHttpServer(app, clock, 1_000);
       await floor.apiKeys.stop();
+      await floor.plans.stop();
+      await floor.limiter.stop();
       await floor.generations.stop();
+      await floor.auditChain.stop();
       floor.kms.close();
       await db.cleanup();
     },
   };
 }
 
-function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
+function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: PlanTiers): Floor {
   const ids = systemIds;
   const random = systemRandom;
   const generations = createGenerations({ db, clock });
-  const auditLogs = createAuditLogs({ db, clock, ids });
+  const auditChain = createAuditChain({ db, clock, logger, rootKey: ROOT_KEY, retentionMs: null });
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });
   const envelopeColumns = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
   const kms = createKms({ db, clock, random, rootKey: ROOT_KEY, envelopeColumns });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
+  const limiter = createRateLimiter({ db, clock, logger, counter: null });
+  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
   const apiKeys = createApiKeys({
     db,
     clock,
@@ -295,7 +317,7 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     generations,
     auditLogs,
     permissions,
-    planOf: async (id) => (await accounts.tenantById(id))?.plan,
+    plans,
     logger,
   });
   const sessions = createSessions({
@@ -313,9 +335,14 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
   const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
   const steps = createCallerSteps({
     hosts,
+    limits: plans,
     authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
   });
-  const userSteps = createCallerSteps({ hosts, authenticator: createUserAuthentication({ sessions }) });
+  const userSteps = createCallerSteps({
+    hosts,
+    limits: plans,
+    authenticator: createUserAuthentication({ sessions }),
+  });
   return {
     db,
     clock,
@@ -323,12 +350,15 @@ function createFloor(db: Database, clock: ManualClock, logger: Logger): Floor {
     random,
     logger,
     generations,
+    auditChain,
     auditLogs,
     accounts,
     permissions,
     kms,
     idempotency,
     apiKeys,
+    limiter,
+    plans,
     sessions,
     steps,
     userSteps,

@@ -1,7 +1,9 @@
 import { createManagementApi } from '../app/apis/management-api.js';
 import { prepareInstallation } from '../app/installation.js';
 import { createServices, MIGRATIONS, managementRoutes } from '../app/services.js';
+import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { RequestId } from '../kernel/ids.js';
+import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -29,7 +31,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);
-  const db = await open(MIGRATIONS, { clock });
+  const db = await open(MIGRATIONS, { clock, commitHook });
   const egress = createEgress({
     clock,
     allowPrivateUpstreams: '',
@@ -46,6 +48,10 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     logger,
     rootKey: new Secret(Buffer.alloc(32, 7)),
     egress,
+    previousRootKey: null,
+    auditRetentionMs: null,
+    tiers: DEFAULT_TIERS,
+    counter: null,
     instruments: createInstruments(),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
@@ -56,6 +62,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     random: systemRandom,
     services,
     ownerEmail: 'owner@example.com',
+    plan: 'enterprise',
     baseUrl: 'http://localhost',
   });
   await installation.commit();
@@ -67,8 +74,9 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     clock,
   });
   const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
-  const steps = createCallerSteps({ hosts, authenticator: services.authentication });
-  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication });
+  const limits = services.plans;
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
   const { idempotency } = services;
   app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
@@ -88,6 +96,8 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     async close() {
       await closeHttpServer(app, clock, 1_000);
       await services.apiKeys.stop();
+      await services.plans.stop();
+      await services.limiter.stop();
       await services.generations.stop();
       await services.apiLogs.flush();
       services.cryptoKeys.close();

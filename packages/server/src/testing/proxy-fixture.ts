@@ -5,6 +5,7 @@ import type { Transform } from 'node:stream';
 import { registerProxyApi } from '../app/apis/proxy-api.js';
 import { countedCalls, measuredEgress, serverMetrics } from '../app/telemetry.js';
 import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
+import type { Plans } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import type { TokenReference } from '../capabilities/vaults/index.js';
 import { AppError } from '../kernel/errors.js';
@@ -57,6 +58,7 @@ export interface ProxyFixture {
   upstream: RequestListener | null;
   plan: { hasBodyRules: boolean; body: Transform | null; headError?: AppError };
   logHasRoom: boolean;
+  plans: Pick<Plans, 'admit' | 'admitOperation'>;
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
   raw(text: string): Promise<Socket>;
@@ -119,6 +121,12 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
+/** Nothing is limited; a suite on limits replaces them. */
+const UNLIMITED: ProxyFixture['plans'] = {
+  admit: () => null,
+  admitOperation: async () => ({ count() {} }),
+};
+
 export interface ProxyFixtureOptions {
   readonly instruments?: Instruments;
   readonly tracing?: Tracing;
@@ -175,6 +183,10 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
           return { rawHeaders: [...rawHeaders], body: fixture.plan.body };
         },
       }),
+    },
+    plans: {
+      admit: (principal) => fixture.plans.admit(principal),
+      admitOperation: (scope) => fixture.plans.admitOperation(scope),
     },
     apiLogs: countedCalls(
       {
@@ -246,6 +258,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     upstream: null,
     plan: { hasBodyRules: false, body: null },
     logHasRoom: true,
+    plans: UNLIMITED,
     open,
     async call(options = {}) {
       const request = open(options);

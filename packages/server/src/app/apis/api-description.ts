@@ -46,6 +46,7 @@ const MOUNTS: readonly Mount[] = ['v1', 'admin'];
 
 /** By the first segment after the mount. */
 const TAGS: Readonly<Record<string, Tag>> = {
+  account: { name: 'Account', description: 'Plan, subscription and what the month has used.' },
   'api-keys': { name: 'API keys', description: 'Credentials of one tenant and mode.' },
   'audit-logs': {
     name: 'Audit logs',
@@ -56,6 +57,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
+  tenants: { name: 'Tenants', description: 'What is switched for a tenant as a whole.' },
   vaults: { name: 'Vaults', description: 'Values behind tokens, each vault under a key of its own.' },
 };
 

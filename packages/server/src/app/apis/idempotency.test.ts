@@ -62,6 +62,10 @@ describe('every route that changes something', () => {
     'POST /v1/redaction-rules/test': { body: { sample: 'x' } },
     'PATCH /v1/redaction-rules/:id': { path: newRule, body: { enabled: false } },
     'DELETE /v1/redaction-rules/:id': { path: newRule },
+    'PATCH /admin/tenants/:id': {
+      path: async () => `/admin/tenants/${(await installation.call('GET', '/v1/account', {})).json.data.id}`,
+      body: { ephemeral_enabled: null },
+    },
   };
   const nameOf = ({ method, path }: RouteDefinition) => `${method} ${path}`;
 

@@ -4,18 +4,24 @@ import type { EphemeralProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
 import { versionParameter } from '../../platform/http/openapi/operation.js';
 
 export interface ProxyApiDeps {
   readonly proxy: EphemeralProxy;
   /**
-   * Version header, host, credential and mode; a missing permission is the pipeline's to refuse. The credential is
+   * Version header, host, credential and mode; limits and permission are the pipeline's to judge. The credential is
    * looked for in `rawHeaders`, from which an `x-api-key` that is meant for the upstream has been left out.
    */
   authenticate(request: FastifyRequest, rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes an error on an answer that Fastify no longer owns. */
-  refuse(request: FastifyRequest, response: ServerResponse, cause: unknown): void;
+  refuse(
+    request: FastifyRequest,
+    response: ServerResponse,
+    cause: unknown,
+    rateLimit: RateLimitStatus | null,
+  ): void;
 }
 
 export interface ProxyApi {
@@ -44,7 +50,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         requestId: request.id as RequestId,
         trace: request.trace,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
-        refuse: (cause) => deps.refuse(request, reply.raw, cause),
+        refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
       });
       underWay.add(call);
       const isOver = () => underWay.delete(call);
@@ -140,6 +146,8 @@ export const describeProxy: Describe = (components) => {
         }),
     answers: { default: answer },
     errors: [
+      'plan_feature',
+      'plan_limit',
       'missing_proxy_url',
       'invalid_proxy_url',
       'template_error',

@@ -1,7 +1,7 @@
 import { verify } from '@node-rs/argon2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAppError } from '../../kernel/errors.js';
-import type { TenantId } from '../../kernel/ids.js';
+import type { IdSource, TenantId, UserId } from '../../kernel/ids.js';
 import { Secret } from '../../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../../platform/cache/generations.js';
 import { systemIds } from '../../platform/crypto/random.js';
@@ -9,7 +9,13 @@ import { UniqueViolation } from '../../platform/storage/database.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
 import { createManualClock } from '../../testing/manual-clock.js';
 import { migrations as auditLogsMigrations, createAuditLogs } from '../audit-logs/index.js';
-import { type Accounts, createAccounts, credentialGeneration, migrations } from './index.js';
+import {
+  type Accounts,
+  createAccounts,
+  credentialGeneration,
+  migrations,
+  type TenantChange,
+} from './index.js';
 
 forEachDatabase((_name, open) => {
   const clock = createManualClock();
@@ -17,11 +23,20 @@ forEachDatabase((_name, open) => {
   let accounts: Accounts;
   let generations: ReturnType<typeof createGenerations>;
   let auditLogs: ReturnType<typeof createAuditLogs>;
+  const ownerIds: UserId[] = [];
+  let firstOwner: number;
+  /** Accounts draw an id for each owner, and for nothing else. */
+  const owners: IdSource = {
+    uuid() {
+      ownerIds.push(systemIds.uuid() as UserId);
+      return ownerIds.at(-1)!;
+    },
+  };
   beforeAll(async () => {
     db = await open([...migrations, ...generationsMigrations, ...auditLogsMigrations]);
     generations = createGenerations({ db, clock });
     auditLogs = createAuditLogs({ db, clock, ids: systemIds });
-    accounts = createAccounts({ db, clock, ids: systemIds, generations, auditLogs });
+    accounts = createAccounts({ db, clock, ids: owners, generations, auditLogs });
   });
   afterAll(() => db.cleanup());
 
@@ -49,6 +64,8 @@ forEachDatabase((_name, open) => {
     expect(await accounts.hasTenants()).toBe(false);
 
     const tenant = await make('acme');
+    firstOwner = ownerIds.length - 1;
+    clock.advance(1_000);
     expect(await accounts.hasTenants()).toBe(true);
     expect(await accounts.tenantBySlug('acme')).toEqual(tenant);
     expect(await accounts.tenantById(tenant.id)).toMatchObject({
@@ -73,15 +90,29 @@ forEachDatabase((_name, open) => {
     expect(isAppError(refusal, 'validation_error')).toBe(true);
   });
 
-  it('changes the subscription with an audit row and a new generation', async () => {
+  it('changes what is named of a tenant, with a new generation', async () => {
     const tenant = await make('paused');
-    await accounts.setSubscriptionStatus(tenant.id, 'paused');
-    expect((await accounts.tenantById(tenant.id))?.subscriptionStatus).toBe('paused');
+    const change = (id: TenantId, to: TenantChange) =>
+      db.transaction((tx) => accounts.changeTenant(tx, id, to));
+    await change(tenant.id, { subscriptionStatus: 'paused', ephemeralEnabled: false });
+    const changed = { ...tenant, subscriptionStatus: 'paused', ephemeralEnabled: false };
+    expect(await accounts.tenantById(tenant.id)).toEqual(changed);
     expect(generations.current(credentialGeneration(tenant.id))).toBe(1);
-    const { rows } = await auditLogs.list(tenant.id, { page: 1, perPage: 10, order: 'desc' });
-    expect(rows.map((row) => row.action)).toContain('tenant.update');
-    const unknown = accounts.setSubscriptionStatus('nobody' as TenantId, 'paused');
-    await expect(unknown).rejects.toThrow('Tenant not found');
+    expect(await change(tenant.id, { plan: 'pro', ephemeralEnabled: null })).toEqual({
+      ...changed,
+      plan: 'pro',
+      ephemeralEnabled: null,
+    });
+    expect(await change('nobody' as TenantId, { plan: 'pro' })).toBeUndefined();
+  });
+
+  it('knows as operator an owner of the first tenant only', async () => {
+    clock.advance(1_000);
+    await make('later');
+    expect(await Promise.all(ownerIds.map((id) => accounts.isOperator(id)))).toEqual(
+      ownerIds.map((_id, index) => index === firstOwner),
+    );
+    expect(await accounts.isOperator('nobody' as UserId)).toBe(false);
   });
 
   describe('prepareOwner', () => {

@@ -1,3 +1,4 @@
+export { signInJobs } from './jobs.js';
 export { type AuthRoutesDeps, authRoutes } from './routes.js';
 export {
   type Accounts,
@@ -11,10 +12,9 @@ export { migrations } from './tables.js';
 export {
   isSubscriptionActive,
   type NewTenant,
-  PLANS,
-  type Plan,
   type PreparedOwner,
   SUBSCRIPTION_STATUSES,
   type SubscriptionStatus,
   type Tenant,
+  type TenantChange,
 } from './types.js';

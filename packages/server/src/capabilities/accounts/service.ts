@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import { notFound, validationError } from '../../kernel/errors.js';
+import { validationError } from '../../kernel/errors.js';
 import type { IdSource, TenantId, UserId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
@@ -9,7 +9,7 @@ import { isTenantSlug } from '../../platform/http/hosts.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { createAccountsStore } from './store.js';
-import type { NewTenant, PreparedOwner, SubscriptionStatus, Tenant } from './types.js';
+import type { NewTenant, PreparedOwner, Tenant, TenantChange } from './types.js';
 
 export interface AccountsDeps {
   readonly db: Database;
@@ -27,8 +27,13 @@ export interface Accounts {
   prepareOwner(email: string, password: Secret<string>): Promise<PreparedOwner>;
   /** Tenant, owner and membership in the caller's transaction, so that its keys can be made in the same one. */
   createTenantWithOwner(tx: Transaction, tenant: NewTenant, owner: PreparedOwner): Promise<Tenant>;
-  /** Operator only: a paused or cancelled tenant's next call is refused, everywhere within 1 s (auth.md §11). */
-  setSubscriptionStatus(tenantId: TenantId, status: SubscriptionStatus): Promise<void>;
+  /**
+   * In the caller's transaction, which also writes the audit row. What depends on it, a paused tenant's next call for
+   * one, changes everywhere within 1 s (auth.md §11). Undefined when there is no such tenant.
+   */
+  changeTenant(tx: Transaction, tenantId: TenantId, change: TenantChange): Promise<Tenant | undefined>;
+  /** An Owner of the tenant of the first start (contract README §12). */
+  isOperator(userId: UserId): Promise<boolean>;
 }
 
 const PASSWORD_CHARACTERS_MIN = 12;
@@ -80,17 +85,15 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       return tenant;
     },
 
-    async setSubscriptionStatus(tenantId, status) {
-      await db.transaction(async (tx) => {
-        if (!(await store.updateSubscription(tx, tenantId, status, clock.nowMs()))) throw notFound('Tenant');
-        await generations.bump(tx, credentialGeneration(tenantId));
-        await auditLogs.record(tx, systemActor(tenantId), {
-          action: 'tenant.update',
-          resourceType: 'tenant',
-          resourceId: tenantId,
-          details: { subscription_status: status },
-        });
-      });
+    async changeTenant(tx, tenantId, change) {
+      const tenant = await store.updateTenant(tx, tenantId, change, clock.nowMs());
+      if (tenant) await generations.bump(tx, credentialGeneration(tenantId));
+      return tenant;
+    },
+
+    async isOperator(userId) {
+      const tenantId = await store.findBootstrapTenantId();
+      return tenantId !== undefined && (await store.hasRole(tenantId, userId, 'owner'));
     },
   };
 }

@@ -1,8 +1,9 @@
 import { assert } from '../../kernel/assert.js';
 import type { TenantId, UserId } from '../../kernel/ids.js';
+import { PLANS } from '../../kernel/plan-tiers.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { accountsTables } from './tables.js';
-import { PLANS, SUBSCRIPTION_STATUSES, type SubscriptionStatus, type Tenant } from './types.js';
+import { SUBSCRIPTION_STATUSES, type Tenant, type TenantChange } from './types.js';
 
 const TENANT_COLUMNS = [
   'id',
@@ -63,7 +64,7 @@ export function createAccountsStore(db: Database) {
           name: tenant.name,
           plan: tenant.plan,
           subscription_status: tenant.subscriptionStatus,
-          ephemeral_enabled: tenant.ephemeralEnabled === null ? null : Number(tenant.ephemeralEnabled),
+          ephemeral_enabled: flagOf(tenant.ephemeralEnabled),
           created_at: tenant.createdAtMs,
           updated_at: tenant.createdAtMs,
         })
@@ -99,27 +100,59 @@ export function createAccountsStore(db: Database) {
         .execute();
     },
 
-    /** False when there is no such tenant. */
-    async updateSubscription(
+    /** The tenant as it is afterwards; undefined when there is none. */
+    async updateTenant(
       tx: Transaction,
       tenantId: TenantId,
-      status: SubscriptionStatus,
+      { plan, subscriptionStatus, ephemeralEnabled }: TenantChange,
       nowMs: number,
-    ): Promise<boolean> {
-      const updated = await view
+    ): Promise<Tenant | undefined> {
+      const row = await view
         .system('operator', tx)
         .updateTable('tenants')
-        .set({ subscription_status: status, updated_at: nowMs })
+        .set({
+          updated_at: nowMs,
+          ...(plan === undefined ? {} : { plan }),
+          ...(subscriptionStatus === undefined ? {} : { subscription_status: subscriptionStatus }),
+          ...(ephemeralEnabled === undefined ? {} : { ephemeral_enabled: flagOf(ephemeralEnabled) }),
+        })
         .where('id', '=', tenantId)
-        .returning('id')
+        .returning(TENANT_COLUMNS)
         .executeTakeFirst();
-      return updated !== undefined;
+      return row && tenantOf(row);
+    },
+
+    async findBootstrapTenantId(): Promise<TenantId | undefined> {
+      const row = await view
+        .system('bootstrap')
+        .selectFrom('tenants')
+        .select('id')
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(1)
+        .executeTakeFirst();
+      return row?.id;
+    },
+
+    async hasRole(tenantId: TenantId, userId: UserId, role: string): Promise<boolean> {
+      const row = await view
+        .scoped({ tenantId })
+        .selectFrom('memberships')
+        .select('user_id')
+        .where('user_id', '=', userId)
+        .where('role', '=', role)
+        .executeTakeFirst();
+      return row !== undefined;
     },
   };
 }
 
 export function foldEmail(email: string): string {
   return email.toLowerCase();
+}
+
+function flagOf(value: boolean | null): number | null {
+  return value === null ? null : Number(value);
 }
 
 interface TenantRow {

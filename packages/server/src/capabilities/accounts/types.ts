@@ -1,7 +1,5 @@
 import type { TenantId } from '../../kernel/ids.js';
-
-export const PLANS = ['free', 'starter', 'pro', 'enterprise'] as const;
-export type Plan = (typeof PLANS)[number];
+import type { Plan } from '../../kernel/plan-tiers.js';
 
 export const SUBSCRIPTION_STATUSES = ['active', 'trialing', 'past_due', 'paused', 'cancelled'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
@@ -15,6 +13,13 @@ export interface Tenant {
   /** Overrides the plan; `null` = by plan. */
   readonly ephemeralEnabled: boolean | null;
   readonly createdAtMs: number;
+}
+
+/** What the operator switches; a member that is absent stays as it is. */
+export interface TenantChange {
+  readonly ephemeralEnabled?: boolean | null | undefined;
+  readonly plan?: Plan | undefined;
+  readonly subscriptionStatus?: SubscriptionStatus | undefined;
 }
 
 /** `past_due` still serves (auth.md §11). */

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isAppError } from '../../kernel/errors.js';
 import type { RequestId, SessionId, UserId } from '../../kernel/ids.js';
+import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import type { Caller, UserPrincipal, UserRole } from '../../kernel/principal.js';
 import { createCallerSteps } from '../../platform/http/caller.js';
 import { createHosts } from '../../platform/http/hosts.js';
@@ -10,6 +11,7 @@ import { closeHttpServer, createHttpServer } from '../../platform/http/server.js
 import { createRequestLog } from '../../platform/log/logger.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { decisionOfUser, KEY_PERMISSIONS } from '../permissions/index.js';
+import { createPlans } from '../plans/index.js';
 import { apiKeyRoutes } from './routes.js';
 import { createApiKeys, type NewApiKey } from './service.js';
 
@@ -176,11 +178,14 @@ describe('an access key', () => {
 
 describe('is refused', () => {
   it('402 on another plan', async () => {
-    const apiKeys = createApiKeys({ ...harness, planOf: async () => 'pro' });
+    const { db, clock, ids, logger, accounts, generations, limiter } = harness;
+    const tiers = { ...DEFAULT_TIERS, enterprise: DEFAULT_TIERS.pro };
+    const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
+    const apiKeys = createApiKeys({ ...harness, plans });
     expect(await errorOf(apiKeys.create(maker(), accessKey()))).toEqual([
       402,
       'plan_feature',
-      'Access keys need the plan enterprise',
+      'The plan enterprise does not have the feature access_keys',
     ]);
     expect((await apiKeys.create(maker(), accessKey({ type: 'standard' }))).type).toBe('standard');
   });
@@ -221,6 +226,7 @@ describe('POST /admin/api-keys', () => {
     const steps = createCallerSteps({
       hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
       authenticator: { authenticate: async () => user },
+      limits: harness.plans,
     });
     app.register(async (scope) => registerRoutes(scope, routes, { steps, idempotency }));
     const answer = await app.inject({

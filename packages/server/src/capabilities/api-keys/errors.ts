@@ -13,7 +13,3 @@ export function privilegeEscalation({ permission, resource }: Grant): AppError {
     `This credential does not hold ${grant}, so it cannot grant it`,
   );
 }
-
-export function accessKeysNotInPlan(): AppError {
-  return new AppError('plan_feature', 'Access keys need the plan enterprise');
-}

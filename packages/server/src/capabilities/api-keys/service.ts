@@ -1,23 +1,9 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError } from '../../kernel/errors.js';
-import {
-  type ApiKeyId,
-  type IdSource,
-  isUuid,
-  type Mode,
-  modeOf,
-  type Scope,
-  type TenantId,
-} from '../../kernel/ids.js';
-import {
-  type Actor,
-  actorOf,
-  type Caller,
-  type Grant,
-  type Principal,
-  type RateLimit,
-} from '../../kernel/principal.js';
+import { type ApiKeyId, type IdSource, isUuid, type Mode, modeOf, type Scope } from '../../kernel/ids.js';
+import { type Actor, actorOf, type Caller, type Grant, type Principal } from '../../kernel/principal.js';
+import type { KeyRateLimit } from '../../kernel/rate-limit.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { Random } from '../../platform/crypto/random.js';
@@ -25,7 +11,7 @@ import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
-import { credentialGeneration, type Plan } from '../accounts/index.js';
+import { credentialGeneration } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import {
   firstBeyond,
@@ -34,8 +20,9 @@ import {
   type Permissions,
   seededKeyRole,
 } from '../permissions/index.js';
+import type { Plans } from '../plans/index.js';
 import { createEntry, revokeEntry } from './audit.js';
-import { accessKeysNotInPlan, privilegeEscalation, roleNotForKeys } from './errors.js';
+import { privilegeEscalation, roleNotForKeys } from './errors.js';
 import { type KeyType, newKey } from './key-format.js';
 import { createLastUsed } from './last-used.js';
 import {
@@ -56,7 +43,7 @@ export interface ApiKeysDeps {
   readonly generations: Pick<Generations, 'bump'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly permissions: Pick<Permissions, 'decisionOfKey'>;
-  planOf(tenantId: TenantId): Promise<Plan | undefined>;
+  readonly plans: Pick<Plans, 'requireFeature'>;
   readonly logger: Pick<Logger, 'warn'>;
 }
 
@@ -69,7 +56,7 @@ export type AskedAccess =
 export interface NewApiKey {
   readonly name: string;
   readonly access: AskedAccess;
-  readonly rateLimit: RateLimit | null;
+  readonly rateLimit: KeyRateLimit | null;
   /** Null = the one of the caller's mode. */
   readonly type: KeyType | null;
   readonly expiresAtMs: number | null;
@@ -98,7 +85,7 @@ export interface ListedApiKey extends WithScopes<ApiKey> {
 
 export interface ApiKeys {
   list(scope: Scope, page: PageOptions): Promise<{ rows: ListedApiKey[]; total: number }>;
-  /** The maker cannot give what it does not hold. Access keys: live mode and plan enterprise only. */
+  /** The maker cannot give what it does not hold. Access keys: live mode only, and where the plan has them. */
   create(caller: Caller, input: NewApiKey): Promise<WithScopes<CreatedApiKey>>;
   /** Draws a key of full access, so that it can be shown or kept before the transaction that makes it valid. */
   prepare(mode: Mode, name: string): PreparedApiKey;
@@ -115,7 +102,7 @@ export interface ApiKeys {
 const FULL_TERMS: KeyTerms = { access: { full: true }, rateLimit: null, expiresAtMs: null };
 
 export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
-  const { db, clock, ids, random, generations, auditLogs, permissions } = deps;
+  const { db, clock, ids, random, generations, auditLogs, permissions, plans } = deps;
   const store = createApiKeyStore(db);
   const lastUsed = createLastUsed({ db, store, clock, logger: deps.logger });
 
@@ -178,8 +165,7 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
       const type = typeIn(modeOf(scope), input.type);
       if (input.expiresAtMs !== null && input.expiresAtMs <= clock.nowMs())
         throw validationError('expires_at', 'must be in the future');
-      if (type === 'access_key' && (await deps.planOf(scope.tenantId)) !== 'enterprise')
-        throw accessKeysNotInPlan();
+      if (type === 'access_key') await plans.requireFeature(scope.tenantId, 'access_keys');
       const maker = await termsOfMaker(actor);
       const key = draw(type, input.name, {
         access: await accessOf(caller.principal, maker, input.access),

@@ -1,5 +1,6 @@
 import type { ApiKeyId, Scope, TenantId } from '../../kernel/ids.js';
-import type { Grant, RateLimit } from '../../kernel/principal.js';
+import type { Grant } from '../../kernel/principal.js';
+import type { KeyRateLimit } from '../../kernel/rate-limit.js';
 import { offsetOf, type PageOptions } from '../../platform/http/pagination.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { KeyAccess } from '../permissions/index.js';
@@ -8,7 +9,7 @@ import { apiKeysTables } from './tables.js';
 /** What a key may do, how often, and how long. */
 export interface KeyTerms {
   readonly access: KeyAccess;
-  readonly rateLimit: RateLimit | null;
+  readonly rateLimit: KeyRateLimit | null;
   readonly expiresAtMs: number | null;
 }
 

@@ -1,3 +1,4 @@
+import { assert } from '../../kernel/assert.js';
 import { canonicalJson } from '../../kernel/canonical-json.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { IdSource, TenantId } from '../../kernel/ids.js';
@@ -5,12 +6,15 @@ import type { Actor } from '../../kernel/principal.js';
 import { sanitiseDetails } from '../../platform/log/mask.js';
 import type { Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import { verbOf } from './action-filter.js';
+import { createCriticalChain, isCritical } from './chain/critical.js';
 import { type AuditListFilter, type AuditRow, createAuditStore, type NewAuditRow } from './store.js';
 
 export interface AuditLogsDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly ids: IdSource;
+  /** A row is about to be committed; the sealer is woken by it. */
+  onWrite?(): void;
 }
 
 /** One act. `details.sandbox` is added; names are those of contract README §3. */
@@ -24,6 +28,8 @@ export interface AuditEntry {
 export interface AuditLogs {
   /** Writes the row in the transaction of the change it describes. */
   record(tx: Transaction, actor: Actor, entry: AuditEntry): Promise<void>;
+  /** The same for an act of the critical list: into both chains, the critical one numbered and sealed here and now. */
+  recordCritical(tx: Transaction, actor: Actor, entry: AuditEntry): Promise<void>;
   /** The same row as part of a group commit, for acts that change nothing else (a detokenize). */
   insertion(actor: Actor, entry: AuditEntry): Insertion;
   list(tenantId: TenantId, filter: AuditListFilter): Promise<{ rows: AuditRow[]; total: number }>;
@@ -31,8 +37,9 @@ export interface AuditLogs {
 
 export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
   const store = createAuditStore(deps.db);
+  const criticalChain = createCriticalChain(deps.db);
 
-  function rowOf(actor: Actor, entry: AuditEntry): NewAuditRow {
+  function rowOf(actor: Actor, entry: AuditEntry): NewAuditRow & { details: string; created_at: number } {
     const { sandbox } = actor.scope;
     const details = { ...(sanitiseDetails(entry.details) as Record<string, unknown>), sandbox };
     return {
@@ -53,9 +60,31 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
     };
   }
 
+  async function record(tx: Transaction, actor: Actor, row: NewAuditRow): Promise<void> {
+    await store.insert(tx, actor.scope.tenantId, row);
+    if (deps.onWrite) tx.afterCommit(deps.onWrite);
+  }
+
   return {
-    record: (tx, actor, entry) => store.insert(tx, actor.scope.tenantId, rowOf(actor, entry)),
-    insertion: (actor, entry) => store.insertion(actor.scope.tenantId, rowOf(actor, entry)),
+    record: (tx, actor, entry) => record(tx, actor, rowOf(actor, entry)),
+    async recordCritical(tx, actor, entry) {
+      assert(isCritical(entry.action), `${entry.action} is not an act of the critical chain`);
+      const row = rowOf(actor, entry);
+      await record(tx, actor, row);
+      await criticalChain.append(tx, {
+        atMs: row.created_at,
+        tenantId: actor.scope.tenantId,
+        actorId: actor.userId ?? actor.apiKeyId,
+        action: entry.action,
+        resourceType: entry.resourceType,
+        resourceId: entry.resourceId,
+        details: row.details,
+      });
+    },
+    insertion(actor, entry) {
+      deps.onWrite?.();
+      return store.insertion(actor.scope.tenantId, rowOf(actor, entry));
+    },
     list: (tenantId, filter) => store.list(tenantId, filter),
   };
 }

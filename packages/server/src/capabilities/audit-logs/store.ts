@@ -14,6 +14,23 @@ export interface AuditRow {
   readonly createdAtMs: number;
 }
 
+export interface SealedAuditRow extends AuditRow {
+  readonly sequenceNumber: number;
+}
+
+export interface EventFilter {
+  readonly action?: ActionFilter | undefined;
+  readonly actionPrefix?: string | undefined;
+  readonly resourceType?: string | undefined;
+}
+
+/** Numbers of a tenant's chain, above `after` up to `upTo`. */
+export interface EventWindow {
+  readonly after: number;
+  readonly upTo: number;
+  readonly limit: number;
+}
+
 export type NewAuditRow = Omit<Record<keyof AuditTables['audit_logs'], Bindable>, 'tenant_id'>;
 
 export interface AuditListFilter extends PageOptions {
@@ -25,6 +42,19 @@ export interface AuditListFilter extends PageOptions {
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
 }
+
+/** Of code points the last one: every text that begins with a prefix stands before prefix and this. */
+const LAST_CHARACTER = '\u{10ffff}';
+
+const SHOWN_COLUMNS = [
+  'id',
+  'action',
+  'resource_type',
+  'resource_id',
+  'details',
+  'ip_address',
+  'created_at',
+] as const;
 
 export function createAuditStore(db: Database) {
   const view = db.view(auditTables);
@@ -57,7 +87,7 @@ export function createAuditStore(db: Database) {
 
     async list(tenantId: TenantId, filter: AuditListFilter): Promise<{ rows: AuditRow[]; total: number }> {
       const rows = await filtered(tenantId, filter)
-        .select(['id', 'action', 'resource_type', 'resource_id', 'details', 'ip_address', 'created_at'])
+        .select(SHOWN_COLUMNS)
         .orderBy('created_at', filter.order)
         .orderBy('id', filter.order)
         .limit(filter.perPage)
@@ -67,17 +97,44 @@ export function createAuditStore(db: Database) {
         .select((select) => select.fn.countAll<number>().as('total'))
         .executeTakeFirstOrThrow();
       return {
-        rows: rows.map((row) => ({
-          id: row.id,
-          action: row.action,
-          resourceType: row.resource_type,
-          resourceId: row.resource_id,
-          details: JSON.parse(row.details) as Record<string, unknown>,
-          ipAddress: row.ip_address,
-          createdAtMs: row.created_at,
-        })),
+        rows: rows.map(fromRow),
         total: counted.total,
       };
     },
+
+    /** Sealed rows in the order of the chain. */
+    async sealed(tenantId: TenantId, filter: EventFilter, window: EventWindow): Promise<SealedAuditRow[]> {
+      let query = view
+        .scoped({ tenantId })
+        .selectFrom('audit_chain as c')
+        .innerJoin('audit_logs as a', 'a.id', 'c.audit_id')
+        .select('c.sequence_number')
+        .select(SHOWN_COLUMNS.map((column) => `a.${column}` as const))
+        .where('c.sequence_number', '>', window.after)
+        .where('c.sequence_number', '<=', window.upTo)
+        .orderBy('c.sequence_number')
+        .limit(window.limit);
+      if (filter.action) query = query.where(`a.${filter.action.column}`, 'in', [...filter.action.anyOf]);
+      if (filter.actionPrefix !== undefined) {
+        query = query
+          .where('a.action', '>=', filter.actionPrefix)
+          .where('a.action', '<', filter.actionPrefix + LAST_CHARACTER);
+      }
+      if (filter.resourceType !== undefined) query = query.where('a.resource_type', '=', filter.resourceType);
+      const rows = await query.execute();
+      return rows.map((row) => ({ ...fromRow(row), sequenceNumber: row.sequence_number }));
+    },
+  };
+}
+
+function fromRow(row: Pick<AuditTables['audit_logs'], (typeof SHOWN_COLUMNS)[number]>): AuditRow {
+  return {
+    id: row.id,
+    action: row.action,
+    resourceType: row.resource_type,
+    resourceId: row.resource_id,
+    details: JSON.parse(row.details) as Record<string, unknown>,
+    ipAddress: row.ip_address,
+    createdAtMs: row.created_at,
   };
 }

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../kernel/ids.js';
 import { createGenerations } from '../../platform/cache/generations.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import { createHarness, type Harness, type TestCall } from '../../testing/harness.js';
-import { credentialGeneration, systemActor } from '../accounts/index.js';
+import { credentialGeneration, type SubscriptionStatus, systemActor } from '../accounts/index.js';
 import { rolesTables } from '../permissions/tables.js';
 import { createAuthentication } from './index.js';
 
@@ -15,6 +16,10 @@ afterAll(() => harness.close());
 async function outcome(call: TestCall): Promise<[number, unknown]> {
   const answer = await harness.call('GET', '/v1/api-keys', call);
   return [answer.status, answer.json['error']?.['type']];
+}
+
+function setStatus(id: TenantId, subscriptionStatus: SubscriptionStatus) {
+  return harness.db.transaction((tx) => harness.accounts.changeTenant(tx, id, { subscriptionStatus }));
 }
 
 const liveKey = () => harness.tenant.live.apiKey;
@@ -100,10 +105,10 @@ describe('403', () => {
   it('a paused tenant is refused at its next call, and served again when active', async () => {
     const { id, live } = harness.other;
     expect(await outcome({ key: live })).toEqual([200, undefined]);
-    await harness.accounts.setSubscriptionStatus(id, 'paused');
+    await setStatus(id, 'paused');
     expect(await outcome({ key: live })).toEqual([403, 'subscription_inactive']);
     expect(await outcome({ key: live, host: 'sandbox.localhost' })).toEqual([403, 'wrong_key_type']);
-    await harness.accounts.setSubscriptionStatus(id, 'past_due');
+    await setStatus(id, 'past_due');
     expect(await outcome({ key: live })).toEqual([200, undefined]);
   });
 });

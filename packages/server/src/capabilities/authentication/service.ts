@@ -107,7 +107,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   }
 
   return {
-    async authenticate(rawHeaders, host) {
+    async authenticate(rawHeaders, host, servesInactive = false) {
       let found: KnownCredential;
       try {
         found = await principalAt(rawHeaders, host);
@@ -117,7 +117,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
       }
       const { principal } = found;
       if (!isModeOf(host.mode, principal)) throw wrongKeyType(principal.scope.sandbox);
-      if (!found.isActive) throw subscriptionInactive();
+      if (!found.isActive && !servesInactive) throw subscriptionInactive();
       apiKeys.recordUse(principal.scope, principal.apiKeyId);
       return principal;
     },

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { USER_ROLES, type UserRole } from '../../kernel/principal.js';
 import { createHarness, type Harness, type TestCall } from '../../testing/harness.js';
 import { accountsTables } from '../accounts/tables.js';
+import { accountRoutes, createTenantSwitch } from '../plans/index.js';
 
 let harness: Harness;
 let token: string;
@@ -10,7 +11,7 @@ let tokenOfTwo: string;
 let tokens: Record<UserRole, string>;
 
 beforeAll(async () => {
-  harness = await createHarness();
+  harness = await createHarness({ routes: ({ plans }) => accountRoutes(plans) });
   const { tenant, other } = harness;
   token = await harness.signIn(tenant.ownerEmail);
   await harness.join(other.ownerEmail, tenant.id, 'developer');
@@ -149,11 +150,15 @@ describe('403', () => {
 
   it('a paused tenant, whose users can still see who they are', async () => {
     const { id } = harness.other;
-    await harness.accounts.setSubscriptionStatus(id, 'paused');
+    const tenants = createTenantSwitch(harness);
+    await tenants.changeBySlug(harness.other.slug, { subscriptionStatus: 'paused' });
     const headers = { 'x-tenant-id': id };
     expect(await outcome({ token: tokenOfTwo, headers })).toEqual([403, 'subscription_inactive']);
     expect((await harness.call('GET', '/admin/auth/me', { token: tokenOfTwo, headers })).status).toBe(200);
-    await harness.accounts.setSubscriptionStatus(id, 'active');
+    // Those that the contract leaves to a paused tenant stay open to its users too (auth.md §11).
+    const account = await harness.call('GET', '/admin/account', { token: tokenOfTwo, headers });
+    expect([account.status, account.json['data'].subscription_status]).toEqual([200, 'paused']);
+    await tenants.changeBySlug(harness.other.slug, { subscriptionStatus: 'active' });
     expect((await list({ token: tokenOfTwo, headers })).status).toBe(200);
   });
 });

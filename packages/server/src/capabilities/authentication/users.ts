@@ -20,12 +20,13 @@ export type UserAuthentication = Required<Authenticator>;
 
 export function createUserAuthentication({ sessions }: UserAuthenticationDeps): UserAuthentication {
   return {
-    async authenticate(rawHeaders, host) {
+    async authenticate(rawHeaders, host, servesInactive = false) {
       const signedIn = await sessions.authenticate(readAdminToken(rawHeaders));
       const membership = membershipAt(signedIn, rawHeaders, host);
       if (!membership) throw tenantNotNamed();
       const sandbox = isSandbox(rawHeaders, host);
-      if (!isSubscriptionActive(membership.subscriptionStatus)) throw subscriptionInactive();
+      if (!servesInactive && !isSubscriptionActive(membership.subscriptionStatus))
+        throw subscriptionInactive();
       return principalOf(signedIn, membership, sandbox);
     },
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
 import type { StepTrace } from '../../platform/telemetry/tracing.js';
 import type { RedactionPlan } from '../redaction/index.js';
@@ -13,10 +14,10 @@ export interface Exchange {
   readonly requestId: RequestId;
   /** `null` where no traces are kept. */
   readonly trace: StepTrace | null;
-  /** Version header, host, credential and mode (auth.md §5), without a permission. */
+  /** Version header, host, credential and mode (auth.md §5), without limits and permission. */
   authenticate(rawHeaders: readonly string[]): Promise<Caller>;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */
-  refuse(cause: unknown): void;
+  refuse(cause: unknown, rateLimit: RateLimitStatus | null): void;
 }
 
 /** What the steps of a pipeline share about one call. Results that only the next step needs are passed on instead. */
@@ -24,6 +25,8 @@ export class ProxyCall implements ClientPresence {
   readonly headers: RequestHeaders;
   /** Known once the credential is: from then on the call leaves a log row. */
   caller: Caller | null = null;
+  /** What the narrowest of the caller's general limits says; null where none holds. */
+  rateLimit: RateLimitStatus | null = null;
   /** Of the target, for the log row: never its query, where values stand. */
   upstreamHost: string | null = null;
   path: string | null = null;

@@ -52,6 +52,12 @@ export function hasHeader(rawHeaders: readonly string[], lowerName: string): boo
   return headerValue(rawHeaders, lowerName) !== null;
 }
 
+export function hasRateLimit(rawHeaders: readonly string[]): boolean {
+  for (let i = 0; i < rawHeaders.length; i += 2)
+    if (rawHeaders[i]!.toLowerCase().startsWith('x-ratelimit-')) return true;
+  return false;
+}
+
 export function headerValue(rawHeaders: readonly string[], lowerName: string): string | null {
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import { ConfigError, loadConfig } from './config.js';
 import { describeConfig } from './describe.js';
 import type { EnvironmentSource } from './env.js';
@@ -186,6 +187,9 @@ describe('refusals', () => {
     ['KNOX_SHUTDOWN_TIMEOUT_SECONDS', '0'],
     ['KNOX_DB_POOL_MAX', '201'],
     ['KNOX_EGRESS_NAT64', 'yes'],
+    ['KNOX_PLAN', 'gold'],
+    ['REDIS_URL', 'http://localhost'],
+    ['REDIS_URL', 'redis://'],
   ])('%s=%s', (name, text) => {
     const problems = problemsOf({ [name]: text });
     expect(problems).toHaveLength(1);
@@ -193,8 +197,6 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['REDIS_URL', 'redis://localhost'],
-    ['REDIS_URL_FILE', '/run/secrets/redis'],
     ['KNOX_SIGNUP', 'on'],
     ['KNOX_DEPLOYMENT_MODE', 'cloud'],
     ['KNOX_TENANT_KMS_ACME_SECRET', 'x'],
@@ -222,6 +224,31 @@ describe('refusals', () => {
     ]);
   });
 
+  it('names every problem of a plan file by its path in it', () => {
+    const path = join(dir, 'plans.json');
+    const problems = (document: string) => {
+      writeFileSync(path, document);
+      return problemsOf({ KNOX_PLAN_FILE: 'plans.json' });
+    };
+    const broken = {
+      gold: {},
+      free: { requests_per_minute: -1, ephemeral: { requests_per_second: 1.5 } },
+      pro: { caps: { routers: 1 }, features: ['teleport'] },
+    };
+    expect(problems(JSON.stringify(broken))).toEqual([
+      expect.stringMatching(/free\.ephemeral\.requests_per_second: .*int/),
+      expect.stringMatching(/free\.requests_per_minute: .*>=0/),
+      expect.stringMatching(/pro\.caps: .*"routers"/),
+      expect.stringMatching(/pro\.features\.0: .*"access_keys"/),
+      expect.stringMatching(/the file: .*"gold"/),
+    ]);
+    expect(problems('{')).toEqual([`KNOX_PLAN_FILE ${path} is not JSON`]);
+    expect(problems(`"${'x'.repeat(70_000)}"`)).toEqual([`KNOX_PLAN_FILE ${path} is larger than 64 KiB`]);
+    expect(problemsOf({ KNOX_PLAN_FILE: '/nowhere' })).toEqual([
+      'KNOX_PLAN_FILE cannot read /nowhere (ENOENT)',
+    ]);
+  });
+
   it('reports what the egress guard says of its list', () => {
     const problems = problemsOf({ KNOX_ALLOW_PRIVATE_UPSTREAMS: '10.0.0.0/4', KNOX_PORT: 'x' });
     expect(problems).toEqual([
@@ -231,10 +258,38 @@ describe('refusals', () => {
   });
 });
 
+describe('plans', () => {
+  it('are those of the product, with enterprise for the first tenant', () => {
+    const { bootstrap, plans } = loadConfig({}, dir).config;
+    expect([bootstrap.plan, plans.tiers]).toEqual(['enterprise', DEFAULT_TIERS]);
+  });
+
+  it('take from the file what it names, null for no limit included', () => {
+    const overrides = {
+      starter: { caps: { secrets: 7 }, ephemeral: { operations_per_month: null }, requests_per_minute: 50 },
+      enterprise: { requests_per_minute: 10_000, features: [] },
+    };
+    writeFileSync(join(dir, 'plans.json'), JSON.stringify(overrides));
+    const { tiers } = loadConfig({ KNOX_PLAN_FILE: 'plans.json' }, dir).config.plans;
+    const { starter, enterprise } = DEFAULT_TIERS;
+    expect(tiers).toEqual({
+      ...DEFAULT_TIERS,
+      starter: {
+        ...starter,
+        caps: { ...starter.caps, secrets: 7 },
+        ephemeral: { ...starter.ephemeral, operationsPerMonth: null },
+        requestsPerMinute: 50,
+      },
+      enterprise: { ...enterprise, requestsPerMinute: 10_000, features: [] },
+    });
+  });
+});
+
 describe('masking', () => {
   const source = {
     MASTER_KEY_B64: KEY,
     DATABASE_URL: 'postgres://knox:hunter2@db.internal:5432/knox?password=hunter3',
+    REDIS_URL: 'redis://:hunter4@cache.internal:6379/1',
   };
 
   it('shows no secret in the description, in JSON or by inspection', () => {

@@ -1,16 +1,23 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
+import { DEFAULT_TIERS, type Plan, type PlanTiers, readTiers } from '../../kernel/plan-tiers.js';
 import type { Secret } from '../../kernel/secret.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
 import type { LogLevel } from '../log/logger.js';
+import type { StorageOptions } from '../storage/open-database.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
-import type { CustomHost } from './parsers.js';
+import { type CustomHost, RuleBroken } from './parsers.js';
 import { codeOf } from './private-files.js';
 
 export type StorageConfig =
   | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
   | { readonly kind: 'postgres'; readonly url: Secret<string>; readonly poolMax: number };
+
+/** As the storage floor opens it: the one place where the database's password leaves its wrapping. */
+export function storageOptions({ storage }: Config): StorageOptions {
+  return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
+}
 
 export type RootKeyConfig =
   | { readonly kind: 'value'; readonly key: Secret<Buffer> }
@@ -27,12 +34,15 @@ export interface Config {
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
   readonly storage: StorageConfig;
+  /** Null = rate limits of several processes are counted in the database. */
+  readonly redisUrl: Secret<string> | null;
   readonly rootKey: RootKeyConfig;
   /** What signs admin tokens; null = made and kept in the database. */
   readonly tokenKey: Secret<Buffer> | null;
   /** The former one, while it is being changed. */
   readonly previousRootKey: Secret<Buffer> | null;
-  readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string };
+  readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string; readonly plan: Plan };
+  readonly plans: { readonly filePath: string | null; readonly tiers: PlanTiers };
   readonly hosts: {
     readonly baseDomain: string;
     /** Null = the address that the server listens on, known once it does. */
@@ -49,6 +59,8 @@ export interface Config {
     readonly extraCaPem: string | null;
     readonly nat64: boolean;
   };
+  /** Null = for ever. */
+  readonly audit: { readonly retentionMs: number | null };
   readonly log: { readonly level: LogLevel };
   readonly metricsToken: Secret<string> | null;
   /** Null = no traces. Headers, certificates and the like the exporter reads from its own variables. */
@@ -73,19 +85,26 @@ export function loadConfig(source: EnvironmentSource, workingDir: string): Loade
   const { values, problems: found, warnings } = readEnvironment(source);
   const problems = [...found];
   const extraCaPem = readExtraCa(values, workingDir, problems);
+  const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: freezeDeep(configOf(values, workingDir, extraCaPem)), warnings };
+  return { config: freezeDeep(configOf(values, workingDir, extraCaPem, tiers)), warnings };
 }
 
-function configOf(values: Environment, workingDir: string, extraCaPem: string | null): Config {
+function configOf(
+  values: Environment,
+  workingDir: string,
+  extraCaPem: string | null,
+  tiers: PlanTiers,
+): Config {
   const dataDir = resolve(workingDir, values.KNOX_DATA_DIR ?? 'data');
   const bootstrapFile = values.KNOX_BOOTSTRAP_FILE ?? join(dataDir, 'bootstrap.json');
   return {
     dataDir,
     listen: { host: values.KNOX_HOST ?? '127.0.0.1', port: values.KNOX_PORT ?? 8787 },
     storage: storageOf(values, workingDir, dataDir),
+    redisUrl: values.REDIS_URL ?? null,
     rootKey: values.MASTER_KEY_B64
       ? { kind: 'value', key: values.MASTER_KEY_B64 }
       : { kind: 'file', path: resolve(workingDir, values.KNOX_ROOT_KEY_FILE ?? join(dataDir, 'root.key')) },
@@ -94,6 +113,11 @@ function configOf(values: Environment, workingDir: string, extraCaPem: string | 
     bootstrap: {
       filePath: bootstrapFile === 'off' ? null : resolve(workingDir, bootstrapFile),
       ownerEmail: values.KNOX_OWNER_EMAIL ?? 'owner@localhost',
+      plan: values.KNOX_PLAN ?? 'enterprise',
+    },
+    plans: {
+      filePath: values.KNOX_PLAN_FILE ? resolve(workingDir, values.KNOX_PLAN_FILE) : null,
+      tiers,
     },
     hosts: {
       baseDomain: values.KNOX_BASE_DOMAIN ?? 'localhost',
@@ -107,11 +131,18 @@ function configOf(values: Environment, workingDir: string, extraCaPem: string | 
       extraCaPem,
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
     },
+    audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
     metricsToken: values.KNOX_METRICS_TOKEN ?? null,
     tracing: tracingOf(values),
     shutdownTimeoutMs: (values.KNOX_SHUTDOWN_TIMEOUT_SECONDS ?? 10) * 1000,
   };
+}
+
+const DAY_MS = 86_400_000;
+
+function retentionMs(days: number): number | null {
+  return days === 0 ? null : days * DAY_MS;
 }
 
 function tracingOf(values: Environment): TracingConfig | null {
@@ -153,6 +184,30 @@ function readExtraCa(values: Environment, workingDir: string, problems: ConfigPr
     problems.push({ variable, rule: `cannot read ${path} (${codeOf(error)})` });
   }
   return null;
+}
+
+const PLAN_FILE_BYTES_MAX = 64 * 1024;
+
+function readPlanFile(values: Environment, workingDir: string, problems: ConfigProblem[]): PlanTiers {
+  const variable = 'KNOX_PLAN_FILE';
+  if (values[variable] === undefined) return DEFAULT_TIERS;
+  const path = resolve(workingDir, values[variable]);
+  try {
+    const text = readFileSync(path, 'utf8');
+    if (text.length > PLAN_FILE_BYTES_MAX) throw new RuleBroken(`${path} is larger than 64 KiB`);
+    const reading = readTiers(JSON.parse(text));
+    if ('tiers' in reading) return reading.tiers;
+    problems.push(...reading.problems.map((problem) => ({ variable, rule: `${path}: ${problem}` })));
+  } catch (error) {
+    const rule =
+      error instanceof RuleBroken
+        ? error.message
+        : error instanceof SyntaxError
+          ? `${path} is not JSON`
+          : `cannot read ${path} (${codeOf(error)})`;
+    problems.push({ variable, rule });
+  }
+  return DEFAULT_TIERS;
 }
 
 function freezeDeep<T extends object>(value: T): T {

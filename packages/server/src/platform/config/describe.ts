@@ -8,6 +8,8 @@ export interface EffectiveValue {
   readonly from: 'environment' | 'file' | 'default';
 }
 
+const DAY_MS = 86_400_000;
+
 /** What the server would run with, secrets masked: the output of `config check`. */
 export function describeConfig(config: Config, source: EnvironmentSource): EffectiveValue[] {
   const shown = shownValues(config);
@@ -26,13 +28,17 @@ function shownValues(config: Config): Record<VariableName, string> {
     KNOX_ROOT_KEY_FILE: rootKey.kind === 'file' ? rootKey.path : '(not read)',
     KNOX_BOOTSTRAP_FILE: config.bootstrap.filePath ?? 'off',
     DATABASE_URL: storage.kind === 'sqlite' ? `sqlite:${storage.path}` : maskedUrl(storage.url.reveal()),
+    REDIS_URL: config.redisUrl ? maskedUrl(config.redisUrl.reveal()) : '(none)',
     KNOX_HOST: listen.host,
     KNOX_PORT: String(listen.port),
     KNOX_DATA_DIR: config.dataDir,
     KNOX_BASE_DOMAIN: hosts.baseDomain,
     KNOX_PUBLIC_URL: hosts.publicUrl ?? httpOrigin(listen.host, listen.port),
     KNOX_CUSTOM_HOSTS: hosts.customHosts.map(({ host, slug }) => `${host}=${slug}`).join(',') || '(none)',
+    KNOX_PLAN: config.bootstrap.plan,
+    KNOX_PLAN_FILE: config.plans.filePath ?? '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
+    KNOX_AUDIT_RETENTION_DAYS: String((config.audit.retentionMs ?? 0) / DAY_MS),
     KNOX_JWT_SIGNING_KEY: config.tokenKey === null ? '(kept in the database)' : String(config.tokenKey),
     KNOX_LOG_LEVEL: config.log.level,
     KNOX_METRICS_TOKEN: config.metricsToken === null ? '(none)' : String(config.metricsToken),

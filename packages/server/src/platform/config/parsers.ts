@@ -124,6 +124,12 @@ export const databaseAddress: Parse<DatabaseAddress> = (text) => {
   throw new RuleBroken('must be postgres://user:password@host:port/database or sqlite:<path>');
 };
 
+export const redisUrl: Parse<Secret<string>> = (text) => {
+  if (!/^rediss?:\/\/./.test(text) || !URL.canParse(text) || new URL(text).hostname === '')
+    throw new RuleBroken('must be redis://user:password@host:port/number, or rediss:// for TLS');
+  return new Secret(text);
+};
+
 export const emailAddress: Parse<string> = (text) => {
   if (!/^[^\s@]{1,64}@[^\s@]{1,189}$/.test(text)) throw new RuleBroken('must be an e-mail address');
   return text;

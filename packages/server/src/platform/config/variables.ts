@@ -1,3 +1,4 @@
+import { PLANS } from '../../kernel/plan-tiers.js';
 import {
   bearerToken,
   customHosts,
@@ -13,6 +14,7 @@ import {
   origin,
   type Parse,
   plainText,
+  redisUrl,
   share,
   signingKey,
 } from './parsers.js';
@@ -70,6 +72,12 @@ export const VARIABLES = {
     '`postgres://…` or `sqlite:<path>`.',
     true,
   ),
+  REDIS_URL: variable(
+    redisUrl,
+    'none',
+    'Redis or Valkey that counts rate limits exactly for all processes: `redis://…` or `rediss://…`. While it is away they are counted in slices.',
+    true,
+  ),
   KNOX_HOST: variable(hostOrAddress, '`127.0.0.1`', 'Address the server listens on.'),
   KNOX_PORT: variable(integer(0, 65_535), '`8787`', 'Port it listens on; 0 takes a free one.'),
   KNOX_DATA_DIR: variable(
@@ -92,7 +100,22 @@ export const VARIABLES = {
     'empty',
     'Comma list of `host=tenant-slug`: further tenant hosts.',
   ),
+  KNOX_PLAN: variable(
+    oneOf(...PLANS),
+    '`enterprise`',
+    'Plan of the tenant of the first start: `free`, `starter`, `pro` or `enterprise`. Later `knox-server tenant set` changes it.',
+  ),
+  KNOX_PLAN_FILE: variable(
+    plainText,
+    'none',
+    'JSON file whose numbers and features replace those of the plans: [plans](plans.md).',
+  ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
+  KNOX_AUDIT_RETENTION_DAYS: variable(
+    integer(0, 3_650),
+    '`365`',
+    'Days that audit rows are kept; 0: for ever, otherwise 1 to 3650. The critical chain is never trimmed.',
+  ),
   KNOX_JWT_SIGNING_KEY: variable(
     signingKey,
     'made and kept wrapped',
@@ -163,7 +186,6 @@ export type VariableValue<Name extends VariableName> =
  * does. Any other value stops the start: an operator who sets one relies on it (decision 0003).
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
-  REDIS_URL: [],
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
   KNOX_TLS_CERT_FILE: [],
   KNOX_TLS_KEY_FILE: [],
@@ -172,8 +194,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_CLIENT_CERT_HEADER: [],
   KNOX_CLIENT_CERT_FORMAT: [],
   KNOX_CLIENT_CERT_PEERS: [],
-  KNOX_PLAN: ['enterprise'],
-  KNOX_PLAN_FILE: [],
   KNOX_SIGNUP: ['off'],
   KNOX_SMTP_URL: [],
   KNOX_MAIL_FROM: [],
@@ -181,7 +201,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
   KNOX_LOG_RETENTION_DAYS: [],
-  KNOX_AUDIT_RETENTION_DAYS: ['0'],
   KNOX_DPOP_IAT_WINDOW_SECONDS: [],
   KNOX_ACME_VALIDATION_TARGETS: [],
   KNOX_ACME_HTTP01_PORT: [],

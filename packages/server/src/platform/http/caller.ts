@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
+import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
 
 /**
@@ -9,7 +10,11 @@ import type { Hosts, ResolvedHost } from './hosts.js';
  * tenant active.
  */
 export interface Authenticator {
-  authenticate(rawHeaders: readonly string[], host: ResolvedHost): Promise<Principal>;
+  authenticate(
+    rawHeaders: readonly string[],
+    host: ResolvedHost,
+    servesInactive?: boolean,
+  ): Promise<Principal>;
   /** Who has signed in, whatever the tenant: of users alone. */
   authenticateSession?(
     rawHeaders: readonly string[],
@@ -17,10 +22,26 @@ export interface Authenticator {
   ): Promise<Omit<SessionCaller, keyof Visitor>>;
 }
 
-/** The head of the order of checks (auth.md §5), shared by both mounts and the proxy. */
+/** Implemented by the plans capability: the general limits of dataplane.md §9. */
+export interface RequestLimits {
+  /** Throws 429 where a limit refuses; null where none holds for this caller. */
+  admit(principal: Principal): RateLimitStatus | null | Promise<RateLimitStatus | null>;
+}
+
+/** What an endpoint asks of its caller. */
+export interface AccessRule {
+  readonly permission: string | null;
+  /** Also reachable for a tenant that is paused or cancelled. */
+  readonly servesInactive?: boolean;
+}
+
+/**
+ * The head of the order of checks (auth.md §5), shared by both mounts and the proxy. With `null` it ends at the
+ * credential: limits and permission are then the proxy's own steps.
+ */
 export type AuthenticateCaller = (
   request: FastifyRequest,
-  permission: string | null,
+  access: AccessRule | null,
   /** Those that may hold our credential; the proxy leaves out what is meant for the upstream. */
   rawHeaders?: readonly string[],
 ) => Promise<Caller>;
@@ -38,9 +59,10 @@ export const API_VERSION = '2026-08-05';
 export interface CallerStepsDeps {
   readonly hosts: Hosts;
   readonly authenticator: Authenticator;
+  readonly limits: RequestLimits;
 }
 
-export function createCallerSteps({ hosts, authenticator }: CallerStepsDeps): CallerSteps {
+export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsDeps): CallerSteps {
   /** What is checked of a request whoever sends it. */
   function hostOf({ raw }: FastifyRequest): ResolvedHost {
     checkVersion(raw.headers['knoxcall-version']);
@@ -48,13 +70,18 @@ export function createCallerSteps({ hosts, authenticator }: CallerStepsDeps): Ca
   }
 
   return {
-    async tenant(request, permission, rawHeaders = request.raw.rawHeaders) {
-      const principal = await authenticator.authenticate(rawHeaders, hostOf(request));
+    async tenant(request, access, rawHeaders = request.raw.rawHeaders) {
+      const host = hostOf(request);
+      const principal = await authenticator.authenticate(rawHeaders, host, access?.servesInactive);
       const caller: Caller = { principal, ...visitorOf(request) };
-      // Set before the permission check, so that the log line of a refusal names the key.
+      // Set before the checks that follow, so that the log line of a refusal names the key.
       request.caller = caller;
+      if (access === null) return caller;
+      const limited: Caller = { ...caller, rateLimit: await limits.admit(principal) };
+      request.caller = limited;
+      const { permission } = access;
       if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
-      return caller;
+      return limited;
     },
     ...(authenticator.authenticateSession && {
       async session(request: FastifyRequest) {

@@ -1,8 +1,10 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, type FieldErrors } from '../../kernel/errors.js';
+import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { maskCredentials } from '../log/mask.js';
 import { payloadTooLarge, unsupportedMediaType } from './json-body.js';
+import { rateLimitHeaders, rateLimitMember } from './rate-limit-headers.js';
 
 interface ErrorAnswer {
   readonly status: number;
@@ -13,7 +15,11 @@ interface ErrorAnswer {
 const RETRY_AFTER_DEFAULT_SECONDS = 1;
 
 /** The common error shape (contract README §1.1). Nothing else writes it; `AppError.detail` never enters it. */
-export function errorAnswer(error: AppError, requestId: string): ErrorAnswer {
+export function errorAnswer(
+  error: AppError,
+  requestId: string,
+  rateLimit: RateLimitStatus | null = null,
+): ErrorAnswer {
   const retryAfter = retryAfterSeconds(error);
   const { allow: _, ...extra } = error.extra ?? {};
   const members: Record<string, unknown> = {
@@ -22,13 +28,17 @@ export function errorAnswer(error: AppError, requestId: string): ErrorAnswer {
     request_id: requestId,
     ...(error.dependency === undefined ? {} : { dependency: error.dependency }),
     ...(error.status === 503 ? { retry_after: retryAfter } : {}),
+    ...(error.rateLimit ? { limit: rateLimitMember(error.rateLimit) } : {}),
     ...extra,
   };
   const body: { error: typeof members; fields?: FieldErrors } = { error: members };
   if (error.fields) body.fields = error.fields;
   return {
     status: error.status,
-    headers: errorHeaders(error, requestId, retryAfter),
+    headers: {
+      ...errorHeaders(error, requestId, retryAfter),
+      ...rateLimitHeaders(error.rateLimit ?? rateLimit),
+    },
     body: JSON.stringify(body),
   };
 }
@@ -66,21 +76,26 @@ export function replyWithError(request: FastifyRequest, reply: FastifyReply, cau
     reply.raw.destroy();
     return;
   }
-  const answer = errorAnswer(error, request.id);
+  const answer = errorAnswer(error, request.id, request.caller?.rateLimit);
   for (const name of ['cache-control', 'content-length', 'content-encoding']) reply.removeHeader(name);
   if (error.type === 'payload_too_large') reply.header('connection', 'close');
   reply.code(answer.status).headers(answer.headers).send(answer.body);
 }
 
 /** The same for an answer that Fastify no longer owns (`reply.hijack()`): the proxy's streams. */
-export function writeErrorRaw(request: FastifyRequest, response: ServerResponse, cause: unknown): void {
+export function writeErrorRaw(
+  request: FastifyRequest,
+  response: ServerResponse,
+  cause: unknown,
+  rateLimit: RateLimitStatus | null = null,
+): void {
   const error = toAppError(cause);
   logError(request, error);
   if (response.headersSent) {
     response.destroy();
     return;
   }
-  const answer = errorAnswer(error, request.id);
+  const answer = errorAnswer(error, request.id, rateLimit);
   const length = String(Buffer.byteLength(answer.body));
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   response.writeHead(answer.status, { ...answer.headers, 'content-length': length });

@@ -87,6 +87,7 @@ afterEach(async () => {
 
 function stepsFor(principal: Principal): CallerSteps {
   return createCallerSteps({
+    limits: { admit: () => null },
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: {
       async authenticate(rawHeaders) {

@@ -9,6 +9,7 @@ import { envelope } from './envelope.js';
 import { type Answer, type Idempotency, idempotencyKeyOf, type KeyedAct } from './idempotency.js';
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
 import type { MountedRoute } from './mounts.js';
+import { rateLimitHeaders } from './rate-limit-headers.js';
 import type { Access, RouteDefinition, RouteRequest } from './route.js';
 import { strict, validateAll } from './validate.js';
 
@@ -28,8 +29,8 @@ export interface RoutesDeps {
 
 /**
  * Registers the routes of one mount in a Fastify scope of their own. The order of checks of auth.md §5 is the order of
- * Fastify's hooks: version, credential and permission in `onRequest`, before a byte of the body is read; media type and
- * size in the parser; then the idempotency key, which is judged by the body's bytes; then JSON and the schemas.
+ * Fastify's hooks: version, credential, limits and permission in `onRequest`, before a byte of the body is read; media type
+ * and size in the parser; then the idempotency key, which is judged by the body's bytes; then JSON and the schemas.
  */
 export function registerRoutes(
   app: FastifyInstance,
@@ -86,7 +87,7 @@ function registerRoute(
 
 function callerStep({ definition, path }: MountedRoute, steps: CallerSteps) {
   const { access = 'tenant', permission } = definition;
-  if (access === 'tenant') return (request: FastifyRequest) => steps.tenant(request, permission);
+  if (access === 'tenant') return (request: FastifyRequest) => steps.tenant(request, definition);
   const step = steps[access];
   assert(step && permission === null, `${path}: a permission is held in a tenant, a session under /admin`);
   return step;
@@ -126,6 +127,7 @@ function without(whole: unknown, shape: MountedRoute['body'], fields: readonly s
 }
 
 function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer): FastifyReply {
+  reply.headers(rateLimitHeaders(reply.request.caller?.rateLimit));
   if (definition.noStore && answer.status < 400) reply.header('cache-control', 'no-store');
   if (answer.isReplay) {
     // The answer is that of the first call, its id in header and body alike; the log joins the two calls.

@@ -43,6 +43,8 @@ export interface RouteDefinition<
   readonly operationId?: string;
   /** A name of contract README §2; `null` = any valid credential, and where the access is not `tenant`. */
   readonly permission: string | null;
+  /** Also reachable for a tenant that is paused or cancelled (auth.md §11). */
+  readonly servesInactive?: boolean;
   /** Audit actions that a success writes; `null` = read-only. */
   readonly audit: string | null;
   readonly params?: Params;

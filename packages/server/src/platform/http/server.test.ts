@@ -51,6 +51,7 @@ function build(
     clock: systemClock,
   });
   const steps = createCallerSteps({
+    limits: { admit: () => null },
     hosts: createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] }),
     authenticator: {
       async authenticate(rawHeaders) {

@@ -17,7 +17,7 @@ import {
 import { UnbindableValue } from './binding.js';
 import { type Transaction, UniqueViolation, type View } from './database.js';
 import { StatementFailure } from './engine.js';
-import { openDatabase } from './open-database.js';
+import { openDatabase, openDatabaseForReading } from './open-database.js';
 
 /** What every store may rely on, whichever database is below. */
 export function databaseContract(open: OpenTestDatabase): void {
@@ -285,6 +285,58 @@ export function databaseContract(open: OpenTestDatabase): void {
         columns: ['tenant_id', 'sandbox', 'name'],
       });
       await expect(insert('a', 'y')).rejects.toMatchObject({ columns: ['tenant_id', 'sandbox', 'id'] });
+    });
+  });
+
+  describe('exclusively', () => {
+    it('commits, rolls back, and lets only one in at a time', async () => {
+      const insert = (id: string) => (tx: Transaction) =>
+        view.scoped(LIVE, tx).insertInto('notes').values(noteOf(id)).execute();
+      await db.exclusively('job', insert('a'));
+      await expect(
+        db.exclusively('job', async (tx) => {
+          await insert('b')(tx);
+          throw new Error('no');
+        }),
+      ).rejects.toThrow('no');
+      const other = await openDatabase(db.storage, { migrations: NOTE_MIGRATIONS, clock });
+      try {
+        if (db.dialect === 'postgres') {
+          const inner = await db.exclusively('job', async (tx) => {
+            await insert('c')(tx);
+            return [
+              await other.exclusively('job', async () => 1),
+              await other.exclusively('else', async () => 2),
+            ];
+          });
+          expect(inner).toEqual([null, 2]);
+        }
+        expect(await other.exclusively('job', async () => 3)).toBe(3);
+      } finally {
+        await other.close();
+      }
+      expect(await noteIds()).toEqual(db.dialect === 'postgres' ? ['a', 'c'] : ['a']);
+    });
+  });
+
+  describe('opened for reading', () => {
+    it('shows what is there, changes nothing, and refuses tables of another version', async () => {
+      await view.scoped(LIVE).insertInto('notes').values(noteOf('a')).execute();
+      const reading = await openDatabaseForReading(db.storage, { migrations: NOTE_MIGRATIONS, clock });
+      try {
+        const seen = reading.view(NOTE_TABLES).scoped(LIVE);
+        expect(await seen.selectFrom('notes').select('id').execute()).toEqual([{ id: 'a' }]);
+        await expect(seen.deleteFrom('notes').execute()).rejects.toThrow('not available');
+        await expect(
+          reading.commitInserts([reading.view(NOTE_TABLES).insertion('notes', LIVE, noteOf('b'))]),
+        ).rejects.toThrow('not available');
+      } finally {
+        await reading.close();
+      }
+      await expect(openDatabaseForReading(db.storage, { migrations: [], clock })).rejects.toThrow(
+        'another version',
+      );
+      expect(await noteIds()).toEqual(['a']);
     });
   });
 

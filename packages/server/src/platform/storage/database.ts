@@ -103,6 +103,11 @@ export interface Database {
   /** SERIALIZABLE on PostgreSQL with bounded retry of the whole function, the one writer on SQLite. */
   transaction<T>(run: (tx: Transaction) => Promise<T>): Promise<T>;
   /**
+   * A transaction that one process at a time runs under that name; null, with nothing run, where another is at it.
+   * READ COMMITTED on PostgreSQL: for background work on rows that nobody else changes.
+   */
+  exclusively<T>(name: string, run: (tx: Transaction) => Promise<T>): Promise<T | null>;
+  /**
    * Group commit: the rows are inserted together or not at all, and the promise resolves when they are durable.
    * Concurrent calls share one commit; a failing one fails alone. Rejects with `UniqueViolation`, `ReferenceViolation`, or with
    * `dependency_unavailable` when the queue is full or the database is down. All rows of a call are of one file.

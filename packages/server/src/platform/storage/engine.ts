@@ -41,6 +41,11 @@ export interface Engine {
   run(statement: Statement): Promise<StatementResult>;
   /** May call `attempt` again with a new session when the database asks for a retry. */
   transaction<T>(attempt: (session: Session) => Promise<T>): Promise<T>;
+  /**
+   * The same for one at a time over all processes: null, with nothing run, where another holds that name. READ
+   * COMMITTED on PostgreSQL, so that it stands in no serializable transaction's way.
+   */
+  exclusively<T>(name: string, attempt: (session: Session) => Promise<T>): Promise<T | null>;
   /** One commit; the answer says per group what refused it. Throws when the whole commit failed. */
   insertGroups(
     file: FileName,

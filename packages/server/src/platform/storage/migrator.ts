@@ -56,6 +56,17 @@ export async function migrate(
   }
 }
 
+/** For who reads only: the tables must be those of this version, neither older nor newer. */
+export function assertMigrated(applied: readonly string[], known: readonly string[]): void {
+  const missing = known.filter((id) => !applied.includes(id));
+  const unknown = applied.filter((id) => !known.includes(id));
+  if (missing.length + unknown.length === 0) return;
+  throw new MigrationRefused(
+    `the database was last used by another version (${[...missing, ...unknown].sort().join(', ')}): ` +
+      'run the command of that version, or start this version on it first',
+  );
+}
+
 /** Throws unless exactly these have been applied; `applied` is the database's own record of ids and checksums. */
 export function assertApplied(
   applied: ReadonlyMap<string, string>,

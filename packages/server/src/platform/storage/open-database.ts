@@ -6,10 +6,12 @@ import { databaseUnavailable, type Engine, type FileName, type StorageLogger } f
 import { createGroupCommit, type GroupCommit } from './group-commit.js';
 import { measuredEngine } from './measured-engine.js';
 import type { Migration } from './migration.js';
+import { assertMigrated } from './migrator.js';
 import { openPostgres } from './postgres.js';
 import { migratePostgres, startDayPartitions } from './postgres-migrations.js';
 import { openSqlite } from './sqlite.js';
 import { migrateSqlite } from './sqlite-migrations.js';
+import { openSqliteReadOnly } from './sqlite-read-only.js';
 import { runTransaction } from './transaction.js';
 import { CheckedInsertion, createView } from './view.js';
 
@@ -21,6 +23,13 @@ export interface OpenOptions {
   readonly migrations: readonly Migration[];
   readonly clock: Clock;
   readonly logger?: StorageLogger;
+  /**
+   * A module that SQLite's writer loads for the main file; PostgreSQL has no use for it. Its default export takes the
+   * connection and returns `{table, isDue(rows), beforeCommit(rows), defer(rows)}`: before each commit it is asked, and
+   * gets, the rows that the transaction has inserted into that table; when it throws it is undone, and `defer` gets
+   * them instead.
+   */
+  readonly commitHook?: URL;
   readonly instruments?: Instruments;
 }
 
@@ -37,7 +46,8 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
   const { migrations, clock, logger } = options;
   switch (storage.kind) {
     case 'sqlite': {
-      const engine = await openSqlite({ main: storage.path, log: storage.logPath });
+      const paths = { main: storage.path, log: storage.logPath };
+      const engine = await openSqlite(paths, { commitHook: options.commitHook, logger });
       await closingOnFailure(engine, () => migrateSqlite(engine, migrations, clock));
       return createDatabase(engine, options, async () => {});
     }
@@ -50,6 +60,32 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
       return createDatabase(engine, options, partitions.stop);
     }
   }
+}
+
+/** For a command beside a running server, or on the data of a stopped one: changes nothing, makes no tables. */
+export async function openDatabaseForReading(
+  storage: StorageOptions,
+  options: OpenOptions,
+): Promise<Database> {
+  const engine =
+    storage.kind === 'sqlite'
+      ? openSqliteReadOnly(storage.path)
+      : await openPostgres({ ...storage, logger: options.logger, isReadOnly: true });
+  return closingOnFailure(engine, async () => {
+    const ids = options.migrations.filter(({ file }) => storage.kind === 'postgres' || file === 'main');
+    assertMigrated(
+      await appliedMigrations(engine),
+      ids.map(({ id }) => id),
+    );
+    return createDatabase(engine, options, async () => {});
+  });
+}
+
+async function appliedMigrations(engine: Engine): Promise<string[]> {
+  const sql = 'SELECT id FROM schema_migrations';
+  const place = { table: 'schema_migrations', file: 'main' } as const;
+  const { rows } = await engine.run({ ...place, sql, parameters: [], kind: 'read', returnsRows: true });
+  return rows.map((row) => String(row.id));
 }
 
 async function closingOnFailure<T>(engine: Engine, work: () => Promise<T>): Promise<T> {
@@ -113,6 +149,12 @@ function createDatabase(
     async transaction(run) {
       if (closing) throw databaseUnavailable('the database is closed');
       return engine.transaction((session) =>
+        runTransaction(session, run, { owner: database, clock, logger }),
+      );
+    },
+    async exclusively(name, run) {
+      if (closing) throw databaseUnavailable('the database is closed');
+      return engine.exclusively(name, (session) =>
         runTransaction(session, run, { owner: database, clock, logger }),
       );
     },

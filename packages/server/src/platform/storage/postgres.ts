@@ -44,9 +44,15 @@ export interface PostgresOptions {
   readonly url: string;
   readonly poolMax: number;
   readonly logger: StorageLogger | undefined;
+  readonly isReadOnly?: boolean;
 }
 
-export async function openPostgres({ url, poolMax, logger }: PostgresOptions): Promise<PostgresEngine> {
+export async function openPostgres({
+  url,
+  poolMax,
+  logger,
+  isReadOnly,
+}: PostgresOptions): Promise<PostgresEngine> {
   const pool = new pg.Pool({
     connectionString: url,
     max: poolMax,
@@ -58,6 +64,7 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
     keepAlive: true,
     types: { getTypeParser: parserOf },
+    ...(isReadOnly && { options: '-c default_transaction_read_only=on' }),
   });
   // Without a listener a connection that the server ends would end the process.
   pool.on('error', (error) =>
@@ -76,9 +83,22 @@ export async function openPostgres({ url, poolMax, logger }: PostgresOptions): P
     transaction: (attempt) =>
       withRetry(line, async (isAlone) => {
         const client = await connect();
-        const session = await beginSession(client, isAlone ? ALONE : TOGETHER);
+        const session = await beginSession(client, 'SERIALIZABLE', isAlone ? ALONE : TOGETHER);
         return attempt(session);
       }),
+    async exclusively(name, attempt) {
+      const session = await beginSession(await connect(), 'READ COMMITTED');
+      try {
+        if (!(await session.claim(name))) {
+          await session.rollback();
+          return null;
+        }
+      } catch (error) {
+        await session.rollback();
+        throw error;
+      }
+      return attempt(session);
+    },
     insertGroups: (_file, groups) => insertWithRetry(line, connect, groups),
     maintain: (work) => maintain(url, work),
     async ping() {
@@ -176,8 +196,17 @@ async function query(client: pg.PoolClient, statement: Statement): Promise<State
   return { rows: result.rows, changes: result.rowCount ?? 0 };
 }
 
-/** SERIALIZABLE by name; the server ends a statement that outlives the transaction's own limit. */
-async function beginSession(client: pg.PoolClient, lock: string): Promise<Session> {
+interface PostgresSession extends Session {
+  /** An advisory lock until the end of the transaction, so that it ends with its connection at the latest. */
+  claim(name: string): Promise<boolean>;
+}
+
+/** The level by name; the server ends a statement that outlives the transaction's own limit. */
+async function beginSession(
+  client: pg.PoolClient,
+  isolation: 'SERIALIZABLE' | 'READ COMMITTED',
+  lock?: string,
+): Promise<PostgresSession> {
   // One statement at a time: the driver's own queue is on its way out.
   let last: Promise<unknown> = Promise.resolve();
   let released = false;
@@ -203,7 +232,7 @@ async function beginSession(client: pg.PoolClient, lock: string): Promise<Sessio
 
   try {
     await client.query(
-      `BEGIN ISOLATION LEVEL SERIALIZABLE; ${lock}; SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
+      `BEGIN ISOLATION LEVEL ${isolation}; ${lock ? `${lock}; ` : ''}SET LOCAL statement_timeout = ${TRANSACTION_LIMIT_MS}`,
     );
   } catch (error) {
     release(true);
@@ -211,6 +240,11 @@ async function beginSession(client: pg.PoolClient, lock: string): Promise<Sessio
   }
   return {
     run: (statement) => inTurn(statement.table, () => query(client, statement)),
+    async claim(name) {
+      const sql = 'SELECT pg_try_advisory_xact_lock(hashtextextended($1, 0)) AS taken';
+      const { rows } = await inTurn('', () => client.query<{ taken: number }>(sql, [`knoxcall ${name}`]));
+      return rows[0]?.taken === 1;
+    },
     async lock(table, id) {
       assertIdentifier(table);
       await inTurn(table, () => client.query(`SELECT 1 FROM "${table}" WHERE id = $1 FOR UPDATE`, [id]));

@@ -21,7 +21,7 @@ import {
   type RawNode,
   ReferenceNode,
   type RootOperationNode,
-  type SelectModifierNode,
+  SelectModifierNode,
   SelectQueryNode,
   TableNode,
   type UpdateQueryNode,
@@ -102,7 +102,7 @@ export class ScopeGuard extends OperationNodeTransformer {
 
   protected override transformSelectQuery(node: SelectQueryNode, queryId: QueryId): SelectQueryNode {
     if (node.distinctOn) refuse('distinct on is not portable');
-    if (node.endModifiers) refuse('row locks and modifiers are not portable');
+    if (node.endModifiers && !isClaim(node.endModifiers)) refuse('row locks and modifiers are not portable');
     const conditions: OperationNode[] = [];
     const from = node.from?.froms.map((source) => this.#source(source, conditions, queryId));
     const joins = node.joins?.map((join) => this.#join(join, queryId));
@@ -191,7 +191,8 @@ export class ScopeGuard extends OperationNodeTransformer {
   }
 
   protected override transformSelectModifier(node: SelectModifierNode, queryId: QueryId): SelectModifierNode {
-    if (node.modifier !== 'Distinct') refuse('row locks and modifiers are not portable');
+    if (node.modifier !== 'Distinct' && !CLAIM_MODIFIERS.has(node.modifier ?? ''))
+      refuse('row locks and modifiers are not portable');
     return super.transformSelectModifier(node, queryId);
   }
 
@@ -302,6 +303,14 @@ function valueAt(row: OperationNode, index: number): unknown {
   if (PrimitiveValueListNode.is(row)) return row.values[index];
   const value = (row as ValueListNode).values[index];
   return value && ValueNode.is(value) ? value.value : refuse('a scope column takes a plain value');
+}
+
+/** `for update skip locked`, the two together: the one lock that has a meaning on both databases. */
+const CLAIM_MODIFIERS = new Set<string>(['ForUpdate', 'SkipLocked']);
+
+function isClaim(modifiers: readonly OperationNode[]): boolean {
+  const names = modifiers.map((node) => (SelectModifierNode.is(node) ? node.modifier : undefined));
+  return names.length === CLAIM_MODIFIERS.size && names.every((name) => CLAIM_MODIFIERS.has(name ?? ''));
 }
 
 function isScopeColumn(name: string): boolean {

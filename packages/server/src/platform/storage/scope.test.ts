@@ -112,6 +112,10 @@ describe('a scoped handle', () => {
     ['a raw end of the query', () => queries.selectFrom('notes').selectAll().modifyEnd(sql`or 1 = 1`)],
     ['a raw front of the query', () => queries.selectFrom('notes').selectAll().modifyFront(sql`1 as`)],
     ['a row lock', () => queries.selectFrom('notes').selectAll().forUpdate()],
+    ['a lock that skips without locking', () => queries.selectFrom('notes').selectAll().skipLocked()],
+    ['a lock that fails', () => queries.selectFrom('notes').selectAll().forUpdate().noWait()],
+    ['a shared lock', () => queries.selectFrom('notes').selectAll().forShare().skipLocked()],
+    ['a lock on some tables', () => queries.selectFrom('notes').selectAll().forUpdate('notes').skipLocked()],
     [
       'a common table expression',
       () =>

@@ -26,6 +26,7 @@ export type WriterMessage =
       groups: string | readonly (readonly (readonly [number, readonly unknown[]])[])[];
     }
   | { op: 'exec'; sql: string }
+  | { op: 'commit' }
   | { op: 'rollback' }
   | { op: 'close' };
 
@@ -43,7 +44,13 @@ export interface SqliteWriterOptions {
   readonly module: string;
   readonly path: string;
   readonly pragmas: readonly string[];
+  /** A module that the thread loads: `commitHook` of `open-database.ts`. */
+  readonly commitHook?: string | undefined;
 }
+
+type WorkerMessage =
+  | { id: number; result?: unknown; failure?: DriverFailure }
+  | { hookFailure: DriverFailure };
 
 interface Waiting {
   resolve(value: unknown): void;
@@ -51,7 +58,10 @@ interface Waiting {
 }
 
 /** Starts the thread that owns the only writing connection of a database file. */
-export async function startSqliteWriter(options: SqliteWriterOptions): Promise<SqliteWriter> {
+export async function startSqliteWriter(
+  options: SqliteWriterOptions,
+  onHookFailure: (failure: DriverFailure) => void,
+): Promise<SqliteWriter> {
   const worker = new Worker(new URL('./sqlite-worker.mjs', import.meta.url), {
     name: 'sqlite-writer',
     workerData: options,
@@ -76,7 +86,8 @@ export async function startSqliteWriter(options: SqliteWriterOptions): Promise<S
     });
   }
 
-  worker.on('message', (message: { id: number; result?: unknown; failure?: DriverFailure }) => {
+  worker.on('message', (message: WorkerMessage) => {
+    if ('hookFailure' in message) return onHookFailure(message.hookFailure);
     const waiting = answers.get(message.id);
     answers.delete(message.id);
     if (answers.size === 0) worker.unref();

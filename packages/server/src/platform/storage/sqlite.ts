@@ -1,7 +1,7 @@
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { DatabaseSyncInstance, StatementSyncInstance } from '@photostructure/sqlite';
-import { SqliteAdapter, SqliteQueryCompiler } from 'kysely';
+import { SqliteAdapter } from 'kysely';
 import { ReferenceViolation, type RowShape, UniqueViolation } from './database.js';
 import {
   databaseUnavailable,
@@ -12,7 +12,9 @@ import {
   type Statement,
   StatementFailure,
   type StatementResult,
+  type StorageLogger,
 } from './engine.js';
+import { SqliteCompiler } from './sqlite-compiler.js';
 import { loadSqlite, SQLITE_MODULE } from './sqlite-module.js';
 import {
   type Ask,
@@ -36,12 +38,7 @@ const WRITER_PRAGMAS = [
   'journal_size_limit = 16777216',
   'trusted_schema = OFF',
 ];
-const READER_PRAGMAS = [
-  'busy_timeout = 0',
-  'cache_size = -2048',
-  'temp_store = MEMORY',
-  'trusted_schema = OFF',
-];
+const READER_PRAGMAS = ['cache_size = -2048', 'temp_store = MEMORY', 'trusted_schema = OFF'];
 
 const BUSY = 5;
 const LOCKED = 6;
@@ -68,9 +65,18 @@ interface Reader {
   close(): void;
 }
 
-export async function openSqlite(paths: Record<FileName, string>): Promise<SqliteEngine> {
+export interface SqliteOptions {
+  /** Of the main file's writer. */
+  readonly commitHook?: URL | undefined;
+  readonly logger?: StorageLogger | undefined;
+}
+
+export async function openSqlite(
+  paths: Record<FileName, string>,
+  options: SqliteOptions = {},
+): Promise<SqliteEngine> {
   for (const path of Object.values(paths)) mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const main = await openFile(paths.main);
+  const main = await openFile(paths.main, options);
   const log = await openFile(paths.log).catch(async (error) => {
     await closeFile(main);
     throw error;
@@ -85,7 +91,7 @@ export async function openSqlite(paths: Record<FileName, string>): Promise<Sqlit
   return {
     dialect: 'sqlite',
     adapter: new SqliteAdapter(),
-    createCompiler: () => new SqliteQueryCompiler(),
+    createCompiler: () => new SqliteCompiler(),
     async run(statement) {
       if (statement.kind === 'write') return write(statement);
       try {
@@ -98,6 +104,8 @@ export async function openSqlite(paths: Record<FileName, string>): Promise<Sqlit
       }
     },
     transaction: (attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
+    // One process a file, one writer: nobody else can be at it.
+    exclusively: (_name, attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
     async insertGroups(file, groups) {
       const shapes = new Map<RowShape, number>();
       // Each text once: a batch has few, and what is posted is copied.
@@ -141,10 +149,13 @@ interface DatabaseFile {
   readonly reader: Reader;
 }
 
-async function openFile(path: string): Promise<DatabaseFile> {
+async function openFile(path: string, { commitHook, logger }: SqliteOptions = {}): Promise<DatabaseFile> {
   // Made here for its mode, which the write-ahead log inherits.
   closeSync(openSync(path, 'a', 0o600));
-  const writer = await startSqliteWriter({ module: SQLITE_MODULE, path, pragmas: WRITER_PRAGMAS });
+  const writer = await startSqliteWriter(
+    { module: SQLITE_MODULE, path, pragmas: WRITER_PRAGMAS, commitHook: commitHook?.href },
+    (failure) => logger?.error({ err: storageError(new DriverError(failure), '') }, 'a commit hook failed'),
+  );
   try {
     return { writer, reader: openReader(path) };
   } catch (error) {
@@ -159,11 +170,11 @@ async function closeFile(file: DatabaseFile): Promise<void> {
   await file.writer.close();
 }
 
-function openReader(path: string): Reader {
+export function openReader(path: string, busyMs = 0): Reader {
   const { DatabaseSync } = loadSqlite();
   // The reference is kept by the closures below: the driver closes a connection that is collected.
   const connection: DatabaseSyncInstance = new DatabaseSync(path, { readOnly: true });
-  for (const pragma of READER_PRAGMAS) connection.exec(`PRAGMA ${pragma}`);
+  for (const pragma of [`busy_timeout = ${busyMs}`, ...READER_PRAGMAS]) connection.exec(`PRAGMA ${pragma}`);
   const statements = new Map<string, StatementSyncInstance>();
 
   function prepared(sql: string): StatementSyncInstance {
@@ -201,7 +212,7 @@ function openSession(ask: Ask): Session {
     lock: async () => {},
     async commit() {
       if (!begun) return;
-      await ask({ op: 'exec', sql: 'COMMIT' }).catch((error) => {
+      await ask({ op: 'commit' }).catch((error) => {
         throw storageError(error, '');
       });
     },
@@ -238,7 +249,7 @@ function unshared(value: unknown): unknown {
 }
 
 /** Whole numbers are bound as integers by both drivers; in a group commit the writer's thread turns them. */
-function toDriver(value: unknown): unknown {
+export function toDriver(value: unknown): unknown {
   return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : unshared(value);
 }
 
@@ -268,7 +279,7 @@ const CONSTRAINT_UNIQUE = new Set([1555, 2067]);
 const CONSTRAINT_FOREIGN_KEY = 787;
 
 /** The driver's text holds names of tables and columns only, never values. */
-function storageError(error: unknown, table: string): Error {
+export function storageError(error: unknown, table: string): Error {
   const errcode = errcodeOf(error);
   if (errcode === undefined) {
     if (

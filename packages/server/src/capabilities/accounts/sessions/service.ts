@@ -75,8 +75,8 @@ export interface Sessions {
   revoke(caller: SessionCaller, id: SessionId): Promise<void>;
   /** For the start that changes the root key: admin tokens stay good. */
   changeRootKey(former: Secret<Buffer>): Promise<void>;
-  /** Rows of sessions and attempts that are over; true while there are more. */
-  removeEnded(rowsMax: number): Promise<boolean>;
+  /** Rows of sessions and attempts that are over, at most `rowsMax` of each. */
+  removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }>;
 }
 
 const REFRESH_TOKEN_BYTES = 32;
@@ -276,7 +276,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       db.transaction(async (tx) => {
         const sessions = await store.removeEnded(tx, clock.nowMs(), rowsMax);
         const windows = await attempts.removeEnded(tx, rowsMax);
-        return sessions === rowsMax || windows === rowsMax;
+        return { rows: sessions + windows, hasMore: sessions === rowsMax || windows === rowsMax };
       }),
   };
 }

@@ -1,9 +1,11 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline, type Transform, Writable } from 'node:stream';
 import type { RequestId } from '../../../kernel/ids.js';
+import type { RateLimitStatus } from '../../../kernel/rate-limit.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
+import { pushRateLimit } from '../../../platform/http/rate-limit-headers.js';
 import type { RedactionPlan } from '../../redaction/index.js';
-import { hasHeader, headerValue, passedHeaders } from '../response-headers.js';
+import { hasHeader, hasRateLimit, headerValue, passedHeaders } from '../response-headers.js';
 
 /** Writes the upstream's answer to the caller: head rewritten, body passed on or through redaction. */
 export function beginAnswer(
@@ -12,11 +14,14 @@ export function beginAnswer(
   requestId: RequestId,
   plan: RedactionPlan,
   upstream: UpstreamHead,
+  rateLimit: RateLimitStatus | null,
 ): Writable {
   const { status } = upstream;
   const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method);
   const rawHeaders = planned.rawHeaders;
   rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
+  // An upstream's own limits are what its clients act on: ours do not mix with them (docs/decisions/0035).
+  if (rateLimit !== null && !hasRateLimit(rawHeaders)) pushRateLimit(rawHeaders, rateLimit);
   const isBodiless = method === 'HEAD' || status === 204 || status === 304;
   if (planned.body === null || isBodiless) {
     response.writeHead(status, rawHeaders);

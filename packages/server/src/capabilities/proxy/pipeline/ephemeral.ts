@@ -1,5 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
+import type { Plans } from '../../plans/index.js';
 import type { Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
 import { authenticate, requirePermission } from './authenticate.js';
@@ -17,6 +18,7 @@ export interface EphemeralDeps {
   readonly egress: Egress;
   readonly vaults: TokenSource;
   readonly redaction: Pick<Redaction, 'planFor'>;
+  readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
   readonly apiLogs: CallLog;
   readonly hopMarker: HopMarker;
 }
@@ -27,13 +29,16 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   trace?.step('authenticate');
   const caller = await authenticate(call);
   deps.apiLogs.assertRoom();
+  call.rateLimit = await deps.plans.admit(caller.principal);
   requirePermission(caller, 'proxy:invoke');
+  const operations = await deps.plans.admitOperation(caller.principal.scope);
   const plan = await deps.redaction.planFor(caller.principal.scope, 'ephemeral');
   call.plan = plan;
   deps.hopMarker.refuseLoop(call.headers.via);
   const options = readOptions(call.headers);
   trace?.step('guard');
   const guarded = await guardTarget(deps.egress, call, caller, options.proxyUrl, options.timeoutMs);
+  operations.count();
   trace?.step('scan');
   const query = joinedQuery(guarded.target.url, call.exchange.request.url ?? '');
   const scanned = await (options.isTransparent ? passThrough : scan)(call, guarded.clock, query);
@@ -54,7 +59,7 @@ export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): P
   } catch (cause) {
     failure = call.isGone ? new ClientGone() : cause;
     if (failure instanceof ClientGone) exchange.response.destroy();
-    else exchange.refuse(failure);
+    else exchange.refuse(failure, call.rateLimit);
   }
   call.clock?.stop();
   writeLogRow(deps.apiLogs, deps.clock, call, 'ephemeral', failure);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../kernel/clock.js';
-import { AppError } from '../../../kernel/errors.js';
+import { AppError, isAppError } from '../../../kernel/errors.js';
 import { ClientGone } from '../../../platform/egress/egress.js';
 import type { ApiLogs, ProxyMode } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
@@ -41,8 +41,7 @@ export function writeLogRow(
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
     error: errorName(failure),
-    // No limiter refuses calls yet.
-    rateLimited: false,
+    rateLimited: isAppError(failure, 'rate_limit_exceeded'),
     proxyMode,
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   });

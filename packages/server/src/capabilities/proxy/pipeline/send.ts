@@ -47,7 +47,7 @@ export function send(
     },
     (head) => {
       trace?.upstreamAnswered(head.status);
-      return beginAnswer(response, call.method, requestId, plan, head);
+      return beginAnswer(response, call.method, requestId, plan, head, call.rateLimit);
     },
   );
 }

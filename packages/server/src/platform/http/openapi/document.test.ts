@@ -69,6 +69,7 @@ describe('an operation', () => {
       401: ['authentication_required', 'invalid_api_key', 'invalid_token'],
       403: ['wrong_key_type', 'subscription_inactive', 'forbidden'],
       404: ['tenant_not_found'],
+      429: ['rate_limit_exceeded'],
       431: ['headers_too_large'],
       500: ['internal_error'],
       503: ['dependency_unavailable'],

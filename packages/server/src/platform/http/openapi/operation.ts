@@ -44,8 +44,15 @@ const CALLER_ERRORS = {
     'wrong_key_type',
     'subscription_inactive',
     'tenant_not_found',
+    'rate_limit_exceeded',
   ],
-  user: [...API_ERRORS, 'authentication_required', 'invalid_token', 'subscription_inactive'],
+  user: [
+    ...API_ERRORS,
+    'authentication_required',
+    'invalid_token',
+    'subscription_inactive',
+    'rate_limit_exceeded',
+  ],
   none: [],
 } as const satisfies Record<Described['credential'], readonly ErrorType[]>;
 

@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { commitHook } from '../capabilities/audit-logs/index.js';
+import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
+import { Secret } from '../kernel/secret.js';
+import { loadConfig } from '../platform/config/config.js';
+import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { jobKindOf } from '../platform/jobs/definition.js';
+import { createLogger } from '../platform/log/logger.js';
+import { createInstruments } from '../platform/telemetry/instruments.js';
+import { openTestSqlite, type TestDatabase } from '../testing/databases.js';
+import { createManualClock } from '../testing/manual-clock.js';
+import { jobDefinitions } from './jobs.js';
+import { createServices, MIGRATIONS, type Services } from './services.js';
+
+const HEAD = `# Background jobs
+
+<!-- The golden list of app/jobs.test.ts. To accept a change: npx vitest run packages/server/src/app/jobs.test.ts -u -->
+
+\`knox-server jobs list\` shows each kind with its last and next run, \`jobs list <kind>\` the jobs of one,
+\`jobs run <kind>\` makes them due now. How they work: \`packages/server/src/platform/jobs/README.md\`.
+
+| Kind | Runs | Batch | At once in a process | Lease | Tries | Does |
+|---|---|---|---|---|---|---|
+`;
+
+let db: TestDatabase;
+let services: Services;
+
+beforeAll(async () => {
+  const clock = createManualClock();
+  db = await openTestSqlite(MIGRATIONS, { clock, commitHook });
+  services = createServices({
+    db,
+    clock,
+    ids: systemIds,
+    random: systemRandom,
+    logger: createLogger('error', { write: () => {} }),
+    rootKey: new Secret(Buffer.alloc(32)),
+    egress: createEgress({ ...loadConfig({}, '/srv/knox').config.egress, ownNames: [], clock }),
+    auditRetentionMs: null,
+    tiers: DEFAULT_TIERS,
+    counter: null,
+    previousRootKey: null,
+    instruments: createInstruments(),
+    signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
+  });
+});
+afterAll(() => db.cleanup());
+
+it('the list of jobs is the one that is checked in', async () => {
+  const rows = jobDefinitions(services)
+    .map(jobKindOf)
+    .sort((a, b) => (a.kind < b.kind ? -1 : 1))
+    .map(({ kind, everyMs, batchMax, concurrency, leaseMs, retry, title }) => {
+      const runs = everyMs === null ? 'on demand' : `every ${everyMs / 1000} s`;
+      const tries = retry.attemptsMax ?? 'endless';
+      return `| \`${kind}\` | ${runs} | ${batchMax} | ${concurrency} | ${leaseMs / 1000} s | ${tries} | ${title} |\n`;
+    });
+  await expect(HEAD + rows.join('')).toMatchFileSnapshot('../../../../docs/operations/jobs.md');
+});
+
+it('every job runs on an empty installation', async () => {
+  await services.jobs.start(jobDefinitions(services));
+  await services.jobs.idle();
+  await services.jobs.stop(0);
+  const failed = (await services.jobs.status()).filter(
+    ({ everyMs, lastRun }) => everyMs !== null && lastRun?.error !== null,
+  );
+  expect(failed).toEqual([]);
+});

@@ -1,0 +1,9 @@
+import type { Principal, UserRole } from '../../kernel/principal.js';
+
+/** Of users, those that contract README §2.3 lets read `details`. */
+const ROLES_WITH_DETAILS: ReadonlySet<UserRole> = new Set(['owner', 'admin']);
+
+/** Keys and OAuth clients read sanitised details; who acts as a user does by that user's role (auth.md §8.1). */
+export function mayReadDetails(principal: Principal): boolean {
+  return principal.userId === null || ROLES_WITH_DETAILS.has(principal.role);
+}

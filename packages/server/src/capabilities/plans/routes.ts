@@ -1,0 +1,113 @@
+import { isoTime, isoTimeOrNull } from '../../kernel/clock.js';
+import type { TenantId } from '../../kernel/ids.js';
+import { type RouteDefinition, route } from '../../platform/http/route.js';
+import type { Tenant } from '../accounts/index.js';
+import { accountResponse, tenantChangeBody, tenantParams, tenantResponse, usageResponse } from './schemas.js';
+import type { Account, Plans, Usage } from './service.js';
+import type { TenantSwitch } from './tenant-switch.js';
+
+export function accountRoutes(plans: Pick<Plans, 'account' | 'usage'>): RouteDefinition[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/account',
+      summary: 'Read the account that the credential belongs to',
+      permission: null,
+      servesInactive: true,
+      audit: null,
+      response: accountResponse,
+      handle: async ({ caller }) => accountOf(await plans.account(caller.principal.scope.tenantId)),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/account/usage',
+      summary: 'Read what this month has used, and the limits of the plan',
+      permission: 'account:read',
+      servesInactive: true,
+      audit: null,
+      response: usageResponse,
+      handle: async ({ caller }) => usageOf(await plans.usage(caller.principal.scope.tenantId)),
+    }),
+  ];
+}
+
+/** For the mount at `/admin` alone. */
+export function tenantSwitchRoutes(tenants: Pick<TenantSwitch, 'change'>): RouteDefinition[] {
+  return [
+    route({
+      method: 'PATCH',
+      path: '/admin/tenants/:id',
+      summary: 'Switch ephemeral calls; as the operator also plan and subscription status',
+      permission: null,
+      servesInactive: true,
+      audit: 'tenant.update',
+      params: tenantParams,
+      body: tenantChangeBody,
+      response: tenantResponse,
+      wire: tenantOf,
+      handle({ caller, params, body }) {
+        const { ephemeral_enabled: ephemeralEnabled, plan, subscription_status: subscriptionStatus } = body;
+        const id = params.id.toLowerCase() as TenantId;
+        return tenants.change(caller, id, { ephemeralEnabled, plan, subscriptionStatus });
+      },
+    }),
+  ];
+}
+
+function accountOf({ tenant, plan, status, dates, period }: Account) {
+  return {
+    id: tenant.id,
+    slug: tenant.slug,
+    name: tenant.name,
+    // Chosen at signup, which this version does not have.
+    region: null,
+    subscription_plan: plan,
+    subscription_status: status,
+    trial_start_at: isoTimeOrNull(dates.trialStartAtMs),
+    trial_end_at: isoTimeOrNull(dates.trialEndAtMs),
+    subscription_current_period_start: isoTime(period.startMs),
+    subscription_current_period_end: isoTime(period.endMs),
+    subscription_cancel_at: isoTimeOrNull(dates.cancelledAtMs),
+    created_at: isoTime(tenant.createdAtMs),
+  };
+}
+
+function usageOf({ plan, status, period, operations, caps }: Usage) {
+  // Routes, secrets, clients and environments do not exist in this version, so that none are used.
+  const unused = (limit: number | null) => ({ used: 0, limit });
+  return {
+    billing_period: {
+      year: period.year,
+      month: period.month,
+      start: isoTime(period.startMs),
+      end: isoTime(period.endMs),
+    },
+    api_calls: { ...operations, percentage: percentage(operations) },
+    resources: {
+      routes: unused(caps.routes),
+      secrets: unused(caps.secrets),
+      clients: unused(caps.clients),
+      environments: unused(caps.environments),
+    },
+    plan,
+    status,
+  };
+}
+
+/** Two decimals (auth.md §7); of no limit nothing is used, of a limit of 0 all. */
+function percentage({ used, limit }: Usage['operations']): number {
+  if (limit === null || used === 0) return 0;
+  return limit === 0 ? 100 : Math.round((used / limit) * 10_000) / 100;
+}
+
+function tenantOf(tenant: Tenant) {
+  return {
+    id: tenant.id,
+    slug: tenant.slug,
+    name: tenant.name,
+    plan: tenant.plan,
+    subscription_status: tenant.subscriptionStatus,
+    ephemeral_enabled: tenant.ephemeralEnabled,
+    created_at: isoTime(tenant.createdAtMs),
+  };
+}

@@ -1,0 +1,259 @@
+import type { Clock } from '../../kernel/clock.js';
+import { notFound } from '../../kernel/errors.js';
+import type { ApiKeyId, IdSource, Scope, TenantId } from '../../kernel/ids.js';
+import type { CappedResource, Plan, PlanFeature, PlanTier, PlanTiers } from '../../kernel/plan-tiers.js';
+import type { Principal } from '../../kernel/principal.js';
+import type { KeyRateLimit, RateLimitStatus } from '../../kernel/rate-limit.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import type { RequestLimits } from '../../platform/http/caller.js';
+import type { Allowance } from '../../platform/limits/allowance.js';
+import { rateLimitExceeded } from '../../platform/limits/errors.js';
+import type { LimitRule } from '../../platform/limits/meters.js';
+import type { RateLimiter } from '../../platform/limits/rate-limiter.js';
+import type { Logger } from '../../platform/log/logger.js';
+import type { Database } from '../../platform/storage/database.js';
+import { type Accounts, credentialGeneration, type Tenant } from '../accounts/index.js';
+import { ephemeralOff, planFeatureMissing, resourceCapReached } from './errors.js';
+import { type Month, monthOf } from './month.js';
+import { createOperationCounters } from './operations.js';
+import { createPlansStore, type SubscriptionDates } from './store.js';
+import { type Standing, standingOf } from './subscription.js';
+
+export interface PlansDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly tiers: PlanTiers;
+  readonly accounts: Pick<Accounts, 'tenantById'>;
+  readonly generations: Pick<Generations, 'current'>;
+  readonly limiter: RateLimiter;
+}
+
+/** What an admitted ephemeral call counts with. */
+export interface OperationMeter {
+  /** Once the call has passed step 3 of dataplane.md §1.3; refuses when others took the last one meanwhile. */
+  count(): void;
+}
+
+export interface Account extends Standing {
+  readonly tenant: Tenant;
+  readonly dates: SubscriptionDates;
+  readonly period: Month;
+}
+
+export interface Usage extends Standing {
+  readonly period: Month;
+  readonly operations: { readonly used: number; readonly limit: number | null };
+  readonly caps: PlanTier['caps'];
+}
+
+export interface Plans extends RequestLimits {
+  /** Step 2 of dataplane.md §1.3: the switch, the operations of the month, then the requests of a second. */
+  admitOperation(scope: Scope): Promise<OperationMeter>;
+  /** 402 where the tenant's tier does not have it; asked when something is created or enabled, never on a read. */
+  requireFeature(tenantId: TenantId, feature: PlanFeature): Promise<void>;
+  /** 402 where one more would be too many; `used` counts live rows only, and sandbox rows are never asked for. */
+  requireRoom(scope: Scope, resource: CappedResource, used: number): Promise<void>;
+  account(tenantId: TenantId): Promise<Account>;
+  usage(tenantId: TenantId): Promise<Usage>;
+  /** Writes pending counts. */
+  stop(): Promise<void>;
+}
+
+const TENANTS_KEPT = 10_000;
+const KEYS_KEPT = 10_000;
+
+/** Of one mode of a tenant; null = not limited. */
+interface ModeLimits {
+  readonly requests: Allowance | null;
+  readonly ephemeral: Allowance | null;
+  readonly operations: OperationMeter;
+}
+
+interface Validity {
+  readonly generationName: string;
+  readonly generation: number;
+  /** A trial's end changes the plan without a generation. */
+  readonly validUntilMs: number;
+}
+
+/** What a tenant's calls are judged by, made once a generation. */
+interface TenantLimits extends Validity {
+  readonly plan: Plan;
+  readonly tier: PlanTier;
+  readonly isEphemeralOn: boolean;
+  readonly assertOperationLeft: () => void | Promise<void>;
+  readonly live: ModeLimits;
+  readonly test: ModeLimits;
+}
+
+const NOT_METERED: OperationMeter = { count() {} };
+
+export function createPlans(deps: PlansDeps): Plans {
+  const { clock, tiers, accounts, generations, limiter } = deps;
+  const store = createPlansStore(deps.db);
+  const counters = createOperationCounters({ ...deps, store });
+  const known = new Map<TenantId, TenantLimits>();
+  const reads = new Map<string, Promise<TenantLimits>>();
+  const ofKeys = new Map<ApiKeyId, { readonly limit: KeyRateLimit; readonly allowance: Allowance }>();
+
+  /** On the way of every call: no text is put together here, and what is compared is at hand. */
+  function knownLimits(tenantId: TenantId): TenantLimits | undefined {
+    const limits = known.get(tenantId);
+    if (limits === undefined || generations.current(limits.generationName) !== limits.generation)
+      return undefined;
+    return limits.validUntilMs === Number.POSITIVE_INFINITY || clock.nowMs() < limits.validUntilMs
+      ? limits
+      : undefined;
+  }
+
+  /** Those who ask meanwhile share a read, but never one that began under an older generation. */
+  function readLimits(tenantId: TenantId): Promise<TenantLimits> {
+    const generationName = credentialGeneration(tenantId);
+    const generation = generations.current(generationName);
+    const name = `${generationName}:${generation}`;
+    const shared = reads.get(name);
+    if (shared) return shared;
+    const reading = account(tenantId)
+      .then(({ tenant, plan, changesAtMs }) => {
+        const oldest = known.keys().next();
+        if (known.size >= TENANTS_KEPT && !oldest.done) known.delete(oldest.value);
+        const limits = makeLimits(tenant, plan, { generationName, generation, validUntilMs: changesAtMs });
+        known.set(tenantId, limits);
+        return limits;
+      })
+      .finally(() => reads.delete(name));
+    reads.set(name, reading);
+    return reading;
+  }
+
+  function makeLimits(tenant: Tenant, plan: Plan, validity: Validity): TenantLimits {
+    const tier = tiers[plan];
+    const { enabled, operationsPerMonth } = tier.ephemeral;
+    const operations = counters.of(tenant.id);
+    return {
+      plan,
+      tier,
+      isEphemeralOn: enabled && tenant.ephemeralEnabled !== false,
+      assertOperationLeft: () =>
+        operationsPerMonth === null ? undefined : operations.assertRoom(operationsPerMonth),
+      live: modeLimits({ tenantId: tenant.id, sandbox: false }, tier, {
+        count: () => operations.count(operationsPerMonth),
+      }),
+      test: modeLimits({ tenantId: tenant.id, sandbox: true }, tier, NOT_METERED),
+      ...validity,
+    };
+  }
+
+  function modeLimits(scope: Scope, tier: PlanTier, operations: OperationMeter): ModeLimits {
+    const { requestsPerMinute, ephemeral } = tier;
+    return {
+      requests: allowanceOf(scope, 'tenant', requestsPerMinute, { kind: 'bucket', windowSec: 60 }),
+      ephemeral: allowanceOf(scope, 'proxy', ephemeral.requestsPerSecond, { kind: 'sliding', windowSec: 1 }),
+      operations,
+    };
+  }
+
+  function allowanceOf(
+    scope: Scope,
+    name: 'tenant' | 'proxy',
+    requests: number | null,
+    window: Pick<LimitRule, 'kind' | 'windowSec'>,
+  ): Allowance | null {
+    return requests === null ? null : limiter.allowance(scope, name, { scope: name, requests, ...window });
+  }
+
+  function allowanceOfKey(principal: Principal): Allowance | null {
+    if (principal.kind !== 'api_key' || !principal.rateLimit) return null;
+    const { scope, apiKeyId, rateLimit } = principal;
+    const made = ofKeys.get(apiKeyId);
+    // The same object as long as the credential has not been read again.
+    if (made?.limit === rateLimit) return made.allowance;
+    const { requests, windowSeconds } = rateLimit;
+    const rule: LimitRule = { scope: 'key', kind: 'sliding', requests, windowSec: windowSeconds };
+    const allowance = limiter.allowance(scope, `key:${apiKeyId}`, rule);
+    const oldest = ofKeys.keys().next();
+    // Its count stays with the limiter: only the way to it is found again.
+    if (ofKeys.size >= KEYS_KEPT && !oldest.done) ofKeys.delete(oldest.value);
+    ofKeys.set(apiKeyId, { limit: rateLimit, allowance });
+    return allowance;
+  }
+
+  async function account(tenantId: TenantId): Promise<Account> {
+    const tenant = await accounts.tenantById(tenantId);
+    if (!tenant) throw notFound('Account');
+    const dates = await store.subscriptionDates(tenantId);
+    const nowMs = clock.nowMs();
+    return { tenant, dates, period: monthOf(nowMs), ...standingOf(tenant, dates, nowMs) };
+  }
+
+  return {
+    admit(principal) {
+      const limits = knownLimits(principal.scope.tenantId);
+      if (limits === undefined)
+        return readLimits(principal.scope.tenantId).then((read) => take(read, principal));
+      return take(limits, principal);
+    },
+
+    async admitOperation({ tenantId, sandbox }) {
+      const limits = knownLimits(tenantId) ?? (await readLimits(tenantId));
+      if (!limits.isEphemeralOn) throw ephemeralOff(limits.plan);
+      if (!sandbox) await limits.assertOperationLeft();
+      const { ephemeral, operations } = sandbox ? limits.test : limits.live;
+      if (ephemeral !== null) {
+        const status = await ephemeral.take();
+        if (!status.isAllowed) throw rateLimitExceeded(status);
+      }
+      return operations;
+    },
+
+    async requireFeature(tenantId, feature) {
+      const { plan, tier } = knownLimits(tenantId) ?? (await readLimits(tenantId));
+      if (!tier.features.includes(feature)) throw planFeatureMissing(plan, feature);
+    },
+
+    async requireRoom({ tenantId, sandbox }, resource, used) {
+      if (sandbox) return;
+      const { plan, tier } = knownLimits(tenantId) ?? (await readLimits(tenantId));
+      const cap = tier.caps[resource];
+      if (cap !== null && used >= cap) throw resourceCapReached(plan, resource, cap);
+    },
+
+    account,
+
+    async usage(tenantId) {
+      const { plan, status, changesAtMs, period } = await account(tenantId);
+      const { caps, ephemeral } = tiers[plan];
+      const operations = { used: await counters.used(tenantId), limit: ephemeral.operationsPerMonth };
+      return { plan, status, changesAtMs, period, operations, caps };
+    },
+
+    stop: () => counters.stop(),
+  };
+
+  function take(
+    limits: TenantLimits,
+    principal: Principal,
+  ): RateLimitStatus | null | Promise<RateLimitStatus> {
+    const { requests } = principal.scope.sandbox ? limits.test : limits.live;
+    const ofKey = allowanceOfKey(principal);
+    if (requests !== null) return takeBoth(requests, ofKey);
+    return ofKey === null ? null : takeBoth(ofKey, null);
+  }
+}
+
+/** The tenant's limit first (dataplane.md §9); what it gave is given back when the second refuses. */
+async function takeBoth(first: Allowance, second: Allowance | null): Promise<RateLimitStatus> {
+  const status = await first.take();
+  if (!status.isAllowed) throw rateLimitExceeded(status);
+  if (second === null) return status;
+  try {
+    const further = await second.take();
+    if (!further.isAllowed) throw rateLimitExceeded(further);
+    return further.remaining < status.remaining ? further : status;
+  } catch (error) {
+    first.giveBack();
+    throw error;
+  }
+}

@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { freePort, installPackage } from './postgres.mjs';
+import { step } from './terminal.mjs';
+
+const START_TRIES = 3;
+
+/**
+ * A Redis or Valkey for the limiter's suites: the one of TEST_REDIS_URL, else a throwaway one from installed binaries,
+ * else from Debian packages where that is allowed. `{ url, stop }`, or `{ reason }` where there is none.
+ */
+export async function provideRedis() {
+  const given = process.env.TEST_REDIS_URL?.trim();
+  if (given) return { url: given, stop: () => {} };
+  const binary = findBinary() ?? (await install());
+  if (!binary) return { reason: 'no Redis or Valkey is installed and TEST_REDIS_URL is not set' };
+  let outcome;
+  await step('Starting Redis', async () => {
+    for (let attempt = 1; !outcome; attempt++) {
+      outcome = await start(binary).catch((error) => {
+        if (attempt === START_TRIES) throw error;
+      });
+    }
+    return 'thrown away afterwards';
+  });
+  return outcome;
+}
+
+function findBinary() {
+  return (process.env.PATH ?? '')
+    .split(delimiter)
+    .flatMap((dir) => ['redis-server', 'valkey-server'].map((name) => join(dir, name)))
+    .find((path) => existsSync(path));
+}
+
+async function install() {
+  const installed = await installPackage('redis-server', 'Installing Redis from Debian packages');
+  return installed ? findBinary() : undefined;
+}
+
+async function start(binary) {
+  const port = await freePort();
+  const dir = mkdtempSync(join(tmpdir(), 'knox-redis-'));
+  const settings = { bind: '127.0.0.1', port, save: '', appendonly: 'no', dir, daemonize: 'no' };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, String(value)]);
+  const child = spawn(binary, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const stop = () => {
+    child.kill('SIGKILL');
+    rmSync(dir, { recursive: true, force: true });
+  };
+  process.once('exit', stop);
+  await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`${binary} ended with ${code}`)));
+    child.stdout.setEncoding('utf8').on('data', (text) => {
+      if (/ready to accept connections/i.test(text)) resolve();
+    });
+  });
+  child.unref();
+  return {
+    url: `redis://127.0.0.1:${port}`,
+    stop: () => {
+      process.off('exit', stop);
+      stop();
+    },
+  };
+}
