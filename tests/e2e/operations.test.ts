@@ -44,6 +44,13 @@ async function restart(change: Environment = {}): Promise<void> {
   scene.server = await startServer({ ...scene.environment, ...change });
 }
 
+/** Every chain, on the data of the running server as it is now. */
+async function verified(change: Environment = {}): Promise<void> {
+  const { code, out, error } = await runToEnd(['audit', 'verify'], { ...scene.environment, ...change });
+  expect([code, error]).toEqual([0, '']);
+  expect(out).toMatch(/tenant default: [1-9]\d* rows verified/);
+}
+
 /** The feed ends at its watermark, which on PostgreSQL stays behind the newest row: asked again until it has them. */
 async function logIds(count: number): Promise<string[]> {
   for (;;) {
@@ -67,12 +74,14 @@ forEachDatabase((open) => {
       const changing = scene.server;
       expect(await readBack()).toBe(CARD);
       const made = await tokenOf('4242424242424242');
+      await verified(key);
 
       await restart(key);
       expect(changing.output().out).toContain(
         'The root key is changed. MASTER_KEY_B64_PREVIOUS may be unset',
       );
       expect(await readBack()).toBe(CARD);
+      await verified(key);
       expect(await readBack(made)).toBe('4242424242424242');
       await scene.proxied(scene.target);
       expect(vias[1]).toBe(vias[0]);
@@ -115,6 +124,7 @@ describe('a backup of a running server', () => {
     copyFileSync(join(scene.dataDir, 'root.key'), join(restored, 'root.key'));
     await restart({ KNOX_DATA_DIR: restored });
     expect(await readBack()).toBe(CARD);
+    await verified({ KNOX_DATA_DIR: restored });
   });
 
   it('replaces nothing', async () => {
@@ -165,6 +175,7 @@ onPostgres((open) => {
       const more = await logIds(2);
       expect(new Set([...more, ...logs]).size).toBe(2);
       const made = await tokenOf('4242424242424242');
+      await verified({ DATABASE_URL: url });
 
       const busyThere = await copy(url, `sqlite:${join(scene.dataDir, 'too-soon.db')}`);
       expect([busyThere.code, busyThere.error]).toEqual([1, expect.stringContaining('the source is in use')]);
@@ -180,6 +191,7 @@ onPostgres((open) => {
       expect(await logIds(2)).toEqual(more);
       await scene.proxied(scene.target);
       expect(new Set(await logIds(3)).size).toBe(3);
+      await verified({ KNOX_DATA_DIR: back });
       await scene.close();
       await postgres.remove();
     });

@@ -371,8 +371,11 @@ export function jobsContract(open: OpenTestDatabase): void {
       const elsewhere = await startProcess([other.definition]);
       const id = await enqueue(jobs, 'mail');
       await mail.run(1);
-      // In steps, so that a renewal that is under way has time for it.
-      for (let passedMs = 0; passedMs < 3 * LEASE_MS; passedMs += 1_000) await advance(1_000, elsewhere);
+      // In steps, each with a write that stands behind a renewal under way.
+      for (let passedMs = 0; passedMs < 3 * LEASE_MS; passedMs += 1_000) {
+        await advance(1_000, elsewhere);
+        await db.transaction(async () => {});
+      }
       expect((await rowOf(id))?.lease_until).toBeGreaterThan(clock.nowMs());
       expect(other.runs).toEqual([]);
       await db.transaction((tx) => mail.runs[0]!.fence(tx));
