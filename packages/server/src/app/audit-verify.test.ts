@@ -9,9 +9,9 @@ import type { TenantId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { createGenerations } from '../platform/cache/generations.js';
 import { systemIds } from '../platform/crypto/random.js';
+import { command } from '../testing/command.js';
 import { changeBehind, forEachDatabase, type TestDatabase } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
-import { runCommand } from './commands.js';
 import { MIGRATIONS } from './services.js';
 
 const ROOT_KEY = Buffer.alloc(32, 1);
@@ -19,25 +19,12 @@ const clock = createManualClock();
 const quiet = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** The command as an operator runs it. */
-async function run(words: string[], environment: Record<string, string>) {
-  const output = { out: '', error: '' };
-  const code = await runCommand(['audit', 'verify', ...words], {
+function run(words: string[], environment: Record<string, string>) {
+  return command(['audit', 'verify', ...words], {
     environment: { MASTER_KEY_B64: ROOT_KEY.toString('base64'), ...environment },
     workingDir: '/nowhere',
-    terminal: {
-      out: (text) => {
-        output.out += text;
-      },
-      error: (text) => {
-        output.error += text;
-      },
-      isColoured: false,
-    },
     clock,
-    stopAsked: Promise.resolve(),
-    loadStartServer: () => Promise.reject(new Error('not this one')),
   });
-  return { code, ...output };
 }
 
 forEachDatabase((name, open) => {

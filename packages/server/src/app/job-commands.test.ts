@@ -8,8 +8,8 @@ import type { JobDefinition } from '../platform/jobs/definition.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { createLogger } from '../platform/log/logger.js';
 import { openDatabase } from '../platform/storage/open-database.js';
+import { command } from '../testing/command.js';
 import { createManualClock, type ManualClock } from '../testing/manual-clock.js';
-import { runCommand } from './commands.js';
 import { MIGRATIONS } from './services.js';
 
 let dataDir: string;
@@ -59,25 +59,8 @@ async function serve(mails = 0): Promise<void> {
   await db.close();
 }
 
-async function run(...words: string[]) {
-  const output = { out: '', error: '' };
-  const code = await runCommand(words, {
-    environment: { KNOX_DATA_DIR: dataDir },
-    workingDir: dataDir,
-    terminal: {
-      out: (text) => {
-        output.out += text;
-      },
-      error: (text) => {
-        output.error += text;
-      },
-      isColoured: false,
-    },
-    clock,
-    stopAsked: Promise.resolve(),
-    loadStartServer: () => Promise.reject(new Error('not asked for')),
-  });
-  return { code, ...output };
+function run(...words: string[]) {
+  return command(words, { environment: { KNOX_DATA_DIR: dataDir }, workingDir: dataDir, clock });
 }
 
 it('jobs list shows each kind with its last and next run, and what failed last', async () => {

@@ -3,11 +3,11 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { StartRefused } from '../platform/config/private-files.js';
+import { command } from '../testing/command.js';
 import { createManualClock } from '../testing/manual-clock.js';
 import { curlLines } from './banner.js';
 import type { BootstrapContent } from './bootstrap-file.js';
 import type { CommandDeps } from './command-deps.js';
-import { runCommand } from './commands.js';
 import { urlOf } from './self-check.js';
 import type { StartServer } from './start.js';
 
@@ -46,25 +46,13 @@ function listening(options: { firstStart?: boolean; closes?: boolean } = {}): St
   };
 }
 
-async function run(words: string[], startServer: StartServer, environment: CommandDeps['environment'] = {}) {
-  const output = { out: '', error: '' };
-  const code = await runCommand(words, {
+function run(words: string[], startServer: StartServer, environment: CommandDeps['environment'] = {}) {
+  return command(words, {
     environment,
     workingDir: '/srv/knox',
-    terminal: {
-      out: (text) => {
-        output.out += text;
-      },
-      error: (text) => {
-        output.error += text;
-      },
-      isColoured: false,
-    },
     clock,
-    stopAsked: Promise.resolve(),
     loadStartServer: async () => startServer,
   });
-  return { code, ...output };
 }
 
 describe('knox-server start', () => {

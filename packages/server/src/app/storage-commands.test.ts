@@ -4,35 +4,16 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, describe, expect, it } from 'vitest';
 import { tablesOf } from '../platform/storage/copy/copied-table.js';
+import { command } from '../testing/command.js';
 import { onPostgres } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
-import { runCommand } from './commands.js';
 import { MIGRATIONS } from './services.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'knox-commands-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 
-async function run(words: string[], environment: Record<string, string> = {}) {
-  const output = { out: '', error: '' };
-  const code = await runCommand(words, {
-    environment,
-    workingDir: dir,
-    terminal: {
-      out: (text) => {
-        output.out += text;
-      },
-      error: (text) => {
-        output.error += text;
-      },
-      isColoured: false,
-    },
-    clock: createManualClock(),
-    stopAsked: Promise.resolve(),
-    loadStartServer: async () => {
-      throw new Error('started');
-    },
-  });
-  return { code, ...output };
+function run(words: string[], environment: Record<string, string> = {}) {
+  return command(words, { environment, workingDir: dir, clock: createManualClock() });
 }
 
 describe('knox-server backup', () => {

@@ -101,24 +101,6 @@ export const auditTables: TableSet<AuditTables> = {
   audit_critical_head: { scope: 'system' },
 };
 
-/** What the hash of a row is made of, and what names it. */
-export const SEALED_COLUMNS = [
-  'id',
-  'user_id',
-  'api_key_id',
-  'oauth_client_id',
-  'actor_type',
-  'action',
-  'resource_type',
-  'resource_id',
-  'details',
-  'ip_address',
-  'request_id',
-  'created_at',
-  'verb',
-  'is_sandbox',
-] as const;
-
 export const migrations: readonly Migration[] = [
   auditLogsMigration,
   auditChainMigration,

@@ -8,9 +8,8 @@ const NULL_LENGTH = 0xffffffff;
 /** What stands before the first row of a chain. */
 export const NO_HASH = Buffer.alloc(32);
 
-/** Columns of a tenant's row in the order of the table; `sequence_number` stands before them, `prev_hash` first. */
-const AUDIT_COLUMNS = /** @type {const} */ ([
-  'tenant_id',
+/** What a sealer reads of a tenant's row, besides the tenant, in the order of the table. */
+export const SEALED_COLUMNS = /** @type {const} */ ([
   'id',
   'user_id',
   'api_key_id',
@@ -26,6 +25,9 @@ const AUDIT_COLUMNS = /** @type {const} */ ([
   'verb',
   'is_sandbox',
 ]);
+
+/** What the hash of a tenant's row is made of; `sequence_number` stands before them, `prev_hash` first. */
+const AUDIT_COLUMNS = /** @type {const} */ (['tenant_id', ...SEALED_COLUMNS]);
 
 const CRITICAL_COLUMNS = /** @type {const} */ ([
   'at',

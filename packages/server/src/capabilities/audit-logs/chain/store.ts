@@ -1,8 +1,8 @@
 import type { TenantId } from '../../../kernel/ids.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
-import { auditTables, SEALED_COLUMNS } from '../tables.js';
+import { auditTables } from '../tables.js';
 import type { Checkpoint, CheckpointKey } from './checkpoint.js';
-import { auditRowHash, criticalRowHash, NO_HASH } from './row-hash.mjs';
+import { auditRowHash, criticalRowHash, NO_HASH, SEALED_COLUMNS } from './row-hash.mjs';
 
 /** A place in a chain: everything up to this row, by its hash. */
 export interface ChainPlace {
