@@ -87,7 +87,10 @@ export function createOperationCounters(deps: {
     return result;
   }
 
+  /** What is counted while this writes waits for the next second: a busy tenant would be written without end. */
   async function writeAll(): Promise<void> {
+    for (const entry of dirty) entry.collect();
+    dirty.clear();
     for (;;) {
       batch ??= nextBatch();
       if (batch === null) return;
@@ -101,8 +104,6 @@ export function createOperationCounters(deps: {
   }
 
   function nextBatch(): Batch | null {
-    for (const entry of dirty) entry.collect();
-    dirty.clear();
     const increments = unwritten.splice(0, BATCH_TENANTS);
     return increments.length === 0 ? null : { id: ids.uuid(), increments };
   }
