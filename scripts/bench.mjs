@@ -23,6 +23,7 @@ const STARTS = 5;
 const SLOW_SYNC_MS = 3;
 const KEYS = 100_000;
 const AUDIT_IN_FLIGHT = 200;
+const PARTS = ['proxy', 'start', 'idle', 'slow-disk', 'keys', 'audit'];
 const BARS = {
   transparentRatio: 0.6,
   startMs: 2000,
@@ -35,11 +36,15 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
-    only: { type: 'string', default: 'proxy,start,idle,slow-disk,keys,audit' },
+    only: { type: 'string', default: PARTS.join(',') },
     record: { type: 'boolean', default: false },
   },
 });
 const parts = new Set(options.only.split(','));
+for (const part of parts) {
+  if (!PARTS.includes(part))
+    endWith(new TypeError(`--only: there is no part "${part}"; it takes ${PARTS.join(', ')}`));
+}
 
 requireNode();
 await installEverything().catch(endWith);

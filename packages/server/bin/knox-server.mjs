@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
 
 const [major, minor] = process.versions.node.split('.').map(Number);
 const main = new URL('../dist/app/main.js', import.meta.url);
@@ -13,4 +14,7 @@ if (!existsSync(main)) {
   process.stderr.write('knox-server is not built yet: run "npm run up", or "npm ci && npm run build"\n');
   process.exit(1);
 }
+// V8 learns in the first seconds which objects live long, and allocates their kind as old from then on. Where that is an
+// object of a call, each one keeps its whole call until the next full collection (docs/decisions/0043).
+setFlagsFromString('--no-allocation-site-pretenuring');
 await import(main.href);

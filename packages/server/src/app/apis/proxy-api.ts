@@ -37,14 +37,13 @@ const PATH = '/v1/proxy';
  */
 export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): ProxyApi {
   // The HTTP server knows only of sockets; the last of them may close before a call has written its row.
-  const underWay = new CallsUnderWay();
+  const underWay = new Set<Promise<void>>();
   deferContinue(app);
   app.route({
     method: app.supportedMethods,
     url: PATH,
     onRequest: (request, reply) => {
       reply.hijack();
-      underWay.begin();
       const call = deps.proxy.serveEphemeral({
         request: request.raw,
         response: reply.raw,
@@ -53,34 +52,18 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
         refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
       });
-      void call.then(underWay.end, underWay.end);
+      underWay.add(call);
+      const isOver = () => underWay.delete(call);
+      void call.then(isOver, isOver);
     },
     // Never reached; a route must have one.
     handler: () => undefined,
   });
-  return underWay;
-}
-
-/**
- * A count, not a set of the calls: a set that outlives a collection leaves its former tables behind, each of which keeps
- * the next one and the calls that stood in it, so that every call would be carried into the old generation.
- */
-class CallsUnderWay implements ProxyApi {
-  #count = 0;
-  #waiting: (() => void)[] = [];
-
-  begin(): void {
-    this.#count += 1;
-  }
-
-  readonly end = (): void => {
-    this.#count -= 1;
-    if (this.#count === 0) for (const resolve of this.#waiting.splice(0)) resolve();
+  return {
+    async settled() {
+      await Promise.all(underWay);
+    },
   };
-
-  settled(): Promise<void> {
-    return this.#count === 0 ? Promise.resolve() : new Promise((resolve) => this.#waiting.push(resolve));
-  }
 }
 
 /** Node would invite every body at once; on the proxy's path the pipeline does, after its checks. */

@@ -53,11 +53,14 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     counts: deps.cacheCounts,
   });
 
-  async function find(credential: string): Promise<KnownCredential> {
-    const name = sha256Base64(credential);
+  function keptAs(name: string): KnownCredential | undefined {
     const kept = known.get(name);
-    if (kept && isCurrent(kept)) return kept;
-    if (kept) known.delete(name);
+    if (!kept || isCurrent(kept)) return kept;
+    known.delete(name);
+    return undefined;
+  }
+
+  async function find(credential: string, name: string): Promise<KnownCredential> {
     // A read that others had begun before a change may be shared; one that began after it may not be older.
     const read = await known.load(name, () => readKnown(hashKey(credential)));
     if (isCurrent(read)) return read;
@@ -100,7 +103,8 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   async function principalAt(rawHeaders: readonly string[], host: ResolvedHost): Promise<KnownCredential> {
     const credential = readCredential(rawHeaders);
     if (!generations.isFresh() && !(await generations.refresh())) throw revocationsUnread();
-    const found = await find(credential);
+    const name = sha256Base64(credential);
+    const found = keptAs(name) ?? (await find(credential, name));
     if (isExpired(found, clock.nowMs())) throw invalidApiKey();
     if (host.tenantSlug !== null && host.tenantSlug !== found.principal.tenantSlug) throw invalidApiKey();
     return found;

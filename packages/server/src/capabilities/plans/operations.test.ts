@@ -52,6 +52,27 @@ forEachDatabase((_name, open) => {
       expect(await start().used(ACME)).toBe(1_000);
     });
 
+    it('of a tenant that never pauses are written once a second all the same', async () => {
+      let writes = 0;
+      const watched: Database = {
+        ...db,
+        transaction(run) {
+          writes += 1;
+          // A call during every write: the next write would find it.
+          countMany(counters, 1);
+          return db.transaction(run);
+        },
+      };
+      const counters = start({ db: watched });
+      countMany(counters, 1);
+      for (let second = 1; second <= 3; second++) {
+        clock.advance(1_000);
+        expect(await counters.used(ACME)).toBe(second + 1);
+        expect(writes).toBe(second);
+      }
+      expect(await store.operations(ACME, 202601)).toBe(3);
+    });
+
     it('are one sum over two processes', async () => {
       const [one, two] = [start(), start()];
       countMany(one, 3);

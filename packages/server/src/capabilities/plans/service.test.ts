@@ -14,7 +14,7 @@ afterAll(() => harness.close());
 
 const set = (change: TenantChange) => createTenantSwitch(harness).changeBySlug('acme', change);
 const scopeOf = (sandbox = false) => ({ tenantId: harness.tenant.id, sandbox });
-const admit = (sandbox = false) => harness.plans.admitOperation(scopeOf(sandbox));
+const admit = async (sandbox = false) => harness.plans.admitOperation(scopeOf(sandbox));
 const refusedAs = async (work: Promise<unknown>) =>
   work.then(
     () => null,

@@ -50,7 +50,7 @@ export interface Usage extends Standing {
 
 export interface Plans extends RequestLimits {
   /** Step 2 of dataplane.md §1.3: the switch, the operations of the month, then the requests of a second. */
-  admitOperation(scope: Scope): Promise<OperationMeter>;
+  admitOperation(scope: Scope): OperationMeter | Promise<OperationMeter>;
   /** 402 where the tenant's tier does not have it; asked when something is created or enabled, never on a read. */
   requireFeature(tenantId: TenantId, feature: PlanFeature): Promise<void>;
   /** 402 where one more would be too many; `used` counts live rows only, and sandbox rows are never asked for. */
@@ -196,16 +196,10 @@ export function createPlans(deps: PlansDeps): Plans {
       return take(limits, principal);
     },
 
-    async admitOperation({ tenantId, sandbox }) {
-      const limits = knownLimits(tenantId) ?? (await readLimits(tenantId));
-      if (!limits.isEphemeralOn) throw ephemeralOff(limits.plan);
-      if (!sandbox) await limits.assertOperationLeft();
-      const { ephemeral, operations } = sandbox ? limits.test : limits.live;
-      if (ephemeral !== null) {
-        const status = await ephemeral.take();
-        if (!status.isAllowed) throw rateLimitExceeded(status);
-      }
-      return operations;
+    admitOperation(scope) {
+      const limits = knownLimits(scope.tenantId);
+      if (limits === undefined) return readLimits(scope.tenantId).then((read) => takeOperation(read, scope));
+      return takeOperation(limits, scope);
     },
 
     async requireFeature(tenantId, feature) {
@@ -232,6 +226,14 @@ export function createPlans(deps: PlansDeps): Plans {
     stop: () => counters.stop(),
   };
 
+  function takeOperation(limits: TenantLimits, { sandbox }: Scope): OperationMeter | Promise<OperationMeter> {
+    if (!limits.isEphemeralOn) throw ephemeralOff(limits.plan);
+    const { ephemeral, operations } = sandbox ? limits.test : limits.live;
+    const hasRoom = sandbox ? undefined : limits.assertOperationLeft();
+    if (hasRoom === undefined && ephemeral === null) return operations;
+    return takeSecond(hasRoom, ephemeral).then(() => operations);
+  }
+
   function take(
     limits: TenantLimits,
     principal: Principal,
@@ -241,6 +243,12 @@ export function createPlans(deps: PlansDeps): Plans {
     if (requests !== null) return takeBoth(requests, ofKey);
     return ofKey === null ? null : takeBoth(ofKey, null);
   }
+}
+
+async function takeSecond(hasRoom: void | Promise<void>, ofSecond: Allowance | null): Promise<void> {
+  await hasRoom;
+  const status = await ofSecond?.take();
+  if (status && !status.isAllowed) throw rateLimitExceeded(status);
 }
 
 /** The tenant's limit first (dataplane.md §9); what it gave is given back when the second refuses. */

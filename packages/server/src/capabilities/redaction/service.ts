@@ -54,7 +54,7 @@ export interface Redaction {
   delete(caller: Caller, id: string): Promise<void>;
   /** What rules make of a sample; nothing is stored. */
   test(caller: Caller, trial: Trial): Promise<TrialResult>;
-  planFor(scope: Scope, mode: ProxyMode): Promise<RedactionPlan>;
+  planFor(scope: Scope, mode: ProxyMode): RedactionPlan | Promise<RedactionPlan>;
 }
 
 export interface RedactionDeps {
@@ -151,10 +151,10 @@ export function createRedaction(deps: RedactionDeps): Redaction {
       return runTrial(specs, sample, contentType);
     },
 
-    async planFor(scope, mode) {
+    planFor(scope, mode) {
       const name = generationName(scope);
-      const plansOfScope = plans.get(name) ?? (await plans.load(name, () => load(scope)));
-      return plansOfScope[mode];
+      const kept = plans.get(name);
+      return kept ? kept[mode] : plans.load(name, () => load(scope)).then((loaded) => loaded[mode]);
     },
   };
 }

@@ -52,6 +52,8 @@ export interface ConnectionPools {
 
 export function createConnectionPools(clock: Clock): ConnectionPools {
   const pools = new Map<string, Pool>();
+  /** Of the last use: it stands at the end of the map already. */
+  let newest: Pool | null = null;
   let cancelSweep: (() => void) | null = null;
 
   function poolFor(key: string): Pool {
@@ -70,11 +72,14 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
       isEvicted: false,
     };
     pools.set(key, pool);
+    newest = pool;
     return pool;
   }
 
   function touch(pool: Pool): void {
     pool.usedAtMs = clock.monotonicMs();
+    if (pool === newest) return;
+    newest = pool;
     pools.delete(pool.key);
     pools.set(pool.key, pool);
   }

@@ -105,7 +105,10 @@ class Exchange implements Dispatcher.DispatchHandler {
       .on('error', this.#onWritableClosed);
     if (writable.destroyed) this.#onWritableClosed();
     this.#touch();
-    this.#armIdleTimer(this.call.idleTimeoutMs);
+    // A short answer is over before this turn is, and needs no timer.
+    queueMicrotask(() => {
+      if (!this.#isSettled) this.#armIdleTimer(this.call.idleTimeoutMs);
+    });
     return !writable.writableNeedDrain;
   }
 
