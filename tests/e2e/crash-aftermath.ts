@@ -133,6 +133,16 @@ export function countsOf(traces: Traces): Record<keyof Traces, number> {
   return { tokenize: tokenize.length, vault: vault.length, key: key.length, revoke: revoke.length };
 }
 
+export async function countAuditRows(scene: Scene): Promise<number> {
+  const { text } = await scene.api('GET', '/v1/audit-logs?per_page=1');
+  return (JSON.parse(text) as { meta: { total: number } }).meta.total;
+}
+
+export async function verifyChain(scene: Scene): Promise<unknown> {
+  const { text } = await scene.api('GET', '/v1/audit-logs/chain/verify');
+  return (JSON.parse(text) as { data: unknown }).data;
+}
+
 async function listAll<Row>(scene: Scene, path: string): Promise<Row[]> {
   const rows: Row[] = [];
   for (let page = 1; ; page++) {

@@ -1,16 +1,18 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   auditedTraces,
+  countAuditRows,
   countsOf,
   expectAudited,
   expectEffects,
   expectedCounts,
   repeatUnanswered,
   storedTraces,
+  verifyChain,
 } from './crash-aftermath.js';
 import { createDraw, createReceiver, type KillPoint, type Load, prepareLoad } from './crash-load.js';
 import { forEachDatabase, type Scene, setScene } from './scene.js';
-import { killAll, startServer } from './server-process.js';
+import { killAll, runToEnd, startServer } from './server-process.js';
 
 /** `npm run soak` sets both. */
 const POINTS = Number(process.env['KNOX_CRASH_POINTS'] ?? 10);
@@ -69,6 +71,13 @@ forEachDatabase((open) => {
       expect(await scene.api('GET', '/readyz')).toMatchObject({ status: 200 });
     }
 
+    /** Both kinds, beside the running server. */
+    async function expectChainsWhole(): Promise<void> {
+      const { code, out, error } = await runToEnd(['audit', 'verify'], scene.environment);
+      expect([code, error]).toEqual([0, '']);
+      expect(out).toMatch(/^tenant default: \d+ rows verified.*\ncritical chain: \d+ rows verified/);
+    }
+
     it.for(points)(
       'kill $number, after $acknowledgements acknowledgements and $turns turns: nothing lost, nothing half done',
       async ({ number, ...point }, { task }) => {
@@ -87,6 +96,7 @@ forEachDatabase((open) => {
         expect(complete).toEqual((await auditedTraces(scene, load)).traces);
         expect(countsOf(complete)).toEqual(expectedCounts(load));
         await expectEffects(scene, load);
+        await expectChainsWhole();
         task.meta.crash = {
           acknowledged,
           received: load.receipts.length,
@@ -102,6 +112,10 @@ forEachDatabase((open) => {
         const stored = await storedTraces(scene, load);
         expect(countsOf(stored), load.name).toEqual(expectedCounts(load));
       }
+      const total = await countAuditRows(scene);
+      await expect
+        .poll(() => verifyChain(scene))
+        .toMatchObject({ ok: true, unsealed_tail: 0, checked: total });
     });
   });
 });
