@@ -36,5 +36,5 @@ USER 1000:1000
 VOLUME ["/var/lib/knoxcall"]
 EXPOSE 8787
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s CMD ["node", "-e", "require('node:http').get({ port: process.env.KNOX_PORT || 8787, path: '/healthz' }, (answer) => process.exit(answer.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
-ENTRYPOINT ["node", "packages/server/bin/knox-server.mjs"]
+ENTRYPOINT ["node", "--max-semi-space-size=32", "packages/server/bin/knox-server.mjs"]
 CMD ["start"]

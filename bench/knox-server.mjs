@@ -9,11 +9,14 @@ const BIN = fileURLToPath(new URL('../packages/server/bin/knox-server.mjs', impo
 const START_SECONDS_MAX = 30;
 const PAN = '4111111111111111';
 
+/** What `npm run up` and the unit give Node. */
+const NODE_OPTIONS = ['--max-semi-space-size=32'];
+
 /** The built server on the embedded default, allowed to reach the upstream on loopback. */
 export async function startKnox({ dataDir, upstream, caFile, cpu, nodeArgs = [], env = {} }) {
   const port = await freePort();
   const startedAt = performance.now();
-  const child = startNode([...nodeArgs, BIN, 'start'], {
+  const child = startNode([...NODE_OPTIONS, ...nodeArgs, BIN, 'start'], {
     cpu,
     logFile: join(dataDir, '..', 'server.log'),
     env: {

@@ -60,6 +60,10 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
   /** Weight that was put at the end so far. */
   let turn = 0;
 
+  function isExpired({ expiresAtMs }: Entry<V>): boolean {
+    return expiresAtMs !== Number.POSITIVE_INFINITY && clock.monotonicMs() >= expiresAtMs;
+  }
+
   function drop(key: K): void {
     weightTotal -= entries.get(key)?.weight ?? 0;
     entries.delete(key);
@@ -68,7 +72,7 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
   function get(key: K): V | undefined {
     const entry = entries.get(key);
     if (!entry || !isFresh()) return undefined;
-    if (entry.generation !== generationOf(key) || clock.monotonicMs() >= entry.expiresAtMs) {
+    if (entry.generation !== generationOf(key) || isExpired(entry)) {
       drop(key);
       return undefined;
     }

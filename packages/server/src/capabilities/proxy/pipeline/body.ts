@@ -14,10 +14,20 @@ function refuseDeclaredSize(call: ProxyCall, bytesMax: number): void {
   if ((call.headers.contentLength ?? 0) > bytesMax) throw payloadTooLarge(bytesMax);
 }
 
+/** The body that came in one piece with its head, as short ones do: it is there before the first step is over. */
+function arrivedBody(request: IncomingMessage, bytesMax: number): Buffer | null {
+  if (!request.complete || request.readableLength === 0) return null;
+  if (request.readableLength > bytesMax) throw payloadTooLarge(bytesMax);
+  return request.read() as Buffer;
+}
+
 /** Reads the whole body, never more than `bytesMax` of it. */
-export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number): Promise<Buffer> {
+export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number): Buffer | Promise<Buffer> {
   refuseDeclaredSize(call, bytesMax);
   const { request } = call.exchange;
+  if (clock.ended) throw clock.ended;
+  const arrived = arrivedBody(request, bytesMax);
+  if (arrived !== null) return arrived;
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;
@@ -33,10 +43,6 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
       request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost);
       leaveClock();
       finish();
-    }
-    if (clock.ended) {
-      reject(clock.ended);
-      return;
     }
     const leaveClock = clock.onEnd(onAbort);
     request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost);
@@ -107,7 +113,7 @@ export function passBody(
   call: ProxyCall,
   clock: CallClock,
   bytesMax: number,
-): Promise<Buffer | StreamedBody> | StreamedBody {
+): Buffer | StreamedBody | Promise<Buffer> {
   refuseDeclaredSize(call, bytesMax);
   const { contentLength } = call.headers;
   if (contentLength !== null && contentLength <= SHORT_BODY_BYTES_MAX)
