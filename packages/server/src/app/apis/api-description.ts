@@ -1,4 +1,4 @@
-import { type Mount, mountedRoutes } from '../../platform/http/mounts.js';
+import { mountedRoutes } from '../../platform/http/mounts.js';
 import type { JsonObject } from '../../platform/http/openapi/components.js';
 import { openApiDocument, type Tag } from '../../platform/http/openapi/document.js';
 import { USER_SCHEME } from '../../platform/http/openapi/operation.js';
@@ -37,12 +37,9 @@ const USER_SCHEMES: JsonObject = {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: 'The access token of a signed-in user, for 15 minutes.',
+    description: 'The admin token of a signed-in user, for 15 minutes.',
   },
 };
-
-/** Those that the server registers. */
-const MOUNTS: readonly Mount[] = ['v1', 'admin'];
 
 /** By the first segment after the mount. */
 const TAGS: Readonly<Record<string, Tag>> = {
@@ -73,9 +70,9 @@ function tagOf(path: string): Tag {
 export function apiDescription(definitions: readonly RouteDefinition[]): JsonObject {
   return openApiDocument({
     info: INFO,
-    securitySchemes: MOUNTS.includes('admin') ? { ...KEY_SCHEMES, ...USER_SCHEMES } : KEY_SCHEMES,
+    securitySchemes: { ...KEY_SCHEMES, ...USER_SCHEMES },
     security: Object.keys(KEY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
-    routes: mountedRoutes(definitions).filter(({ mount }) => MOUNTS.includes(mount)),
+    routes: mountedRoutes(definitions),
     described: [describeProxy, describeHealth, describeMetrics, describeApiDocs],
     tagOf,
   });
