@@ -37,8 +37,6 @@ export interface RouteDefinition<
   /** Default `tenant`. */
   readonly access?: Who;
   readonly summary: string;
-  /** Markdown for the API's readers, where the summary does not say it all. */
-  readonly description?: string;
   /** Name in the API description; by default made of method and path (`openapi/operation-id.ts`). */
   readonly operationId?: string;
   /** A name of contract README §2; `null` = any valid credential, and where the access is not `tenant`. */

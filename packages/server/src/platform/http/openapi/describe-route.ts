@@ -16,7 +16,7 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
     path,
     operationId,
     summary: route.summary,
-    description: descriptionOf(route),
+    ...(route.audit === null ? {} : { description: `Audited as \`${route.audit}\`.` }),
     credential: route.access === 'public' ? 'none' : mounted.mount === 'v1' ? 'key' : 'user',
     permission: route.permission,
     parameters: [
@@ -28,12 +28,6 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
     answers: { [route.status ?? 200]: success(mounted, components) },
     errors: errorsOf(route),
   };
-}
-
-function descriptionOf({ description, audit }: RouteDefinition): string {
-  const lines = description === undefined ? [] : [description];
-  if (audit !== null) lines.push(`Audited as \`${audit}\`.`);
-  return lines.join('\n\n');
 }
 
 function pathParameters({ path, params }: RouteDefinition, components: Components): JsonObject[] {
