@@ -13,11 +13,6 @@ export interface RedactedHead {
   readonly rawHeaders: string[];
   /** Null: the body passes untouched. */
   readonly body: Transform | null;
-  /**
-   * No byte of the body comes out before all of it was inspected, and the transform fails where it cannot be: the
-   * caller should hold the head back until the first byte or the end, so that the failure is an answer of its own.
-   */
-  readonly isBuffered: boolean;
 }
 
 export interface ResponseHead {
@@ -34,7 +29,7 @@ export interface HeadOptions {
 
 /** Decides from the head of an answer how its body is inspected. Throws `redaction_failed` where it cannot be. */
 export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOptions): RedactedHead {
-  if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: null, isBuffered: false };
+  if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: null };
   const type = parseMediaType(firstValue(head.rawHeaders, 'content-type'));
   const selection = rules.select(type.essence);
   const kind = effectiveKind(rules, selection, type.essence);
@@ -49,7 +44,6 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
       onRedacted: options.onRedacted,
     }),
     body,
-    isBuffered: body instanceof JsonTransform,
   };
 }
 
