@@ -81,7 +81,7 @@ const KEY_ROLES: readonly SeededRole[] = [
 const readButBilling = [readEverything, deny('billing', 'read'), deny('tenant-kms', 'read'), ...lists];
 
 /** Contract README §2.3. */
-export const USER_ROLES: Readonly<Record<UserRole, SeededRole>> = {
+export const SEEDED_USER_ROLES: Readonly<Record<UserRole, SeededRole>> = {
   owner: {
     id: 'aa58ff87-98f7-4149-ac04-3e0337a1225f',
     name: 'Owner',
@@ -140,7 +140,7 @@ export const USER_ROLES: Readonly<Record<UserRole, SeededRole>> = {
   },
 };
 
-export const SEEDED_ROLES: readonly SeededRole[] = [...KEY_ROLES, ...Object.values(USER_ROLES)];
+export const SEEDED_ROLES: readonly SeededRole[] = [...KEY_ROLES, ...Object.values(SEEDED_USER_ROLES)];
 
 const keyRoles = new Map(KEY_ROLES.map((role) => [role.id, role]));
 

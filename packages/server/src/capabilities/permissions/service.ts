@@ -6,10 +6,10 @@ import { type Decision, decide, type Rule } from './decision.js';
 import { KEY_PERMISSIONS, USER_PERMISSIONS } from './names.js';
 import {
   SEEDED_ROLES,
+  SEEDED_USER_ROLES,
   type SeededRole,
   type SubjectKind,
   seededKeyRole,
-  USER_ROLES,
 } from './seeded-roles.js';
 import { createRoleStore, type Role } from './store.js';
 
@@ -38,10 +38,10 @@ const FULL_ACCESS = decide(
 );
 
 const USER_DECISIONS: Readonly<Record<UserRole, Decision>> = {
-  owner: decisionOf(USER_ROLES.owner),
-  admin: decisionOf(USER_ROLES.admin),
-  developer: decisionOf(USER_ROLES.developer),
-  viewer: decisionOf(USER_ROLES.viewer),
+  owner: decisionOf(SEEDED_USER_ROLES.owner),
+  admin: decisionOf(SEEDED_USER_ROLES.admin),
+  developer: decisionOf(SEEDED_USER_ROLES.developer),
+  viewer: decisionOf(SEEDED_USER_ROLES.viewer),
 };
 
 /** What a member of that role may do. */
