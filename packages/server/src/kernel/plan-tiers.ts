@@ -3,8 +3,7 @@ import { z } from 'zod';
 export const PLANS = ['free', 'starter', 'pro', 'enterprise'] as const;
 export type Plan = (typeof PLANS)[number];
 
-export const CAPPED_RESOURCES = ['routes', 'secrets', 'clients', 'environments'] as const;
-export type CappedResource = (typeof CAPPED_RESOURCES)[number];
+export type CappedResource = 'routes' | 'secrets' | 'clients' | 'environments';
 
 /** What a tier has or has not (auth.md §11). */
 export const PLAN_FEATURES = [

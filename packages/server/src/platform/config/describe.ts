@@ -72,6 +72,6 @@ function httpHost(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-export function httpOrigin(host: string, port: number): string {
+function httpOrigin(host: string, port: number): string {
   return `http://${httpHost(host, port)}`;
 }

@@ -99,7 +99,7 @@ export function createRequestLog(level: LogLevel, sink: LogSink, clock: Pick<Clo
 const CAUSES_MAX = 4;
 
 /** Only what is named here: an error object may carry a request body or a connection string in further members. */
-export function serialiseError(error: unknown, depth = 0): Record<string, unknown> {
+function serialiseError(error: unknown, depth = 0): Record<string, unknown> {
   if (!(error instanceof Error)) return { message: 'a value that is no Error was thrown' };
   return {
     type: error.name,

@@ -5,7 +5,7 @@ import { type RankedRule, replacementFor } from './rule.js';
 import { type BuiltinRules, TextRedactor } from './text-redactor.js';
 
 /** A longer string is read in pieces of this size, each a slice of its own. */
-export const LEAF_PIECE = 64 * 1024;
+const LEAF_PIECE = 64 * 1024;
 
 /** The inside of a JSON string as it stands in the document, in byte text. */
 export interface RawString {

@@ -4,7 +4,7 @@ export type PathStep =
   | { readonly kind: 'index'; readonly index: number; readonly deep: boolean }
   | { readonly kind: 'any'; readonly deep: boolean };
 
-export const PATH_STEPS_MAX = 32;
+const PATH_STEPS_MAX = 32;
 
 /** The message says what is wrong and where. */
 export class JsonPathError extends Error {
