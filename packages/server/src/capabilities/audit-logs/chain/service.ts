@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
 import type { TenantId } from '../../../kernel/ids.js';
@@ -12,12 +13,7 @@ import { repeat } from './repeat.js';
 import { trimTenant } from './retention.js';
 import { SEAL_ROWS_MAX, sealPending } from './sealer.js';
 import { createChainStore } from './store.js';
-import {
-  createAuditVerification,
-  pause,
-  type SequenceRange,
-  type TenantVerification,
-} from './verification.js';
+import { createAuditVerification, type SequenceRange, type TenantVerification } from './verification.js';
 
 export interface AuditChainDeps {
   readonly db: Database;
@@ -125,7 +121,7 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
             { tenant: tenantId, sequence_number: batch.brokenAt },
             'the audit chain does not verify: nothing is trimmed from it',
           );
-        await pause();
+        await nextTurn();
       }
     }
     return total;
@@ -186,7 +182,7 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
         const batch = await rows.sealed(tenantId, filter, { after: at, upTo, limit: wanted });
         found.push(...batch);
         at = batch.length < wanted ? upTo : (batch.at(-1)?.sequenceNumber ?? upTo);
-        await pause();
+        await nextTurn();
       }
       const nextCursor = at < end ? encodeCursor(at) : null;
       return { rows: found, nextCursor, watermarkSeconds: WATERMARK_SECONDS[db.dialect] };

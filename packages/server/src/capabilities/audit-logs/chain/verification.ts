@@ -5,9 +5,6 @@ import { checkpointSigner, createTrust } from './checkpoint.js';
 import { type ChainStore, CRITICAL_CHAIN, createChainStore, START } from './store.js';
 import { type ChainSource, type Verification, verifyChain } from './verify.js';
 
-/** Some 2 ms of hashing: on SQLite it is the event loop that reads. */
-const BATCH_ROWS = 200;
-
 export interface TenantVerification extends Verification {
   /** Committed rows that are not sealed yet; no error. */
   readonly unsealedTail: number;
@@ -40,7 +37,7 @@ export function createAuditVerification({ db, rootKey }: AuditVerificationDeps):
 
   async function verify(source: ChainSource, range: SequenceRange): Promise<Verification> {
     const trust = createTrust(signer, await store.listKeys());
-    return verifyChain(source, { ...range, trust, batchRows: BATCH_ROWS, pause });
+    return verifyChain(source, { ...range, trust });
   }
 
   return {
@@ -75,8 +72,4 @@ function criticalSource(store: ChainStore): ChainSource {
     checkpoints: (from, upTo) => store.listCheckpoints(CRITICAL_CHAIN, from, upTo),
     newest: (kind) => store.newestCheckpoint(CRITICAL_CHAIN, kind),
   };
-}
-
-export function pause(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Checkpoint, Trust } from './checkpoint.js';
 import { type ChainLink, type ChainPlace, START } from './store.js';
 
@@ -16,11 +17,10 @@ export interface VerifyOptions {
   /** Numbers of rows, both inclusive. */
   readonly from?: number | undefined;
   readonly to?: number | undefined;
-  /** Rows read at once: on SQLite each batch keeps the event loop. */
-  readonly batchRows: number;
-  /** Lets others in between two batches. */
-  pause(): Promise<void>;
 }
+
+/** Some 2 ms of hashing: on SQLite it is the event loop that reads. */
+const BATCH_ROWS = 200;
 
 export interface BadRow {
   readonly sequenceNumber: number;
@@ -57,10 +57,10 @@ export async function verifyChain(source: ChainSource, options: VerifyOptions): 
     walk.at = await begin(source, head, options);
     while (walk.at.sequenceNumber < end) {
       const after = walk.at.sequenceNumber;
-      const links = await source.links(after, end, options.batchRows);
+      const links = await source.links(after, end, BATCH_ROWS);
       const checkpoints = await source.checkpoints(after + 1, links.at(-1)?.sequenceNumber ?? end);
       await follow(source, options.trust, walk, links, checkpoints);
-      await options.pause();
+      await nextTurn();
     }
     if (end === head.sequenceNumber) await assertHead(source, walk.at, head);
     return { checked: walk.checked, firstBad: null, head };
