@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { systemRandom } from '../../../platform/crypto/random.js';
-import type { VaultFormat } from './types.js';
+import type { TokenFormat } from '../tables.js';
+import { formats } from './index.js';
 
 export interface FormatSamples {
   /** Values that fit. */
@@ -13,8 +14,9 @@ export interface FormatSamples {
 }
 
 /** What every vault format must do. */
-export function vaultFormatContract(format: VaultFormat, samples: FormatSamples): void {
-  describe(`vault format contract: ${format.name}`, () => {
+export function vaultFormatContract(name: TokenFormat, samples: FormatSamples): void {
+  const format = formats[name];
+  describe(`vault format contract: ${name}`, () => {
     it('accepts what fits', () => {
       fc.assert(fc.property(samples.fitting, (value) => format.validate(value) === null));
     });
@@ -44,15 +46,6 @@ export function vaultFormatContract(format: VaultFormat, samples: FormatSamples)
           expect(tokens.size).toBeGreaterThan(1);
         }),
         { numRuns: 20 },
-      );
-    });
-
-    it('masks without showing the value', () => {
-      fc.assert(
-        fc.property(samples.fitting, (value) => {
-          expect(format.mask(value)).not.toBe('');
-          expect(format.mask(value)).not.toContain(value);
-        }),
       );
     });
 

@@ -4,7 +4,7 @@ import { systemRandom } from '../../../platform/crypto/random.js';
 import { vaultFormatContract } from './contract.js';
 import { genericFormat } from './generic.js';
 
-vaultFormatContract(genericFormat, {
+vaultFormatContract('generic', {
   fitting: fc.string({ minLength: 9, unit: 'binary' }),
   refused: [],
   token: /^tok_[0-9A-HJKMNP-TV-Z]{20}$/,

@@ -6,8 +6,6 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 const CHARACTERS = 20;
 
 export const genericFormat: VaultFormat = {
-  name: 'generic',
   validate: () => null,
   generate: (_value, random) => `tok_${random.text(ALPHABET, CHARACTERS)}`,
-  mask: () => '••••••••',
 };

@@ -12,8 +12,6 @@ const LAST_DIGITS = 4;
 const FITS = /^[0-9]{12,19}$/;
 
 export const panFormat: VaultFormat = {
-  name: 'pan',
-
   validate(value) {
     const digits = digitsOf(value);
     if (!FITS.test(digits)) return 'must be a card number of 12 to 19 digits, spaces and dashes aside';
@@ -25,11 +23,6 @@ export const panFormat: VaultFormat = {
     const { size, ownIndex, tokenAt } = tokenSpace(digitsOf(value));
     const drawn = random.below(size - 1);
     return tokenAt(drawn < ownIndex ? drawn : drawn + 1);
-  },
-
-  mask(value) {
-    const digits = digitsOf(value);
-    return digits.slice(0, BIN_DIGITS).padEnd(digits.length - LAST_DIGITS, '*') + digits.slice(-LAST_DIGITS);
   },
 
   *walk(value, random) {

@@ -1,15 +1,11 @@
 import type { Random } from '../../../platform/crypto/random.js';
-import type { TokenFormat } from '../tables.js';
 
 /** How the tokens of a vault look, and what values they stand for. */
 export interface VaultFormat {
-  readonly name: TokenFormat;
   /** Null when the value fits, else the rule it breaks, without the value. */
   validate(value: string): string | null;
   /** A random token for a value that fits; never the value itself. */
   generate(value: string, random: Random): string;
-  /** What may be shown of a value that fits. */
-  mask(value: string): string;
   /**
    * Present where tokens are few enough to run out: every token that the value can get, each once, from a random
    * start. Endless formats have none; two equal draws there mean that the random source is broken.
