@@ -2,12 +2,17 @@ import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { USER_ROLES } from '../../kernel/principal.js';
+import { instantText } from '../../platform/http/pagination.js';
 import { endOf, type Membership, type Session, type User } from './sessions/service.js';
 
 const EMAIL_CHARACTERS_MAX = 254;
 const REFRESH_TOKEN_CHARACTERS_MAX = 200;
 
-const refreshToken = z.string().min(1).max(REFRESH_TOKEN_CHARACTERS_MAX);
+const refreshToken = z
+  .string()
+  .min(1)
+  .max(REFRESH_TOKEN_CHARACTERS_MAX)
+  .describe('From the last answer; absent: the cookie is meant, with `X-CSRF-Token`.');
 
 export const loginBody = z.object({
   email: z.string().trim().min(1).max(EMAIL_CHARACTERS_MAX),
@@ -16,31 +21,36 @@ export const loginBody = z.object({
     .min(1)
     .refine((text) => Buffer.byteLength(text) <= LIMITS.passwordBytesMax, {
       error: `must have at most ${LIMITS.passwordBytesMax} bytes`,
-    }),
-  /** False: the refresh token is in the answer, for a client that keeps no cookies. */
-  cookie: z.boolean().default(true),
+    })
+    .describe(`At most ${LIMITS.passwordBytesMax} bytes.`),
+  cookie: z
+    .boolean()
+    .default(true)
+    .describe('False: the refresh token is in the answer, for a client that keeps no cookies.'),
 });
 
-/** Without the token the cookie is meant. */
 export const refreshBody = z.object({ refresh_token: refreshToken.optional() });
 
-export const sessionParams = z.object({ id: z.uuid().toLowerCase() });
+export const sessionParams = z.object({ id: z.uuid().toLowerCase().describe('Of the session.') });
 
-const userResponse = z.object({ id: z.string(), email: z.string(), created_at: z.string() });
+const userResponse = z.object({ id: z.string(), email: z.string(), created_at: instantText });
 
 const tenantResponse = z.object({
   id: z.string(),
-  slug: z.string(),
+  slug: z.string().describe('Its name in host names.'),
   name: z.string(),
-  role: z.enum(USER_ROLES),
+  role: z.enum(USER_ROLES).describe('Of the user in this tenant.'),
 });
 
 export const signedInResponse = z.object({
-  token: z.string(),
-  expires_in: z.number(),
+  token: z.string().describe('The admin token, for `Authorization: Bearer` under `/admin`.'),
+  expires_in: z.number().describe('Seconds for which it is good.'),
   user: userResponse,
   tenants: z.array(tenantResponse),
-  refresh_token: z.string().optional(),
+  refresh_token: z
+    .string()
+    .optional()
+    .describe('Gives the next token, once; absent where it is in a cookie.'),
 });
 
 export const loggedOutResponse = z.object({ logged_out: z.literal(true) });
@@ -48,22 +58,22 @@ export const loggedOutResponse = z.object({ logged_out: z.literal(true) });
 export const meResponse = z.object({
   user: userResponse,
   tenants: z.array(tenantResponse),
-  tenant_id: z.string().nullable(),
-  role: z.enum(USER_ROLES).nullable(),
-  permissions: z.array(z.string()),
+  tenant_id: z.string().nullable().describe('The tenant that the call names, or the only one; else null.'),
+  role: z.enum(USER_ROLES).nullable().describe('Of the user in that tenant.'),
+  permissions: z.array(z.string()).describe('What the user may do in that tenant.'),
 });
 
 export const sessionsResponse = z.object({
   sessions: z.array(
     z.object({
       id: z.string(),
-      current: z.boolean(),
-      amr: z.array(z.string()),
-      ip_address: z.string().nullable(),
-      user_agent: z.string().nullable(),
-      created_at: z.string(),
-      last_used_at: z.string(),
-      expires_at: z.string(),
+      current: z.boolean().describe('The session that makes this call.'),
+      amr: z.array(z.string()).describe('How the user proved who it is (RFC 8176).'),
+      ip_address: z.string().nullable().describe('Of the last sign-in or refresh.'),
+      user_agent: z.string().nullable().describe('Of the last sign-in or refresh.'),
+      created_at: instantText,
+      last_used_at: instantText.describe('The last sign-in or refresh.'),
+      expires_at: instantText.describe('When it ends unless it is used before.'),
     }),
   ),
 });

@@ -21,7 +21,13 @@ const permission = z
 const grant = z
   .strictObject({
     permission,
-    resource: z.string().min(1).max(LIMITS.nameCharactersMax).nullable().default(null),
+    resource: z
+      .string()
+      .min(1)
+      .max(LIMITS.nameCharactersMax)
+      .nullable()
+      .default(null)
+      .describe('The one vault, or connection, that is meant, by its name; null: all.'),
   })
   .superRefine(({ permission, resource }, context) => {
     if (resource === null) return;
@@ -33,6 +39,8 @@ const grant = z
   });
 
 const rateLimitPart = z.number().int().min(1).max(LIMITS.keyRateLimitMax).nullable().default(null);
+const REQUESTS = 'Requests in a window; null: the limit of the plan.';
+const WINDOW = 'Length of that window in seconds.';
 
 const fields = {
   name: z
@@ -42,10 +50,20 @@ const fields = {
     .max(LIMITS.nameCharactersMax)
     .describe('What the key is for.')
     .meta({ examples: ['payments service'] }),
-  role_ids: z.array(z.uuid().toLowerCase()).max(LIMITS.keyRolesMax).optional(),
-  grants: z.array(grant).max(LIMITS.keyGrantsMax).optional(),
-  rate_limit_requests: rateLimitPart,
-  rate_limit_window_sec: rateLimitPart,
+  role_ids: z
+    .array(z.uuid().toLowerCase())
+    .max(LIMITS.keyRolesMax)
+    .optional()
+    .describe(
+      'Seeded roles for keys, of `/v1/roles`. Without roles, grants or scopes: what the maker holds.',
+    ),
+  grants: z
+    .array(grant)
+    .max(LIMITS.keyGrantsMax)
+    .optional()
+    .describe('Permissions one by one, in place of roles.'),
+  rate_limit_requests: rateLimitPart.describe(REQUESTS),
+  rate_limit_window_sec: rateLimitPart.describe(WINDOW),
 };
 
 export const keyCreateBody = z
@@ -57,8 +75,16 @@ export const keyCreateBody = z
 export const adminKeyCreateBody = z
   .strictObject({
     ...fields,
-    key_type: z.enum(['standard', 'test', 'access_key']).nullable().default(null),
-    scopes: z.array(permission).max(LIMITS.keyGrantsMax).optional(),
+    key_type: z
+      .enum(['standard', 'test', 'access_key'])
+      .nullable()
+      .default(null)
+      .describe('Null: `standard` in live mode, `test` in test mode.'),
+    scopes: z
+      .array(permission)
+      .max(LIMITS.keyGrantsMax)
+      .optional()
+      .describe('Permissions of an access key, in place of roles.'),
     expires_at: instantQuery.nullable().default(null),
   })
   .superRefine((body, context) => {
@@ -133,8 +159,8 @@ export const keyRowResponse = z
     active: z.boolean().describe('False once it is revoked or has ended.'),
     created_at: instantText,
     last_used_at: instantText.nullable().describe('Late by up to a minute; null: never.'),
-    rate_limit_requests: z.number().nullable().describe('Requests in a window; null: the limit of the plan.'),
-    rate_limit_window_sec: z.number().nullable().describe('Length of that window in seconds.'),
+    rate_limit_requests: z.number().nullable().describe(REQUESTS),
+    rate_limit_window_sec: z.number().nullable().describe(WINDOW),
     ...accessKeyFields,
   })
   .meta({ id: 'ApiKey' });
@@ -144,11 +170,11 @@ export const keyCreatedResponse = z
     id: rowId,
     key_id: keyId,
     api_key: z.string().describe('The key itself: here and never again.'),
-    key_prefix: z.string(),
+    key_prefix: z.string().describe('The beginning of the key, for people.'),
     key_type: keyType,
     name: z.string(),
-    role_ids: z.array(z.string()),
-    message: z.string(),
+    role_ids: z.array(z.string()).describe('Roles that the call asked for.'),
+    message: z.string().describe('For people.'),
     ...accessKeyFields,
   })
   .meta({ id: 'CreatedApiKey' });

@@ -6,11 +6,17 @@ import { encodeCursor } from './cursor.js';
 
 export const logListQuery = z.object({
   ...feedQuery,
-  route_id: z.string().min(1).max(64).optional(),
-  status_code: z.coerce.number().int().min(100).max(999).optional(),
-  proxy_mode: z.enum(['route', 'ephemeral']).optional(),
+  route_id: z.string().min(1).max(64).optional().describe('Calls of this route.'),
+  status_code: z.coerce
+    .number()
+    .int()
+    .min(100)
+    .max(999)
+    .optional()
+    .describe('Calls that were answered with it.'),
+  proxy_mode: z.enum(['route', 'ephemeral']).optional().describe('Calls of this kind.'),
   environment: z.string().min(1).max(255).optional().describe('Calls under this environment.'),
-  method: z.string().min(1).max(32).toUpperCase().optional(),
+  method: z.string().min(1).max(32).toUpperCase().optional().describe('Calls with this method.'),
   from: instantQuery.optional().describe('Not before this time.'),
   to: instantQuery.optional().describe('Before this time.'),
 });
@@ -26,7 +32,7 @@ export const logResponse = z
       .string()
       .describe('A whole number of up to 64 bits, as text; ascending.')
       .meta({ examples: ['1042'] }),
-    request_id: z.string().meta({ format: 'uuid' }),
+    request_id: z.string().describe('`X-Request-Id` of the call.').meta({ format: 'uuid' }),
     tenant_id: z.string(),
     route_id: z.string().nullable().describe('Null: an ephemeral call.'),
     matched_client_id: z.string().nullable().optional().describe('With `log:read_identity` only.'),
@@ -34,18 +40,20 @@ export const logResponse = z
     method: z.string(),
     status_code: z.number().int().describe('What the caller saw; 499: the caller left before an answer.'),
     src_ip: z.string().nullable().optional().describe('With `log:read_identity` only.'),
-    environment: z.string().nullable(),
-    sandbox: z.boolean().nullable(),
+    environment: z.string().nullable().describe('Null: an ephemeral call.'),
+    sandbox: z.boolean().nullable().describe('True in test mode.'),
     ts: instantText.describe('When the call came in.'),
     path: z.string().nullable().describe('Of the upstream, redacted, without its query.'),
     latency_ms: z.number().int().describe('To the end of the answer, in milliseconds.'),
-    upstream_host: z.string().nullable(),
+    upstream_host: z.string().nullable().describe('Name of the upstream; null: the call did not get so far.'),
     error: z.string().nullable().describe('Type of the refusal; null: the upstream answered.'),
-    rate_limited: z.boolean(),
+    rate_limited: z.boolean().describe('Refused by a limit.'),
     proxy_mode: z.enum(['route', 'ephemeral']),
-    client_origin: z.enum(['direct', 'sdk_intercept']),
+    client_origin: z
+      .enum(['direct', 'sdk_intercept'])
+      .describe('`sdk_intercept`: sent by an SDK that stands in for the HTTP client.'),
     cursor: z.string().describe('A feed that is asked with it goes on after this row.'),
-    echo: z.null(),
+    echo: z.null().describe('Null in this version.'),
   })
   .meta({ id: 'Log' });
 

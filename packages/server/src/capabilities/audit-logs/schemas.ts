@@ -14,16 +14,18 @@ import { mayReadDetails } from './details.js';
 import type { AuditRow } from './store.js';
 
 const name = z.string().min(1).max(LIMITS.nameCharactersMax);
+const actionQuery = name
+  .optional()
+  .describe('An action (`vault.create`), or a verb of any resource (`create`); in the past tense as well.')
+  .meta({ examples: ['vault.detokenize'] });
+const resourceTypeQuery = name.optional().describe('Acts on this kind of resource.');
 
 export const auditListQuery = z.object({
   ...pageQuery,
-  sort: z.literal('created_at').optional(),
+  sort: z.literal('created_at').optional().describe('The one order there is.'),
   order: orderQuery,
-  action: name
-    .optional()
-    .describe('One action, all of a resource (`vault.*`) or all of a verb (`*.delete`).')
-    .meta({ examples: ['vault.detokenize'] }),
-  resource_type: name.optional(),
+  action: actionQuery,
+  resource_type: resourceTypeQuery,
   user_id: z.uuid().toLowerCase().optional().describe('Acts of this user.'),
   sandbox: z
     .enum(['true', 'false'])
@@ -36,9 +38,9 @@ export const auditListQuery = z.object({
 
 export const auditEventsQuery = z.object({
   ...feedQuery,
-  action: name.optional(),
-  action_prefix: name.optional(),
-  resource_type: name.optional(),
+  action: actionQuery,
+  action_prefix: name.optional().describe('Actions that begin with this text.'),
+  resource_type: resourceTypeQuery,
 });
 
 /** A number of the chain, as `first_bad_sequence` and `head` name them. */
@@ -49,15 +51,24 @@ const sequenceQuery = z
   .optional();
 
 export const auditVerifyQuery = z
-  .object({ from: sequenceQuery, to: sequenceQuery })
+  .object({
+    from: sequenceQuery.describe('Number of the first row; absent: the oldest.'),
+    to: sequenceQuery.describe('Number of the last row; absent: the newest.'),
+  })
   .refine(({ from = 0, to = from }) => from <= to, { path: ['to'], message: 'must not be below from' });
 
 export const auditRowResponse = z
   .object({
     id: z.string().meta({ format: 'uuid' }),
-    action: z.string().meta({ examples: ['vault.detokenize'] }),
-    resource_type: z.string().meta({ examples: ['vault'] }),
-    resource_id: z.string().nullable(),
+    action: z
+      .string()
+      .describe('What was done: `<resource>.<verb>`.')
+      .meta({ examples: ['vault.detokenize'] }),
+    resource_type: z
+      .string()
+      .describe('What it was done to.')
+      .meta({ examples: ['vault'] }),
+    resource_id: z.string().nullable().describe('Its id; null where it has none.'),
     details: z.record(z.string(), z.unknown()).describe('What was done, never a value.'),
     details_redacted: z
       .literal(true)
@@ -69,16 +80,18 @@ export const auditRowResponse = z
   .meta({ id: 'AuditLog' });
 
 export const auditEventResponse = auditRowResponse.extend({
-  sequence_number: z.string(),
-  cursor: z.string(),
+  sequence_number: z.string().describe('Its place in the chain of the tenant, without a gap.'),
+  cursor: z.string().describe('A feed that is asked with it goes on after this row.'),
 });
 
 export const auditVerifyResponse = z.object({
-  ok: z.boolean(),
-  checked: z.number(),
-  first_bad_sequence: z.string().nullable(),
-  head: z.object({ sequence_number: z.string(), row_hash: z.string() }),
-  unsealed_tail: z.number(),
+  ok: z.boolean().describe('No row is bad.'),
+  checked: z.number().describe('Rows that were verified.'),
+  first_bad_sequence: z.string().nullable().describe('Number of the first bad row; null: there is none.'),
+  head: z
+    .object({ sequence_number: z.string(), row_hash: z.string().describe('SHA-256 in hexadecimal.') })
+    .describe('The last row of the chain, as it was when the verification began.'),
+  unsealed_tail: z.number().describe('Committed rows that have no place in the chain yet; no fault.'),
 });
 
 export function toRowResponse(row: AuditRow, principal: Principal): z.input<typeof auditRowResponse> {

@@ -6,18 +6,18 @@ const subjectKind = z.enum(['user', 'api_key']);
 
 export const roleListQuery = z.object({
   ...pageQuery,
-  subject_kind: subjectKind.optional(),
-  sort: z.literal('name').default('name'),
-  order: z.enum(['asc', 'desc']).default('asc'),
+  subject_kind: subjectKind.optional().describe('Roles for users or for keys; absent: both.'),
+  sort: z.literal('name').default('name').describe('The one order there is.'),
+  order: z.enum(['asc', 'desc']).default('asc').describe('Direction of `sort`.'),
 });
 
 export const roleResponse = z.object({
-  id: z.string(),
+  id: z.string().describe('Of a seeded role the same in every installation.'),
   name: z.string(),
-  description: z.string().nullable(),
-  applies_to: z.array(subjectKind),
-  is_default: z.boolean(),
-  seeded: z.boolean(),
+  description: z.string().nullable().describe('For people.'),
+  applies_to: z.array(subjectKind).describe('Who can be given the role.'),
+  is_default: z.boolean().describe('Given unasked: no role is.'),
+  seeded: z.boolean().describe('Part of the server; false: a role of the tenant’s own.'),
 });
 
 export function roleWire(role: Role): z.input<typeof roleResponse> {

@@ -40,7 +40,7 @@ const matchFields = z.object({
     .meta({ examples: ['$.card.number'] }),
 });
 
-const match = matchFields.transform(({ type, value }, context): RuleMatch => {
+const match = matchFields.describe('What it finds.').transform(({ type, value }, context): RuleMatch => {
   const refuse = (message: string, ...path: string[]) => {
     context.addIssue({ code: 'custom', message, path });
     return z.NEVER;
@@ -66,8 +66,8 @@ const match = matchFields.transform(({ type, value }, context): RuleMatch => {
 });
 
 const fields = {
-  name: text.min(1).max(LIMITS.nameCharactersMax),
-  enabled: z.boolean(),
+  name: text.min(1).max(LIMITS.nameCharactersMax).describe('For people.'),
+  enabled: z.boolean().describe('False: as if it were not there.'),
   target: z
     .enum(['response', 'log', 'both'])
     .describe('What the caller gets, what the log row holds, or both.'),
@@ -78,7 +78,9 @@ const fields = {
     .max(CONTENT_TYPES_MAX)
     .nullable()
     .describe('Only in bodies of these media types; null: in all.'),
-  route_ids: z.null('routes are not available in this version; leave it out or send null for all'),
+  route_ids: z
+    .null('routes are not available in this version; leave it out or send null for all')
+    .describe('Not available in this version: null or absent.'),
   proxy_modes: z
     .array(z.enum(['route', 'ephemeral']))
     .min(1)
@@ -86,7 +88,9 @@ const fields = {
     .nullable()
     .describe('Only for calls of these modes; null: for all.'),
   replacement: text.max(LIMITS.nameCharactersMax).describe('What `mask` writes.'),
-  action: z.enum(['mask', 'remove', 'partial_last4']),
+  action: z
+    .enum(['mask', 'remove', 'partial_last4'])
+    .describe('`partial_last4`: the replacement, then the last four characters of a value of eight or more.'),
   priority: z.number().int().min(0).max(PRIORITY_MAX).describe('The lower goes first.'),
 };
 
@@ -123,11 +127,16 @@ export const updateRuleBody = z
     };
   });
 
-export const ruleParams = z.object({ id: text.min(1).max(LIMITS.nameCharactersMax) });
+export const ruleParams = z.object({
+  id: text.min(1).max(LIMITS.nameCharactersMax).describe('Of the rule.'),
+});
 
 export const ruleListQuery = z.object({
   ...pageQuery,
-  sort: z.enum(['created_at', 'name', 'priority']).default('created_at'),
+  sort: z
+    .enum(['created_at', 'name', 'priority'])
+    .default('created_at')
+    .describe('What the rows are ordered by.'),
   order: orderQuery,
 });
 
@@ -136,9 +145,19 @@ const trialRule = newRule.extend({ name: fields.name.default('rule under test') 
 
 export const testBody = z
   .strictObject({
-    sample: z.unknown().refine((value) => value !== undefined, 'is required'),
-    content_type: text.max(LIMITS.nameCharactersMax).optional(),
-    rules: z.array(trialRule).max(TRIAL_RULES_MAX).optional(),
+    sample: z
+      .unknown()
+      .refine((value) => value !== undefined, 'is required')
+      .describe('What an upstream would answer: text, or any JSON.'),
+    content_type: text
+      .max(LIMITS.nameCharactersMax)
+      .optional()
+      .describe('Of that answer; absent: plain text for text, else JSON.'),
+    rules: z
+      .array(trialRule)
+      .max(TRIAL_RULES_MAX)
+      .optional()
+      .describe('In place of those that are stored and enabled.'),
   })
   .transform(({ sample, content_type, rules }): Trial => ({ sample, contentType: content_type, rules }));
 
@@ -149,12 +168,12 @@ export const ruleResponse = z
     enabled: z.boolean(),
     target: fields.target,
     match: z.object({ type: z.string(), value: z.string() }),
-    content_types: z.array(z.string()).nullable(),
-    route_ids: z.null(),
-    proxy_modes: z.array(z.string()).nullable(),
-    replacement: z.string(),
+    content_types: z.array(z.string()).nullable().describe('Null: bodies of every media type.'),
+    route_ids: z.null().describe('Null in this version.'),
+    proxy_modes: z.array(z.string()).nullable().describe('Null: calls of every mode.'),
+    replacement: z.string().describe('What `mask` writes.'),
     action: fields.action,
-    priority: z.number().int(),
+    priority: z.number().int().describe('The lower goes first.'),
     sandbox: z.boolean().describe('True in test mode.'),
     created_at: instantText,
     updated_at: instantText,
@@ -164,8 +183,16 @@ export const ruleResponse = z
 export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
 export const testResponse = z.object({
-  result: z.unknown(),
-  matches: z.array(z.object({ rule: z.string(), name: z.string(), count: z.number() })),
+  result: z.unknown().describe('What the caller would get, in the form of the sample.'),
+  matches: z
+    .array(
+      z.object({
+        rule: z.string().describe('Id of a stored rule; the index of one that came with the call.'),
+        name: z.string(),
+        count: z.number().describe('How often it found something.'),
+      }),
+    )
+    .describe('Rules that found something.'),
 });
 
 export function ruleWire(scope: Scope, rule: RedactionRule): z.input<typeof ruleResponse> {

@@ -28,6 +28,11 @@ const notYet = z
   .optional()
   .describe('Not available in this version: null or absent.');
 
+/** A field of the contract that has no value in this version. */
+const alwaysNull = z.null().describe('Null in this version.');
+
+const echoGuard = z.boolean().describe('Kept for a later version: nothing looks for echoed values yet.');
+
 const reference = z.string().min(1).max(LIMITS.nameCharactersMax);
 const vaultReference = reference.describe('Name or id of the vault.');
 export const vaultParams = z.object({ nameOrId: vaultReference });
@@ -38,12 +43,12 @@ export const tokenParams = z.object({
 
 export const vaultListQuery = z.object({
   ...pageQuery,
-  sort: z.enum(['created_at', 'name']).default('created_at'),
+  sort: z.enum(['created_at', 'name']).default('created_at').describe('What the rows are ordered by.'),
   order: orderQuery,
 });
 export const tokenListQuery = z.object({
   ...pageQuery,
-  sort: z.literal('created_at').default('created_at'),
+  sort: z.literal('created_at').default('created_at').describe('The one order there is.'),
   order: orderQuery,
 });
 export const deleteVaultQuery = z.object({
@@ -66,10 +71,7 @@ export const createVaultBody = z.object({
     .describe('Who keeps the key: this server.'),
   description: description.default(null),
   metadata_jsonb: metadata.default(null),
-  echo_guard: z
-    .boolean()
-    .default(true)
-    .describe('Values of this vault are replaced where an upstream echoes them.'),
+  echo_guard: echoGuard.default(true),
   default_ttl_seconds: notYet,
 });
 
@@ -79,8 +81,8 @@ export const updateVaultBody = z
   .strictObject({
     description: description.optional(),
     metadata_jsonb: metadata.optional(),
-    enabled: z.boolean().optional(),
-    echo_guard: z.boolean().optional(),
+    enabled: z.boolean().optional().describe('False: no value is put in or read out.'),
+    echo_guard: echoGuard.optional(),
     default_ttl_seconds: notYet,
     name: z.undefined(FIXED).optional(),
     token_format: z.undefined(FIXED).optional(),
@@ -120,24 +122,28 @@ const vaultFields = z.object({
   id: rowId,
   tenant_id: z.string(),
   name: z.string(),
-  token_format: z.enum(TOKEN_FORMATS),
+  token_format: z.enum(TOKEN_FORMATS).describe('What its tokens look like.'),
   crypto_key_id: rowId.describe('The key that its values are encrypted with.'),
-  custody_mode: z.literal('managed'),
-  default_ttl_seconds: z.null(),
+  custody_mode: z.literal('managed').describe('Who keeps the key: this server.'),
+  default_ttl_seconds: alwaysNull,
   metadata_jsonb: metadata,
-  description: z.string().nullable(),
+  description: z.string().nullable().describe('For people.'),
   enabled: z.boolean().describe('False: no value is put in or read out.'),
-  echo_guard: z.boolean(),
+  echo_guard: echoGuard,
   created_at: instantText,
   updated_at: instantText,
-  created_by: z.string().nullable().describe('The user, where one made it.'),
+  created_by: z.string().nullable().describe('The user who made it, else the row id of the key.'),
   sandbox: z.boolean().describe('True in test mode.'),
 });
 export const vaultResponse = vaultFields.meta({ id: 'Vault' });
 
 export const vaultWithStatsResponse = vaultFields
   .extend({
-    stats: z.object({ token_count: count, active_count: count, expiring_in_24h: count }),
+    stats: z.object({
+      token_count: count.describe('All tokens.'),
+      active_count: count.describe('Those that have not expired.'),
+      expiring_in_24h: count.describe('Those that expire within a day.'),
+    }),
   })
   .meta({ id: 'VaultWithStats' });
 
@@ -147,18 +153,18 @@ const tokenFields = z.object({
     .string()
     .describe('Worth nothing by itself.')
     .meta({ examples: ['4242422069354242'] }),
-  expires_at: z.null(),
+  expires_at: alwaysNull,
   created_at: instantText,
-  card_expires_on: z.null(),
-  card_funding_type: z.null(),
-  card_issuing_country: z.null(),
+  card_expires_on: alwaysNull,
+  card_funding_type: alwaysNull,
+  card_issuing_country: alwaysNull,
 });
 export const tokenResponse = tokenFields.meta({ id: 'Token' });
 
 export const tokenRowResponse = tokenFields
   .extend({
-    created_by_api_key_id: z.string().nullable(),
-    created_by_user_id: z.string().nullable(),
+    created_by_api_key_id: z.string().nullable().describe('Row id of the key, where one made it.'),
+    created_by_user_id: z.string().nullable().describe('The user, where one made it.'),
   })
   .meta({ id: 'TokenRow' });
 
@@ -167,7 +173,7 @@ export const detokenizedResponse = tokenFields
     value: z.string().describe('What the token stands for.'),
     value_b64: z.string().describe('The same in base64.').meta({ format: 'byte' }),
     metadata,
-    crypto_key_version: z.number().int().positive(),
+    crypto_key_version: z.number().int().positive().describe('Of the key that the value is encrypted with.'),
   })
   .meta({ id: 'DetokenizedToken' });
 
