@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { createManualClock } from '../../testing/manual-clock.js';
 import { type OtlpReceiver, type ReceivedSpan, startOtlpReceiver } from '../../testing/otlp-receiver.js';
 import { type ProxyFixture, REQUEST_ID, startProxyFixture } from '../../testing/proxy-fixture.js';
@@ -17,7 +17,10 @@ beforeEach(async () => {
   receiver = await startOtlpReceiver();
   warnings = [];
 });
-afterEach(() => receiver.close());
+afterEach(() => {
+  vi.unstubAllEnvs();
+  return receiver.close();
+});
 
 function open(options: Partial<TracingOptions> = {}): Tracing {
   return openTracing({
@@ -152,6 +155,8 @@ describe('sampling', () => {
 });
 
 it('a collector that does not answer holds a stop up for 2 s at most', async () => {
+  // The exporter's own patience is longer than the test's.
+  vi.stubEnv('OTEL_EXPORTER_OTLP_TIMEOUT', '600000').stubEnv('OTEL_BSP_EXPORT_TIMEOUT', '600000');
   const deaf = createServer(() => {});
   await new Promise<void>((resolve) => deaf.listen(0, '127.0.0.1', resolve));
   const clock = createManualClock();
