@@ -48,20 +48,8 @@ export function generationsContract(open: OpenTestDatabase): void {
     const clock = createManualClock();
     const here = createGenerations({ db, clock });
     let isCutOff = false;
-    const view: TestDatabase['view'] = (tables) => {
-      const real = db.view(tables);
-      return {
-        ...real,
-        defineSystem: (...args) => {
-          const query = real.defineSystem(...args);
-          return {
-            ...query,
-            all: (...given) => (isCutOff ? Promise.reject(new Error('cut off')) : query.all(...given)),
-          };
-        },
-      } as typeof real;
-    };
-    const elsewhere = createGenerations({ db: Object.assign(Object.create(db), { view }), clock });
+    const cutOff = readThrough(db, (rows) => (isCutOff ? Promise.reject(new Error('cut off')) : rows()));
+    const elsewhere = createGenerations({ db: cutOff, clock });
     await elsewhere.start();
     isCutOff = true;
     await db.transaction((tx) => here.bump(tx, 'rules:c'));
@@ -102,28 +90,34 @@ export function generationsContract(open: OpenTestDatabase): void {
   it('is not made fresh by a read that took 1 s', async () => {
     const clock = createManualClock();
     let isSlow = false;
-    const view: TestDatabase['view'] = (tables) => {
-      const real = db.view(tables);
-      return {
-        ...real,
-        defineSystem: (...args) => {
-          const query = real.defineSystem(...args);
-          return {
-            ...query,
-            async all(...given) {
-              const rows = await query.all(...given);
-              if (isSlow) clock.advance(1_000);
-              return rows;
-            },
-          };
-        },
-      } as typeof real;
-    };
-    const generations = createGenerations({ db: Object.assign(Object.create(db), { view }), clock });
+    const slow = readThrough(db, async (rows) => {
+      const found = await rows();
+      if (isSlow) clock.advance(1_000);
+      return found;
+    });
+    const generations = createGenerations({ db: slow, clock });
     expect(await generations.refresh()).toBe(true);
     isSlow = true;
     expect(await generations.refresh()).toBe(false);
     isSlow = false;
     expect(await generations.refresh()).toBe(true);
   });
+}
+
+/** The same database, each read of its defined queries in the hands of `read`. */
+function readThrough(
+  db: TestDatabase,
+  read: <Rows>(rows: () => Promise<Rows>) => Promise<Rows>,
+): TestDatabase {
+  const view: TestDatabase['view'] = (tables) => {
+    const real = db.view(tables);
+    return {
+      ...real,
+      defineSystem: (...args) => {
+        const query = real.defineSystem(...args);
+        return { ...query, all: (...given) => read(() => query.all(...given)) };
+      },
+    } as typeof real;
+  };
+  return Object.assign(Object.create(db), { view });
 }
