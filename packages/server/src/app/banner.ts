@@ -13,12 +13,14 @@ export interface BannerFacts {
 }
 
 const LABEL_WIDTH = 11;
+const UNTIL = 'until the owner signs in, at most for 24 h';
 
 export function renderBanner(facts: BannerFacts): string {
   const { config, firstStart } = facts;
   const paint = paintFor(facts.isColoured);
   const rows: [string, string][] = [
     ['URL', paint.bold(facts.url)],
+    ['API docs', `${facts.url}/docs`],
     ...(config.hosts.publicUrl
       ? [['Public URL', `${config.hosts.publicUrl} (as configured)`] as [string, string]]
       : []),
@@ -31,15 +33,15 @@ export function renderBanner(facts: BannerFacts): string {
   const sections = [paint.bold(`KnoxCall ${facts.version} is running`), table(rows, paint)];
   if (firstStart) sections.push(...firstStartSections(facts, firstStart, paint));
   else if (facts.bootstrapFile) {
-    sections.push(`Credentials of the first start are in ${facts.bootstrapFile} until 24 h after it.`);
-  }
+    sections.push(`Credentials of the first start are in ${facts.bootstrapFile} ${UNTIL}.`);
+  } else sections.push('New API keys: sign in as the owner, as README.md shows.');
   sections.push(paint.dim('Ctrl-C stops it.'));
   return `\n${sections.map(indent).join('\n\n')}\n\n`;
 }
 
 function firstStartSections(facts: BannerFacts, content: BootstrapContent, paint: Paint): string[] {
   const { filePath } = facts.config.bootstrap;
-  const kept = filePath ? `; for 24 h they also stand in ${filePath}` : '';
+  const kept = filePath ? `; they also stand in ${filePath} ${UNTIL}` : '';
   const { rootKey } = facts.config;
   const backup =
     rootKey.kind === 'file'
