@@ -218,16 +218,16 @@ async function tryToEscape(scene) {
 async function readTheRecords(scene, token) {
   title('What stands in the records');
   const { data: logs } = await api(scene, 'GET', '/v1/logs?limit=100');
-  console.log(dim('   request log'));
+  console.log(dim('   request log (no host where the address was refused as it stood)'));
   for (const row of logs) {
     const target = row.upstream_host ?? '-';
     console.log(
-      `   ${row.status_code}  ${row.method.padEnd(5)} ${target.padEnd(22)} ${String(row.latency_ms).padStart(5)} ms  ${row.error ?? ''}`.trimEnd(),
+      `     ${row.status_code}  ${row.method.padEnd(5)} ${target.padEnd(22)} ${String(row.latency_ms).padStart(5)} ms  ${row.error ?? ''}`.trimEnd(),
     );
   }
   const { data: audits } = await api(scene, 'GET', '/v1/audit-logs?per_page=100&order=asc');
-  console.log(dim('   audit log'));
-  for (const row of audits) console.log(`   ${row.action.padEnd(22)} ${row.resource_type ?? ''}`);
+  console.log(dim('\n   audit log'));
+  for (const row of audits) console.log(`     ${row.action.padEnd(22)} ${row.resource_type ?? ''}`);
   const records = JSON.stringify({ logs, audits });
   expectThat(
     audits.some(({ action }) => action === 'vault.detokenize'),
