@@ -115,14 +115,14 @@ const HEADERS = {
   },
   'X-RateLimit-Limit': {
     description: 'Requests that the window allows; on limited surfaces.',
-    schema: { type: 'integer', minimum: 1 },
+    schema: { type: 'integer', minimum: 0 },
   },
   'X-RateLimit-Remaining': {
     description: 'Requests that are left in the window.',
     schema: { type: 'integer', minimum: 0 },
   },
   'X-RateLimit-Reset': {
-    description: 'When the window ends, in epoch seconds.',
+    description: 'When the whole limit is there again, in epoch seconds (docs/decisions/0035).',
     schema: { type: 'integer', minimum: 0 },
   },
   'Retry-After': {
@@ -209,6 +209,21 @@ const ERROR_SCHEMA: JsonObject = {
           type: 'integer',
           minimum: 1,
           description: 'With 503: seconds to wait before the next try, as `Retry-After`.',
+        },
+        limit: {
+          type: 'object',
+          description: 'With 429: the limit that refused.',
+          required: ['scope', 'limit', 'window_sec', 'reset_at'],
+          properties: {
+            scope: { enum: ['tenant', 'key', 'proxy'], description: 'Whose limit it is.' },
+            limit: { type: 'integer', minimum: 0, description: 'Requests that the window allows.' },
+            window_sec: { type: 'integer', minimum: 1, description: 'Length of the window, in seconds.' },
+            reset_at: {
+              type: 'string',
+              format: 'date-time',
+              description: 'When the whole limit is there again.',
+            },
+          },
         },
       },
     },
