@@ -49,7 +49,6 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
   const known = createLru<string, KnownCredential>({
     entriesMax: CREDENTIALS_KEPT_MAX,
     weigh: ({ weight }) => weight,
-    clock,
     counts: deps.cacheCounts,
   });
 

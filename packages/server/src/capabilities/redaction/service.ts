@@ -73,7 +73,6 @@ export function createRedaction(deps: RedactionDeps): Redaction {
   const store = createRedactionStore(db);
   const plans = createLru<string, Readonly<Record<ProxyMode, RedactionPlan>>>({
     entriesMax: SCOPES_MAX,
-    clock,
     generation: (name) => generations.current(name),
     isFresh: () => generations.isFresh(),
     counts: deps.cacheCounts,

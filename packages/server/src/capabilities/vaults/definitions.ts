@@ -1,4 +1,3 @@
-import type { Clock } from '../../kernel/clock.js';
 import { type CryptoKeyId, isUuid, modeOf, type Scope, type VaultId } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
@@ -26,7 +25,6 @@ export interface VaultDefinitions {
 }
 
 export interface VaultDefinitionsDeps {
-  readonly clock: Clock;
   readonly store: Pick<VaultStore, 'listDefinitions'>;
   readonly cryptoKeys: Pick<CryptoKeys, 'listCurrentVersions'>;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
@@ -42,10 +40,9 @@ interface Loaded {
 const SCOPES_MAX = 1_000;
 
 export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinitions {
-  const { clock, store, cryptoKeys, generations } = deps;
+  const { store, cryptoKeys, generations } = deps;
   const scopes = createLru<string, Loaded>({
     entriesMax: SCOPES_MAX,
-    clock,
     generation: (name) => generations.current(name),
     isFresh: () => generations.isFresh(),
     counts: deps.cacheCounts,

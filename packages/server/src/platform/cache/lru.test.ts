@@ -1,12 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { createManualClock } from '../../testing/manual-clock.js';
 import { createLru } from './lru.js';
 
 describe('createLru', () => {
-  const clock = createManualClock();
-
   it('drops what was used longest ago', async () => {
-    const lru = createLru<string, number>({ entriesMax: 2, clock });
+    const lru = createLru<string, number>({ entriesMax: 2 });
     await lru.load('a', async () => 1);
     await lru.load('b', async () => 2);
     expect(lru.get('a')).toBe(1);
@@ -15,7 +12,7 @@ describe('createLru', () => {
   });
 
   it('holds as many heavy entries as fit', async () => {
-    const lru = createLru<string, number>({ entriesMax: 5, clock, weigh: (value) => value });
+    const lru = createLru<string, number>({ entriesMax: 5, weigh: (value) => value });
     for (const [key, weight] of [
       ['a', 2],
       ['b', 1],
@@ -30,19 +27,9 @@ describe('createLru', () => {
     expect([lru.get('c'), lru.get('e'), lru.size]).toEqual([2, 3, 2]);
   });
 
-  it('forgets after the time to live', async () => {
-    const lru = createLru<string, number>({ entriesMax: 2, clock, ttlMs: 100 });
-    await lru.load('a', async () => 1);
-    clock.advance(99);
-    expect(lru.get('a')).toBe(1);
-    clock.advance(1);
-    expect(lru.get('a')).toBeUndefined();
-    expect(lru.size).toBe(0);
-  });
-
   it('gives out nothing of an older generation', async () => {
     let generation = 1;
-    const lru = createLru<string, number>({ entriesMax: 2, clock, generation: () => generation });
+    const lru = createLru<string, number>({ entriesMax: 2, generation: () => generation });
     await lru.load('a', async () => 1);
     generation = 2;
     expect(lru.get('a')).toBeUndefined();
@@ -51,7 +38,7 @@ describe('createLru', () => {
 
   it('does not keep as new what was read before a change', async () => {
     let generation = 1;
-    const lru = createLru<string, number>({ entriesMax: 2, clock, generation: () => generation });
+    const lru = createLru<string, number>({ entriesMax: 2, generation: () => generation });
     let finish = (_value: number) => {};
     const old = lru.load('a', () => new Promise((resolve) => (finish = resolve)));
     generation = 2;
@@ -61,7 +48,7 @@ describe('createLru', () => {
   });
 
   it('shares one read, and forgets one that failed', async () => {
-    const lru = createLru<string, number>({ entriesMax: 2, clock });
+    const lru = createLru<string, number>({ entriesMax: 2 });
     let reads = 0;
     const read = async () => ++reads;
     expect(await Promise.all([lru.load('a', read), lru.load('a', read)])).toEqual([1, 1]);
@@ -70,7 +57,7 @@ describe('createLru', () => {
   });
 
   it('is not refilled by a read that began before a delete', async () => {
-    const lru = createLru<string, number>({ entriesMax: 2, clock });
+    const lru = createLru<string, number>({ entriesMax: 2 });
     let finish = (_value: number) => {};
     const reading = lru.load('a', () => new Promise((resolve) => (finish = resolve)));
     lru.delete('a');
@@ -80,7 +67,7 @@ describe('createLru', () => {
 
   it('gives out nothing while changes may go unseen', async () => {
     let fresh = true;
-    const lru = createLru<string, number>({ entriesMax: 2, clock, isFresh: () => fresh });
+    const lru = createLru<string, number>({ entriesMax: 2, isFresh: () => fresh });
     await lru.load('a', async () => 1);
     fresh = false;
     expect(lru.get('a')).toBeUndefined();

@@ -1,4 +1,3 @@
-import type { Clock } from '../../kernel/clock.js';
 import type { Counter, Instruments } from '../telemetry/instruments.js';
 
 export interface LruOptions<K, V> {
@@ -6,8 +5,6 @@ export interface LruOptions<K, V> {
   readonly entriesMax: number;
   /** 1 unless given: how many usual entries a value takes the room of. */
   readonly weigh?: (value: V) => number;
-  readonly clock: Clock;
-  readonly ttlMs?: number;
   /** The generation of what a key's entry was made from; an entry of an older one is not given out. */
   readonly generation?: (key: K) => number;
   /** False while changes may go unseen: then nothing cached is given out (contract auth.md §1.3). */
@@ -44,13 +41,12 @@ interface Entry<V> {
   readonly value: V;
   readonly weight: number;
   readonly generation: number;
-  readonly expiresAtMs: number;
   /** Of the entry's last move to the end. */
   turn: number;
 }
 
 export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
-  const { clock, entriesMax, ttlMs = Number.POSITIVE_INFINITY, counts } = options;
+  const { entriesMax, counts } = options;
   const entries = new Map<K, Entry<V>>();
   const reads = new Map<K, { generation: number; value: Promise<V> }>();
   const generationOf = options.generation ?? (() => 0);
@@ -60,10 +56,6 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
   /** Weight that was put at the end so far. */
   let turn = 0;
 
-  function isExpired({ expiresAtMs }: Entry<V>): boolean {
-    return expiresAtMs !== Number.POSITIVE_INFINITY && clock.monotonicMs() >= expiresAtMs;
-  }
-
   function drop(key: K): void {
     weightTotal -= entries.get(key)?.weight ?? 0;
     entries.delete(key);
@@ -72,7 +64,7 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
   function get(key: K): V | undefined {
     const entry = entries.get(key);
     if (!entry || !isFresh()) return undefined;
-    if (entry.generation !== generationOf(key) || isExpired(entry)) {
+    if (entry.generation !== generationOf(key)) {
       drop(key);
       return undefined;
     }
@@ -95,7 +87,7 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
     }
     weightTotal += weight;
     turn += weight;
-    entries.set(key, { value, weight, generation, expiresAtMs: clock.monotonicMs() + ttlMs, turn });
+    entries.set(key, { value, weight, generation, turn });
   }
 
   return {
