@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { endOf, startSource } from '../../packages/server/src/testing/child-process.js';
 import { onPostgres, type PostgresDatabase } from './scene.js';
 import {
   type Bootstrap,
@@ -13,12 +15,15 @@ import {
   type ServerProcess,
   startServer,
 } from './server-process.js';
+import { addTenants } from './tenants.js';
 
 const REDIS_URL = process.env['TEST_REDIS_URL'];
 /** How long another process may honour a revoked key (auth.md §1.3). */
 const REVOKED_WITHIN_MS = 1_000;
-const WRITERS_EACH = 3;
 const ROUNDS = 10;
+/** In each process that writes acts of the critical chain. */
+const CRITICAL_WRITERS = 3;
+const CRITICAL_CHILD = new URL('../../packages/server/src/testing/critical-child.ts', import.meta.url);
 const PER_MINUTE = 100;
 /** 5 % of the limit (dataplane.md §9). */
 const SLICE = 5;
@@ -30,6 +35,19 @@ interface Installation {
   /** Starts further processes on the same database, all at once. */
   start(count: number): Promise<void>;
   call(from: ServerProcess, method: string, path: string, body?: unknown, key?: string): Promise<Response>;
+}
+
+interface Tenant {
+  readonly id: string;
+  readonly slug: string;
+  readonly live: string;
+  readonly test: string;
+}
+
+/** What was acknowledged: rows by tenant, and how many of them stand in the critical chain too. */
+interface Written {
+  critical: number;
+  readonly rows: Map<string, number>;
 }
 
 const isAnswer = (expected: number) => async (response: Response) => {
@@ -91,45 +109,90 @@ onPostgres((open) => {
   }
 
   describe('two, then four processes on one database', () => {
-    it('write one whole audit chain, also when one of them is killed', async () => {
+    it('write whole audit chains, each tenant’s and the critical one, also when one of them is killed', async () => {
       const installation = await install(2);
-      const { call, bootstrap, processes } = installation;
-      await isCreated(await call(processes[0]!, 'POST', '/v1/vaults', { name: 'cards' }));
-      await isCreated(
-        await call(processes[1]!, 'POST', '/v1/vaults', { name: 'cards' }, bootstrap.test_api_key),
-      );
-      let written = 2;
+      const { call, bootstrap, environment, processes } = installation;
+      const storage = { kind: 'postgres', url: database.url, poolMax: 4 } as const;
+      const first = {
+        id: bootstrap.tenant.id,
+        slug: bootstrap.tenant.slug,
+        live: bootstrap.live_api_key,
+        test: bootstrap.test_api_key,
+      };
+      const added = await addTenants(storage, environment['MASTER_KEY_B64']!, ['acme', 'globex', 'initech']);
+      const tenants: Tenant[] = [
+        first,
+        ...added.map(({ id, slug, live, test }) => ({ id, slug, live: live.apiKey, test: test.apiKey })),
+      ];
+      const written: Written = { critical: 0, rows: new Map(tenants.map(({ id }) => [id, 0])) };
+      const count = (tenantId: string, rows = 1) =>
+        written.rows.set(tenantId, written.rows.get(tenantId)! + rows);
+      for (const { id, live, test } of tenants) {
+        for (const key of [live, test])
+          await isCreated(await call(processes[0]!, 'POST', '/v1/vaults', { name: 'cards' }, key));
+        count(id, 2);
+      }
 
       /** Durable inserts that are joined with others, and serializable transactions, in both modes. */
-      async function write(process: ServerProcess, writer: string): Promise<void> {
-        for (let round = 0; round < ROUNDS; round++) {
-          for (const key of [bootstrap.live_api_key, bootstrap.test_api_key]) {
-            const token = { value: `${writer}-${round}` };
-            await isCreated(await call(process, 'POST', '/v1/vaults/cards/tokens', token, key));
-          }
+      async function write(through: ServerProcess, tenant: Tenant, writer: string, rounds = ROUNDS) {
+        const { id, live, test } = tenant;
+        for (let round = 0; round < rounds; round++) {
           const name = `${writer}-${round}`;
-          const { data } = await isCreated(await call(process, 'POST', '/v1/vaults', { name }));
-          await isOk(await call(process, 'DELETE', `/v1/vaults/${data['id']}`));
-          written += 4;
+          for (const key of [live, test]) {
+            await isCreated(await call(through, 'POST', '/v1/vaults/cards/tokens', { value: name }, key));
+            count(id);
+          }
+          const { data } = await isCreated(await call(through, 'POST', '/v1/vaults', { name }, live));
+          count(id);
+          await isOk(await call(through, 'DELETE', `/v1/vaults/${data['id']}`, undefined, live));
+          count(id);
         }
+      }
+      /** Acts of the critical chain have no endpoint yet: a process writes them as one will. */
+      function startCritical(acts?: number) {
+        const tenantIds = tenants.map(({ id }) => id);
+        const child = startSource(CRITICAL_CHILD, [
+          JSON.stringify({ storage, tenantIds, writers: CRITICAL_WRITERS, acts }),
+        ]);
+        const ended = endOf(child, (tenantId) => {
+          count(tenantId);
+          written.critical++;
+        });
+        return { child, ended };
+      }
+      async function expectAllWritten({ ended }: ReturnType<typeof startCritical>) {
+        const { code, lines } = await ended;
+        expect([code, lines.length]).toEqual([0, CRITICAL_WRITERS * ROUNDS]);
       }
       const writeFrom = (through: readonly ServerProcess[], name: string) =>
         Promise.all(
-          through.flatMap((process, index) =>
-            Array.from({ length: WRITERS_EACH }, (_, writer) => write(process, `${name}-${index}-${writer}`)),
-          ),
+          through.flatMap((process, index) => [
+            ...tenants.map((tenant) => write(process, tenant, `${name}-${index}`)),
+            expectAllWritten(startCritical(ROUNDS)),
+          ]),
         );
 
       await writeFrom(processes, 'two');
-      await expectWholeChain(installation, written);
+      await expectWholeChains(installation, tenants, written);
       await installation.start(2);
       await writeFrom(processes, 'four');
-      await expectWholeChain(installation, written);
-      const writing = writeFrom(processes.slice(1), 'three');
-      processes[0]!.signal('SIGKILL');
+      await expectWholeChains(installation, tenants, written);
+
+      // Of both kinds one is killed while it writes, and the others go on.
+      const [dying, ...others] = processes;
+      const dyingCritical = startCritical();
+      const cutOff = Promise.allSettled(
+        tenants.map((tenant) => write(dying!, tenant, 'killed', Number.POSITIVE_INFINITY)),
+      );
+      await once(dyingCritical.child.stdout!, 'data');
+      const writing = writeFrom(others, 'three');
+      dying!.signal('SIGKILL');
+      dyingCritical.child.kill('SIGKILL');
+      expect((await cutOff).map(({ status }) => status)).toEqual(tenants.map(() => 'rejected'));
+      expect(await dyingCritical.ended).toMatchObject({ signal: 'SIGKILL' });
       await writing;
-      await expectWholeChain(installation, written);
-    }, 120_000);
+      await expectWholeChains(installation, tenants, written);
+    }, 180_000);
 
     it.for<readonly [string, () => Promise<void>]>([
       ['', async () => {}],
@@ -231,21 +294,36 @@ onPostgres((open) => {
   });
 
   /** Every row that was acknowledged is sealed, its number without a gap, by the command's own verification. */
-  async function expectWholeChain({ environment }: Installation, written: number): Promise<void> {
+  async function expectWholeChains(
+    { environment }: Installation,
+    tenants: readonly Tenant[],
+    written: Written,
+  ): Promise<void> {
     let verified = await runToEnd(['audit', 'verify'], environment);
     while (verified.out.includes('not sealed yet'))
       verified = await runToEnd(['audit', 'verify'], environment);
     expect(verified).toMatchObject({ code: 0, error: '' });
-    expect(verified.out).toMatch(
-      /^tenant default: \d+ rows verified.*\ncritical chain: \d+ rows verified.*\n$/,
+    const chains = Array.from(verified.out.matchAll(/^(.+): \d+ rows verified/gm), ([, chain]) => chain);
+    expect(chains.sort()).toEqual(['critical chain', ...tenants.map(({ slug }) => `tenant ${slug}`)].sort());
+
+    const numbers = `count(*)::int AS sealed, min(sequence_number)::int AS first, max(sequence_number)::int AS last`;
+    const rows = await database.query(
+      `SELECT tenant_id AS id, ${numbers},
+              (SELECT count(*)::int FROM audit_logs l WHERE l.tenant_id = c.tenant_id) AS logged
+       FROM audit_chain c GROUP BY tenant_id`,
     );
-    const [rows] = await database.query(
-      `SELECT (SELECT count(*) FROM audit_logs)::int AS logged, count(*)::int AS sealed,
-              min(sequence_number)::int AS first, max(sequence_number)::int AS last FROM audit_chain`,
+    expect(rows.map(({ id }) => id).sort()).toEqual(tenants.map(({ id }) => id).sort());
+    for (const { id, sealed, ...row } of rows) {
+      expect(row).toEqual({ logged: sealed, first: 1, last: sealed });
+      expect(sealed).toBeGreaterThanOrEqual(written.rows.get(String(id))!);
+    }
+    const [critical] = await database.query(
+      `SELECT ${numbers}, (SELECT count(*)::int FROM audit_logs WHERE action LIKE 'byok.%') AS logged
+       FROM audit_log_critical`,
     );
-    const sealed = Number(rows?.['sealed']);
-    expect(rows).toEqual({ logged: sealed, sealed, first: 1, last: sealed });
-    expect(sealed).toBeGreaterThanOrEqual(written);
+    const sealed = Number(critical?.['sealed']);
+    expect(critical).toEqual({ logged: sealed, sealed, first: 1, last: sealed });
+    expect(sealed).toBeGreaterThanOrEqual(written.critical);
   }
 });
 

@@ -1,17 +1,12 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { commitHook } from '../capabilities/audit-logs/index.js';
-import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
-import { Secret } from '../kernel/secret.js';
-import { loadConfig } from '../platform/config/config.js';
-import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { jobKindOf } from '../platform/jobs/definition.js';
 import { createLogger } from '../platform/log/logger.js';
-import { createInstruments } from '../platform/telemetry/instruments.js';
 import { openTestSqlite, type TestDatabase } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
+import { createTestServices } from '../testing/services.js';
 import { jobDefinitions } from './jobs.js';
-import { createServices, MIGRATIONS, type Services } from './services.js';
+import { MIGRATIONS, type Services } from './services.js';
 
 const HEAD = `# Background jobs
 
@@ -30,21 +25,7 @@ let services: Services;
 beforeAll(async () => {
   const clock = createManualClock();
   db = await openTestSqlite(MIGRATIONS, { clock, commitHook });
-  services = createServices({
-    db,
-    clock,
-    ids: systemIds,
-    random: systemRandom,
-    logger: createLogger('error', { write: () => {} }),
-    rootKey: new Secret(Buffer.alloc(32)),
-    egress: createEgress({ ...loadConfig({}, '/srv/knox').config.egress, ownNames: [], clock }),
-    auditRetentionMs: null,
-    tiers: DEFAULT_TIERS,
-    counter: null,
-    previousRootKey: null,
-    instruments: createInstruments(),
-    signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
-  });
+  services = createTestServices({ db, clock, logger: createLogger('error', { write: () => {} }) });
 });
 afterAll(() => db.cleanup());
 

@@ -369,7 +369,9 @@ export const OWNER_PASSWORD = 'correct horse battery staple';
 /** Slow on purpose, so made once for all tenants of a test file. */
 const ownerHash = hashPassword(new Secret(OWNER_PASSWORD));
 
-async function createTestTenant(floor: Floor, slug: string): Promise<TestTenant> {
+type TenantMakers = Pick<Floor, 'db' | 'ids' | 'kms' | 'accounts' | 'apiKeys'>;
+
+export async function createTestTenant(floor: TenantMakers, slug: string): Promise<TestTenant> {
   const owner = { email: `owner@${slug}.example`, passwordHash: await ownerHash };
   const id = floor.ids.uuid() as TenantId;
   const masterKey = await floor.kms.prepare(id);

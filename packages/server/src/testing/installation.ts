@@ -1,21 +1,19 @@
 import { createManagementApi } from '../app/apis/management-api.js';
 import { prepareInstallation } from '../app/installation.js';
-import { createServices, MIGRATIONS, managementRoutes } from '../app/services.js';
+import { MIGRATIONS, managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { RequestId } from '../kernel/ids.js';
-import { DEFAULT_TIERS } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
-import { createInstruments } from '../platform/telemetry/instruments.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
 import { createManualClock } from './manual-clock.js';
+import { createTestServices, stopServices } from './services.js';
 
 /** The management API as the server composes it, with the tenant of a first start. */
 export interface TestInstallation {
@@ -32,29 +30,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);
   const db = await open(MIGRATIONS, { clock, commitHook });
-  const egress = createEgress({
-    clock,
-    allowPrivateUpstreams: '',
-    dnsServers: [],
-    extraCaPem: null,
-    nat64: false,
-    ownNames: [],
-  });
-  const services = createServices({
-    db,
-    clock,
-    ids: systemIds,
-    random: systemRandom,
-    logger,
-    rootKey: new Secret(Buffer.alloc(32, 7)),
-    egress,
-    previousRootKey: null,
-    auditRetentionMs: null,
-    tiers: DEFAULT_TIERS,
-    counter: null,
-    instruments: createInstruments(),
-    signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
-  });
+  const services = createTestServices({ db, clock, logger });
   await services.generations.start();
   const installation = await prepareInstallation({
     db,
@@ -95,14 +71,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     },
     async close() {
       await closeHttpServer(app, clock, 1_000);
-      await services.apiKeys.stop();
-      await services.plans.stop();
-      await services.limiter.stop();
-      await services.generations.stop();
-      await services.apiLogs.flush();
-      services.cryptoKeys.close();
-      services.kms.close();
-      await egress.close();
+      await stopServices(services);
       await db.cleanup();
     },
   };
