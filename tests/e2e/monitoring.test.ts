@@ -33,6 +33,7 @@ describe('a server that is watched', () => {
       'knox_build_info',
       'knox_process_resident_memory_bytes',
       'knox_group_commit_queued_rows',
+      'knox_audit_unsealed_rows',
     ])
       expect(text).toContain(`\n${name}`);
   });

@@ -139,6 +139,9 @@ export function createServices(deps: ServicesDeps) {
     previousRootKey,
     retentionMs: deps.auditRetentionMs,
   });
+  instruments.gauge('knox_audit_unsealed_rows', 'Audit rows that are not in their chain yet.', () =>
+    auditChain.unsealedRows(),
+  );
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
   const permissions = createPermissions({ db });

@@ -194,6 +194,25 @@ export function auditChainContract(open: OpenTestDatabase): void {
       await write('t2', 1);
     });
 
+    it('what waits is counted for the metrics, and the count falls to 0 once all is sealed', async () => {
+      await written('t1', 2);
+      await behind(`UPDATE audit_chain_heads SET sequence_number = 1`);
+      await write('t1', 3);
+      await chain.start();
+      try {
+        expect(await within(2_000, () => chain.unsealedRows() === 3)).toBe(true);
+        // Its pass ends, and none begins before the clock goes on.
+        for (let turn = 0; turn < 100; turn++) await db.ping();
+        await behind(`UPDATE audit_chain_heads SET sequence_number = 2`);
+        // On SQLite sealing that has failed is tried again after a hundred commits.
+        await within(2_000, async () => (await chain.sealPending()) > 0);
+        expect(await within(2_000, () => chain.unsealedRows() === 0)).toBe(true);
+      } finally {
+        await chain.stop();
+      }
+      expect(await verify('t1')).toMatchObject({ checked: 5, unsealedTail: 0, firstBad: null });
+    });
+
     it('is done by one of several processes at a time', async () => {
       const { cleanup: _, storage } = db;
       const other = await openDatabase(storage, { migrations, clock }).catch(() => null);

@@ -41,6 +41,8 @@ export interface AuditChain {
   /** A row is about to be committed. */
   wake(): void;
   sealPending(limit?: number): Promise<number>;
+  /** Rows of the whole installation that are not sealed, at most a second old; counted up to 10,000. */
+  unsealedRows(): number;
   /** Signs heads of chains that are due; returns how many. */
   writeCheckpoints(chainsMax?: number): Promise<number>;
   /** Removes what retention no longer keeps, until it is asked to stop; returns how many rows. */
@@ -59,6 +61,8 @@ const SEAL_POLL_MS = 150;
 const SEAL_ROWS_MIN = 10;
 /** A group commit takes less. */
 const SEAL_SOON_MS = 10;
+const UNSEALED_COUNTED_MAX = 10_000;
+const UNSEALED_COUNT_EVERY_MS = 1_000;
 const CHECKPOINTS_AT_ONCE = 100;
 /** Rows looked through in one query of the feed, and queries in one call: a filter may match little. */
 const FEED_WINDOW_ROWS = 1_000;
@@ -79,9 +83,26 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
   /** Fewer where a pass has failed: on a starved machine a full one may outlast a transaction's time. */
   let passRows = SEAL_ROWS_MAX;
 
+  let unsealedRows = 0;
+  let countedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** Each process looks anyway before it seals; only where rows wait is there something to count. */
+  async function hasUnsealed(): Promise<boolean> {
+    if (!(await store.hasUnsealed())) {
+      unsealedRows = 0;
+      return false;
+    }
+    const nowMs = clock.monotonicMs();
+    if (nowMs - countedAtMs >= UNSEALED_COUNT_EVERY_MS) {
+      countedAtMs = nowMs;
+      unsealedRows = await store.countUnsealedUpTo(UNSEALED_COUNTED_MAX);
+    }
+    return true;
+  }
+
   async function sealAll(): Promise<void> {
     // On SQLite the writer has sealed them; here is only what an earlier version left.
-    while (!isStopping && (await store.hasUnsealed())) {
+    while (!isStopping && (await hasUnsealed())) {
       try {
         if ((await sealPending(db, store, passRows)) === 0) return;
         passRows = Math.min(2 * passRows, SEAL_ROWS_MAX);
@@ -165,6 +186,7 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
     },
 
     sealPending: (limit) => sealPending(db, store, limit),
+    unsealedRows: () => unsealedRows,
     writeCheckpoints,
     trim,
 

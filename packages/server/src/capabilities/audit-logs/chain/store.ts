@@ -41,9 +41,25 @@ export function createChainStore(db: Database) {
     return view.system('sealer', tx).selectFrom('audit_checkpoints').where('tenant_id', '=', tenantId);
   }
 
+  const countUpTo = view.defineSystem<{ limit: number }, { n: number }>(
+    'audit_count_unsealed',
+    'sealer',
+    (queries, arg) =>
+      queries
+        .selectFrom(({ selectFrom }) =>
+          selectFrom('audit_unsealed').select('position').limit(arg('limit')).as('first'),
+        )
+        .select(({ fn }) => fn.countAll<number>().as('n')),
+  );
+
   return {
     async hasUnsealed(): Promise<boolean> {
       return (await anyUnsealed.first(null, {})) !== undefined;
+    },
+
+    /** Of all tenants; no more than the limit are looked at. */
+    async countUnsealedUpTo(limit: number): Promise<number> {
+      return (await countUpTo.first(null, { limit }))?.n ?? 0;
     },
 
     async countUnsealed(tenantId: TenantId): Promise<number> {
