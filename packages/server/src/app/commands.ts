@@ -10,6 +10,9 @@ const HELP = `knox-server <command>
   jobs list      shows background work: schedule, last and next run; of one kind its jobs: jobs list <kind>
   jobs run <kind>
                  makes the jobs of a kind due now; beside a running server
+  outbox list    shows events that wait for a listener; of one listener its dead letters: outbox list <listener>
+  outbox retry <listener>
+                 tries the dead letters of a listener again; beside a running server
   audit verify [--tenant <slug>]
                  verifies the audit chains of all tenants, or of one, and names the first bad row
   tenant set <slug>
@@ -29,6 +32,7 @@ export async function runCommand(words: readonly string[], deps: CommandDeps): P
   const { terminal } = deps;
   const rest = words.slice(1);
   if (words[0] === 'jobs') return (await import('./job-commands.js')).runJobs(rest, deps);
+  if (words[0] === 'outbox') return (await import('./outbox-commands.js')).runOutbox(rest, deps);
   if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(rest, deps);
   if (words[0] === 'tenant') return (await import('./tenant-command.js')).runTenant(rest, deps);
   if (words[0] === 'backup') return (await import('./storage-commands.js')).runBackup(rest, deps);

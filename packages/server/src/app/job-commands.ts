@@ -1,16 +1,12 @@
-import { existsSync } from 'node:fs';
 import { isoTime } from '../kernel/clock.js';
-import type { Config } from '../platform/config/config.js';
-import { storageOptions } from '../platform/config/config.js';
-import { StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import { createJobs, type Jobs } from '../platform/jobs/jobs.js';
+import { createJobs } from '../platform/jobs/jobs.js';
 import type { JobKindStatus, JobStatus } from '../platform/jobs/status.js';
 import { createLogger } from '../platform/log/logger.js';
-import { openDatabase } from '../platform/storage/open-database.js';
+import { withDatabase } from './command-database.js';
 import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
-import { MIGRATIONS } from './services.js';
 import { startErrorText } from './start.js';
+import { textTable } from './text-table.js';
 
 const USAGE = 'knox-server jobs list [<kind>] | jobs run <kind>';
 
@@ -18,7 +14,7 @@ const JOBS_SHOWN_MAX = 50;
 
 /** `jobs list [<kind>]` and `jobs run <kind>`, by the database alone: beside a running server too. */
 export async function runJobs(words: readonly string[], deps: CommandDeps): Promise<number> {
-  const { terminal } = deps;
+  const { terminal, clock } = deps;
   const [verb, kind, ...more] = words;
   const isKnown = (verb === 'list' || (verb === 'run' && kind !== undefined)) && more.length === 0;
   if (!isKnown) {
@@ -28,9 +24,12 @@ export async function runJobs(words: readonly string[], deps: CommandDeps): Prom
   const config = readConfig(deps);
   if (!config) return 1;
   try {
-    return await withJobs(config, deps, async (jobs) => {
+    return await withDatabase(config, deps, async (db) => {
+      // Not started: it claims nothing here.
+      const logger = createLogger('error', { write: () => {} });
+      const jobs = createJobs({ db, clock, ids: systemIds, random: systemRandom, logger });
       const kinds = await jobs.status();
-      if (kind === undefined) terminal.out(kindTable(kinds, deps.clock.nowMs()));
+      if (kind === undefined) terminal.out(kindTable(kinds, clock.nowMs()));
       else if (!kinds.some((known) => known.kind === kind)) return unknownKind(kind, kinds, deps);
       else if (verb === 'list') terminal.out(jobTable(await jobs.jobsOf(kind, JOBS_SHOWN_MAX)));
       else terminal.out(`${dueText(await jobs.runNow(kind))}\n`);
@@ -39,24 +38,6 @@ export async function runJobs(words: readonly string[], deps: CommandDeps): Prom
   } catch (error) {
     terminal.error(`jobs ${verb}: ${startErrorText(error)}\n`);
     return 1;
-  }
-}
-
-async function withJobs<T>(
-  config: Config,
-  { clock }: CommandDeps,
-  use: (jobs: Jobs) => Promise<T>,
-): Promise<T> {
-  const { storage } = config;
-  if (storage.kind === 'sqlite' && !existsSync(storage.path))
-    throw new StartRefused(`there is no installation at ${storage.path} yet; the first start makes it`);
-  const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock });
-  // Not started: it claims nothing here.
-  const logger = createLogger('error', { write: () => {} });
-  try {
-    return await use(createJobs({ db, clock, ids: systemIds, random: systemRandom, logger }));
-  } finally {
-    await db.close();
   }
 }
 
@@ -89,7 +70,7 @@ function kindTable(kinds: readonly JobKindStatus[], nowMs: number): string {
   const errors = kinds.flatMap(({ kind, lastRun }) =>
     lastRun?.error ? [`${kind}: ${lastRun.error}\n`] : [],
   );
-  return `${table([head, ...rows])}${errors.length > 0 ? `\n${errors.join('')}` : ''}`;
+  return `${textTable([head, ...rows])}${errors.length > 0 ? `\n${errors.join('')}` : ''}`;
 }
 
 function outcomeText({ lastRun }: JobKindStatus): string {
@@ -112,7 +93,7 @@ function jobTable(jobs: readonly JobStatus[]): string {
     runAtMs === null ? '-' : isoTime(runAtMs),
     error ?? '-',
   ]);
-  return table([['ID', 'STATE', 'ATTEMPTS', 'CREATED', 'RUNS AT', 'LAST ERROR'], ...rows]);
+  return textTable([['ID', 'STATE', 'ATTEMPTS', 'CREATED', 'RUNS AT', 'LAST ERROR'], ...rows]);
 }
 
 function durationText(ms: number): string {
@@ -124,15 +105,4 @@ function durationText(ms: number): string {
   ] as const;
   const unit = units.find(([size]) => ms >= size && ms % size === 0);
   return unit ? `${ms / unit[0]} ${unit[1]}` : `${ms} ms`;
-}
-
-function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  const lines = rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
-  return lines.map((line) => `${line}\n`).join('');
 }

@@ -15,6 +15,10 @@ const HEAD = `# Background jobs
 \`knox-server jobs list\` shows each kind with its last and next run, \`jobs list <kind>\` the jobs of one,
 \`jobs run <kind>\` makes them due now. How they work: \`packages/server/src/platform/jobs/README.md\`.
 
+An event that its listener has refused 20 times (some 12 hours) is a dead letter. \`knox-server outbox list\` counts them by
+listener, \`outbox list <listener>\` shows each with its last error, \`outbox retry <listener>\` tries them again. They are kept
+for 90 days.
+
 | Kind | Runs | Batch | At once in a process | Lease | Tries | Does |
 |---|---|---|---|---|---|---|
 `;

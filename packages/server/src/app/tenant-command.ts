@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import {
   createAccounts,
@@ -6,17 +5,16 @@ import {
   type Tenant,
   type TenantChange,
 } from '../capabilities/accounts/index.js';
-import { commitHook, createAuditLogs } from '../capabilities/audit-logs/index.js';
+import { createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createTenantSwitch } from '../capabilities/plans/index.js';
 import { isAppError } from '../kernel/errors.js';
 import { PLANS } from '../kernel/plan-tiers.js';
 import { createGenerations } from '../platform/cache/generations.js';
-import { type Config, storageOptions } from '../platform/config/config.js';
+import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
 import { systemIds } from '../platform/crypto/random.js';
-import { openDatabase } from '../platform/storage/open-database.js';
+import { withDatabase } from './command-database.js';
 import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
-import { MIGRATIONS } from './services.js';
 import { startErrorText } from './start.js';
 
 const USAGE =
@@ -95,22 +93,19 @@ function choice<Name extends string>(
   return found;
 }
 
-/** Beside a running server too: it takes no lock, and every process follows within a second. */
-async function apply(config: Config, { slug, change }: Asked, { clock }: CommandDeps): Promise<Tenant> {
-  const { storage } = config;
-  if (storage.kind === 'sqlite' && !existsSync(storage.path))
-    throw new StartRefused(`there is no installation at ${storage.path} yet; the first start makes it`);
-  const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, commitHook });
-  try {
+/** Every process of the installation follows within a second. */
+function apply(config: Config, { slug, change }: Asked, deps: CommandDeps): Promise<Tenant> {
+  return withDatabase(config, deps, async (db) => {
+    const { clock } = deps;
     const ids = systemIds;
     const auditLogs = createAuditLogs({ db, clock, ids });
     const generations = createGenerations({ db, clock });
     const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
-    return await createTenantSwitch({ db, clock, accounts, auditLogs }).changeBySlug(slug, change);
-  } catch (error) {
-    if (isAppError(error, 'not_found')) throw new StartRefused(`there is no tenant ${slug}`);
-    throw error;
-  } finally {
-    await db.close();
-  }
+    try {
+      return await createTenantSwitch({ db, clock, accounts, auditLogs }).changeBySlug(slug, change);
+    } catch (error) {
+      if (isAppError(error, 'not_found')) throw new StartRefused(`there is no tenant ${slug}`);
+      throw error;
+    }
+  });
 }

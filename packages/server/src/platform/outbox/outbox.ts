@@ -13,7 +13,7 @@ export interface OutboxDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: Random;
-  readonly jobs: Pick<Jobs, 'wake'>;
+  readonly jobs: Pick<Jobs, 'wake' | 'runNow'>;
 }
 
 /** Events that are true if and only if their change was committed. */
@@ -89,7 +89,8 @@ export function createOutbox({ db, clock, ids, random, jobs }: OutboxDeps): Outb
     deadLetters: store.deadLetters,
     async revive(listener) {
       const count = await store.revive(listener, clock.nowMs(), REVIVED_MAX);
-      if (count > 0) jobs.wake(kindOf(listener));
+      // Not a wake: where a command revives them, another process hands them over.
+      if (count > 0) await jobs.runNow(kindOf(listener));
       return count;
     },
   };

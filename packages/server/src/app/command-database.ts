@@ -1,0 +1,25 @@
+import { existsSync } from 'node:fs';
+import { commitHook } from '../capabilities/audit-logs/index.js';
+import { type Config, storageOptions } from '../platform/config/config.js';
+import { StartRefused } from '../platform/config/private-files.js';
+import type { Database } from '../platform/storage/database.js';
+import { openDatabase } from '../platform/storage/open-database.js';
+import type { CommandDeps } from './command-deps.js';
+import { MIGRATIONS } from './services.js';
+
+/** The database of an installation that is there; beside a running server too, since it takes no lock. */
+export async function withDatabase<T>(
+  config: Config,
+  { clock }: CommandDeps,
+  use: (db: Database) => Promise<T>,
+): Promise<T> {
+  const { storage } = config;
+  if (storage.kind === 'sqlite' && !existsSync(storage.path))
+    throw new StartRefused(`there is no installation at ${storage.path} yet; the first start makes it`);
+  const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, commitHook });
+  try {
+    return await use(db);
+  } finally {
+    await db.close();
+  }
+}
