@@ -88,7 +88,7 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
 
   /** Each process looks anyway before it seals; only where rows wait is there something to count. */
   async function hasUnsealed(): Promise<boolean> {
-    if (!(await store.hasUnsealed())) {
+    if ((await store.countUnsealedUpTo(1)) === 0) {
       unsealedRows = 0;
       return false;
     }
@@ -193,7 +193,7 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
     async events(tenantId, filter, cursor, limit) {
       const after = cursor === undefined ? 0 : decodeCursor(cursor);
       // Whoever asks at once after an act finds its row.
-      if (db.dialect === 'postgres' && (await store.hasUnsealed())) await sealPending(db, store);
+      if (db.dialect === 'postgres' && (await store.countUnsealedUpTo(1)) > 0) await sealPending(db, store);
       const { first } = await store.bounds(tenantId);
       const end = (await store.findHead(tenantId))?.sequenceNumber ?? 0;
       const found: SealedAuditRow[] = [];

@@ -31,16 +31,6 @@ export type ChainStore = ReturnType<typeof createChainStore>;
 
 export function createChainStore(db: Database) {
   const view = db.view(auditTables);
-  const anyUnsealed = view.defineSystem<Record<never, never>, { position: number }>(
-    'audit_any_unsealed',
-    'sealer',
-    (queries) => queries.selectFrom('audit_unsealed').select('position').limit(1),
-  );
-
-  function checkpoints(tenantId: TenantId, tx?: Transaction) {
-    return view.system('sealer', tx).selectFrom('audit_checkpoints').where('tenant_id', '=', tenantId);
-  }
-
   const countUpTo = view.defineSystem<{ limit: number }, { n: number }>(
     'audit_count_unsealed',
     'sealer',
@@ -52,11 +42,11 @@ export function createChainStore(db: Database) {
         .select(({ fn }) => fn.countAll<number>().as('n')),
   );
 
-  return {
-    async hasUnsealed(): Promise<boolean> {
-      return (await anyUnsealed.first(null, {})) !== undefined;
-    },
+  function checkpoints(tenantId: TenantId, tx?: Transaction) {
+    return view.system('sealer', tx).selectFrom('audit_checkpoints').where('tenant_id', '=', tenantId);
+  }
 
+  return {
     /** Of all tenants; no more than the limit are looked at. */
     async countUnsealedUpTo(limit: number): Promise<number> {
       return (await countUpTo.first(null, { limit }))?.n ?? 0;
