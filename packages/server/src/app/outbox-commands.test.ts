@@ -42,6 +42,7 @@ forEachDatabase((_name, open) => {
       },
     });
     await jobs.start(outbox.definitions());
+    await jobs.idle();
     await act(outbox, () => jobs.idle());
     await jobs.stop(0);
   }
