@@ -118,11 +118,11 @@ vault of each token in it.
 function plans() {
   const tiers = Object.entries(DEFAULT_TIERS);
   const number = (value) => (value === null ? '–' : String(value));
-  const rows = tiers.map(([plan, { caps, ephemeral, requestsPerMinute }]) => {
+  const rows = tiers.map(([plan, { caps, ephemeral, requestsPerMinute, logRetentionDays }]) => {
     const { routes, secrets, clients, environments } = caps;
     const { enabled, operationsPerMonth, requestsPerSecond } = ephemeral;
     const limits = [operationsPerMonth, requestsPerSecond, requestsPerMinute];
-    const numbers = [...limits, routes, secrets, clients, environments].map(number);
+    const numbers = [...limits, routes, secrets, clients, environments, logRetentionDays].map(number);
     return `| \`${plan}\` | ${[enabled ? 'yes' : 'no', ...numbers].join(' | ')} |`;
   });
   const features = PLAN_FEATURES.map((feature) => {
@@ -145,12 +145,14 @@ npx knox-server tenant set <slug> --ephemeral off                # plan: as the 
 A paused or cancelled tenant gets 403 \`subscription_inactive\` for all but \`GET /v1/account\` and \`GET /v1/account/usage\`.
 A trial lasts 14 days from the moment it is set and leaves the plan \`free\`.
 
-| Plan | Ephemeral calls | Operations a month | Requests a second | Requests a minute | Routes | Secrets | Clients | Environments |
-|---|---|---|---|---|---|---|---|---|
+| Plan | Ephemeral calls | Operations a month | Requests a second | Requests a minute | Routes | Secrets | Clients | Environments | Days of log |
+|---|---|---|---|---|---|---|---|---|---|
 ${rows.join('\n')}
 
 – is without a limit. Operations are ephemeral calls of live mode whose target was admitted, by calendar month of UTC; the
 requests of a second count ephemeral calls, those of a minute all calls. Sandbox has rates of its own and is never metered.
+Rows of the request log are removed within the hour after their days, of both modes, also when the plan is changed to one with
+fewer; \`KNOX_LOG_RETENTION_DAYS\` sets one number for all plans.
 
 | Feature | In |
 |---|---|
@@ -167,6 +169,7 @@ it stops the start, all problems at once. It is read at the start, and must be t
     "caps": { "routes": 20, "secrets": 50, "clients": 10, "environments": null },
     "ephemeral": { "enabled": true, "operations_per_month": 250000, "requests_per_second": 25 },
     "requests_per_minute": 2000,
+    "log_retention_days": 14,
     "features": ["analytics", "mail_alerts", "log_export"]
   },
   "enterprise": { "requests_per_minute": 10000 }

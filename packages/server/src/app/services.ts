@@ -205,6 +205,7 @@ export function createServices(deps: ServicesDeps) {
   const apiLogs = createApiLogs({
     db,
     clock,
+    retention: plans,
     onLostRow: (entry, cause) =>
       logger.error({ err: cause, request_id: entry.requestId }, 'request-log row lost'),
   });

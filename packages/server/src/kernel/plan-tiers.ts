@@ -29,6 +29,8 @@ export interface PlanTier {
   };
   /** Of all calls of a tenant in one mode: a token bucket of one minute (dataplane.md §9). */
   readonly requestsPerMinute: number | null;
+  /** How long rows of the request log are kept (kms-admin.md §7). */
+  readonly logRetentionDays: number;
   readonly features: readonly PlanFeature[];
 }
 
@@ -42,18 +44,21 @@ export const DEFAULT_TIERS: PlanTiers = {
     caps: { routes: 5, secrets: 10, clients: 5, environments: null },
     ephemeral: { enabled: false, operationsPerMonth: 0, requestsPerSecond: 0 },
     requestsPerMinute: 100,
+    logRetentionDays: 7,
     features: [],
   },
   starter: {
     caps: { routes: null, secrets: 50, clients: 10, environments: null },
     ephemeral: { enabled: true, operationsPerMonth: 100_000, requestsPerSecond: 10 },
     requestsPerMinute: 1_000,
+    logRetentionDays: 7,
     features: ['analytics', 'mail_alerts'],
   },
   pro: {
     caps: { routes: 50, secrets: 100, clients: 25, environments: null },
     ephemeral: { enabled: true, operationsPerMonth: 1_000_000, requestsPerSecond: 100 },
     requestsPerMinute: 5_000,
+    logRetentionDays: 30,
     features: [
       'oauth2_secrets',
       'analytics',
@@ -68,12 +73,14 @@ export const DEFAULT_TIERS: PlanTiers = {
     caps: UNLIMITED,
     ephemeral: { enabled: true, operationsPerMonth: null, requestsPerSecond: null },
     requestsPerMinute: null,
+    logRetentionDays: 90,
     features: PLAN_FEATURES,
   },
 };
 
 const COUNT_MAX = 1_000_000_000_000;
 const RATE_MAX = 1_000_000;
+const DAYS_MAX = 3_650;
 
 function limit(max: number) {
   return z.number().int().min(0).max(max).nullable().optional();
@@ -96,6 +103,7 @@ const tierOverride = z.strictObject({
     })
     .optional(),
   requests_per_minute: limit(RATE_MAX),
+  log_retention_days: z.number().int().min(1).max(DAYS_MAX).optional(),
   features: z.array(z.enum(PLAN_FEATURES)).max(PLAN_FEATURES.length).optional(),
 });
 
@@ -131,8 +139,15 @@ function withOverride(tier: PlanTier, override: z.output<typeof tierOverride>): 
       requestsPerSecond: or(ephemeral?.requests_per_second, tier.ephemeral.requestsPerSecond),
     },
     requestsPerMinute: or(override.requests_per_minute, tier.requestsPerMinute),
+    logRetentionDays: override.log_retention_days ?? tier.logRetentionDays,
     features: features ?? tier.features,
   };
+}
+
+/** One retention of the request log for all plans. */
+export function withLogRetention(tiers: PlanTiers, logRetentionDays: number): PlanTiers {
+  const entries = PLANS.map((plan) => [plan, { ...tiers[plan], logRetentionDays }]);
+  return Object.fromEntries(entries) as Record<Plan, PlanTier>;
 }
 
 /** `null` is a value here: no limit. */

@@ -31,6 +31,7 @@ function furtherRoutes(floor: Floor) {
   apiLogs = createApiLogs({
     db,
     clock,
+    retention: floor.plans,
     onLostRow: (_entry, cause) => {
       throw cause;
     },

@@ -13,12 +13,13 @@ import { entry } from './store.contract.js';
 type LogResponse = z.output<typeof logResponse>;
 
 const scope: Scope = { tenantId: 'acme' as TenantId, sandbox: false };
+const KEPT = { logKeptMsMax: Number.POSITIVE_INFINITY, logKeptMs: async () => Number.POSITIVE_INFINITY };
 let db: TestDatabase;
 let logs: ApiLogs;
 
 beforeAll(async () => {
   db = await openTestSqlite(migrations);
-  logs = createApiLogs({ db, clock: createManualClock(), onLostRow: () => {} });
+  logs = createApiLogs({ db, clock: createManualClock(), retention: KEPT, onLostRow: () => {} });
 });
 afterAll(() => db.cleanup());
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
-import type { Scope } from '../../kernel/ids.js';
+import type { Scope, TenantId } from '../../kernel/ids.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { ApiLog, ApiLogEntry } from './api-log.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
@@ -10,7 +10,21 @@ import { type ApiLogFilter, createApiLogStore } from './store.js';
 export interface ApiLogsDeps {
   readonly db: Database;
   readonly clock: Clock;
+  readonly retention: LogRetention;
   onLostRow(entry: ApiLogEntry, cause: unknown): void;
+}
+
+/** How long rows are kept. */
+export interface LogRetention {
+  logKeptMs(tenantId: TenantId): Promise<number>;
+  /** Of any tenant. */
+  readonly logKeptMsMax: number;
+}
+
+export interface Trimmed {
+  readonly rows: number;
+  /** Partitions of PostgreSQL, dropped without counting their rows. */
+  readonly days: number;
 }
 
 export interface ApiLogPage {
@@ -23,6 +37,8 @@ export interface ApiLogPage {
 export interface ApiLogs extends LogQueue {
   list(scope: Scope, filter: ApiLogFilter, cursor: string | undefined, limit: number): Promise<ApiLogPage>;
   get(scope: Scope, requestId: string): Promise<ApiLog>;
+  /** Removes rows that are kept no longer, of every tenant, until it is asked to stop. */
+  trim(rowsMax: number, isStopping: () => boolean): Promise<Trimmed>;
 }
 
 /**
@@ -31,6 +47,9 @@ export interface ApiLogs extends LogQueue {
  * writer numbers and commits in order.
  */
 const WATERMARK_SECONDS = { sqlite: 0, postgres: 5 } as const;
+
+/** Of one statement: the log's writer waits for it. */
+const TRIMMED_AT_ONCE = 1_000;
 
 export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
   const store = createApiLogStore(deps.db);
@@ -57,6 +76,26 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
       const log = await store.findByRequestId(scope, requestId);
       if (log === undefined) throw notFound('Log entry');
       return log;
+    },
+
+    async trim(rowsMax, isStopping) {
+      const { db, clock, retention } = deps;
+      const nowMs = clock.nowMs();
+      const days = await db.dropDays('api_logs', nowMs - retention.logKeptMsMax);
+      let rows = 0;
+      const mayGoOn = () => rows < rowsMax && !isStopping();
+      let tenantId = await store.nextTenant(null);
+      while (tenantId !== null && mayGoOn()) {
+        const beforeMs = nowMs - (await retention.logKeptMs(tenantId));
+        for (const sandbox of [false, true]) {
+          for (let removed = 1; removed > 0 && mayGoOn(); rows += removed) {
+            const limit = Math.min(TRIMMED_AT_ONCE, rowsMax - rows);
+            removed = await store.deleteOldest({ tenantId, sandbox }, beforeMs, limit);
+          }
+        }
+        tenantId = await store.nextTenant(tenantId);
+      }
+      return { rows, days };
     },
   };
 }

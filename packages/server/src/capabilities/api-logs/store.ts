@@ -29,6 +29,10 @@ export interface ApiLogStore {
   /** Ascending by id. */
   feed(scope: Scope, filter: ApiLogFilter, window: FeedWindow): Promise<ApiLog[]>;
   findByRequestId(scope: Scope, requestId: string): Promise<ApiLog | undefined>;
+  /** The first tenant behind that one, in the order of ids, that has rows. */
+  nextTenant(after: TenantId | null): Promise<TenantId | null>;
+  /** Up to `limit` of the rows numbered first, where their call began before then; how many. */
+  deleteOldest(scope: Scope, beforeMs: number, limit: number): Promise<number>;
 }
 
 export function createApiLogStore(db: Database): ApiLogStore {
@@ -78,6 +82,28 @@ export function createApiLogStore(db: Database): ApiLogStore {
         .orderBy('id', 'asc')
         .executeTakeFirst();
       return row === undefined ? undefined : fromRow(row);
+    },
+
+    async nextTenant(after) {
+      const row = await view
+        .system('retention')
+        .selectFrom('api_logs')
+        .select((q) => q.fn.min('tenant_id').as('tenant_id'))
+        .where('tenant_id', '>', after ?? '')
+        .executeTakeFirst();
+      return (row?.tenant_id as TenantId | null | undefined) ?? null;
+    },
+
+    // By number, for which there is an index: rows are numbered in about the order of their time.
+    async deleteOldest(scope, beforeMs, limit) {
+      const deleted = await view
+        .scoped(scope)
+        .deleteFrom('api_logs')
+        .where('id', 'in', (eb) => eb.selectFrom('api_logs').select('id').orderBy('id').limit(limit))
+        .where('ts', '<', beforeMs)
+        .returning('id')
+        .execute();
+      return deleted.length;
     },
   };
 }

@@ -55,6 +55,10 @@ export interface Plans extends RequestLimits {
   requireFeature(tenantId: TenantId, feature: PlanFeature): Promise<void>;
   /** 402 where one more would be too many; `used` counts live rows only, and sandbox rows are never asked for. */
   requireRoom(scope: Scope, resource: CappedResource, used: number): Promise<void>;
+  /** How long rows of the tenant's request log are kept. */
+  logKeptMs(tenantId: TenantId): Promise<number>;
+  /** By the plan that keeps them longest. */
+  readonly logKeptMsMax: number;
   account(tenantId: TenantId): Promise<Account>;
   usage(tenantId: TenantId): Promise<Usage>;
   /** Writes pending counts. */
@@ -63,6 +67,7 @@ export interface Plans extends RequestLimits {
 
 const TENANTS_KEPT = 10_000;
 const KEYS_KEPT = 10_000;
+const DAY_MS = 86_400_000;
 
 /** Of one mode of a tenant; null = not limited. */
 interface ModeLimits {
@@ -212,6 +217,13 @@ export function createPlans(deps: PlansDeps): Plans {
       const { plan, tier } = knownLimits(tenantId) ?? (await readLimits(tenantId));
       const cap = tier.caps[resource];
       if (cap !== null && used >= cap) throw resourceCapReached(plan, resource, cap);
+    },
+
+    logKeptMsMax: DAY_MS * Math.max(...Object.values(tiers).map((tier) => tier.logRetentionDays)),
+
+    // Not by `knownLimits`: asked once in a while for every tenant, it would push out those that call.
+    async logKeptMs(tenantId) {
+      return DAY_MS * tiers[(await account(tenantId)).plan].logRetentionDays;
     },
 
     account,

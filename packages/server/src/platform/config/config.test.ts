@@ -232,12 +232,13 @@ describe('refusals', () => {
     };
     const broken = {
       gold: {},
-      free: { requests_per_minute: -1, ephemeral: { requests_per_second: 1.5 } },
+      free: { requests_per_minute: -1, ephemeral: { requests_per_second: 1.5 }, log_retention_days: 0 },
       pro: { caps: { routers: 1 }, features: ['teleport'] },
     };
     expect(problems(JSON.stringify(broken))).toEqual([
       expect.stringMatching(/free\.ephemeral\.requests_per_second: .*int/),
       expect.stringMatching(/free\.requests_per_minute: .*>=0/),
+      expect.stringMatching(/free\.log_retention_days: .*>=1/),
       expect.stringMatching(/pro\.caps: .*"routers"/),
       expect.stringMatching(/pro\.features\.0: .*"access_keys"/),
       expect.stringMatching(/the file: .*"gold"/),
@@ -267,7 +268,7 @@ describe('plans', () => {
   it('take from the file what it names, null for no limit included', () => {
     const overrides = {
       starter: { caps: { secrets: 7 }, ephemeral: { operations_per_month: null }, requests_per_minute: 50 },
-      enterprise: { requests_per_minute: 10_000, features: [] },
+      enterprise: { requests_per_minute: 10_000, features: [], log_retention_days: 365 },
     };
     writeFileSync(join(dir, 'plans.json'), JSON.stringify(overrides));
     const { tiers } = loadConfig({ KNOX_PLAN_FILE: 'plans.json' }, dir).config.plans;
@@ -280,8 +281,19 @@ describe('plans', () => {
         ephemeral: { ...starter.ephemeral, operationsPerMonth: null },
         requestsPerMinute: 50,
       },
-      enterprise: { ...enterprise, requestsPerMinute: 10_000, features: [] },
+      enterprise: { ...enterprise, requestsPerMinute: 10_000, features: [], logRetentionDays: 365 },
     });
+  });
+
+  it('keep the request log by their own days, or all as long as KNOX_LOG_RETENTION_DAYS says', () => {
+    const daysOf = (environment: Record<string, string>) =>
+      Object.values(loadConfig(environment, dir).config.plans.tiers).map((tier) => tier.logRetentionDays);
+    expect(daysOf({})).toEqual([7, 7, 30, 90]);
+    expect(daysOf({ KNOX_LOG_RETENTION_DAYS: '14' })).toEqual([14, 14, 14, 14]);
+    for (const days of ['0', '3651', 'x'])
+      expect(problemsOf({ KNOX_LOG_RETENTION_DAYS: days })).toEqual([
+        'KNOX_LOG_RETENTION_DAYS must be a whole number from 1 to 3650',
+      ]);
   });
 });
 

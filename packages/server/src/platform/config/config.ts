@@ -1,6 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
-import { DEFAULT_TIERS, type Plan, type PlanTiers, readTiers } from '../../kernel/plan-tiers.js';
+import {
+  DEFAULT_TIERS,
+  type Plan,
+  type PlanTiers,
+  readTiers,
+  withLogRetention,
+} from '../../kernel/plan-tiers.js';
 import type { Secret } from '../../kernel/secret.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
@@ -42,7 +48,12 @@ export interface Config {
   /** The former one, while it is being changed. */
   readonly previousRootKey: Secret<Buffer> | null;
   readonly bootstrap: { readonly filePath: string | null; readonly ownerEmail: string; readonly plan: Plan };
-  readonly plans: { readonly filePath: string | null; readonly tiers: PlanTiers };
+  readonly plans: {
+    readonly filePath: string | null;
+    readonly tiers: PlanTiers;
+    /** Already in the tiers; null = they keep their own. */
+    readonly logRetentionDays: number | null;
+  };
   readonly hosts: {
     readonly baseDomain: string;
     /** Null = the address that the server listens on, known once it does. */
@@ -99,6 +110,7 @@ function configOf(
   tiers: PlanTiers,
 ): Config {
   const dataDir = resolve(workingDir, values.KNOX_DATA_DIR ?? 'data');
+  const logRetentionDays = values.KNOX_LOG_RETENTION_DAYS ?? null;
   const bootstrapFile = values.KNOX_BOOTSTRAP_FILE ?? join(dataDir, 'bootstrap.json');
   return {
     dataDir,
@@ -117,7 +129,8 @@ function configOf(
     },
     plans: {
       filePath: values.KNOX_PLAN_FILE ? resolve(workingDir, values.KNOX_PLAN_FILE) : null,
-      tiers,
+      tiers: logRetentionDays === null ? tiers : withLogRetention(tiers, logRetentionDays),
+      logRetentionDays,
     },
     hosts: {
       baseDomain: values.KNOX_BASE_DOMAIN ?? 'localhost',

@@ -38,6 +38,8 @@ function shownValues(config: Config): Record<VariableName, string> {
     KNOX_PLAN: config.bootstrap.plan,
     KNOX_PLAN_FILE: config.plans.filePath ?? '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
+    KNOX_LOG_RETENTION_DAYS:
+      config.plans.logRetentionDays === null ? '(by plan)' : String(config.plans.logRetentionDays),
     KNOX_AUDIT_RETENTION_DAYS: String((config.audit.retentionMs ?? 0) / DAY_MS),
     KNOX_JWT_SIGNING_KEY: config.tokenKey === null ? '(kept in the database)' : String(config.tokenKey),
     KNOX_LOG_LEVEL: config.log.level,

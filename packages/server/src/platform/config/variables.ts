@@ -111,6 +111,11 @@ export const VARIABLES = {
     'JSON file whose numbers and features replace those of the plans: [plans](plans.md).',
   ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
+  KNOX_LOG_RETENTION_DAYS: variable(
+    integer(1, 3_650),
+    'by plan (90)',
+    'Days that rows of the request log are kept, whatever the plan; without it [the days of the plan](plans.md). 1 to 3650.',
+  ),
   KNOX_AUDIT_RETENTION_DAYS: variable(
     integer(0, 3_650),
     '`365`',
@@ -200,7 +205,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_LOG_RETENTION_DAYS: [],
   KNOX_DPOP_IAT_WINDOW_SECONDS: [],
   KNOX_ACME_VALIDATION_TARGETS: [],
   KNOX_ACME_HTTP01_PORT: [],

@@ -113,6 +113,11 @@ export interface Database {
    * `dependency_unavailable` when the queue is full or the database is down. All rows of a call are of one file.
    */
   commitInserts(rows: readonly Insertion[]): Promise<void>;
+  /**
+   * Drops the days of a table partitioned by day that end at `beforeMs` or earlier, rows and all; returns how many. None on
+   * SQLite, which has no partitions, and no rows that the default partition holds: those are deleted like any other.
+   */
+  dropDays(table: string, beforeMs: number): Promise<number>;
   /** Resolves when every accepted insertion is durable. */
   flush(): Promise<void>;
   /** Throws `dependency_unavailable` when the database does not answer. */

@@ -8,7 +8,7 @@ import { measuredEngine } from './measured-engine.js';
 import type { Migration } from './migration.js';
 import { assertMigrated } from './migrator.js';
 import { openPostgres } from './postgres.js';
-import { migratePostgres, startDayPartitions } from './postgres-migrations.js';
+import { type DayPartitions, migratePostgres, startDayPartitions } from './postgres-migrations.js';
 import { openSqlite } from './sqlite.js';
 import { migrateSqlite } from './sqlite-migrations.js';
 import { openSqliteReadOnly } from './sqlite-read-only.js';
@@ -41,6 +41,8 @@ const GROUP_COMMIT_LIMITS = {
   queueBytesMax: 32 * MiB,
 };
 
+const NO_DAYS: DayPartitions = { dropBefore: async () => 0, stop: async () => {} };
+
 /** Opens the database and brings its tables up to date. */
 export async function openDatabase(storage: StorageOptions, options: OpenOptions): Promise<Database> {
   const { migrations, clock, logger } = options;
@@ -49,15 +51,15 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
       const paths = { main: storage.path, log: storage.logPath };
       const engine = await openSqlite(paths, { commitHook: options.commitHook, logger });
       await closingOnFailure(engine, () => migrateSqlite(engine, migrations, clock));
-      return createDatabase(engine, options, async () => {});
+      return createDatabase(engine, options, NO_DAYS);
     }
     case 'postgres': {
       const engine = await openPostgres({ ...storage, logger });
-      const partitions = await closingOnFailure(engine, async () => {
+      const days = await closingOnFailure(engine, async () => {
         await migratePostgres(engine, migrations, clock);
         return startDayPartitions(engine, migrations, clock, logger);
       });
-      return createDatabase(engine, options, partitions.stop);
+      return createDatabase(engine, options, days);
     }
   }
 }
@@ -77,7 +79,7 @@ export async function openDatabaseForReading(
       await appliedMigrations(engine),
       ids.map(({ id }) => id),
     );
-    return createDatabase(engine, options, async () => {});
+    return createDatabase(engine, options, NO_DAYS);
   });
 }
 
@@ -100,7 +102,7 @@ async function closingOnFailure<T>(engine: Engine, work: () => Promise<T>): Prom
 function createDatabase(
   opened: Engine,
   { clock, logger, instruments }: OpenOptions,
-  stopTimers: () => Promise<void>,
+  days: DayPartitions,
 ): Database {
   const engine = instruments ? measuredEngine(opened, instruments, clock) : opened;
   const groupCommits: Record<FileName, GroupCommit> = {
@@ -113,7 +115,7 @@ function createDatabase(
 
   async function close(): Promise<void> {
     await Promise.all([groupCommits.main.close(), groupCommits.log.close()]);
-    await stopTimers();
+    await days.stop();
     await engine.close();
   }
 
@@ -167,6 +169,7 @@ function createDatabase(
       );
       await groupCommits[file].add(rows, bytesOf(rows));
     },
+    dropDays: days.dropBefore,
     async flush() {
       await Promise.all([groupCommits.main.flush(), groupCommits.log.flush()]);
     },

@@ -1,4 +1,5 @@
 import type pg from 'pg';
+import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { POSTGRES_COLUMNS } from './columns.js';
 import type { StorageLogger } from './engine.js';
@@ -10,6 +11,7 @@ import { isPostgresError, postgresFailure } from './postgres-errors.js';
 /** Of this program, among all that use the database; any number that stays the same. */
 export const LOCK_KEY = 4_701_199_812;
 const LOCK_WAIT = '60s';
+const DROP_LOCK_WAIT = '1s';
 
 const DAY_MS = 86_400_000;
 const DAYS_AHEAD = 2;
@@ -31,7 +33,9 @@ export async function migratePostgres(
   });
 }
 
-export interface PartitionTimer {
+export interface DayPartitions {
+  /** Of a partitioned table: the days that end then or earlier; how many were dropped. */
+  dropBefore(table: string, beforeMs: number): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -41,9 +45,8 @@ export async function startDayPartitions(
   migrations: readonly Migration[],
   clock: Clock,
   logger: StorageLogger | undefined,
-): Promise<PartitionTimer> {
+): Promise<DayPartitions> {
   const tables = partitionedTables(migrations);
-  if (tables.length === 0) return { stop: async () => {} };
   let cancelTimer = () => {};
   let stopped = false;
   let running: Promise<void> = Promise.resolve();
@@ -68,6 +71,12 @@ export async function startDayPartitions(
   await ensureAll();
   schedule();
   return {
+    async dropBefore(table, beforeMs) {
+      assert(tables.includes(table), `table "${table}" is not partitioned by day`);
+      const past = (await daysOf(engine, table)).filter(({ fromMs }) => fromMs + DAY_MS <= beforeMs);
+      for (const { name } of past) await dropPartition(engine, table, name);
+      return past.length;
+    },
     async stop() {
       stopped = true;
       cancelTimer();
@@ -97,6 +106,39 @@ async function ensurePartition(
       { partition: name },
       'the default partition already holds rows of this day; they stay there',
     );
+  }
+}
+
+interface Day {
+  readonly name: string;
+  readonly fromMs: number;
+}
+
+async function daysOf(engine: PostgresEngine, table: string): Promise<Day[]> {
+  const { rows } = await engine.maintain((client) =>
+    client.query<{ name: string }>(
+      `SELECT c.relname AS name FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+       WHERE i.inhparent = to_regclass($1) ORDER BY 1`,
+      [`"${table}"`],
+    ),
+  );
+  return rows.flatMap(({ name }) => {
+    const [, year, month, day] = /_p(\d{4})(\d\d)(\d\d)$/.exec(name) ?? [];
+    return year === undefined
+      ? []
+      : [{ name, fromMs: Date.UTC(Number(year), Number(month) - 1, Number(day)) }];
+  });
+}
+
+/** Another process may have done it. Writers of the table wait as long as this one does, so it does not wait long. */
+async function dropPartition(engine: PostgresEngine, table: string, name: string): Promise<void> {
+  try {
+    await engine.maintain(async (client) => {
+      await client.query(`SET LOCAL lock_timeout = '${DROP_LOCK_WAIT}'`);
+      await client.query(`DROP TABLE IF EXISTS "${name}"`);
+    });
+  } catch (error) {
+    throw postgresFailure(error, table);
   }
 }
 

@@ -118,6 +118,35 @@ function postgresSuite(open: OpenTestDatabase): void {
       expect(await partitions()).toContain('events_p20260304');
     });
 
+    it('are dropped once they are past, the default one never', async () => {
+      const today = clock.nowMs();
+      const midnight = Math.floor(today / DAY_MS) * DAY_MS;
+      const at = (id: string, createdAt: number) =>
+        view.insertion('events', LIVE, { id, created_at: createdAt, text: null });
+      await db.commitInserts([at('first', midnight), at('next', midnight + DAY_MS), at('elsewhere', 0)]);
+      expect(await db.dropDays('events', midnight + DAY_MS - 1)).toBe(0);
+      expect(await db.dropDays('events', midnight + DAY_MS)).toBe(1);
+      expect(await db.dropDays('events', midnight + DAY_MS)).toBe(0);
+      expect(await partitions()).toEqual([
+        'events_default',
+        dayOf(today + DAY_MS),
+        dayOf(today + 2 * DAY_MS),
+      ]);
+      const { rows } = await admin.query('SELECT id FROM events ORDER BY id');
+      expect(rows.map(({ id }) => id)).toEqual(['elsewhere', 'next']);
+      await expect(db.dropDays('notes', midnight)).rejects.toThrow('not partitioned');
+    });
+
+    it('are not dropped while somebody reads them: the try ends before writers have waited long', async () => {
+      const midnight = Math.floor(clock.nowMs() / DAY_MS) * DAY_MS;
+      await admin.query('BEGIN');
+      await admin.query('SELECT 1 FROM events');
+      const dropping = db.dropDays('events', midnight + DAY_MS);
+      await expect(dropping).rejects.toMatchObject(UNAVAILABLE);
+      await admin.query('COMMIT');
+      expect(await db.dropDays('events', midnight + DAY_MS)).toBe(1);
+    });
+
     it('leave alone a day whose rows the default partition holds already', async () => {
       const distant = clock.nowMs() + 40 * DAY_MS;
       await db.commitInserts([

@@ -148,7 +148,7 @@ class ViewInternals {
       tx instanceof OpenTransaction && tx.owner === this.context.owner,
       'a transaction of another database',
     );
-    assert(statement.file === 'main', 'the log file is written by group commit only');
+    assert(statement.file === 'main', 'the log file is never written in a transaction');
     return tx.run(statement);
   }
 

@@ -1,0 +1,17 @@
+import type { JobDefinition } from '../../platform/jobs/definition.js';
+import type { ApiLogs } from './service.js';
+
+export function apiLogJobs(apiLogs: Pick<ApiLogs, 'trim'>): JobDefinition[] {
+  return [
+    {
+      kind: 'request_log_retention',
+      title: 'Removes rows of the request log that the plan, or KNOX_LOG_RETENTION_DAYS, no longer keeps',
+      schedule: { everyMs: 3_600_000 },
+      batchMax: 10_000,
+      async run({ batchMax, isStopping, signal }) {
+        const { rows, days } = await apiLogs.trim(batchMax, () => isStopping() || signal.aborted);
+        return { rows, details: { days }, ...(rows < batchMax ? {} : { againInMs: 0 }) };
+      },
+    },
+  ];
+}
