@@ -106,6 +106,14 @@ export function validationError(field: string, rule: string): AppError {
   return new AppError('validation_error', `${field}: ${rule}`, { fields: { [field]: [rule] } });
 }
 
+/** Every limiter's refusal says when to come again, or is told by the limit itself (contract README §1.2). */
+export function rateLimitExceeded(
+  publicMessage: string,
+  wait: { readonly retryAfterSeconds: number } | { readonly rateLimit: RateLimitStatus },
+): AppError {
+  return new AppError('rate_limit_exceeded', publicMessage, wait);
+}
+
 export function permissionMissing(permission: string): AppError {
   return new AppError('forbidden', `This credential lacks the permission ${permission}`);
 }

@@ -7,7 +7,7 @@ import type { KeyRateLimit, RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { RequestLimits } from '../../platform/http/caller.js';
 import type { Allowance } from '../../platform/limits/allowance.js';
-import { rateLimitExceeded } from '../../platform/limits/errors.js';
+import { requestLimitExceeded } from '../../platform/limits/errors.js';
 import type { LimitRule } from '../../platform/limits/meters.js';
 import type { RateLimiter } from '../../platform/limits/rate-limiter.js';
 import type { Logger } from '../../platform/log/logger.js';
@@ -260,17 +260,17 @@ export function createPlans(deps: PlansDeps): Plans {
 async function takeSecond(hasRoom: void | Promise<void>, ofSecond: Allowance | null): Promise<void> {
   await hasRoom;
   const status = await ofSecond?.take();
-  if (status && !status.isAllowed) throw rateLimitExceeded(status);
+  if (status && !status.isAllowed) throw requestLimitExceeded(status);
 }
 
 /** The tenant's limit first (dataplane.md §9); what it gave is given back when the second refuses. */
 async function takeBoth(first: Allowance, second: Allowance | null): Promise<RateLimitStatus> {
   const status = await first.take();
-  if (!status.isAllowed) throw rateLimitExceeded(status);
+  if (!status.isAllowed) throw requestLimitExceeded(status);
   if (second === null) return status;
   try {
     const further = await second.take();
-    if (!further.isAllowed) throw rateLimitExceeded(further);
+    if (!further.isAllowed) throw requestLimitExceeded(further);
     return further.remaining < status.remaining ? further : status;
   } catch (error) {
     first.giveBack();

@@ -1,6 +1,6 @@
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import { assert } from '../../kernel/assert.js';
-import { AppError } from '../../kernel/errors.js';
+import { rateLimitExceeded } from '../../kernel/errors.js';
 import type { Secret } from '../../kernel/secret.js';
 
 /** OWASP's first choice for argon2id, which is the library's default algorithm. */
@@ -33,7 +33,7 @@ export function createPasswordHasher(): PasswordHasher {
 
   function admit(): void {
     if (waiting.length >= WAITING_MAX)
-      throw new AppError('rate_limit_exceeded', 'Too many sign-ins at once', { retryAfterSeconds: 1 });
+      throw rateLimitExceeded('Too many sign-ins at once', { retryAfterSeconds: 1 });
   }
 
   async function inTurn<T>(work: () => Promise<T>): Promise<T> {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../kernel/clock.js';
-import { AppError } from '../../../kernel/errors.js';
+import { type AppError, rateLimitExceeded } from '../../../kernel/errors.js';
 import { parseIpAddress } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
@@ -64,9 +64,7 @@ export function createSignInAttempts({ db, clock }: SignInAttemptsDeps): SignInA
 
 /** The same answer for an account that does not exist (auth.md §7). */
 function tooManySignIns(waitMs: number): AppError {
-  return new AppError('rate_limit_exceeded', 'Too many failed sign-ins; try again later', {
-    retryAfterSeconds: waitMs / 1000,
-  });
+  return rateLimitExceeded('Too many failed sign-ins; try again later', { retryAfterSeconds: waitMs / 1000 });
 }
 
 function subjectsOf({ emailFolded, ip }: Attempt): { address: Buffer; account: Buffer } {
