@@ -5,8 +5,6 @@ import {
   type Accounts,
   migrations as accountsMigrations,
   authRoutes,
-  createAccounts,
-  createSessions,
   type Sessions,
   systemActor,
 } from '../capabilities/accounts/index.js';
@@ -15,7 +13,6 @@ import {
   type ApiKeys,
   apiKeyRoutes,
   migrations as apiKeysMigrations,
-  createApiKeys,
 } from '../capabilities/api-keys/index.js';
 import {
   type AuditChain,
@@ -23,48 +20,35 @@ import {
   auditLogRoutes,
   migrations as auditLogsMigrations,
   commitHook,
-  createAuditChain,
-  createAuditLogs,
 } from '../capabilities/audit-logs/index.js';
-import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
-import { envelopeColumns as cryptoKeysEnvelopeColumns } from '../capabilities/crypto-keys/index.js';
+import { migrations as idempotencyMigrations } from '../capabilities/idempotency/index.js';
+import { type Kms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import {
-  createIdempotency,
-  envelopeColumns as idempotencyEnvelopeColumns,
-  migrations as idempotencyMigrations,
-} from '../capabilities/idempotency/index.js';
-import { createKms, type Kms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
-import {
-  createPermissions,
   decisionOfUser,
   type Permissions,
   migrations as permissionsMigrations,
   roleRoutes,
 } from '../capabilities/permissions/index.js';
-import { createPlans, type Plans, migrations as plansMigrations } from '../capabilities/plans/index.js';
+import { type Plans, migrations as plansMigrations } from '../capabilities/plans/index.js';
 import type { ApiKeyId, IdSource, Mode, RequestId, TenantId, UserId } from '../kernel/ids.js';
-import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
+import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Caller, UserRole } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
-import {
-  createGenerations,
-  type Generations,
-  migrations as generationsMigrations,
-} from '../platform/cache/generations.js';
-import { createPasswordHasher, hashPassword } from '../platform/crypto/password-hash.js';
+import { type Generations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { hashPassword } from '../platform/crypto/password-hash.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
-import { type CallerSteps, createCallerSteps } from '../platform/http/caller.js';
-import { createHosts } from '../platform/http/hosts.js';
+import type { CallerSteps } from '../platform/http/caller.js';
 import type { Idempotency } from '../platform/http/idempotency.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
-import { createRateLimiter, type RateLimiter } from '../platform/limits/rate-limiter.js';
+import type { RateLimiter } from '../platform/limits/rate-limiter.js';
 import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
+import { createTestServices, stepsOf, stopServices } from './services.js';
 
 /** What every capability stands on; a capability under test builds its service from these. */
 export interface Floor {
@@ -173,8 +157,6 @@ export const floorMigrations: readonly Migration[] = [
   ...limitsMigrations,
 ];
 
-const ROOT_KEY = new Secret(Buffer.alloc(32, 7));
-
 const POLL_STEP_MS = 500;
 
 /** A server in this process on real parts: only the clock is manual. */
@@ -188,7 +170,9 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     clock,
     commitHook,
   });
-  const floor = createFloor(db, clock, logger, options.tiers ?? DEFAULT_TIERS);
+  const services = createTestServices({ db, clock, logger, ...(options.tiers && { tiers: options.tiers }) });
+  const further = { db, clock, ids: systemIds, random: systemRandom, logger };
+  const floor: Floor = { ...services, ...further, ...stepsOf(services) };
   await floor.generations.start();
   await floor.auditChain.start();
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
@@ -285,83 +269,9 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     },
     async close() {
       await closeHttpServer(app, clock, 1_000);
-      await floor.apiKeys.stop();
-      await floor.plans.stop();
-      await floor.limiter.stop();
-      await floor.generations.stop();
-      await floor.auditChain.stop();
-      floor.kms.close();
+      await stopServices(services);
       await db.cleanup();
     },
-  };
-}
-
-function createFloor(db: Database, clock: ManualClock, logger: Logger, tiers: PlanTiers): Floor {
-  const ids = systemIds;
-  const random = systemRandom;
-  const generations = createGenerations({ db, clock });
-  const auditChain = createAuditChain({ db, clock, logger, rootKey: ROOT_KEY, retentionMs: null });
-  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
-  const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
-  const permissions = createPermissions({ db });
-  const envelopeColumns = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
-  const kms = createKms({ db, clock, random, rootKey: ROOT_KEY, envelopeColumns });
-  const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
-  const limiter = createRateLimiter({ db, clock, logger, counter: null });
-  const plans = createPlans({ db, clock, ids, logger, tiers, accounts, generations, limiter });
-  const apiKeys = createApiKeys({
-    db,
-    clock,
-    ids,
-    random,
-    generations,
-    auditLogs,
-    permissions,
-    plans,
-    logger,
-  });
-  const sessions = createSessions({
-    db,
-    clock,
-    ids,
-    random,
-    auditLogs,
-    logger,
-    passwords: createPasswordHasher(),
-    rootKey: ROOT_KEY,
-    tokenKey: null,
-    onSignIn: () => {},
-  });
-  const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
-  const steps = createCallerSteps({
-    hosts,
-    limits: plans,
-    authenticator: createAuthentication({ apiKeys, accounts, permissions, generations, clock }),
-  });
-  const userSteps = createCallerSteps({
-    hosts,
-    limits: plans,
-    authenticator: createUserAuthentication({ sessions }),
-  });
-  return {
-    db,
-    clock,
-    ids,
-    random,
-    logger,
-    generations,
-    auditChain,
-    auditLogs,
-    accounts,
-    permissions,
-    kms,
-    idempotency,
-    apiKeys,
-    limiter,
-    plans,
-    sessions,
-    steps,
-    userSteps,
   };
 }
 

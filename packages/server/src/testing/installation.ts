@@ -5,15 +5,13 @@ import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { RequestId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import { createCallerSteps } from '../platform/http/caller.js';
-import { createHosts } from '../platform/http/hosts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
 import { createManualClock } from './manual-clock.js';
-import { createTestServices, stopServices } from './services.js';
+import { createTestServices, stepsOf, stopServices } from './services.js';
 
 /** The management API as the server composes it, with the tenant of a first start. */
 export interface TestInstallation {
@@ -49,10 +47,7 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     ids: systemIds,
     clock,
   });
-  const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
-  const limits = services.plans;
-  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
-  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
+  const { steps, userSteps } = stepsOf(services);
   const { idempotency } = services;
   app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));

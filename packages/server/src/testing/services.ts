@@ -5,6 +5,8 @@ import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { createCallerSteps } from '../platform/http/caller.js';
+import { createHosts } from '../platform/http/hosts.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { createInstruments } from '../platform/telemetry/instruments.js';
@@ -50,6 +52,16 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   return { ...services, egress };
+}
+
+/** Of `/v1` and of `/admin`, where names under `localhost` decide the mode. */
+export function stepsOf(services: TestServices) {
+  const { authentication, userAuthentication, plans: limits } = services;
+  const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
+  return {
+    steps: createCallerSteps({ hosts, limits, authenticator: authentication }),
+    userSteps: createCallerSteps({ hosts, limits, authenticator: userAuthentication }),
+  };
 }
 
 /** Ends what the services have begun; the database stays open. */
