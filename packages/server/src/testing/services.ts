@@ -1,0 +1,66 @@
+import { createServices, type Services } from '../app/services.js';
+import type { Clock } from '../kernel/clock.js';
+import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
+import { Secret } from '../kernel/secret.js';
+import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import type { Egress } from '../platform/egress/egress.js';
+import { createEgress } from '../platform/egress/guarded-fetch.js';
+import type { Logger } from '../platform/log/logger.js';
+import type { Database } from '../platform/storage/database.js';
+import { createInstruments } from '../platform/telemetry/instruments.js';
+
+export interface TestServicesOptions {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** A key of the tests unless they share a database with a server. */
+  readonly rootKey?: Secret<Buffer>;
+  /** Those of the product unless a suite brings its own. */
+  readonly tiers?: PlanTiers;
+}
+
+export interface TestServices extends Services {
+  readonly egress: Egress;
+}
+
+/** The services as the server builds them, nothing of them started. */
+export function createTestServices(options: TestServicesOptions): TestServices {
+  const { db, clock, logger, rootKey = new Secret(Buffer.alloc(32, 7)), tiers = DEFAULT_TIERS } = options;
+  const egress = createEgress({
+    clock,
+    allowPrivateUpstreams: '',
+    dnsServers: [],
+    extraCaPem: null,
+    nat64: false,
+    ownNames: [],
+  });
+  const services = createServices({
+    db,
+    clock,
+    ids: systemIds,
+    random: systemRandom,
+    logger,
+    rootKey,
+    egress,
+    previousRootKey: null,
+    auditRetentionMs: null,
+    tiers,
+    counter: null,
+    instruments: createInstruments(),
+    signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
+  });
+  return { ...services, egress };
+}
+
+/** Ends what the services have begun; the database stays open. */
+export async function stopServices(services: TestServices): Promise<void> {
+  await services.apiKeys.stop();
+  await services.plans.stop();
+  await services.limiter.stop();
+  await services.generations.stop();
+  await services.auditChain.stop();
+  await services.apiLogs.flush();
+  services.cryptoKeys.close();
+  services.kms.close();
+  await services.egress.close();
+}
