@@ -7,31 +7,21 @@ import { type Config, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
-import { createCallerSteps } from '../platform/http/caller.js';
-import { writeErrorRaw } from '../platform/http/error-handler.js';
-import { createHosts } from '../platform/http/hosts.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { openRedisCounter } from '../platform/limits/redis-counter.js';
-import { type Logger, openStdoutLogger, type RequestLog } from '../platform/log/logger.js';
-import type { Database } from '../platform/storage/database.js';
+import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase } from '../platform/storage/open-database.js';
-import { createExposition } from '../platform/telemetry/exposition.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
 import type { Tracing } from '../platform/telemetry/tracing.js';
-import { apiDescription } from './apis/api-description.js';
-import { createApiDocs } from './apis/api-docs.js';
-import { createHealth } from './apis/health.js';
-import { createManagementApi } from './apis/management-api.js';
-import { createMetricsApi } from './apis/metrics.js';
-import { registerProxyApi } from './apis/proxy-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
+import { registerHttpApis } from './http-apis.js';
 import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { jobDefinitions } from './jobs.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
-import { createServices, MIGRATIONS, managementRoutes, type Services } from './services.js';
+import { createServices, MIGRATIONS } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
 import { addBuildInfo, serverMetrics } from './telemetry.js';
 
@@ -98,15 +88,16 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const state = { isStopping: false };
   const tracing = await openTracing(config, hooks.version, logger);
   closers.push(() => tracing?.close());
-  const { app, proxyApi } = await createApp(config, {
+  const metrics = serverMetrics(instruments);
+  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
+  const isStopping = () => state.isStopping;
+  const proxyApi = await registerHttpApis(app, {
+    config,
     db,
     services,
     deploymentId,
-    logger,
-    requestLog,
-    state,
     instruments,
-    tracing,
+    isStopping,
   });
   closers.push(() => proxyApi.settled());
   closers.push(async () => {
@@ -186,52 +177,6 @@ function ownNames({ hosts }: Config): string[] {
   const names = hosts.customHosts.map(({ host }) => host);
   if (hosts.publicUrl) names.push(new URL(hosts.publicUrl).hostname);
   return [hosts.baseDomain, ...names];
-}
-
-interface AppDeps {
-  readonly db: Database;
-  readonly services: Services;
-  readonly deploymentId: string;
-  readonly logger: Logger;
-  readonly requestLog: RequestLog;
-  readonly state: { readonly isStopping: boolean };
-  readonly instruments: Instruments;
-  readonly tracing: Tracing | null;
-}
-
-async function createApp(config: Config, deps: AppDeps) {
-  const { db, services, deploymentId, logger, requestLog, state, instruments, tracing } = deps;
-  const metrics = serverMetrics(instruments);
-  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
-  const hosts = createHosts(config.hosts);
-  const limits = services.plans;
-  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
-  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
-  const routes = managementRoutes(services);
-  const proxy = services.proxy(deploymentId);
-  const proxyApi = registerProxyApi(app, {
-    proxy,
-    authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
-    refuse: writeErrorRaw,
-  });
-  const { idempotency } = services;
-  await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
-  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
-  await app.register(
-    createHealth({
-      checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },
-      isStopping: () => state.isStopping,
-    }),
-  );
-  await app.register(
-    createMetricsApi({
-      exposition: createExposition(instruments),
-      token: config.metricsToken,
-      isBehindProxy: config.hosts.publicUrl?.startsWith('https:') ?? false,
-    }),
-  );
-  await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
-  return { app, proxyApi };
 }
 
 async function listen(app: FastifyInstance, { listen: { host, port } }: Config): Promise<AddressInfo[]> {

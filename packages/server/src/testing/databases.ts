@@ -128,3 +128,22 @@ export async function changeBehind(storage: StorageOptions, ...statements: reado
     await client.end();
   }
 }
+
+/** All that is stored in an SQLite database and its request log, by table. */
+export function storedRows(storage: StorageOptions): Map<string, string> {
+  if (storage.kind !== 'sqlite') throw new Error('only an SQLite database is read like this');
+  const found = new Map<string, string>();
+  for (const path of [storage.path, storage.logPath]) {
+    const connection = new (loadSqlite().DatabaseSync)(path, { readOnly: true });
+    try {
+      const tables = connection.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+      for (const { name } of tables) {
+        const rows = connection.prepare(`SELECT * FROM "${name}"`).all();
+        found.set(String(name), JSON.stringify(rows));
+      }
+    } finally {
+      connection.close();
+    }
+  }
+  return found;
+}

@@ -112,6 +112,8 @@ export interface TestCall {
   readonly ip?: string;
   /** Sent as JSON. */
   readonly body?: unknown;
+  /** Sent as it is, in place of a body. */
+  readonly payload?: string | Buffer;
 }
 
 export interface TestAnswer {
@@ -194,26 +196,11 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   options.extend?.(app, floor);
   await app.ready();
   const tenant = await createTestTenant(floor, 'acme');
-  const people = db.view(accountsTables);
 
   async function signIn(email: string): Promise<string> {
     const device = { requestId: floor.ids.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
     const session = await floor.sessions.signIn(email, new Secret(OWNER_PASSWORD), device);
     return session.token.reveal();
-  }
-
-  async function join(email: string, tenantId: TenantId, role: UserRole): Promise<void> {
-    const { id } = await people
-      .system('people')
-      .selectFrom('users')
-      .select('id')
-      .where('email_folded', '=', email)
-      .executeTakeFirstOrThrow();
-    await people
-      .scoped({ tenantId })
-      .insertInto('memberships')
-      .values({ user_id: id, role, created_at: clock.nowMs() })
-      .execute();
   }
 
   return {
@@ -225,23 +212,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     other: await createTestTenant(floor, 'globex'),
     call: (method, path, call) => callInProcess(app, method, path, call ?? {}),
     signIn,
-    join,
-    async signInAs(role) {
-      const email = `${role}@acme.example`;
-      await people
-        .system('people')
-        .insertInto('users')
-        .values({
-          id: floor.ids.uuid() as UserId,
-          email,
-          email_folded: email,
-          password_hash: await ownerHash,
-          created_at: clock.nowMs(),
-        })
-        .execute();
-      await join(email, tenant.id, role);
-      return signIn(email);
-    },
+    join: (email, tenantId, role) => join(floor, email, tenantId, role),
+    signInAs: async (role) => signIn(await createMember(floor, tenant, role)),
     callerOf(tenant, mode) {
       const { id, keyId } = tenant[mode];
       return {
@@ -301,6 +273,49 @@ export async function createTestTenant(floor: TenantMakers, slug: string): Promi
   });
 }
 
+/** A new user, in that tenant alone, whose password is `OWNER_PASSWORD`; the e-mail address. */
+export async function createMember(
+  floor: Pick<Floor, 'db' | 'ids' | 'clock'>,
+  { id, slug }: TestTenant,
+  role: UserRole,
+): Promise<string> {
+  const email = `${role}@${slug}.example`;
+  await floor.db
+    .view(accountsTables)
+    .system('people')
+    .insertInto('users')
+    .values({
+      id: floor.ids.uuid() as UserId,
+      email,
+      email_folded: email,
+      password_hash: await ownerHash,
+      created_at: floor.clock.nowMs(),
+    })
+    .execute();
+  await join(floor, email, id, role);
+  return email;
+}
+
+async function join(
+  { db, clock }: Pick<Floor, 'db' | 'clock'>,
+  email: string,
+  tenantId: TenantId,
+  role: UserRole,
+): Promise<void> {
+  const people = db.view(accountsTables);
+  const { id } = await people
+    .system('people')
+    .selectFrom('users')
+    .select('id')
+    .where('email_folded', '=', email)
+    .executeTakeFirstOrThrow();
+  await people
+    .scoped({ tenantId })
+    .insertInto('memberships')
+    .values({ user_id: id, role, created_at: clock.nowMs() })
+    .execute();
+}
+
 export async function callInProcess(
   app: FastifyInstance,
   method: string,
@@ -309,6 +324,7 @@ export async function callInProcess(
 ): Promise<TestAnswer> {
   const key = typeof call.key === 'object' ? call.key.apiKey : call.key;
   const credential = key ?? call.token;
+  const payload = call.payload ?? (call.body === undefined ? undefined : JSON.stringify(call.body));
   const answer = await app.inject({
     method: method as 'GET',
     url: path,
@@ -316,10 +332,10 @@ export async function callInProcess(
     headers: {
       host: call.host ?? '127.0.0.1:8787',
       ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
-      ...(call.body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
       ...call.headers,
     },
-    ...(call.body === undefined ? {} : { payload: JSON.stringify(call.body) }),
+    ...(payload === undefined ? {} : { payload }),
   });
   const isJson = String(answer.headers['content-type']).startsWith('application/json');
   return {

@@ -1,4 +1,5 @@
-import { createManagementApi } from '../app/apis/management-api.js';
+import type { FastifyInstance } from 'fastify';
+import { registerHttpApis } from '../app/http-apis.js';
 import { prepareInstallation } from '../app/installation.js';
 import { MIGRATIONS, managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
@@ -8,26 +9,42 @@ import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
-import { type OpenTestDatabase, openTestSqlite } from './databases.js';
+import { createInstruments } from '../platform/telemetry/instruments.js';
+import { type OpenTestDatabase, openTestSqlite, type TestDatabase } from './databases.js';
 import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
-import { createManualClock } from './manual-clock.js';
-import { createTestServices, stepsOf, stopServices } from './services.js';
+import { createManualClock, type ManualClock } from './manual-clock.js';
+import { createTestServices, stopServices, type TestServices } from './services.js';
 
-/** The management API as the server composes it, with the tenant of a first start. */
+/** Every API as the server composes it, with the tenant of a first start. */
 export interface TestInstallation {
+  readonly app: FastifyInstance;
+  readonly db: TestDatabase;
+  readonly clock: ManualClock;
+  readonly services: TestServices;
   readonly routes: readonly RouteDefinition[];
+  /** All that the HTTP server has been told to serve, as `GET /healthz`. */
+  readonly registered: readonly string[];
   readonly logLines: readonly string[];
   /** With the tenant's live key, under `/admin` with the owner's token, unless the call names another. */
   call(method: string, path: string, call: TestCall): Promise<TestAnswer>;
+  /** The admin token of a new session. */
+  signIn(email: string, password: string): Promise<string>;
   close(): Promise<void>;
 }
 
-export async function openInstallation(open: OpenTestDatabase = openTestSqlite): Promise<TestInstallation> {
+export interface InstallationOptions {
+  /** SQLite in a folder of its own unless a suite brings another database. */
+  readonly open?: OpenTestDatabase;
+  /** Registers more than the server has. */
+  readonly extend?: (app: FastifyInstance) => void;
+}
+
+export async function openInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
   const clock = createManualClock();
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);
-  const db = await open(MIGRATIONS, { clock, commitHook });
+  const db = await (options.open ?? openTestSqlite)(MIGRATIONS, { clock, commitHook });
   const services = createTestServices({ db, clock, logger });
   await services.generations.start();
   const installation = await prepareInstallation({
@@ -40,34 +57,58 @@ export async function openInstallation(open: OpenTestDatabase = openTestSqlite):
     baseUrl: 'http://localhost',
   });
   await installation.commit();
-  const routes = managementRoutes(services);
   const app = createHttpServer({
     logger,
     requestLog: createRequestLog('debug', sink, clock),
     ids: systemIds,
     clock,
   });
-  const { steps, userSteps } = stepsOf(services);
-  const { idempotency } = services;
-  app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
-  app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
+  const registered: string[] = [];
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) registered.push(`${one} ${url}`);
+  });
+  const proxyApi = await registerHttpApis(app, {
+    config: {
+      hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
+      metricsToken: new Secret(METRICS_TOKEN),
+    },
+    db,
+    services,
+    deploymentId: '0a1b2c3d',
+    instruments: createInstruments(),
+    isStopping: () => false,
+  });
+  options.extend?.(app);
   await app.ready();
+
+  async function signIn(email: string, password: string): Promise<string> {
+    const device = { requestId: systemIds.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
+    const { token } = await services.sessions.signIn(email, new Secret(password), device);
+    return token.reveal();
+  }
+
   const { email, password } = installation.content.admin;
-  const device = { requestId: systemIds.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
-  const { token } = await services.sessions.signIn(email, new Secret(password), device);
+  const token = await signIn(email, password);
   return {
-    routes,
+    app,
+    db,
+    clock,
+    services,
+    routes: managementRoutes(services),
+    registered,
     logLines,
     call(method, path, call) {
-      const credential = path.startsWith('/v1/')
-        ? { key: installation.content.live_api_key }
-        : { token: token.reveal() };
+      const credential = path.startsWith('/v1/') ? { key: installation.content.live_api_key } : { token };
       return callInProcess(app, method, path, { ...credential, ...call });
     },
+    signIn,
     async close() {
       await closeHttpServer(app, clock, 1_000);
+      await proxyApi.settled();
       await stopServices(services);
       await db.cleanup();
     },
   };
 }
+
+export const METRICS_TOKEN = 'metrics-token-of-the-tests';

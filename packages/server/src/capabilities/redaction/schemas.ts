@@ -29,7 +29,7 @@ const contentType = z
   )
   .transform((value) => value.toLowerCase());
 
-const matchFields = z.object({
+const matchFields = z.strictObject({
   type: z
     .enum(['json_path', 'regex', 'header', 'builtin'])
     .describe('`regex` is not available in this version.'),

@@ -178,7 +178,7 @@ function requestCheck(definition: RouteDefinition): (request: FastifyRequest) =>
     const [validParams, validQuery, validBody] = validateAll([
       { schema: params, value: request.params, rootName: 'path' },
       { schema: query, value: { ...(request.query as object) }, rootName: 'query' },
-      { schema: body, value: sent ?? {}, rootName: 'body' },
+      { schema: body, value: sent === undefined ? {} : sent, rootName: 'body' },
     ]);
     // `RouteDefinition` in a list has forgotten its schemas; `route()` tied them to the handler's types.
     return { params: validParams, query: validQuery, body: validBody } as CheckedParts;

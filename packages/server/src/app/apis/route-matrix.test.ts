@@ -1,0 +1,403 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { decisionOfUser } from '../../capabilities/permissions/index.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { USER_ROLES } from '../../kernel/principal.js';
+import { systemIds } from '../../platform/crypto/random.js';
+import { type MountedRoute, mountedRoutes } from '../../platform/http/mounts.js';
+import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { storedRows } from '../../testing/databases.js';
+import {
+  createMember,
+  OWNER_PASSWORD,
+  type TestAnswer,
+  type TestCall,
+  type TestKey,
+} from '../../testing/harness.js';
+import { METRICS_TOKEN, openInstallation } from '../../testing/installation.js';
+import { malformedBodies } from '../../testing/malformed-bodies.js';
+import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
+import { ROUTE_SAMPLES, samplesAmiss } from '../../testing/route-samples.js';
+
+/** Every endpoint of the server, at each of its mounts, and each way in which a call of it is refused. */
+let rig: MatrixRig;
+let mounted: MountedRoute[];
+beforeAll(async () => {
+  rig = await openMatrixRig();
+  mounted = mountedRoutes(rig.routes);
+});
+afterAll(() => rig.close());
+
+const PROXY = '/v1/proxy';
+
+/** What has no definition, and asks for no credential or one of its own. */
+const OPEN: Readonly<Record<string, string>> = {
+  'GET /healthz': 'tells an orchestrator that the process runs (kms-admin.md §8)',
+  'GET /readyz': 'tells an orchestrator that it can be called (kms-admin.md §8)',
+  'GET /metrics': 'guarded by KNOX_METRICS_TOKEN, or by the peer (contract README §8)',
+  'GET /openapi.json': 'describes the API, and nobody who uses it',
+  'GET /docs': 'the page of that description',
+  'GET /docs/page.js': 'of that page',
+  'GET /docs/page.css': 'of that page',
+  'GET /docs/swagger-ui.css': 'of that page',
+  'GET /docs/swagger-ui-bundle.js': 'of that page',
+};
+
+/** Who asks for no permission, and why. */
+const UNPERMITTED: Readonly<Record<string, string>> = {
+  'GET /v1/account': 'any valid credential (contract README §2.1)',
+  'PATCH /admin/tenants/:id': 'its own Owner or Admin and the operator, judged by the row (auth.md §7)',
+};
+
+/** The rows that both modes have in common: another mode's is no other row. */
+const namesRow = ({ path }: RouteDefinition) => path.includes('/:');
+
+/** The routes that are registered and in no part of this file, then what is named here and not registered. */
+function uncovered(registered: readonly string[], routes: readonly MountedRoute[]): string[] {
+  const covered = new Set([
+    ...routes.map(({ definition, path }) => `${definition.method} ${path}`),
+    ...Object.keys(OPEN),
+  ]);
+  const isCovered = (name: string) =>
+    // The framework answers HEAD by the handler of GET.
+    covered.has(name.replace(/^HEAD /, 'GET ')) || name.endsWith(` ${PROXY}`);
+  return [
+    ...registered.filter((name) => !isCovered(name)),
+    ...[...covered].filter((name) => !registered.includes(name)).map((name) => `${name}: not registered`),
+  ];
+}
+
+const typeOf = ({ json }: TestAnswer) => json['error']?.['type'];
+const shown = (answer: TestAnswer) => [answer.status, typeOf(answer)];
+const withoutNames = (path: string) => path.replaceAll(':', 'x');
+
+describe('the matrix', () => {
+  it('covers every route that the server has registered, and no other', () => {
+    expect(uncovered(rig.registered, mounted)).toEqual([]);
+    expect(rig.registered.length).toBeGreaterThan(80);
+  });
+
+  it('reports a route that is registered beside it, and one that is not registered', async () => {
+    const more = await openInstallation({
+      extend: (app) => app.get('/v1/forgotten', async () => 'open to all'),
+    });
+    const [first, ...rest] = mounted;
+    expect(uncovered(more.registered, mounted)).toEqual(['GET /v1/forgotten', 'HEAD /v1/forgotten']);
+    expect(uncovered(rig.registered, rest)).toEqual([`${first!.definition.method} ${first!.path}`]);
+    const gone = rig.registered.filter((name) => name !== 'GET /v1/vaults');
+    expect(uncovered(gone, mounted)).toEqual(['GET /v1/vaults: not registered']);
+    await more.close();
+  });
+
+  it('has a sample of every row and of every member of every body', async () => {
+    expect(await samplesAmiss(rig.routes, ROUTE_SAMPLES, rig.world('admin', rig.tenant, 'live'))).toEqual([]);
+  });
+
+  it('reports a route without a sample, a member that no sample has, and a sample of no route', async () => {
+    const definition = {
+      summary: 'Forgotten',
+      permission: null,
+      audit: null,
+      response: z.object({}),
+      handle: async () => ({}),
+    };
+    const body = z.object({ name: z.string(), note: z.string().optional() });
+    const further = [
+      route({ ...definition, method: 'PATCH', path: '/v1/things/:id', body }),
+      route({ ...definition, method: 'POST', path: '/v1/things', body }),
+    ];
+    const samples = {
+      'POST /v1/things': { bodies: () => [{ name: 'n' }] },
+      'GET /v1/nothing/:id': { path: async () => '/v1/nothing/1' },
+    };
+    expect(await samplesAmiss(further, samples, rig.world('v1', rig.tenant, 'live'))).toEqual([
+      'PATCH /v1/things/:id: no path',
+      'PATCH /v1/things/:id: no bodies',
+      'POST /v1/things: no body has note',
+      'GET /v1/nothing/:id: there is none',
+    ]);
+  });
+});
+
+describe('what has no definition', () => {
+  it('is open where that is said, and the metrics by their own token', async () => {
+    for (const name of Object.keys(OPEN)) {
+      const [method = '', path = ''] = name.split(' ');
+      const answer = await rig.ask(method, path, { payload: '{"a":' });
+      if (path !== '/metrics') expect([name, answer.status]).toEqual([name, 200]);
+      else expect([name, ...shown(answer)]).toEqual([name, 401, 'authentication_required']);
+    }
+    const { live } = rig.tenant;
+    expect(shown(await rig.ask('GET', '/metrics', { key: live }))).toEqual([401, 'invalid_token']);
+    expect((await rig.ask('GET', '/metrics', { token: METRICS_TOKEN })).status).toBe(200);
+  });
+
+  it('is the proxy, which refuses by its own order of checks', async () => {
+    const token = await rig.signIn(rig.tenant.ownerEmail, OWNER_PASSWORD);
+    const { live, test } = rig.tenant;
+    const key = await keyWithoutGrants();
+    const target = { headers: { 'x-knox-proxy-url': 'https://api.example.com/' } };
+    for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
+      const refused = async (call: TestCall, status: number, type: string) => {
+        const answer = await rig.ask(method, PROXY, { ...target, ...call });
+        // An answer to HEAD has no body to tell the type.
+        const expected = method === 'HEAD' ? undefined : type;
+        expect([method, ...shown(answer)]).toEqual([method, status, expected]);
+      };
+      await refused({}, 401, 'authentication_required');
+      await refused({ token }, 401, 'invalid_token');
+      await refused({ key: live, host: 'sandbox.localhost' }, 403, 'wrong_key_type');
+      await refused({ key: test, host: 'api.localhost' }, 403, 'wrong_key_type');
+      await refused({ key }, 403, 'forbidden');
+      await refused({ key: live, headers: {} }, 400, 'missing_proxy_url');
+    }
+  });
+});
+
+async function keyWithoutGrants(): Promise<string> {
+  const body = { name: 'no grants', role_ids: [] };
+  const { json } = await rig.ask('POST', '/v1/api-keys', { key: rig.tenant.live, body });
+  return json['data']['api_key'];
+}
+
+describe('every route', () => {
+  it('is 401 without a credential, and with one of the other mount', async () => {
+    const token = await rig.signIn(rig.tenant.ownerEmail, OWNER_PASSWORD);
+    for (const { mount, path, definition } of mounted) {
+      if (definition.access === 'public') continue;
+      const methods = definition.method === 'GET' ? ['GET', 'HEAD'] : [definition.method];
+      for (const method of methods) {
+        const ask = async (call: TestCall) => {
+          const answer = await rig.ask(method, withoutNames(path), call);
+          return [method, path, answer.status, method === 'HEAD' ? '' : typeOf(answer)];
+        };
+        const refused = (type: string) => [method, path, 401, method === 'HEAD' ? '' : type];
+        expect(await ask({})).toEqual(refused('authentication_required'));
+        const foreign = mount === 'v1' ? { token } : { key: rig.tenant.live };
+        expect(await ask(foreign)).toEqual(refused('invalid_token'));
+      }
+    }
+  });
+
+  it('of a key is 403 on a host of the other mode', async () => {
+    const { live, test, slug } = rig.tenant;
+    const accessKey = await rig
+      .world('admin', rig.tenant, 'live')
+      .create('/admin/api-keys', { name: 'ake', key_type: 'access_key', scopes: ['vaults:read'] });
+    const wrong: [TestKey | string, string][] = [
+      [live, 'sandbox.localhost'],
+      [live, `sandbox-${slug}.localhost`],
+      [accessKey['api_key']!, 'sandbox.localhost'],
+      [test, 'api.localhost'],
+      [test, `${slug}.localhost`],
+    ];
+    for (const { mount, path, definition } of mounted) {
+      if (mount !== 'v1') continue;
+      for (const [key, host] of wrong) {
+        const answer = await rig.ask(definition.method, withoutNames(path), { key, host });
+        expect([path, host, ...shown(answer)]).toEqual([path, host, 403, 'wrong_key_type']);
+      }
+    }
+  });
+
+  it('of a user in a tenant is 403 in live mode on the sandbox host, and 400 in a mode that is none', async () => {
+    const token = await rig.signIn(rig.tenant.ownerEmail, OWNER_PASSWORD);
+    for (const { mount, path, definition } of mounted) {
+      const { method, access = 'tenant' } = definition;
+      if (mount !== 'admin' || access !== 'tenant') continue;
+      const ask = (mode: string, host: string) =>
+        rig.ask(method, withoutNames(path), { token, host, headers: { 'x-knoxcall-mode': mode } });
+      for (const host of ['sandbox.localhost', `sandbox-${rig.tenant.slug}.localhost`])
+        expect([path, ...shown(await ask('live', host))]).toEqual([path, 403, 'wrong_key_type']);
+      const none = await ask('sandbox', 'api.localhost');
+      expect([path, none.status, none.json['fields']]).toEqual([
+        path,
+        400,
+        { 'X-KnoxCall-Mode': ['must be live or test'] },
+      ]);
+      // A user is of no mode: on a host that is not the sandbox's the header decides.
+      for (const host of ['api.localhost', `${rig.tenant.slug}.localhost`, '127.0.0.1'])
+        expect(typeOf(await ask('test', host))).not.toBe('wrong_key_type');
+    }
+  });
+
+  it('asks for a permission, or says here why not', () => {
+    const without = rig.routes.filter(
+      ({ access = 'tenant', permission }) => access === 'tenant' && permission === null,
+    );
+    expect(without.map(nameOf).sort()).toEqual(Object.keys(UNPERMITTED).sort());
+  });
+
+  it('is 403 to a key without its permission, which the answer names', async () => {
+    const key = await keyWithoutGrants();
+    for (const { mount, path, definition } of mounted) {
+      if (mount === 'v1' && definition.permission !== null) await expectForbidden(definition, path, { key });
+    }
+  });
+
+  it('is 403 to a user whose role lacks its permission', async () => {
+    const lacking: string[] = [];
+    for (const role of USER_ROLES) {
+      const { may } = decisionOfUser(role);
+      const refusing = mounted.filter(
+        ({ mount, definition: { permission } }) =>
+          mount === 'admin' && permission !== null && !may(permission),
+      );
+      if (refusing.length === 0) continue;
+      lacking.push(role);
+      const email = await createMember({ ...rig, ids: systemIds }, rig.tenant, role);
+      const token = await rig.signIn(email, OWNER_PASSWORD);
+      for (const { definition, path } of refusing) await expectForbidden(definition, path, { token });
+    }
+    expect(lacking).toEqual(['viewer']);
+  });
+
+  async function expectForbidden({ method, permission }: RouteDefinition, path: string, call: TestCall) {
+    const answer = await rig.ask(method, withoutNames(path), call);
+    expect([method, path, ...shown(answer)]).toEqual([method, path, 403, 'forbidden']);
+    expect(answer.json['error']['message']).toContain(permission);
+  }
+});
+
+const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
+
+describe.each(MOUNTS)('every route under /%s', (mount) => {
+  let own: World;
+  let others: World;
+  beforeAll(() => {
+    own = rig.world(mount, rig.tenant, 'live');
+    others = rig.world(mount, rig.other, 'live');
+  });
+
+  const here = () => mounted.filter((route) => route.mount === mount);
+  const sampleOf = (definition: RouteDefinition) => ROUTE_SAMPLES[nameOf(definition)] ?? {};
+  const bodiesOf = async (definition: RouteDefinition) => (await sampleOf(definition).bodies?.(own)) ?? [];
+  const pathOf = async (definition: RouteDefinition) =>
+    (await sampleOf(definition).path?.(own)) ?? definition.path;
+
+  /** What asks for no credential gets none: a sign-out would end the session of the token. */
+  const send = async (definition: RouteDefinition, call: TestCall) => {
+    const path = await pathOf(definition);
+    const { method, access } = definition;
+    return access === 'public' ? rig.ask(method, path, call) : own.call(method, path, call);
+  };
+
+  it('takes its samples', async () => {
+    for (const { definition } of here()) {
+      const { method, status = 200 } = definition;
+      const bodies = await bodiesOf(definition);
+      const answers = [];
+      for (const body of bodies.length === 0 ? [undefined] : bodies)
+        answers.push(await send(definition, { body }));
+      for (const body of sampleOf(definition).operatorBodies ?? [])
+        answers.push(await rig.call(method, await pathOf(definition), { body }));
+      for (const answer of answers)
+        expect([nameOf(definition), answer.status, typeOf(answer)]).toEqual([
+          nameOf(definition),
+          status,
+          undefined,
+        ]);
+    }
+  });
+
+  it('answers another tenant as if the row did not exist', async () => {
+    for (const { definition } of here().filter(({ definition }) => namesRow(definition))) {
+      const [body] = await bodiesOf(definition);
+      const foreign = await others.call(definition.method, await pathOf(definition), { body });
+      const unknown = await others.call(definition.method, definition.path.replace(/:[^/]+/g, UNKNOWN), {
+        body,
+      });
+      expect([nameOf(definition), ...shown(unknown)]).toEqual([nameOf(definition), 404, 'not_found']);
+      expect([nameOf(definition), foreign.status, errorOf(foreign)]).toEqual([
+        nameOf(definition),
+        404,
+        errorOf(unknown),
+      ]);
+    }
+  });
+
+  function errorOf({ json }: TestAnswer) {
+    return { ...json['error'], request_id: undefined };
+  }
+
+  it('refuses a malformed body, names what is wrong with it and writes nothing', async () => {
+    const amiss = [];
+    let refusals = 0;
+    for (const { definition } of here()) {
+      if (definition.method === 'GET') continue;
+      const path = await pathOf(definition);
+      const { operatorBodies = [] } = sampleOf(definition);
+      const calls = malformedCalls(definition, [...(await bodiesOf(definition)), ...operatorBodies]);
+      const ask = definition.access === 'public' ? rig.ask : own.call;
+      const before = storedRows(rig.db.storage);
+      for (const { what, call, refused } of calls) {
+        const answer = await ask(definition.method, path, call);
+        const { fields = {} } = answer.json;
+        const [status, type, field] = refused;
+        const isNamed = field === undefined ? answer.json['fields'] === undefined : field in fields;
+        if (answer.status !== status || typeOf(answer) !== type || !isNamed)
+          amiss.push([nameOf(definition), what, ...shown(answer), fields]);
+        refusals += 1;
+      }
+      const changed = [...storedRows(rig.db.storage)].filter(([table, rows]) => before.get(table) !== rows);
+      amiss.push(...changed.map(([table]) => [nameOf(definition), `changed ${table}`]));
+    }
+    expect(amiss).toEqual([]);
+    expect(refusals).toBeGreaterThan(200);
+  });
+
+  it('takes no notice of a body where it only reads', async () => {
+    for (const { definition } of here().filter(({ definition }) => definition.method === 'GET')) {
+      const path = await pathOf(definition);
+      for (const method of ['GET', 'HEAD']) {
+        const statuses = [];
+        for (const payload of ['{"unknown_member":1}', '[]', '{"a":'])
+          statuses.push((await own.call(method, path, { payload })).status);
+        expect([method, path, ...statuses]).toEqual([method, path, 200, 200, 200]);
+        const answer = await own.call(method, path, {
+          payload: 'x',
+          headers: { 'content-type': 'text/plain' },
+        });
+        expect([method, path, answer.status]).toEqual([method, path, 415]);
+      }
+    }
+  });
+});
+
+interface MalformedCall {
+  readonly what: string;
+  readonly call: TestCall;
+  /** The field is among those that the answer names; without one it names none. */
+  readonly refused: readonly [status: number, type: string, field?: string];
+}
+
+function malformedCalls(
+  { body: schema, bodyBytesMax = LIMITS.managementBodyBytesMax }: RouteDefinition,
+  samples: readonly Readonly<Record<string, unknown>>[],
+): MalformedCall[] {
+  const bad = (what: string, payload: string | Buffer, field = 'body'): MalformedCall => ({
+    what,
+    call: { payload },
+    refused: [400, 'validation_error', field],
+  });
+  const text = JSON.stringify(samples[0] ?? {});
+  const ofType = (type: string): MalformedCall => ({
+    what: `as ${type}`,
+    call: { payload: text, headers: { 'content-type': type } },
+    refused: [415, 'unsupported_media_type'],
+  });
+  return [
+    bad('broken JSON', `${text.slice(0, -1)},`),
+    bad('two values', `${text}${text}`),
+    bad('no UTF-8', Buffer.from([0x22, 0xff, 0x22])),
+    ...malformedBodies(schema ?? z.object({}), schema ? samples : [{}]).map(({ what, body, field }) =>
+      bad(what, JSON.stringify(body), field),
+    ),
+    ...['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1'].map(ofType),
+    {
+      what: 'too large',
+      call: { payload: text + ' '.repeat(bodyBytesMax) },
+      refused: [413, 'payload_too_large'],
+    },
+  ];
+}

@@ -1,0 +1,57 @@
+import type { FastifyInstance } from 'fastify';
+import type { Config } from '../platform/config/config.js';
+import { createCallerSteps } from '../platform/http/caller.js';
+import { writeErrorRaw } from '../platform/http/error-handler.js';
+import { createHosts } from '../platform/http/hosts.js';
+import type { Database } from '../platform/storage/database.js';
+import { createExposition } from '../platform/telemetry/exposition.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
+import { apiDescription } from './apis/api-description.js';
+import { createApiDocs } from './apis/api-docs.js';
+import { createHealth } from './apis/health.js';
+import { createManagementApi } from './apis/management-api.js';
+import { createMetricsApi } from './apis/metrics.js';
+import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
+import { managementRoutes, type Services } from './services.js';
+
+export interface HttpApisDeps {
+  readonly config: Pick<Config, 'hosts' | 'metricsToken'>;
+  readonly db: Database;
+  readonly services: Services;
+  readonly deploymentId: string;
+  readonly instruments: Instruments;
+  isStopping(): boolean;
+}
+
+/** Every endpoint of the server. */
+export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps): Promise<ProxyApi> {
+  const { config, db, services, deploymentId, instruments, isStopping } = deps;
+  const hosts = createHosts(config.hosts);
+  const limits = services.plans;
+  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
+  const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
+  const routes = managementRoutes(services);
+  const proxyApi = registerProxyApi(app, {
+    proxy: services.proxy(deploymentId),
+    authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
+    refuse: writeErrorRaw,
+  });
+  const { idempotency } = services;
+  await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
+  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
+  await app.register(
+    createHealth({
+      checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },
+      isStopping,
+    }),
+  );
+  await app.register(
+    createMetricsApi({
+      exposition: createExposition(instruments),
+      token: config.metricsToken,
+      isBehindProxy: config.hosts.publicUrl?.startsWith('https:') ?? false,
+    }),
+  );
+  await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
+  return proxyApi;
+}

@@ -1,0 +1,240 @@
+import type { RequestId } from '../kernel/ids.js';
+import type { RouteDefinition } from '../platform/http/route.js';
+import { OWNER_PASSWORD } from './harness.js';
+import { membersWithoutSample } from './malformed-bodies.js';
+import { nameOf, type World } from './matrix-rig.js';
+
+type Body = Readonly<Record<string, unknown>>;
+
+export interface RouteSample {
+  /** The path with the names of rows of that world, made for this call alone. Due where the definition has `:names`. */
+  path?(world: World): Promise<string>;
+  /** Bodies that are taken, the first of them in both modes, and that have every member of the schema between them. */
+  bodies?(world: World): Promise<readonly Body[]> | readonly Body[];
+  /** Further bodies, which are taken from the operator alone. */
+  readonly operatorBodies?: readonly Body[];
+}
+
+let made = 0;
+/** A name that no other row has. */
+const fresh = () => `n${++made}`;
+
+const KEY_LIMIT = { rate_limit_requests: 10, rate_limit_window_sec: 60 };
+const NARROWED = [{ permission: 'vaults:tokenize', resource: 'cards' }];
+const PAN = { type: 'builtin', value: 'pan' };
+const RULE = {
+  enabled: true,
+  target: 'both',
+  match: PAN,
+  content_types: ['application/json'],
+  route_ids: null,
+  proxy_modes: ['ephemeral'],
+  replacement: '*',
+  action: 'partial_last4',
+  priority: 1,
+};
+const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, default_ttl_seconds: null };
+const REQUEST_IDS = '00000000-0000-4000-8000-';
+
+const newKey = async (world: World) =>
+  `/v1/api-keys/${(await world.create('/v1/api-keys', { name: fresh() })).id}`;
+const newVault = async ({ create }: World) => `/v1/vaults/${(await create('/v1/vaults', vaultOf())).name}`;
+const newToken = async (world: World) => {
+  const tokens = `${await newVault(world)}/tokens`;
+  return `${tokens}/${(await world.create(tokens, { value: 'canary' })).token}`;
+};
+const newRule = async ({ create }: World) =>
+  `/v1/redaction-rules/${(await create('/v1/redaction-rules', { name: fresh(), match: PAN })).id}`;
+const vaultOf = (name = fresh()) => ({ name, token_format: 'generic', custody_mode: 'managed', ...VAULT });
+
+async function keyRole(world: World): Promise<string> {
+  const { json } = await world.call('GET', '/v1/roles?subject_kind=api_key');
+  return json['data'][0].id;
+}
+
+/** What a proxied call leaves behind; no endpoint makes such a row. */
+async function newLog({ tenant, mode, installation }: World): Promise<string> {
+  const requestId = `${REQUEST_IDS}${String(++made).padStart(12, '0')}` as RequestId;
+  const { apiLogs } = installation.services;
+  apiLogs.append({
+    scope: { tenantId: tenant.id, sandbox: mode === 'test' },
+    requestId,
+    routeId: null,
+    matchedClientId: null,
+    identificationMethod: 'api_key',
+    method: 'GET',
+    statusCode: 200,
+    srcIp: null,
+    environment: null,
+    // Old enough for the feed to show it at once.
+    tsMs: installation.clock.nowMs() - 3_600_000,
+    path: '/',
+    latencyMs: 1,
+    upstreamHost: 'example.com',
+    error: null,
+    rateLimited: false,
+    proxyMode: 'ephemeral',
+    clientOrigin: 'direct',
+  });
+  await apiLogs.flush();
+  return requestId;
+}
+
+async function refreshToken({ tenant, installation }: World): Promise<string> {
+  const body = { email: tenant.ownerEmail, password: OWNER_PASSWORD, cookie: false };
+  const answer = await installation.call('POST', '/admin/auth/login', { body });
+  return answer.json['refresh_token'];
+}
+
+/** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
+export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
+  'POST /admin/auth/login': {
+    bodies: ({ tenant }) => [{ email: tenant.ownerEmail, password: OWNER_PASSWORD, cookie: false }],
+  },
+  'POST /admin/auth/refresh': {
+    bodies: async (world) => [{ refresh_token: await refreshToken(world) }],
+  },
+  'POST /admin/auth/logout': {
+    bodies: async (world) => [{ refresh_token: await refreshToken(world) }],
+  },
+  'DELETE /admin/auth/sessions/:id': {
+    async path(world) {
+      await refreshToken(world);
+      const { json } = await world.call('GET', '/admin/auth/sessions');
+      const [last] = json['sessions'].filter(({ current }: { current: boolean }) => !current);
+      return `/admin/auth/sessions/${last.id}`;
+    },
+  },
+  'PATCH /admin/tenants/:id': {
+    path: async ({ tenant }) => `/admin/tenants/${tenant.id}`,
+    bodies: () => [{ ephemeral_enabled: null }],
+    operatorBodies: [{ plan: 'enterprise', subscription_status: 'active' }],
+  },
+  'POST /v1/api-keys': {
+    bodies: async (world) => [
+      { name: fresh(), role_ids: [await keyRole(world)], ...KEY_LIMIT },
+      { name: fresh(), grants: NARROWED },
+    ],
+  },
+  'POST /admin/api-keys': {
+    bodies: async (world) => [
+      { name: fresh(), role_ids: [await keyRole(world)], ...KEY_LIMIT },
+      { name: fresh(), grants: NARROWED },
+      {
+        name: fresh(),
+        key_type: 'access_key',
+        scopes: ['vaults:read'],
+        expires_at: '2030-01-01T00:00:00Z',
+      },
+    ],
+  },
+  'DELETE /v1/api-keys/:id': { path: newKey },
+  'GET /v1/logs/:request_id': { path: async (world) => `/v1/logs/${await newLog(world)}` },
+  'POST /v1/vaults': { bodies: () => [vaultOf()] },
+  'GET /v1/vaults/:nameOrId': { path: newVault },
+  'PATCH /v1/vaults/:nameOrId': { path: newVault, bodies: () => [{ ...VAULT, enabled: true }] },
+  'DELETE /v1/vaults/:nameOrId': { path: newVault },
+  'GET /v1/vaults/:nameOrId/tokens': { path: async (world) => `${await newVault(world)}/tokens` },
+  'POST /v1/vaults/:nameOrId/tokens': {
+    path: async (world) => `${await newVault(world)}/tokens`,
+    bodies: () => [{ value: 'canary', metadata: { a: 1 }, ttl_seconds: null }],
+  },
+  'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
+  'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
+  'POST /v1/redaction-rules': { bodies: () => [{ name: fresh(), ...RULE }] },
+  'POST /v1/redaction-rules/test': {
+    bodies: () => [{ sample: '{}', content_type: 'application/json', rules: [{ name: 'n', ...RULE }] }],
+  },
+  'GET /v1/redaction-rules/:id': { path: newRule },
+  'PATCH /v1/redaction-rules/:id': { path: newRule, bodies: () => [{ name: fresh(), ...RULE }] },
+  'DELETE /v1/redaction-rules/:id': { path: newRule },
+};
+
+export interface Kind {
+  /** Makes a row of that name, of which each mode may have its own. */
+  make(world: World, name: string): Promise<{ readonly list: string; readonly id: string }>;
+}
+
+/** What there are several of in a tenant, by the path of its collection. */
+export const KINDS: Readonly<Record<string, Kind>> = {
+  '/v1/api-keys': {
+    make: async ({ create }, name) => ({
+      list: '/v1/api-keys',
+      id: (await create('/v1/api-keys', { name })).id,
+    }),
+  },
+  '/v1/logs': { make: async (world) => ({ list: '/v1/logs', id: await newLog(world) }) },
+  '/v1/vaults': {
+    make: async ({ create }, name) => ({
+      list: '/v1/vaults',
+      id: (await create('/v1/vaults', vaultOf(name))).id,
+    }),
+  },
+  '/v1/vaults/:nameOrId/tokens': {
+    async make({ create }, name) {
+      await create('/v1/vaults', vaultOf(name));
+      const list = `/v1/vaults/${name}/tokens`;
+      return { list, id: (await create(list, { value: 'canary' })).id };
+    },
+  },
+  '/v1/redaction-rules': {
+    make: async ({ create }, name) => ({
+      list: '/v1/redaction-rules',
+      id: (await create('/v1/redaction-rules', { name, match: PAN })).id,
+    }),
+  },
+};
+
+/** The routes that need a sample, and that it lacks something of; then the samples that belong to no route. */
+export async function samplesAmiss(
+  definitions: readonly RouteDefinition[],
+  samples: Readonly<Record<string, RouteSample>>,
+  world: World,
+): Promise<string[]> {
+  const amiss: string[] = [];
+  for (const definition of definitions) {
+    const name = nameOf(definition);
+    const { path, bodies, operatorBodies = [] } = samples[name] ?? {};
+    if (definition.path.includes('/:') && !path) amiss.push(`${name}: no path`);
+    if (!definition.body) continue;
+    const all = bodies && [...(await bodies(world)), ...operatorBodies];
+    const members = all && membersWithoutSample(definition.body, all);
+    if (!members) amiss.push(`${name}: no bodies`);
+    else amiss.push(...members.map((member) => `${name}: no body has ${member}`));
+  }
+  const known = new Set(definitions.map(nameOf));
+  return [...amiss, ...strangers(samples, known)];
+}
+
+/** Every path that lists rows or to which rows are added, as it is under `/v1` where it has a twin there. */
+export function collectionsOf(definitions: readonly RouteDefinition[]): Set<string> {
+  const ofTenants = definitions.filter(({ access = 'tenant' }) => access === 'tenant');
+  const known = new Set(ofTenants.map(nameOf));
+  const isCollection = ({ method, path, status, answer = 'single' }: RouteDefinition) =>
+    method === 'POST' ? status === 201 || known.has(`GET ${path}`) : answer !== 'single';
+  const paths = ofTenants.filter(isCollection).map(({ path }) => path);
+  const underV1 = (path: string) => path.replace(/^\/admin\//, '/v1/');
+  return new Set(paths.map((path) => (paths.includes(underV1(path)) ? underV1(path) : path)));
+}
+
+/** The collections that are neither tried nor exempt; then what is tried or exempt and is no collection, or is both. */
+export function kindsAmiss(
+  definitions: readonly RouteDefinition[],
+  kinds: Readonly<Record<string, Kind>>,
+  exempt: Readonly<Record<string, string>>,
+): string[] {
+  const collections = collectionsOf(definitions);
+  const missing = [...collections].filter((path) => !(path in kinds) && !(path in exempt));
+  const both = Object.keys(kinds).filter((path) => path in exempt);
+  return [
+    ...missing.map((path) => `${path}: not tried`),
+    ...[...strangers(kinds, collections), ...strangers(exempt, collections)],
+    ...both.map((path) => `${path}: tried and exempt`),
+  ];
+}
+
+function strangers(named: object, known: ReadonlySet<string>): string[] {
+  return Object.keys(named)
+    .filter((name) => !known.has(name))
+    .map((name) => `${name}: there is none`);
+}
