@@ -73,6 +73,17 @@ it('does not wait for a server that is not there', async () => {
   expect(await resolve('x.example.com', [])).toBe('servers_failed');
 });
 
+// Refused by the system at once, as any address is without a network: a broadcast, a link without its interface.
+it.each(['255.255.255.255', 'fe80::1'])(
+  'goes on where there is no way to the server: %s',
+  async (address) => {
+    const unreachable = { address, port: 53 };
+    dns.set('x.example.com', ['1.1.1.1']);
+    expect(await resolve('x.example.com', [unreachable, dns])).toEqual(['1.1.1.1']);
+    expect(await resolve('x.example.com', [unreachable])).toBe('servers_failed');
+  },
+);
+
 it('one family is enough when the other is silent', async () => {
   dns.set('x.example.com', { a: ['1.1.1.1'], silent: ['AAAA'] });
   const call = resolve('x.example.com');

@@ -131,9 +131,10 @@ const askByUdp: Transport = (server, { name, type, withEdns }, done) => {
     const answer = isOpen ? decodeAnswer(message, id, name, type) : null;
     if (answer) done(answer);
   });
-  // A connected socket takes datagrams of that server and port only.
-  socket.connect(server.port, server.address, () => {
-    if (isOpen) socket.send(encodeQuery(id, name, type, withEdns), (error) => error && fail());
+  // A connected socket takes datagrams of that server and port only. Without a way to it the error comes here.
+  socket.connect(server.port, server.address, (unreachable?: Error) => {
+    if (unreachable) fail();
+    else if (isOpen) socket.send(encodeQuery(id, name, type, withEdns), (error) => error && fail());
   });
   return close;
 };
