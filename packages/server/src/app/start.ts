@@ -4,6 +4,7 @@ import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
 import { DataDirLocked } from '../platform/storage/lock.js';
 import { MigrationRefused } from '../platform/storage/migrator.js';
+import { DatabaseUnreachable } from '../platform/storage/postgres-errors.js';
 import { renderBanner } from './banner.js';
 import type { BootstrapContent } from './bootstrap-file.js';
 import { type ListenAddress, reachItself, urlOf } from './self-check.js';
@@ -93,6 +94,7 @@ async function stop(server: RunningServer, { config, terminal, clock }: StartDep
 /** What the operator can put right is told in a sentence; a bug keeps its stack. */
 export function startErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  if (error instanceof DatabaseUnreachable) return `DATABASE_URL: ${error.message}`;
   const isTold = [StartRefused, DataDirLocked, MigrationRefused, RootKeyMismatch].some(
     (kind) => error instanceof kind,
   );

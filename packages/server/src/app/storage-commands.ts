@@ -7,7 +7,7 @@ import { copyStorage } from '../platform/storage/copy/copy-storage.js';
 import { DataDirLocked } from '../platform/storage/lock.js';
 import { MigrationRefused } from '../platform/storage/migrator.js';
 import type { StorageOptions } from '../platform/storage/open-database.js';
-import { databaseErrorText } from '../platform/storage/postgres-errors.js';
+import { DatabaseUnreachable, databaseErrorText } from '../platform/storage/postgres-errors.js';
 import { StorageRefused } from '../platform/storage/refused.js';
 import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
 import { MIGRATIONS } from './services.js';
@@ -100,7 +100,9 @@ async function told(terminal: Terminal, failure: string, work: () => Promise<num
   try {
     return await work();
   } catch (error) {
-    const isTold = [StorageRefused, DataDirLocked, MigrationRefused].some((kind) => error instanceof kind);
+    const isTold = [StorageRefused, DataDirLocked, MigrationRefused, DatabaseUnreachable].some(
+      (kind) => error instanceof kind,
+    );
     terminal.error(
       `${failure}: ${isTold && error instanceof Error ? error.message : databaseErrorText(error)}\n`,
     );

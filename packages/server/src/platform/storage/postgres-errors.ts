@@ -34,6 +34,19 @@ export function postgresFailure(error: unknown, table: string): Error {
   return new StatementFailure(table, `PostgreSQL ${code}`, reason);
 }
 
+/** No first connection: what is to be put right is the address, the credentials or the server. */
+export class DatabaseUnreachable extends Error {
+  override readonly name = 'DatabaseUnreachable';
+  /** `place` is its host and port. What a server says of a refused log-in holds no password. */
+  constructor(place: string, reason: unknown) {
+    super(
+      isPostgresError(reason)
+        ? `${place} refuses the connection: ${reason.message} (${reason.code})`
+        : `cannot reach ${place} (${transportReason(reason)})`,
+    );
+  }
+}
+
 /** After these the connection's state is not known. */
 export function endsConnection(error: unknown): boolean {
   if (error instanceof StatementFailure) return false;

@@ -8,6 +8,7 @@ import { LIVE, NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf } from '../../
 import { startRelay } from '../../testing/relay.js';
 import type { Database, View } from './database.js';
 import { openDatabase } from './open-database.js';
+import { DatabaseUnreachable } from './postgres-errors.js';
 
 const DAY_MS = 86_400_000;
 const UNAVAILABLE = { type: 'dependency_unavailable', dependency: 'database', retryAfterSeconds: 1 };
@@ -30,7 +31,10 @@ describe('a PostgreSQL that does not answer', () => {
     server.close();
   });
 
-  it.each(['closed', 'dropping'])('is a dependency that is not available: %s port', async (kind) => {
+  it.each([
+    ['closed', 'ECONNREFUSED'],
+    ['dropping', 'Connection terminated unexpectedly'],
+  ])('is told with its address at the opening: %s port', async (kind, reason) => {
     const address = server.address();
     const port = kind === 'closed' ? 1 : typeof address === 'object' ? address?.port : 0;
     const url = `postgres://user:canary-password@127.0.0.1:${port}/none`;
@@ -38,8 +42,8 @@ describe('a PostgreSQL that does not answer', () => {
       { kind: 'postgres', url, poolMax: 2 },
       { migrations: [], clock: systemClock },
     );
-    await expect(opening).rejects.toMatchObject(UNAVAILABLE);
-    await expect(opening).rejects.not.toMatchObject({ detail: expect.stringContaining('canary') });
+    await expect(opening).rejects.toThrow(DatabaseUnreachable);
+    await expect(opening).rejects.toMatchObject({ message: `cannot reach 127.0.0.1:${port} (${reason})` });
   });
 });
 

@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { PostgresAdapter, PostgresQueryCompiler } from 'kysely';
 import pg from 'pg';
 import { assertIdentifier } from './binding.js';
@@ -12,7 +13,7 @@ import {
   type StatementResult,
   type StorageLogger,
 } from './engine.js';
-import { endsConnection, postgresFailure } from './postgres-errors.js';
+import { DatabaseUnreachable, endsConnection, postgresFailure } from './postgres-errors.js';
 import { insertGroups } from './postgres-insert.js';
 import { SerializationFailure, TRANSACTION_LIMIT_MS } from './transaction.js';
 
@@ -107,6 +108,7 @@ export async function openPostgres({
     close: () => pool.end(),
   };
   try {
+    await reachServer(pool, url);
     await use(connect, '', assertServer);
   } catch (error) {
     await pool.end();
@@ -132,6 +134,16 @@ async function maintain<T>(url: string, work: (client: pg.Client) => Promise<T>)
   } finally {
     // Ends the transaction as well, where it has failed.
     await client.end();
+  }
+}
+
+async function reachServer(pool: pg.Pool, url: string): Promise<void> {
+  try {
+    (await pool.connect()).release();
+  } catch (error) {
+    // As the driver reads it: the host may stand in the query or in PGHOST.
+    const { host, port } = new pg.Client({ connectionString: url });
+    throw new DatabaseUnreachable(`${isIPv6(host) ? `[${host}]` : host}:${port}`, error);
   }
 }
 
