@@ -21,7 +21,7 @@ export interface CopyTarget extends CopyEnd {
   continueNumbers(table: CopiedTable, last: bigint): Promise<void>;
   /** Puts back triggers and references, which stand aside while rows are written, and checks every reference. */
   restoreRules(): Promise<void>;
-  /** From here on a server starts on it. */
+  /** From here on a server starts on it; SQLite's rows are then all in the files themselves. */
   removeMark(): Promise<void>;
 }
 

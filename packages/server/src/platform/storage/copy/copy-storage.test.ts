@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import pg from 'pg';
@@ -337,6 +337,34 @@ describe('a copy from SQLite to SQLite', () => {
     await copy(storage, to);
     for (const path of [to.path, to.logPath]) expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(statSync(dirname(to.path)).mode & 0o777).toBe(0o700);
+  });
+
+  it('leaves every row in the two files themselves', async () => {
+    const { storage, content } = await filled(openTestSqlite);
+    const to = await emptySqlite();
+    await copy(storage, to);
+    const alone = await emptySqlite();
+    mkdirSync(dirname(alone.path));
+    copyFileSync(to.path, alone.path);
+    copyFileSync(to.logPath, alone.logPath);
+    expect(await contentOf(await reopened(alone))).toEqual(content);
+  });
+
+  it('does not call a copy done while a reader keeps rows out of them', async () => {
+    const { storage } = await filled(openTestSqlite);
+    const to = await emptySqlite();
+    const { DatabaseSync } = loadSqlite();
+    const readers: InstanceType<typeof DatabaseSync>[] = [];
+    const kept = copy(storage, to, {
+      onRows(table) {
+        if (table !== 'folders') return;
+        const reader = new DatabaseSync(to.path);
+        reader.exec('BEGIN; SELECT count(*) FROM folders');
+        readers.push(reader);
+      },
+    });
+    await expectRefusal(kept, `${to.path} is in use`);
+    for (const reader of readers) reader.close();
   });
 
   it('finds content that differs, and leaves the mark', async () => {

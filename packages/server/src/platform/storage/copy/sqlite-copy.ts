@@ -113,8 +113,16 @@ export function openSqliteTarget(storage: SqliteOptions, lock: DataDirLock): Cop
     },
     async removeMark() {
       connections.main.prepare('DELETE FROM schema_migrations WHERE id = ?').run(UNFINISHED_COPY.id);
+      for (const file of FILES) emptyWriteAheadLog(connections[file], pathOf(storage, file));
     },
   };
+}
+
+/** Whoever moves the files may take them without their logs. The close does not do it while a statement is prepared. */
+function emptyWriteAheadLog(db: DatabaseSyncInstance, path: string): void {
+  const { busy } = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { busy: number };
+  if (busy)
+    throw new StorageRefused(`the target ${path} is in use by another process: it lacks rows of its log`);
 }
 
 type Connections = Readonly<Record<FileName, DatabaseSyncInstance>>;
