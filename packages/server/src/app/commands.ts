@@ -79,7 +79,7 @@ function checkConfig(deps: CommandDeps): number {
   const rows = describeConfig(config, deps.environment);
   const nameWidth = Math.max(...rows.map((row) => row.variable.length));
   const lines = rows.map((row) => `${row.variable.padEnd(nameWidth)}  ${row.value}  (${row.from})\n`);
-  deps.terminal.out(lines.join(''));
+  deps.terminal.out(`${lines.join('')}\nThe configuration is valid.\n`);
   return 0;
 }
 

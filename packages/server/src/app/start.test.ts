@@ -113,8 +113,14 @@ describe('other commands', () => {
     const { code, out, error } = await run(['config', 'check'], listening(), environment);
     expect(code).toBe(0);
     expect(out).toContain('postgres://k:[SECRET]@localhost/k  (environment)');
+    expect(out).toMatch(/\nThe configuration is valid\.\n$/);
     expect(out + error).not.toContain('hunter2');
     expect(error).toBe('Warning: KNOX_ODD is not a variable of this server and was ignored\n');
+  });
+
+  it('config check calls no configuration valid that has a problem', async () => {
+    const { code, out } = await run(['config', 'check'], listening(), { KNOX_PORT: 'x' });
+    expect([code, out]).toEqual([1, '']);
   });
 
   it.each([

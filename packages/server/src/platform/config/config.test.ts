@@ -8,6 +8,7 @@ import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import { ConfigError, loadConfig } from './config.js';
 import { describeConfig } from './describe.js';
 import type { EnvironmentSource } from './env.js';
+import { VARIABLES } from './variables.js';
 
 const KEY = Buffer.alloc(32, 7).toString('base64');
 
@@ -323,5 +324,31 @@ describe('masking', () => {
     });
     expect(rows).toContainEqual({ variable: 'KNOX_DATA_DIR', value: '/w/data', from: 'default' });
     expect(rows).toContainEqual({ variable: 'MASTER_KEY_B64', value: '[SECRET]', from: 'environment' });
+  });
+
+  const defaults = Object.entries(VARIABLES).flatMap(([name, { fallback }]) => {
+    const value = /^`([^`<]+)`$/.exec(fallback)?.[1];
+    return value === undefined || value.startsWith('./') ? [] : [[name, value] as const];
+  });
+  it.each(defaults)('shows %s as documented where it is not set: %s', (variable, value) => {
+    // KNOX_DB_POOL_MAX is of no use to SQLite.
+    const environment = { DATABASE_URL: 'postgres://knox@db.internal/knox' };
+    const rows = describeConfig(loadConfig(environment, '/w').config, environment);
+    expect(rows).toContainEqual({ variable, value, from: 'default' });
+  });
+
+  it('shows how traces are switched off', () => {
+    const environment = {
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://c:4318',
+      OTEL_SDK_DISABLED: 'true',
+      OTEL_TRACES_SAMPLER: 'traceidratio',
+    };
+    const rows = describeConfig(loadConfig(environment, '/w').config, environment);
+    const shown = new Map(rows.map((row) => [row.variable, [row.value, row.from]]));
+    expect(shown.get('OTEL_SDK_DISABLED')).toEqual(['true', 'environment']);
+    expect(shown.get('OTEL_TRACES_EXPORTER')).toEqual(['otlp', 'default']);
+    expect(shown.get('OTEL_TRACES_SAMPLER')).toEqual(['traceidratio', 'environment']);
+    expect(shown.get('OTEL_EXPORTER_OTLP_ENDPOINT')).toEqual(['http://c:4318', 'environment']);
+    expect(shown.get('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT')).toEqual(['(no traces)', 'default']);
   });
 });

@@ -12,7 +12,7 @@ const DAY_MS = 86_400_000;
 
 /** What the server would run with, secrets masked: the output of `config check`. */
 export function describeConfig(config: Config, source: EnvironmentSource): EffectiveValue[] {
-  const shown = shownValues(config);
+  const shown = shownValues(config, source);
   return (Object.keys(VARIABLES) as VariableName[]).map((variable) => ({
     variable,
     value: shown[variable],
@@ -20,8 +20,10 @@ export function describeConfig(config: Config, source: EnvironmentSource): Effec
   }));
 }
 
-function shownValues(config: Config): Record<VariableName, string> {
+function shownValues(config: Config, source: EnvironmentSource): Record<VariableName, string> {
   const { listen, hosts, egress, storage, rootKey, tracing } = config;
+  // Whether there are traces follows from all of these; each is shown as it was set.
+  const asSet = (variable: VariableName, fallback: string) => source[variable]?.trim() || fallback;
   return {
     MASTER_KEY_B64: rootKey.kind === 'value' ? String(rootKey.key) : '(root key file)',
     MASTER_KEY_B64_PREVIOUS: String(config.previousRootKey ?? '(none)'),
@@ -44,14 +46,14 @@ function shownValues(config: Config): Record<VariableName, string> {
     KNOX_JWT_SIGNING_KEY: config.tokenKey === null ? '(kept in the database)' : String(config.tokenKey),
     KNOX_LOG_LEVEL: config.log.level,
     KNOX_METRICS_TOKEN: config.metricsToken === null ? '(none)' : String(config.metricsToken),
-    OTEL_EXPORTER_OTLP_ENDPOINT: tracing?.endpoint.replace(/\/v1\/traces$/, '') ?? '(no traces)',
+    OTEL_EXPORTER_OTLP_ENDPOINT: asSet('OTEL_EXPORTER_OTLP_ENDPOINT', '(none)'),
     OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: tracing?.endpoint ?? '(no traces)',
     OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
     OTEL_EXPORTER_OTLP_TRACES_PROTOCOL: 'http/json',
-    OTEL_TRACES_EXPORTER: tracing ? 'otlp' : 'none',
-    OTEL_SDK_DISABLED: String(tracing === null),
-    OTEL_TRACES_SAMPLER: tracing?.sampler ?? '(no traces)',
-    OTEL_TRACES_SAMPLER_ARG: tracing ? String(tracing.ratio) : '(no traces)',
+    OTEL_TRACES_EXPORTER: asSet('OTEL_TRACES_EXPORTER', 'otlp'),
+    OTEL_SDK_DISABLED: asSet('OTEL_SDK_DISABLED', 'false'),
+    OTEL_TRACES_SAMPLER: asSet('OTEL_TRACES_SAMPLER', 'parentbased_always_on'),
+    OTEL_TRACES_SAMPLER_ARG: asSet('OTEL_TRACES_SAMPLER_ARG', '1'),
     KNOX_SHUTDOWN_TIMEOUT_SECONDS: String(config.shutdownTimeoutMs / 1000),
     KNOX_DB_POOL_MAX: storage.kind === 'postgres' ? String(storage.poolMax) : '(SQLite)',
     KNOX_ALLOW_PRIVATE_UPSTREAMS: egress.allowPrivateUpstreams || '(none)',
