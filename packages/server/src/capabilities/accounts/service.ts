@@ -55,7 +55,10 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     async prepareOwner(email, password) {
       const { length } = password.reveal();
       if (length < PASSWORD_CHARACTERS_MIN || length > PASSWORD_CHARACTERS_MAX)
-        throw validationError('password', `must have at least ${PASSWORD_CHARACTERS_MIN} characters`);
+        throw validationError(
+          'password',
+          `must have ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters`,
+        );
       return { email, passwordHash: await hashPassword(password) };
     },
 
