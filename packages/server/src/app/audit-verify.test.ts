@@ -115,7 +115,7 @@ describe('audit verify without a database', () => {
       const answer = await run([], { KNOX_DATA_DIR: dir });
       expect(answer).toMatchObject({
         code: 1,
-        error: `Cannot verify: there is no database at ${join(dir, 'knox.db')}\n`,
+        error: `Cannot verify: there is no installation at ${join(dir, 'knox.db')} yet; the first start makes it\n`,
       });
     } finally {
       rmSync(dir, { recursive: true });

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { createAccounts } from '../capabilities/accounts/index.js';
 import {
   type AuditVerification,
@@ -14,7 +13,7 @@ import { readRootKeyFile } from '../platform/config/root-key-file.js';
 import { systemIds } from '../platform/crypto/random.js';
 import type { Database } from '../platform/storage/database.js';
 import { openDatabaseForReading } from '../platform/storage/open-database.js';
-import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
+import { type CommandDeps, readConfig, requireInstallation, USAGE_ERROR } from './command-deps.js';
 import { MIGRATIONS } from './services.js';
 import { startErrorText, type Terminal } from './start.js';
 
@@ -33,9 +32,7 @@ export async function runAudit(words: readonly string[], deps: CommandDeps): Pro
   if (!config) return 1;
   let db: Database | null = null;
   try {
-    const { storage } = config;
-    if (storage.kind === 'sqlite' && !existsSync(storage.path))
-      throw new StartRefused(`there is no database at ${storage.path}`);
+    requireInstallation(config);
     db = await openDatabaseForReading(storageOptions(config), { migrations: MIGRATIONS, clock });
     return await verifyAll(db, { config, terminal, clock, tenantSlug });
   } catch (error) {

@@ -1,10 +1,8 @@
-import { existsSync } from 'node:fs';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import { type Config, storageOptions } from '../platform/config/config.js';
-import { StartRefused } from '../platform/config/private-files.js';
 import type { Database } from '../platform/storage/database.js';
 import { openDatabase } from '../platform/storage/open-database.js';
-import type { CommandDeps } from './command-deps.js';
+import { type CommandDeps, requireInstallation } from './command-deps.js';
 import { MIGRATIONS } from './services.js';
 
 /** The database of an installation that is there; beside a running server too, since it takes no lock. */
@@ -13,9 +11,7 @@ export async function withDatabase<T>(
   { clock }: CommandDeps,
   use: (db: Database) => Promise<T>,
 ): Promise<T> {
-  const { storage } = config;
-  if (storage.kind === 'sqlite' && !existsSync(storage.path))
-    throw new StartRefused(`there is no installation at ${storage.path} yet; the first start makes it`);
+  requireInstallation(config);
   const db = await openDatabase(storageOptions(config), { migrations: MIGRATIONS, clock, commitHook });
   try {
     return await use(db);

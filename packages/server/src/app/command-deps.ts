@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import type { Clock } from '../kernel/clock.js';
 import { type Config, ConfigError, loadConfig } from '../platform/config/config.js';
 import type { EnvironmentSource } from '../platform/config/env.js';
+import { StartRefused } from '../platform/config/private-files.js';
 import type { StartServer, Terminal } from './start.js';
 
 export const USAGE_ERROR = 2;
@@ -27,4 +29,10 @@ export function readConfig({ environment, workingDir, terminal }: CommandDeps): 
     for (const { variable, rule } of error.problems) terminal.error(`  ${variable} ${rule}\n`);
     return null;
   }
+}
+
+/** For a command on what is there already: to open SQLite would make it. */
+export function requireInstallation({ storage }: Config): void {
+  if (storage.kind === 'sqlite' && !existsSync(storage.path))
+    throw new StartRefused(`there is no installation at ${storage.path} yet; the first start makes it`);
 }
