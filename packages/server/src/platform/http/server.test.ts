@@ -219,6 +219,7 @@ describe('400', () => {
     ['an unknown body field', { payload: '{"name":"n","role_ids":[]}' }, ['role_ids']],
     ['an unknown query field', { url: '/v1/things/x?nope=1' }, ['nope']],
     ['a body that is no object', { payload: '[1]' }, ['body']],
+    ['a body that is null', { payload: 'null' }, ['body']],
     ['broken JSON', { payload: '{"name":' }, ['body']],
     ['NUL in the path', { url: '/v1/things/a%00b' }, ['id']],
     ['a credential in the query', { url: '/v1/things/x?access_token=abc' }, ['access_token']],
