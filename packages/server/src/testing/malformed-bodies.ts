@@ -1,5 +1,8 @@
-import type { z } from 'zod';
+import { z } from 'zod';
+import { LIMITS } from '../kernel/limits.js';
 import { createComponents, type JsonObject } from '../platform/http/openapi/components.js';
+import type { RouteDefinition } from '../platform/http/route.js';
+import type { TestCall } from './harness.js';
 
 export interface MalformedBody {
   readonly what: string;
@@ -152,4 +155,43 @@ function isNullAlone({ schemas }: Place): boolean {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeOf(value) === 'object';
+}
+
+export interface MalformedCall {
+  readonly what: string;
+  readonly call: TestCall;
+  /** The field is among those that the answer names; without one it names none. */
+  readonly refused: readonly [status: number, type: string, field?: string];
+}
+
+/** Every way in which the body of a call is refused, before the route's own rules. */
+export function malformedCalls(
+  { body: schema, bodyBytesMax = LIMITS.managementBodyBytesMax }: RouteDefinition,
+  samples: readonly Body[],
+): MalformedCall[] {
+  const bad = (what: string, payload: string | Buffer, field = 'body'): MalformedCall => ({
+    what,
+    call: { payload },
+    refused: [400, 'validation_error', field],
+  });
+  const text = JSON.stringify(samples[0] ?? {});
+  const ofType = (type: string): MalformedCall => ({
+    what: `as ${type}`,
+    call: { payload: text, headers: { 'content-type': type } },
+    refused: [415, 'unsupported_media_type'],
+  });
+  return [
+    bad('broken JSON', `${text.slice(0, -1)},`),
+    bad('two values', `${text}${text}`),
+    bad('no UTF-8', Buffer.from([0x22, 0xff, 0x22])),
+    ...malformedBodies(schema ?? z.object({}), schema ? samples : [{}]).map(({ what, body, field }) =>
+      bad(what, JSON.stringify(body), field),
+    ),
+    ...['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1'].map(ofType),
+    {
+      what: 'too large',
+      call: { payload: text + ' '.repeat(bodyBytesMax) },
+      refused: [413, 'payload_too_large'],
+    },
+  ];
 }

@@ -22,6 +22,8 @@ export interface World {
   call(method: string, path: string, call?: TestCall): Promise<TestAnswer>;
   /** The `data` of what was made. */
   create(path: string, body: unknown): Promise<{ readonly id: string } & Record<string, string>>;
+  /** What a list shows, by what its rows are called elsewhere: a logged call by the id of its request. */
+  idsIn(path: string): Promise<string[]>;
 }
 
 export interface MatrixRig extends TestInstallation {
@@ -68,12 +70,18 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
           if (status !== 201) throw new Error(`POST ${path} at ${mount}: ${status} ${text}`);
           return json['data'];
         },
+        async idsIn(path) {
+          const { status, text, json } = await call('GET', path);
+          if (status !== 200) throw new Error(`GET ${path} at ${mount}: ${status} ${text}`);
+          const name = path === '/v1/logs' ? 'request_id' : 'id';
+          return json['data'].map((row: Record<string, string>) => row[name]);
+        },
       };
     },
   };
 }
 
-export function at(mount: Mount, path: string): string {
+function at(mount: Mount, path: string): string {
   return path.replace(/^\/v1\//, `/${mount}/`);
 }
 

@@ -17,7 +17,7 @@ export interface RouteSample {
 
 let made = 0;
 /** A name that no other row has. */
-const fresh = () => `n${++made}`;
+export const freshName = () => `n${++made}`;
 
 const KEY_LIMIT = { rate_limit_requests: 10, rate_limit_window_sec: 60 };
 const NARROWED = [{ permission: 'vaults:tokenize', resource: 'cards' }];
@@ -37,20 +37,28 @@ const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, de
 const REQUEST_IDS = '00000000-0000-4000-8000-';
 
 const newKey = async (world: World) =>
-  `/v1/api-keys/${(await world.create('/v1/api-keys', { name: fresh() })).id}`;
+  `/v1/api-keys/${(await world.create('/v1/api-keys', { name: freshName() })).id}`;
 const newVault = async ({ create }: World) => `/v1/vaults/${(await create('/v1/vaults', vaultOf())).name}`;
 const newToken = async (world: World) => {
   const tokens = `${await newVault(world)}/tokens`;
   return `${tokens}/${(await world.create(tokens, { value: 'canary' })).token}`;
 };
 const newRule = async ({ create }: World) =>
-  `/v1/redaction-rules/${(await create('/v1/redaction-rules', { name: fresh(), match: PAN })).id}`;
-const vaultOf = (name = fresh()) => ({ name, token_format: 'generic', custody_mode: 'managed', ...VAULT });
+  `/v1/redaction-rules/${(await create('/v1/redaction-rules', { name: freshName(), match: PAN })).id}`;
+const vaultOf = (name = freshName()) => ({
+  name,
+  token_format: 'generic',
+  custody_mode: 'managed',
+  ...VAULT,
+});
 
 async function keyRole(world: World): Promise<string> {
   const { json } = await world.call('GET', '/v1/roles?subject_kind=api_key');
   return json['data'][0].id;
 }
+
+/** On PostgreSQL a row is in the feed once it is older than this (README of api-logs). */
+const FEED_WATERMARK_MS = 5_001;
 
 /** What a proxied call leaves behind; no endpoint makes such a row. */
 async function newLog({ tenant, mode, installation }: World): Promise<string> {
@@ -66,8 +74,7 @@ async function newLog({ tenant, mode, installation }: World): Promise<string> {
     statusCode: 200,
     srcIp: null,
     environment: null,
-    // Old enough for the feed to show it at once.
-    tsMs: installation.clock.nowMs() - 3_600_000,
+    tsMs: installation.clock.nowMs(),
     path: '/',
     latencyMs: 1,
     upstreamHost: 'example.com',
@@ -77,6 +84,7 @@ async function newLog({ tenant, mode, installation }: World): Promise<string> {
     clientOrigin: 'direct',
   });
   await apiLogs.flush();
+  installation.clock.advance(FEED_WATERMARK_MS);
   return requestId;
 }
 
@@ -112,16 +120,16 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   'POST /v1/api-keys': {
     bodies: async (world) => [
-      { name: fresh(), role_ids: [await keyRole(world)], ...KEY_LIMIT },
-      { name: fresh(), grants: NARROWED },
+      { name: freshName(), role_ids: [await keyRole(world)], ...KEY_LIMIT },
+      { name: freshName(), grants: NARROWED },
     ],
   },
   'POST /admin/api-keys': {
     bodies: async (world) => [
-      { name: fresh(), role_ids: [await keyRole(world)], ...KEY_LIMIT },
-      { name: fresh(), grants: NARROWED },
+      { name: freshName(), role_ids: [await keyRole(world)], ...KEY_LIMIT },
+      { name: freshName(), grants: NARROWED },
       {
-        name: fresh(),
+        name: freshName(),
         key_type: 'access_key',
         scopes: ['vaults:read'],
         expires_at: '2030-01-01T00:00:00Z',
@@ -141,12 +149,12 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
-  'POST /v1/redaction-rules': { bodies: () => [{ name: fresh(), ...RULE }] },
+  'POST /v1/redaction-rules': { bodies: () => [{ name: freshName(), ...RULE }] },
   'POST /v1/redaction-rules/test': {
     bodies: () => [{ sample: '{}', content_type: 'application/json', rules: [{ name: 'n', ...RULE }] }],
   },
   'GET /v1/redaction-rules/:id': { path: newRule },
-  'PATCH /v1/redaction-rules/:id': { path: newRule, bodies: () => [{ name: fresh(), ...RULE }] },
+  'PATCH /v1/redaction-rules/:id': { path: newRule, bodies: () => [{ name: freshName(), ...RULE }] },
   'DELETE /v1/redaction-rules/:id': { path: newRule },
 };
 

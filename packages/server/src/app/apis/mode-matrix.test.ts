@@ -13,7 +13,7 @@ import {
   openMatrixRig,
   type World,
 } from '../../testing/matrix-rig.js';
-import { KINDS, kindsAmiss, ROUTE_SAMPLES } from '../../testing/route-samples.js';
+import { freshName, KINDS, kindsAmiss, ROUTE_SAMPLES } from '../../testing/route-samples.js';
 
 /** What both modes of a tenant share, with the contract's word for it. */
 const SHARED_COLLECTIONS: Readonly<Record<string, string>> = {
@@ -75,7 +75,6 @@ describe('the matrix of modes', () => {
 
 forEachDatabase((_name, open) => {
   let rig: MatrixRig;
-  let made = 0;
   beforeAll(async () => {
     rig = await openMatrixRig({ open });
   });
@@ -93,21 +92,12 @@ forEachDatabase((_name, open) => {
       foreign = rig.world(mount, rig.tenant, otherMode);
     });
 
-    /** By what a row is called there: a logged call by the id of its request. */
-    async function idsIn(world: World, path: string): Promise<string[]> {
-      const answer = await world.call('GET', path);
-      expect([path, answer.status]).toEqual([path, 200]);
-      return answer.json['data'].map((row: Record<string, string>) =>
-        path === '/v1/logs' ? row['request_id'] : row['id'],
-      );
-    }
-
     it.each(Object.keys(KINDS))('is on no list of %s, even beside one of its name', async (collection) => {
-      const name = `kind-${++made}`;
+      const name = freshName();
       const { make } = KINDS[collection]!;
       const here = await make(own, name);
       const there = await make(foreign, name);
-      const [listed, listedThere] = [await idsIn(own, here.list), await idsIn(foreign, there.list)];
+      const [listed, listedThere] = [await own.idsIn(here.list), await foreign.idsIn(there.list)];
       expect(listed).toContain(here.id);
       expect(listedThere).toContain(there.id);
       expect(listed.filter((id) => listedThere.includes(id))).toEqual([]);
@@ -135,12 +125,12 @@ forEachDatabase((_name, open) => {
     });
 
     it('is seen where the contract has it shared', async () => {
-      await own.create('/v1/vaults', { name: `shared-${++made}` });
+      await own.create('/v1/vaults', { name: freshName() });
       for (const path of Object.keys(SHARED_COLLECTIONS)) {
         // PostgreSQL's rows are sealed, and so fed, a moment after their commit (chain.contract.ts).
         if (rig.db.dialect === 'postgres' && path.endsWith('/events')) continue;
-        const there = await idsIn(foreign, path);
-        expect([path, (await idsIn(own, path)).filter((id) => there.includes(id))]).not.toEqual([path, []]);
+        const there = await foreign.idsIn(path);
+        expect([path, (await own.idsIn(path)).filter((id) => there.includes(id))]).not.toEqual([path, []]);
       }
       if (mount === 'v1') return;
       for (const name of Object.keys(SHARED_ROWS)) {

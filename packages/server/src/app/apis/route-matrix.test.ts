@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { decisionOfUser } from '../../capabilities/permissions/index.js';
-import { LIMITS } from '../../kernel/limits.js';
 import { USER_ROLES } from '../../kernel/principal.js';
 import { systemIds } from '../../platform/crypto/random.js';
 import { type MountedRoute, mountedRoutes } from '../../platform/http/mounts.js';
@@ -15,9 +14,9 @@ import {
   type TestKey,
 } from '../../testing/harness.js';
 import { METRICS_TOKEN, openInstallation } from '../../testing/installation.js';
-import { malformedBodies } from '../../testing/malformed-bodies.js';
+import { malformedCalls } from '../../testing/malformed-bodies.js';
 import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
-import { ROUTE_SAMPLES, samplesAmiss } from '../../testing/route-samples.js';
+import { freshName, KINDS, ROUTE_SAMPLES, samplesAmiss } from '../../testing/route-samples.js';
 
 /** Every endpoint of the server, at each of its mounts, and each way in which a call of it is refused. */
 let rig: MatrixRig;
@@ -49,7 +48,6 @@ const UNPERMITTED: Readonly<Record<string, string>> = {
   'PATCH /admin/tenants/:id': 'its own Owner or Admin and the operator, judged by the row (auth.md §7)',
 };
 
-/** The rows that both modes have in common: another mode's is no other row. */
 const namesRow = ({ path }: RouteDefinition) => path.includes('/:');
 
 /** The routes that are registered and in no part of this file, then what is named here and not registered. */
@@ -316,6 +314,27 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     }
   });
 
+  it('lists nothing of another tenant, even beside a row of its name', async () => {
+    const lists = new Set<string>();
+    for (const { make } of Object.values(KINDS)) {
+      const name = freshName();
+      const [row, theirs] = [await make(own, name), await make(others, name)];
+      expect(await own.idsIn(row.list)).toContain(row.id);
+      expect(await others.idsIn(theirs.list)).toContain(theirs.id);
+      lists.add(row.list);
+    }
+    for (const { definition } of here()) {
+      const { answer = 'single', path } = definition;
+      // The roles are the product's own, the same for all.
+      if (answer !== 'single' && !namesRow(definition) && path !== '/v1/roles') lists.add(path);
+    }
+    for (const path of lists) {
+      const [listed, theirs] = [await own.idsIn(path), await others.idsIn(path)];
+      expect([path, listed.length > 0, theirs.length > 0]).toEqual([path, true, true]);
+      expect([path, ...listed.filter((id) => theirs.includes(id))]).toEqual([path]);
+    }
+  });
+
   function errorOf({ json }: TestAnswer) {
     return { ...json['error'], request_id: undefined };
   }
@@ -363,41 +382,3 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     }
   });
 });
-
-interface MalformedCall {
-  readonly what: string;
-  readonly call: TestCall;
-  /** The field is among those that the answer names; without one it names none. */
-  readonly refused: readonly [status: number, type: string, field?: string];
-}
-
-function malformedCalls(
-  { body: schema, bodyBytesMax = LIMITS.managementBodyBytesMax }: RouteDefinition,
-  samples: readonly Readonly<Record<string, unknown>>[],
-): MalformedCall[] {
-  const bad = (what: string, payload: string | Buffer, field = 'body'): MalformedCall => ({
-    what,
-    call: { payload },
-    refused: [400, 'validation_error', field],
-  });
-  const text = JSON.stringify(samples[0] ?? {});
-  const ofType = (type: string): MalformedCall => ({
-    what: `as ${type}`,
-    call: { payload: text, headers: { 'content-type': type } },
-    refused: [415, 'unsupported_media_type'],
-  });
-  return [
-    bad('broken JSON', `${text.slice(0, -1)},`),
-    bad('two values', `${text}${text}`),
-    bad('no UTF-8', Buffer.from([0x22, 0xff, 0x22])),
-    ...malformedBodies(schema ?? z.object({}), schema ? samples : [{}]).map(({ what, body, field }) =>
-      bad(what, JSON.stringify(body), field),
-    ),
-    ...['text/plain', 'application/x-www-form-urlencoded', 'application/json; charset=latin1'].map(ofType),
-    {
-      what: 'too large',
-      call: { payload: text + ' '.repeat(bodyBytesMax) },
-      refused: [413, 'payload_too_large'],
-    },
-  ];
-}

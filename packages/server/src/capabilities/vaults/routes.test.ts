@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TestAnswer } from '../../testing/harness.js';
-import { describeRouteMatrix } from '../../testing/route-matrix.js';
 import { createVaultHarness, type VaultHarness } from '../../testing/vault-harness.js';
 
 const CARD = '4111 1111 1111 1111';
@@ -272,21 +271,7 @@ describe('403', () => {
   });
 });
 
-describe('401 and 404', () => {
-  describeRouteMatrix(
-    () => harness,
-    () => ({
-      'DELETE /v1/api-keys/:id': { path: `/v1/api-keys/${harness.tenant.live.id}` },
-      'GET /v1/vaults/:nameOrId': { path: '/v1/vaults/cards' },
-      'PATCH /v1/vaults/:nameOrId': { path: `/v1/vaults/${vaultId}`, body: { enabled: true } },
-      'DELETE /v1/vaults/:nameOrId': { path: '/v1/vaults/cards?force=true' },
-      'POST /v1/vaults/:nameOrId/tokens': { path: '/v1/vaults/cards/tokens', body: { value: CARD } },
-      'GET /v1/vaults/:nameOrId/tokens': { path: `/v1/vaults/${vaultId}/tokens` },
-      'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: `/v1/vaults/cards/tokens/${token.token}` },
-      'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: `/v1/vaults/${vaultId}/tokens/${token.id}` },
-    }),
-  );
-
+describe('404', () => {
   it('answers an unknown token of a known vault, and a token of another vault, alike', async () => {
     const elsewhere = dataOf(await call('POST', '/v1/vaults/plain/tokens', { value: 'x' }));
     const errors = [];
@@ -298,16 +283,6 @@ describe('401 and 404', () => {
     }
     expect(new Set(errors).size).toBe(1);
     expect(errors[0]).toContain('[404,');
-  });
-
-  it('has a world of its own in test mode', async () => {
-    const inTest = { key: harness.tenant.test };
-    const made = await harness.call('POST', '/v1/vaults', { ...inTest, body: { name: 'cards' } });
-    expect([made.status, made.json['data']?.['sandbox']]).toEqual([201, true]);
-    expect((await harness.call('GET', '/v1/vaults', inTest)).json['meta']?.['total']).toBe(1);
-    expect(
-      (await harness.call('GET', '/v1/vaults', { key: harness.other.live })).json['meta']?.['total'],
-    ).toBe(0);
   });
 });
 
