@@ -4,7 +4,10 @@ const MiB = 1024 * KiB;
 
 export const LIMITS = {
   managementBodyBytesMax: 1 * MiB,
-  vaultBodyBytesMax: 16 * MiB,
+  /** Of routes that take bodies from anybody. */
+  publicBodyBytesMax: 16 * KiB,
+  /** A value of 64 KiB, each byte escaped as six, and its metadata: what is larger is not even parsed. */
+  tokenizeBodyBytesMax: 512 * KiB,
   templatedBodyBytesMax: 10 * MiB,
   transparentBodyBytesMax: 100 * MiB,
   requestHeadersBytesMax: 32 * KiB,

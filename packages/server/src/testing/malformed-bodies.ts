@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { LIMITS } from '../kernel/limits.js';
 import { createComponents, type JsonObject } from '../platform/http/openapi/components.js';
-import type { RouteDefinition } from '../platform/http/route.js';
+import { bodyBytesMaxOf, type RouteDefinition } from '../platform/http/route.js';
 import type { TestCall } from './harness.js';
 
 export interface MalformedBody {
@@ -165,10 +164,9 @@ export interface MalformedCall {
 }
 
 /** Every way in which the body of a call is refused, before the route's own rules. */
-export function malformedCalls(
-  { body: schema, bodyBytesMax = LIMITS.managementBodyBytesMax }: RouteDefinition,
-  samples: readonly Body[],
-): MalformedCall[] {
+export function malformedCalls(definition: RouteDefinition, samples: readonly Body[]): MalformedCall[] {
+  const { body: schema } = definition;
+  const bodyBytesMax = bodyBytesMaxOf(definition);
   const bad = (what: string, payload: string | Buffer, field = 'body'): MalformedCall => ({
     what,
     call: { payload },

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
 import { createHarness, type Harness, OWNER_PASSWORD, type TestCall } from '../../testing/harness.js';
 
@@ -156,6 +156,27 @@ describe('200', () => {
   });
 });
 
+describe('who is a stranger', () => {
+  it('is turned away by reads: the writer of an embedded database is everybody’s', async () => {
+    const guess = (password: string) =>
+      post('login', { email: 'nobody@example.com', password, cookie: false });
+    for (let i = 0; i < LIMITS.signInFailuresMax; i++) expect((await guess('wrong wrong')).status).toBe(401);
+    const writes = vi.spyOn(harness.db, 'transaction');
+    const answers = [
+      await outcome(post('refresh', { refresh_token: 'x'.repeat(43) })),
+      await outcome(post('logout', { refresh_token: 'x'.repeat(43) })),
+      await outcome(guess('wrong wrong')),
+    ];
+    expect(answers).toEqual([
+      [401, 'invalid_token'],
+      [200, undefined],
+      [429, 'rate_limit_exceeded'],
+    ]);
+    expect(writes).not.toHaveBeenCalled();
+    writes.mockRestore();
+  });
+});
+
 describe('400', () => {
   it.each([
     ['no password', { password: undefined }, 'password'],
@@ -299,7 +320,7 @@ describe('404 and 405', () => {
 
 describe('413 and 415', () => {
   it('a body above the limit', async () => {
-    const answer = await login({ password: 'x'.repeat(LIMITS.managementBodyBytesMax) });
+    const answer = await login({ password: 'x'.repeat(LIMITS.publicBodyBytesMax) });
     expect(answer.status).toBe(413);
   });
 

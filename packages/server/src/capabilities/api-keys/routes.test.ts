@@ -47,6 +47,24 @@ const grants = (...names: string[]) => ({ grants: names.map((permission) => ({ p
 const statusOf = async (method: string, path: string, key: string, body?: unknown) =>
   (await harness.call(method, path, { key, body })).status;
 
+describe('a key with a rate limit of its own', () => {
+  it('makes keys with that limit or a tighter one, and none that may do more', async () => {
+    const maker = await keyWith({ ...limit(10, 60), ...grants('api-keys:write', 'vaults:read') });
+    const made = async (members: object) => {
+      const { status, json } = await create({ name: 'child', ...grants('vaults:read'), ...members }, maker);
+      if (status !== 201) return [status, json['error']?.['type']];
+      const { json: listed } = await harness.call('GET', '/v1/api-keys', { key: harness.tenant.live });
+      const row = listed['data'].find(({ id }: { id: string }) => id === json['data']?.['id']);
+      return [status, row.rate_limit_requests];
+    };
+    expect(await made({})).toEqual([201, 10]);
+    expect(await made(limit(5, 60))).toEqual([201, 5]);
+    expect(await made(limit(11, 60))).toEqual([403, 'privilege_escalation']);
+    expect(await made(limit(10, 59))).toEqual([403, 'privilege_escalation']);
+    expect(await made(limit(20, 3_600))).toEqual([403, 'privilege_escalation']);
+  });
+});
+
 describe('201', () => {
   it('makes a key that works, shown once', async () => {
     const answer = await create({ name: ' ci ' });

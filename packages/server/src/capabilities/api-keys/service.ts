@@ -22,7 +22,7 @@ import {
 } from '../permissions/index.js';
 import type { Plans } from '../plans/index.js';
 import { createEntry, revokeEntry } from './audit.js';
-import { privilegeEscalation, roleNotForKeys } from './errors.js';
+import { looserRateLimit, privilegeEscalation, roleNotForKeys } from './errors.js';
 import { type KeyType, newKey } from './key-format.js';
 import { createLastUsed } from './last-used.js';
 import {
@@ -167,9 +167,11 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
         throw validationError('expires_at', 'must be in the future');
       if (type === 'access_key') await plans.requireFeature(scope.tenantId, 'access_keys');
       const maker = await termsOfMaker(actor);
+      if (isLooser(input.rateLimit, maker.rateLimit)) throw looserRateLimit(maker.rateLimit!);
       const key = draw(type, input.name, {
         access: await accessOf(caller.principal, maker, input.access),
-        rateLimit: input.rateLimit,
+        // Else a limited key could make one of the same access that is not (docs/decisions/0046).
+        rateLimit: input.rateLimit ?? maker.rateLimit,
         // Else a key that ends could make one of the same access that does not.
         expiresAtMs: earlier(input.expiresAtMs, maker.expiresAtMs),
       });
@@ -242,4 +244,11 @@ function earlier(one: number | null, other: number | null): number | null {
 /** The clock is asked for each use, also of a key that is cached. */
 export function isExpired({ expiresAtMs }: Pick<KeyTerms, 'expiresAtMs'>, nowMs: number): boolean {
   return expiresAtMs !== null && nowMs >= expiresAtMs;
+}
+
+/** By requests a second, or by more at once. */
+function isLooser(asked: KeyRateLimit | null, held: KeyRateLimit | null): boolean {
+  if (asked === null || held === null) return false;
+  const isFaster = asked.requests * held.windowSeconds > held.requests * asked.windowSeconds;
+  return isFaster || asked.requests > held.requests;
 }

@@ -118,7 +118,7 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       response: tokenResponse,
       status: 201,
       errors: ['vault_disabled', 'token_space_exhausted', 'tenant_sealed'],
-      bodyBytesMax: LIMITS.vaultBodyBytesMax,
+      bodyBytesMax: LIMITS.tokenizeBodyBytesMax,
       noStore: true,
       handle: ({ caller, params, body: { value, metadata } }) =>
         vaults.tokenize(caller, params.nameOrId, { value: new Secret(value), metadata }),

@@ -59,4 +59,7 @@ describe('isJsonMediaType', () => {
     'refuses %s',
     (type) => expect(isJsonMediaType(type)).toBe(false),
   );
+  it('refuses a long one without looking through it', () => {
+    expect(isJsonMediaType(`application/json${' '.repeat(1_000_000)}x`)).toBe(false);
+  });
 });

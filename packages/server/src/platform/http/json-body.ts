@@ -88,8 +88,12 @@ function isStorableText(text: string): boolean {
   return !/[\0\p{Surrogate}]/u.test(text);
 }
 
+const MEDIA_TYPE_CHARACTERS_MAX = 128;
+
 /** A JSON body is due: `application/json`, with `charset=utf-8` or none. */
 export function isJsonMediaType(contentType: string): boolean {
+  // Before any pattern looks at it: a header may have 32 KiB.
+  if (contentType.length > MEDIA_TYPE_CHARACTERS_MAX) return false;
   return /^\s*application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?;?\s*$/i.test(contentType);
 }
 

@@ -2,7 +2,6 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { assert } from '../../kernel/assert.js';
 import { validationError } from '../../kernel/errors.js';
-import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, SessionCaller } from '../../kernel/principal.js';
 import type { CallerSteps } from './caller.js';
 import { envelope } from './envelope.js';
@@ -10,7 +9,7 @@ import { type Answer, type Idempotency, idempotencyKeyOf, type KeyedAct } from '
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
 import type { MountedRoute } from './mounts.js';
 import { rateLimitHeaders } from './rate-limit-headers.js';
-import type { Access, RouteDefinition, RouteRequest } from './route.js';
+import { type Access, bodyBytesMaxOf, type RouteDefinition, type RouteRequest } from './route.js';
 import { strict, validateAll } from './validate.js';
 
 declare module 'fastify' {
@@ -62,7 +61,7 @@ function registerRoute(
   app.route({
     method,
     url: mounted.path,
-    bodyLimit: definition.bodyBytesMax ?? LIMITS.managementBodyBytesMax,
+    bodyLimit: bodyBytesMaxOf(definition),
     onRequest: async (request) => {
       refuseQueryCredential(request);
       request.identified = (await identify(request)) as AnyCaller;

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { ErrorType } from '../../kernel/errors.js';
+import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
 
 type Schema = z.ZodType;
@@ -56,7 +57,7 @@ export interface RouteDefinition<
   readonly status?: 200 | 201;
   /** Error types of this endpoint alone: those of every call, of a row's name and of a body are known without. */
   readonly errors?: readonly ErrorType[];
-  /** Default `LIMITS.managementBodyBytesMax`. */
+  /** Default: `bodyBytesMaxOf`. */
   readonly bodyBytesMax?: number;
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
   readonly noStore?: boolean;
@@ -108,4 +109,12 @@ export function route<
   Result = unknown,
 >(definition: RouteDefinition<Params, Query, Body, Who, Result>): RouteDefinition {
   return definition as unknown as RouteDefinition;
+}
+
+/** Bytes of JSON that a route takes. From strangers little: a connection holds what it has sent until it has sent all. */
+export function bodyBytesMaxOf({
+  bodyBytesMax,
+  access,
+}: Pick<RouteDefinition, 'bodyBytesMax' | 'access'>): number {
+  return bodyBytesMax ?? (access === 'public' ? LIMITS.publicBodyBytesMax : LIMITS.managementBodyBytesMax);
 }

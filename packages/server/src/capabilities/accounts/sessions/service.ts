@@ -220,14 +220,15 @@ export function createSessions(deps: SessionsDeps): Sessions {
     },
 
     async refresh(refreshToken, device) {
-      const signer = await signingKeys.adminTokens();
       const hash = sha256(refreshToken.reveal());
+      if ((await store.findSessionOfToken(hash)) === undefined) throw sessionEnded();
+      const signer = await signingKeys.adminTokens();
       const next = newRefreshToken();
       const nowMs = clock.nowMs();
       const use = { ...clientOf(device), nowMs, idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs };
       const refreshed = await db.transaction(async (tx) => {
         const isFirstUse = await store.useRefreshToken(tx, hash, nowMs);
-        const id = await store.findSessionOfToken(tx, hash);
+        const id = await store.findSessionOfToken(hash, tx);
         if (id === undefined) return null;
         if (!isFirstUse) {
           // Somebody has a copy, and it is not known who of the two is the user (RFC 9700 §4.14.2).
@@ -246,8 +247,10 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async signOut(refreshToken, visitor) {
       const hash = sha256(refreshToken.reveal());
+      // Strangers' tokens are turned away by a read: the one writer of an embedded database is everybody's.
+      if ((await store.findSessionOfToken(hash)) === undefined) return;
       await db.transaction(async (tx) => {
-        const id = await store.findSessionOfToken(tx, hash);
+        const id = await store.findSessionOfToken(hash, tx);
         if (id !== undefined) await end(tx, id, null, visitor, 'logout');
       });
     },

@@ -113,8 +113,8 @@ export function sessionStoreContract(open: OpenTestDatabase): void {
       Array.from({ length: 5 }, () => db.transaction((tx) => store.useRefreshToken(tx, hash, NOW))),
     );
     expect(uses.filter(Boolean)).toHaveLength(1);
-    expect(await db.transaction((tx) => store.findSessionOfToken(tx, hash))).toBe(session.id);
-    expect(await db.transaction((tx) => store.findSessionOfToken(tx, sha256('other')))).toBeUndefined();
+    expect(await db.transaction((tx) => store.findSessionOfToken(hash, tx))).toBe(session.id);
+    expect(await db.transaction((tx) => store.findSessionOfToken(sha256('other'), tx))).toBeUndefined();
   });
 
   it('moves the idle end of a session, never of one that has ended or was refreshed too often', async () => {
@@ -158,7 +158,7 @@ export function sessionStoreContract(open: OpenTestDatabase): void {
     const remove = (rowsMax: number) => db.transaction((tx) => store.removeEnded(tx, NOW + 9_000, rowsMax));
     expect(await remove(2)).toBe(2);
     while ((await remove(2)) > 0);
-    expect(await db.transaction((tx) => store.findSessionOfToken(tx, sha256('c')))).toBeUndefined();
+    expect(await db.transaction((tx) => store.findSessionOfToken(sha256('c'), tx))).toBeUndefined();
     expect(await store.findUserOfSession(kept.id, NOW)).toBeDefined();
   });
 }

@@ -232,7 +232,7 @@ export function createSessionStore(db: Database) {
     },
 
     /** The session of a token, used or not. */
-    async findSessionOfToken(tx: Transaction, hash: Buffer): Promise<SessionId | undefined> {
+    async findSessionOfToken(hash: Buffer, tx?: Transaction): Promise<SessionId | undefined> {
       const row = await view
         .system('people', tx)
         .selectFrom('refresh_tokens')

@@ -4,7 +4,7 @@ import { parseIpAddress } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
-import { createSignInAttemptStore } from './store.js';
+import { type AttemptRule, createSignInAttemptStore } from './store.js';
 
 export interface SignInAttemptsDeps {
   readonly db: Database;
@@ -37,10 +37,18 @@ const OF_ADDRESS = { max: LIMITS.signInsPerAddressMax, windowMs: LIMITS.signInLo
 export function createSignInAttempts({ db, clock }: SignInAttemptsDeps): SignInAttempts {
   const store = createSignInAttemptStore(db);
 
+  /** Who is locked is turned away by a read: the one writer of an embedded database is everybody's. */
+  async function refuseLocked(subject: Buffer, { max }: AttemptRule, nowMs: number): Promise<void> {
+    const window = await store.read(subject, nowMs);
+    if (window && window.attempts >= max) throw tooManySignIns(window.expiresAtMs - nowMs);
+  }
+
   return {
     async begin(attempt) {
       const nowMs = clock.nowMs();
       const { address, account } = subjectsOf(attempt);
+      await refuseLocked(address, OF_ADDRESS, nowMs);
+      await refuseLocked(account, OF_ACCOUNT, nowMs);
       const [ofAddress, ofAccount] = await db.transaction(async (tx) => {
         const counted = await store.count(tx, address, OF_ADDRESS, nowMs);
         // Whoever is over the first bound must not lock the accounts of others.

@@ -16,6 +16,18 @@ export function createSignInAttemptStore(db: Database) {
   const view = db.view(accountsTables);
 
   return {
+    /** As it is now; null where no window runs. */
+    async read(subject: Buffer, nowMs: number): Promise<AttemptWindow | null> {
+      const row = await view
+        .system('people')
+        .selectFrom('sign_in_attempts')
+        .select(['attempts', 'expires_at'])
+        .where('subject_hash', '=', subject)
+        .where('expires_at', '>', nowMs)
+        .executeTakeFirst();
+      return row ? { attempts: row.attempts, expiresAtMs: row.expires_at } : null;
+    },
+
     /** Counts one and tells the count, in one statement: those who come at once are counted one after the other. */
     async count(tx: Transaction, subject: Buffer, rule: AttemptRule, nowMs: number): Promise<AttemptWindow> {
       const endsAtMs = nowMs + rule.windowMs;

@@ -33,6 +33,11 @@ describe('built-ins', () => {
     expect(redact(json, pan)).toBe(expected);
   });
 
+  it('passes a number of many zeros in a time that grows with them, not with their square', () => {
+    const number = `1.${'0'.repeat(1_000_000)}1`;
+    expect(redact(`[${number},4111111111111111.${'0'.repeat(1_000)}]`, pan)).toBe(`[${number},"[REDACTED]"]`);
+  });
+
   it('removes a number', () => {
     expect(redact('[4111111111111111]', builtin('pan', { action: 'remove' }))).toBe('[null]');
   });

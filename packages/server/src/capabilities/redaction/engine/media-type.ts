@@ -9,7 +9,8 @@ export interface MediaType {
 export function parseMediaType(value: string | undefined): MediaType {
   const [essence = '', ...parameters] = (value ?? '').split(';');
   const charset = parameters
-    .map((parameter) => /^\s*charset\s*=\s*"?([^"\s]*)"?\s*$/i.exec(parameter)?.[1])
+    // Trimmed first: two runs of spaces side by side take time by their square.
+    .map((parameter) => /^charset\s*=\s*"?([^"\s]*)"?$/i.exec(parameter.trim())?.[1])
     .find((found) => found !== undefined);
   return { essence: essence.trim().toLowerCase(), charset: charset?.toLowerCase() ?? null };
 }

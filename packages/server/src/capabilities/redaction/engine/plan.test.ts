@@ -163,6 +163,11 @@ describe('bodies', () => {
     expect(await text('application/x-unknown', [PAN], pan)).toBe('[REDACTED]');
   });
 
+  it('text, whose charset has many spaces', async () => {
+    const type = `text/plain; charset=${' '.repeat(1_000_000)}"x"y`;
+    expect(await text(type, [PAN], pan)).toBe('[REDACTED]');
+  });
+
   it('a binary type only where a rule names it', async () => {
     expect(await text('application/octet-stream', [PAN], pan)).toBe(PAN);
     const named = builtin('pan', { contentTypes: ['application/octet-stream'] });

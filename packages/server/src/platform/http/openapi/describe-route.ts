@@ -1,7 +1,7 @@
 import type { ErrorType } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import type { MountedRoute } from '../mounts.js';
-import type { RouteDefinition } from '../route.js';
+import { bodyBytesMaxOf, type RouteDefinition } from '../route.js';
 import type { Components, JsonObject } from './components.js';
 import { API_ERRORS, type Described, versionParameter, withHeaders } from './operation.js';
 import { capitalised, operationIdOf } from './operation-id.js';
@@ -93,9 +93,9 @@ function idempotencyParameter(components: Components): JsonObject {
 }
 
 function requestBody(route: RouteDefinition, components: Components): JsonObject {
-  const bytesMax = route.bodyBytesMax ?? LIMITS.managementBodyBytesMax;
+  const bytesMax = bodyBytesMaxOf(route);
   return {
-    description: `At most ${bytesMax / 1024 / 1024} MiB of JSON in UTF-8. A field that is not named here is refused.`,
+    description: `At most ${sizeOf(bytesMax)} of JSON in UTF-8. A field that is not named here is refused.`,
     required: true,
     content: {
       [JSON_TYPE]: { schema: components.input(route.body!, `${schemaNameOf(route)}Request`) },
@@ -183,4 +183,9 @@ function errorsOf({ method, path, body, errors = [], access = 'tenant' }: RouteD
   if (method !== 'GET' && access === 'tenant') found.push('idempotency_conflict');
   if (body) found.push('payload_too_large', 'unsupported_media_type');
   return found;
+}
+
+function sizeOf(bytes: number): string {
+  const kib = bytes / 1024;
+  return kib < 1024 ? `${kib} KiB` : `${kib / 1024} MiB`;
 }
