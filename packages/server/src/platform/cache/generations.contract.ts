@@ -32,6 +32,26 @@ export function generationsContract(open: OpenTestDatabase): void {
     await later.stop();
   });
 
+  it('is seen by processes whose clocks are ahead and behind', async () => {
+    const nowMs = createManualClock().nowMs();
+    const at = (ms: number) => {
+      const clock = createManualClock(nowMs + ms);
+      return { clock, generations: createGenerations({ db, clock }) };
+    };
+    // One process has SQLite to itself, and its clock: there none is ahead of another.
+    const spread = db.dialect === 'postgres' ? 90_000 : 0;
+    const all = [at(-spread), at(0), at(spread)];
+    for (const { generations } of all) await generations.start();
+    for (const [index, { generations }] of all.entries()) {
+      await db.transaction((tx) => generations.bump(tx, `clocks:${index}`));
+      for (const other of all) {
+        expect(await other.generations.refresh()).toBe(true);
+        expect(other.generations.current(`clocks:${index}`)).toBe(1);
+      }
+    }
+    for (const { generations } of all) await generations.stop();
+  });
+
   it('forgets a bump that was rolled back', async () => {
     const generations = createGenerations({ db, clock: createManualClock() });
     const change = db.transaction(async (tx) => {

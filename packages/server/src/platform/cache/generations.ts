@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.js';
 import type { Database, TableSet, Transaction } from '../storage/database.js';
 import type { Migration } from '../storage/migration.js';
 import { generationsMigration } from './migrations/0002-generations.js';
+import { generationStampsMigration } from './migrations/0022-generation-stamps.js';
 
 /**
  * Which cached things have changed. A change bumps its name in the transaction that makes it; every process reads
@@ -27,27 +28,28 @@ interface GenerationRow {
 
 const TABLES: TableSet<{ generations: GenerationRow }> = { generations: { scope: 'system' } };
 
-export const migrations: readonly Migration[] = [generationsMigration];
+export const migrations: readonly Migration[] = [generationsMigration, generationStampsMigration];
 
 const POLL_MS = 500;
 const FRESH_MS = 1_000;
-/** Each poll looks back this far: clocks of processes differ, and a change is visible only once it is committed. */
+/** Each poll looks back this far behind the newest stamp: a change is stamped before it is committed. */
 const LOOK_BACK_MS = 60_000;
 
 export function createGenerations({ db, clock }: { db: Database; clock: Clock }): Generations {
   const view = db.view<{ generations: GenerationRow }>(TABLES);
-  const changedSince = view.defineSystem<{ since: number }, { name: string; generation: number }>(
+  const changedSince = view.defineSystem<{ since: number }, GenerationRow>(
     'generations_changed_since',
     'generations',
     (queries, arg) =>
       queries
         .selectFrom('generations')
-        .select(['name', 'generation'])
+        .select(['name', 'generation', 'changed_at'])
         .where('changed_at', '>=', arg('since')),
   );
   const known = new Map<string, number>();
   let freshAtMs = Number.NEGATIVE_INFINITY;
-  let readUntilMs = 0;
+  /** By the clock of the stamps, which need not be ours (docs/decisions/0047). */
+  let newestStampMs = 0;
   let refreshing: Promise<boolean> | null = null;
   let cancelTimer = () => {};
   let polling: Promise<void> = Promise.resolve();
@@ -57,14 +59,16 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     if (generation > (known.get(name) ?? 0)) known.set(name, generation);
   }
 
-  /** From the last successful poll on, however long ago: what changed during an outage must not be missed. */
+  /** From what was read last on, however long ago: what changed during an outage must not be missed. */
   async function poll(): Promise<void> {
     const startedAtMs = clock.monotonicMs();
-    const nowMs = clock.nowMs();
-    const since = Math.max(0, Math.min(readUntilMs, nowMs) - LOOK_BACK_MS);
-    for (const row of await changedSince.all(null, { since })) learn(row.name, row.generation);
+    // Our own time only ever widens the look: a clock that was set back stamps below what has been read.
+    const since = Math.max(0, Math.min(newestStampMs, clock.nowMs()) - LOOK_BACK_MS);
+    for (const row of await changedSince.all(null, { since })) {
+      learn(row.name, row.generation);
+      newestStampMs = Math.max(newestStampMs, row.changed_at);
+    }
     freshAtMs = startedAtMs;
-    readUntilMs = nowMs;
   }
 
   function isFresh(): boolean {
@@ -82,6 +86,7 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
 
   return {
     async bump(tx, name) {
+      // On PostgreSQL the database's own time takes its place.
       const changedAt = clock.nowMs();
       const rows = await view
         .system('generations', tx)
