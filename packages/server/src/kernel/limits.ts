@@ -17,6 +17,7 @@ export const LIMITS = {
   idempotencyRetentionMs: 86_400_000,
   idempotencyWaitMs: 30_000,
   idempotencyWaitersMax: 1_000,
+  idempotencyWaitersPerTenantMax: 100,
   idempotencyReadAnswerCharactersMax: 64 * KiB,
   nameCharactersMax: 255,
   descriptionCharactersMax: 2000,

@@ -319,19 +319,26 @@ forEachDatabase((name, openDatabase) => {
     });
 
     if (name === 'sqlite')
-      it('is refused at once where too many wait', async () => {
-        const call = callOf();
+      it('is refused at once where too many of the tenant wait, and another tenant is not', async () => {
         const gate = createGate();
-        const first = answer(call, async (caller) => {
-          await gate.pass();
-          return createNote(caller);
-        });
+        const begin = (call: KeyedCall) =>
+          answer(call, async (caller) => {
+            await gate.pass();
+            return createNote(caller);
+          });
+        const call = callOf();
+        const ofOther = callOf({ caller: callerOf({ ...LIVE, tenantId: 'tenant-b' as TenantId }) });
+        const firsts = [begin(call), begin(ofOther)];
         await gate.reached;
-        const crowd = Array.from({ length: LIMITS.idempotencyWaitersMax }, () => answer(again(call)));
+        const crowd = Array.from({ length: LIMITS.idempotencyWaitersPerTenantMax }, () =>
+          answer(again(call)),
+        );
         await untilPaused();
         await expect(answer(again(call))).rejects.toMatchObject({ status: 503 });
+        crowd.push(answer(again(ofOther)));
+        await untilPaused();
         gate.open();
-        await first;
+        await Promise.all(firsts);
         const answers = await settle(Promise.all(crowd));
         expect(answers.every(({ isReplay }) => isReplay)).toBe(true);
       });

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import { type IdSource, modeOf, type Scope } from '../../kernel/ids.js';
+import { type IdSource, modeOf, type Scope, type TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Principal } from '../../kernel/principal.js';
 import { KEY_BYTES, lengthPrefixed } from '../../platform/crypto/authenticated-cipher.js';
@@ -52,6 +52,7 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
   const store = createIdempotencyStore(db);
   const pendingDeps: PendingDeps = { store, random };
   let waiting = 0;
+  const waitingOf = new Map<TenantId, number>();
 
   /** Undefined where the record has a claim already. */
   async function claim({ call, act, scope, id }: Keyed): Promise<PendingCall | undefined> {
@@ -115,9 +116,15 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
 
   /** The contract bounds the wait, a count the crowd. */
   async function waitForTurn(keyed: Keyed): Promise<PendingCall | Answer> {
+    const { tenantId } = keyed.scope;
+    const ofTenant = waitingOf.get(tenantId) ?? 0;
     if (waiting >= LIMITS.idempotencyWaitersMax) throw stillRunning(`${waiting} calls wait for others`);
+    // One tenant's repeats must leave room for the others'.
+    if (ofTenant >= LIMITS.idempotencyWaitersPerTenantMax)
+      throw stillRunning(`${ofTenant} calls of this tenant wait for others`);
     const giveUpMs = clock.monotonicMs() + LIMITS.idempotencyWaitMs;
     waiting += 1;
+    waitingOf.set(tenantId, ofTenant + 1);
     try {
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
         const turn = await look(keyed);
@@ -128,6 +135,9 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
       }
     } finally {
       waiting -= 1;
+      const left = (waitingOf.get(tenantId) ?? 1) - 1;
+      if (left === 0) waitingOf.delete(tenantId);
+      else waitingOf.set(tenantId, left);
     }
   }
 

@@ -48,7 +48,16 @@ export function createAuditVerification({ db, rootKey }: AuditVerificationDeps):
     listTenants: () => store.listTenants(),
     async verifyTenant(tenantId, range = {}) {
       const verification = await verify(tenantSource(store, tenantId), range);
-      return { ...verification, unsealedTail: await store.countUnsealed(tenantId) };
+      const unsealedTail = await store.countUnsealed(tenantId);
+      const outside = verification.firstBad === null ? await store.countOutside(tenantId) : 0;
+      if (outside <= 0) return { ...verification, unsealedTail };
+      // They have no number: the one that the next row would have.
+      const sequenceNumber = verification.head.sequenceNumber + 1;
+      const firstBad = {
+        sequenceNumber,
+        reason: `${outside} rows of the log were never written by the server`,
+      };
+      return { ...verification, firstBad, unsealedTail };
     },
     verifyCritical: () => verify(criticalSource(store), {}),
   };
