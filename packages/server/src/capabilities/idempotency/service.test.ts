@@ -79,7 +79,10 @@ function callOf(more: Partial<Omit<KeyedCall, 'body'>> & { body?: string } = {})
 }
 
 /** The same call as another arrival of it: all but the request id. */
-const again = (call: KeyedCall): KeyedCall => ({ ...call, caller: callerOf() });
+const again = (call: KeyedCall): KeyedCall => ({
+  ...call,
+  caller: { ...call.caller, requestId: systemIds.uuid() as RequestId },
+});
 
 function actOf(call: KeyedCall, run: KeyedAct['run']): KeyedAct {
   return {
@@ -320,16 +323,16 @@ forEachDatabase((name, openDatabase) => {
 
     if (name === 'sqlite')
       it('is refused at once where too many of the tenant wait, and another tenant is not', async () => {
-        const gate = createGate();
-        const begin = (call: KeyedCall) =>
-          answer(call, async (caller) => {
-            await gate.pass();
-            return createNote(caller);
-          });
+        const gates = [createGate(), createGate()];
         const call = callOf();
         const ofOther = callOf({ caller: callerOf({ ...LIVE, tenantId: 'tenant-b' as TenantId }) });
-        const firsts = [begin(call), begin(ofOther)];
-        await gate.reached;
+        const firsts = [call, ofOther].map((one, index) =>
+          answer(one, async (caller) => {
+            await gates[index]!.pass();
+            return createNote(caller);
+          }),
+        );
+        await Promise.all(gates.map(({ reached }) => reached));
         const crowd = Array.from({ length: LIMITS.idempotencyWaitersPerTenantMax }, () =>
           answer(again(call)),
         );
@@ -337,7 +340,7 @@ forEachDatabase((name, openDatabase) => {
         await expect(answer(again(call))).rejects.toMatchObject({ status: 503 });
         crowd.push(answer(again(ofOther)));
         await untilPaused();
-        gate.open();
+        for (const gate of gates) gate.open();
         await Promise.all(firsts);
         const answers = await settle(Promise.all(crowd));
         expect(answers.every(({ isReplay }) => isReplay)).toBe(true);

@@ -2,6 +2,7 @@ import type { TenantId } from '../../../kernel/ids.js';
 import type { Secret } from '../../../kernel/secret.js';
 import type { Database } from '../../../platform/storage/database.js';
 import { checkpointSigner, createTrust } from './checkpoint.js';
+import { createOutsideCount } from './outside.js';
 import { type ChainStore, CRITICAL_CHAIN, createChainStore, START } from './store.js';
 import { type ChainSource, type Verification, verifyChain } from './verify.js';
 
@@ -33,6 +34,7 @@ export interface AuditVerificationDeps {
 
 export function createAuditVerification({ db, rootKey }: AuditVerificationDeps): AuditVerification {
   const store = createChainStore(db);
+  const countOutside = createOutsideCount(db);
   const signer = checkpointSigner(rootKey);
 
   async function verify(source: ChainSource, range: SequenceRange): Promise<Verification> {
@@ -49,7 +51,7 @@ export function createAuditVerification({ db, rootKey }: AuditVerificationDeps):
     async verifyTenant(tenantId, range = {}) {
       const verification = await verify(tenantSource(store, tenantId), range);
       const unsealedTail = await store.countUnsealed(tenantId);
-      const outside = verification.firstBad === null ? await store.countOutside(tenantId) : 0;
+      const outside = verification.firstBad === null ? await countOutside(tenantId) : 0;
       if (outside <= 0) return { ...verification, unsealedTail };
       // They have no number: the one that the next row would have.
       const sequenceNumber = verification.head.sequenceNumber + 1;
