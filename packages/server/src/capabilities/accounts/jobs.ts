@@ -1,4 +1,4 @@
-import type { JobDefinition } from '../../platform/jobs/definition.js';
+import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
 import type { Sessions } from './sessions/service.js';
 
 export function signInJobs(sessions: Pick<Sessions, 'removeEnded'>): JobDefinition[] {
@@ -10,7 +10,7 @@ export function signInJobs(sessions: Pick<Sessions, 'removeEnded'>): JobDefiniti
       batchMax: 500,
       async run({ batchMax }) {
         const { rows, hasMore } = await sessions.removeEnded(batchMax);
-        return hasMore ? { rows, againInMs: 0 } : { rows };
+        return batchReport(rows, hasMore);
       },
     },
   ];

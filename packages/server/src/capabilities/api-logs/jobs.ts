@@ -1,4 +1,4 @@
-import type { JobDefinition } from '../../platform/jobs/definition.js';
+import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
 import type { ApiLogs } from './service.js';
 
 export function apiLogJobs(apiLogs: Pick<ApiLogs, 'trim'>): JobDefinition[] {
@@ -10,7 +10,7 @@ export function apiLogJobs(apiLogs: Pick<ApiLogs, 'trim'>): JobDefinition[] {
       batchMax: 10_000,
       async run({ batchMax, isStopping, signal }) {
         const { rows, days } = await apiLogs.trim(batchMax, () => isStopping() || signal.aborted);
-        return { rows, details: { days }, ...(rows < batchMax ? {} : { againInMs: 0 }) };
+        return { ...batchReport(rows, rows >= batchMax), details: { days } };
       },
     },
   ];

@@ -1,4 +1,4 @@
-import type { JobDefinition } from '../../platform/jobs/definition.js';
+import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
 import type { AuditChain } from './chain/service.js';
 
 /** Sealing is not among them: its bound is 250 ms (docs/decisions/0031-audit-chain.md). */
@@ -12,7 +12,7 @@ export function auditJobs(chain: Pick<AuditChain, 'writeCheckpoints' | 'trim'>):
       batchMax: 100,
       async run({ batchMax }) {
         const rows = await chain.writeCheckpoints(batchMax);
-        return rows < batchMax ? { rows } : { rows, againInMs: 0 };
+        return batchReport(rows, rows >= batchMax);
       },
     },
     {
@@ -22,7 +22,7 @@ export function auditJobs(chain: Pick<AuditChain, 'writeCheckpoints' | 'trim'>):
       batchMax: 10_000,
       async run({ batchMax, isStopping, signal }) {
         const rows = await chain.trim(batchMax, () => isStopping() || signal.aborted);
-        return rows < batchMax && !isStopping() ? { rows } : { rows, againInMs: 0 };
+        return batchReport(rows, rows >= batchMax || isStopping());
       },
     },
   ];

@@ -1,4 +1,4 @@
-import type { JobDefinition } from '../../platform/jobs/definition.js';
+import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
 import type { IdempotencyRecords } from './service.js';
 
 export function idempotencyJobs(records: Pick<IdempotencyRecords, 'deleteExpired'>): JobDefinition[] {
@@ -10,7 +10,7 @@ export function idempotencyJobs(records: Pick<IdempotencyRecords, 'deleteExpired
       batchMax: 1_000,
       async run({ batchMax }) {
         const rows = await records.deleteExpired(batchMax);
-        return rows < batchMax ? { rows } : { rows, againInMs: 0 };
+        return batchReport(rows, rows >= batchMax);
       },
     },
   ];

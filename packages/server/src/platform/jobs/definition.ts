@@ -27,6 +27,11 @@ export interface JobReport {
   readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** Of a run that takes a batch: at once again where more is left. */
+export function batchReport(rows: number, hasMore: boolean): JobReport {
+  return hasMore ? { rows, againInMs: 0 } : { rows };
+}
+
 export interface JobDefinition {
   /** snake_case (contract README §12). */
   readonly kind: string;

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import type { JobDefinition } from './definition.js';
+import { batchReport, type JobDefinition } from './definition.js';
 import type { JobQueue } from './queue.js';
 
 const DAY_MS = 24 * 3_600_000;
@@ -18,7 +18,7 @@ export function jobRetention(queue: Pick<JobQueue, 'deleteFinished'>, clock: Clo
         const beforeMs = clock.nowMs() - KEPT_MS[state];
         rows += await queue.deleteFinished(state, beforeMs, batchMax - rows);
       }
-      return rows < batchMax ? { rows } : { rows, againInMs: 0 };
+      return batchReport(rows, rows >= batchMax);
     },
   };
 }

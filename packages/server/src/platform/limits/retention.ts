@@ -1,4 +1,4 @@
-import type { JobDefinition } from '../jobs/definition.js';
+import { batchReport, type JobDefinition } from '../jobs/definition.js';
 import type { RateLimiter } from './rate-limiter.js';
 
 export function rateLimitRetention(limiter: Pick<RateLimiter, 'removeExpired'>): JobDefinition {
@@ -9,7 +9,7 @@ export function rateLimitRetention(limiter: Pick<RateLimiter, 'removeExpired'>):
     batchMax: 1_000,
     async run({ batchMax }) {
       const rows = await limiter.removeExpired(batchMax);
-      return rows < batchMax ? { rows } : { rows, againInMs: 0 };
+      return batchReport(rows, rows >= batchMax);
     },
   };
 }

@@ -2,7 +2,7 @@ import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { IdSource } from '../../kernel/ids.js';
 import type { Random } from '../crypto/random.js';
-import type { JobDefinition } from '../jobs/definition.js';
+import { batchReport, type JobDefinition } from '../jobs/definition.js';
 import type { Jobs } from '../jobs/jobs.js';
 import type { Database, Transaction } from '../storage/database.js';
 import { dispatch, type OutboxListener } from './dispatch.js';
@@ -58,7 +58,7 @@ export function createOutbox({ db, clock, ids, random, jobs }: OutboxDeps): Outb
     batchMax: 1_000,
     async run({ batchMax }) {
       const rows = await store.deleteOlder(clock.nowMs() - KEPT_MS, batchMax);
-      return rows < batchMax ? { rows } : { rows, againInMs: 0 };
+      return batchReport(rows, rows >= batchMax);
     },
   };
 
