@@ -1,18 +1,12 @@
-import { createAccounts } from '../capabilities/accounts/index.js';
-import {
-  type AuditVerification,
-  createAuditLogs,
-  createAuditVerification,
-} from '../capabilities/audit-logs/index.js';
+import { type AuditVerification, createAuditVerification } from '../capabilities/audit-logs/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { TenantId } from '../kernel/ids.js';
-import { createGenerations } from '../platform/cache/generations.js';
 import { type Config, storageOptions } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
 import { readRootKeyFile } from '../platform/config/root-key-file.js';
-import { systemIds } from '../platform/crypto/random.js';
 import type { Database } from '../platform/storage/database.js';
 import { openDatabaseForReading } from '../platform/storage/open-database.js';
+import { accountsOn } from './command-database.js';
 import { type CommandDeps, readConfig, requireInstallation, USAGE_ERROR } from './command-deps.js';
 import { MIGRATIONS } from './services.js';
 import { startErrorText, type Terminal } from './start.js';
@@ -59,9 +53,7 @@ async function verifyAll(db: Database, { config, terminal, clock, tenantSlug }: 
   if (!(await verification.knowsKey()))
     throw new StartRefused('the root key is not the one that the checkpoints were signed with');
 
-  const auditLogs = createAuditLogs({ db, clock, ids: systemIds });
-  const generations = createGenerations({ db, clock });
-  const accounts = createAccounts({ db, clock, ids: systemIds, generations, auditLogs });
+  const { accounts } = accountsOn(db, clock);
   let isGood = true;
   const report = (chain: string, lines: ChainReport) => {
     isGood &&= lines.bad === null;

@@ -1,11 +1,7 @@
 import { isoTime } from '../kernel/clock.js';
-import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import { createJobs } from '../platform/jobs/jobs.js';
 import type { JobKindStatus, JobStatus } from '../platform/jobs/status.js';
-import { createLogger } from '../platform/log/logger.js';
-import { withDatabase } from './command-database.js';
-import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
-import { startErrorText } from './start.js';
+import { idleJobs, runOnDatabase } from './command-database.js';
+import { type CommandDeps, USAGE_ERROR } from './command-deps.js';
 import { textTable } from './text-table.js';
 
 const USAGE = 'knox-server jobs list [<kind>] | jobs run <kind>';
@@ -21,24 +17,15 @@ export async function runJobs(words: readonly string[], deps: CommandDeps): Prom
     terminal.error(`${USAGE}\n`);
     return USAGE_ERROR;
   }
-  const config = readConfig(deps);
-  if (!config) return 1;
-  try {
-    return await withDatabase(config, deps, async (db) => {
-      // Not started: it claims nothing here.
-      const logger = createLogger('error', { write: () => {} });
-      const jobs = createJobs({ db, clock, ids: systemIds, random: systemRandom, logger });
-      const kinds = await jobs.status();
-      if (kind === undefined) terminal.out(kindTable(kinds, clock.nowMs()));
-      else if (!kinds.some((known) => known.kind === kind)) return unknownKind(kind, kinds, deps);
-      else if (verb === 'list') terminal.out(jobTable(await jobs.jobsOf(kind, JOBS_SHOWN_MAX)));
-      else terminal.out(`${dueText(await jobs.runNow(kind))}\n`);
-      return 0;
-    });
-  } catch (error) {
-    terminal.error(`jobs ${verb}: ${startErrorText(error)}\n`);
-    return 1;
-  }
+  return runOnDatabase(`jobs ${verb}`, deps, async (db) => {
+    const jobs = idleJobs(db, clock);
+    const kinds = await jobs.status();
+    if (kind === undefined) terminal.out(kindTable(kinds, clock.nowMs()));
+    else if (!kinds.some((known) => known.kind === kind)) return unknownKind(kind, kinds, deps);
+    else if (verb === 'list') terminal.out(jobTable(await jobs.jobsOf(kind, JOBS_SHOWN_MAX)));
+    else terminal.out(`${dueText(await jobs.runNow(kind))}\n`);
+    return 0;
+  });
 }
 
 function unknownKind(kind: string, kinds: readonly JobKindStatus[], { terminal }: CommandDeps): number {

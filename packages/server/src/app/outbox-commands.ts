@@ -1,13 +1,10 @@
 import { isoTime } from '../kernel/clock.js';
 import { modeOf } from '../kernel/ids.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import { createJobs } from '../platform/jobs/jobs.js';
-import { createLogger } from '../platform/log/logger.js';
 import { createOutbox, type Outbox } from '../platform/outbox/outbox.js';
 import type { Delivery, ListenerStatus } from '../platform/outbox/store.js';
-import { withDatabase } from './command-database.js';
-import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
-import { startErrorText } from './start.js';
+import { idleJobs, runOnDatabase } from './command-database.js';
+import { type CommandDeps, USAGE_ERROR } from './command-deps.js';
 import { textTable } from './text-table.js';
 
 const USAGE = 'knox-server outbox list [<listener>] | outbox retry <listener>';
@@ -23,27 +20,18 @@ export async function runOutbox(words: readonly string[], deps: CommandDeps): Pr
     terminal.error(`${USAGE}\n`);
     return USAGE_ERROR;
   }
-  const config = readConfig(deps);
-  if (!config) return 1;
-  try {
-    return await withDatabase(config, deps, async (db) => {
-      // Neither is started: nothing is claimed or handed over here.
-      const logger = createLogger('error', { write: () => {} });
-      const jobs = createJobs({ db, clock, ids: systemIds, random: systemRandom, logger });
-      const outbox = createOutbox({ db, clock, ids: systemIds, random: systemRandom, jobs });
-      const listeners = await outbox.status();
-      if (listener === undefined) terminal.out(listenerTable(listeners));
-      else if (!listeners.some((known) => known.listener === listener))
-        return unknownListener(listener, listeners, deps);
-      else if (verb === 'list')
-        terminal.out(deadLetterTable(await outbox.deadLetters(listener, DEAD_LETTERS_SHOWN_MAX)));
-      else terminal.out(`${retriedText(await reviveAll(outbox, listener))}\n`);
-      return 0;
-    });
-  } catch (error) {
-    terminal.error(`outbox ${verb}: ${startErrorText(error)}\n`);
-    return 1;
-  }
+  return runOnDatabase(`outbox ${verb}`, deps, async (db) => {
+    const jobs = idleJobs(db, clock);
+    const outbox = createOutbox({ db, clock, ids: systemIds, random: systemRandom, jobs });
+    const listeners = await outbox.status();
+    if (listener === undefined) terminal.out(listenerTable(listeners));
+    else if (!listeners.some((known) => known.listener === listener))
+      return unknownListener(listener, listeners, deps);
+    else if (verb === 'list')
+      terminal.out(deadLetterTable(await outbox.deadLetters(listener, DEAD_LETTERS_SHOWN_MAX)));
+    else terminal.out(`${retriedText(await reviveAll(outbox, listener))}\n`);
+    return 0;
+  });
 }
 
 async function reviveAll(outbox: Outbox, listener: string): Promise<number> {

@@ -1,21 +1,13 @@
 import { parseArgs } from 'node:util';
-import {
-  createAccounts,
-  SUBSCRIPTION_STATUSES,
-  type Tenant,
-  type TenantChange,
-} from '../capabilities/accounts/index.js';
-import { createAuditLogs } from '../capabilities/audit-logs/index.js';
+import { SUBSCRIPTION_STATUSES, type Tenant, type TenantChange } from '../capabilities/accounts/index.js';
 import { createTenantSwitch } from '../capabilities/plans/index.js';
+import type { Clock } from '../kernel/clock.js';
 import { isAppError } from '../kernel/errors.js';
 import { PLANS } from '../kernel/plan-tiers.js';
-import { createGenerations } from '../platform/cache/generations.js';
-import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
-import { systemIds } from '../platform/crypto/random.js';
-import { withDatabase } from './command-database.js';
-import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
-import { startErrorText } from './start.js';
+import type { Database } from '../platform/storage/database.js';
+import { accountsOn, runOnDatabase } from './command-database.js';
+import { type CommandDeps, USAGE_ERROR } from './command-deps.js';
 
 const USAGE =
   'knox-server tenant set <slug> [--ephemeral off|plan] [--plan <plan>] [--subscription-status <status>]';
@@ -27,24 +19,19 @@ interface Asked {
 
 /** `tenant set`: the exit code. */
 export async function runTenant(words: readonly string[], deps: CommandDeps): Promise<number> {
-  const { terminal } = deps;
+  const { terminal, clock } = deps;
   const [verb, ...rest] = words;
   const asked = verb === 'set' ? read(rest) : 'the one command is set';
   if (typeof asked === 'string') {
     terminal.error(`tenant: ${asked}\n\n${USAGE}\n`);
     return USAGE_ERROR;
   }
-  const config = readConfig(deps);
-  if (!config) return 1;
-  try {
-    const { slug, plan, subscriptionStatus, ephemeralEnabled } = await apply(config, asked, deps);
+  return runOnDatabase('tenant set', deps, async (db) => {
+    const { slug, plan, subscriptionStatus, ephemeralEnabled } = await apply(db, asked, clock);
     const ephemeral = ephemeralEnabled === false ? 'off' : 'by plan';
     terminal.out(`${slug}: plan ${plan}, subscription ${subscriptionStatus}, ephemeral calls ${ephemeral}\n`);
     return 0;
-  } catch (error) {
-    terminal.error(`tenant set: ${startErrorText(error)}\n`);
-    return 1;
-  }
+  });
 }
 
 /** A text says what is wrong with the words. */
@@ -94,18 +81,11 @@ function choice<Name extends string>(
 }
 
 /** Every process of the installation follows within a second. */
-function apply(config: Config, { slug, change }: Asked, deps: CommandDeps): Promise<Tenant> {
-  return withDatabase(config, deps, async (db) => {
-    const { clock } = deps;
-    const ids = systemIds;
-    const auditLogs = createAuditLogs({ db, clock, ids });
-    const generations = createGenerations({ db, clock });
-    const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
-    try {
-      return await createTenantSwitch({ db, clock, accounts, auditLogs }).changeBySlug(slug, change);
-    } catch (error) {
-      if (isAppError(error, 'not_found')) throw new StartRefused(`there is no tenant ${slug}`);
-      throw error;
-    }
-  });
+async function apply(db: Database, { slug, change }: Asked, clock: Clock): Promise<Tenant> {
+  try {
+    return await createTenantSwitch({ db, clock, ...accountsOn(db, clock) }).changeBySlug(slug, change);
+  } catch (error) {
+    if (isAppError(error, 'not_found')) throw new StartRefused(`there is no tenant ${slug}`);
+    throw error;
+  }
 }
