@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
-import { type Config, storageOptions } from '../platform/config/config.js';
+import { type Config, isBehindTls, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
@@ -66,7 +66,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     counter,
     signIn: {
       tokenKey: config.tokenKey,
-      hasSecureCookies: config.hosts.publicUrl?.startsWith('https:') ?? false,
+      hasSecureCookies: isBehindTls(config.hosts),
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
     instruments,

@@ -20,6 +20,11 @@ export type StorageConfig =
   | { readonly kind: 'sqlite'; readonly path: string; readonly logPath: string }
   | { readonly kind: 'postgres'; readonly url: Secret<string>; readonly poolMax: number };
 
+/** Callers come over TLS, which something in front of this listener ends. */
+export function isBehindTls({ publicUrl }: Config['hosts']): boolean {
+  return publicUrl?.startsWith('https:') ?? false;
+}
+
 /** As the storage floor opens it: the one place where the database's password leaves its wrapping. */
 export function storageOptions({ storage }: Config): StorageOptions {
   return storage.kind === 'sqlite' ? storage : { ...storage, url: storage.url.reveal() };
