@@ -13,7 +13,7 @@ const INFO: JsonObject = {
   summary: 'Zero-trust API proxy and secrets platform.',
   description: [
     'Callers send tokens; the proxy puts in the real values, guards where they go, redacts what comes back and logs it.',
-    'Success is `{data, meta}` (signing in and refreshing answer their members without it), a refusal `{error: {type, message, request_id}}`. Times are ISO 8601 in UTC, durations carry their unit in the name. A key of test mode sees nothing of live mode, and the reverse; what another tenant or mode has is 404.',
+    'Success is `{data, meta}`, under `/admin/auth` the members alone, a refusal `{error: {type, message, request_id}}`. Times are ISO 8601 in UTC, durations carry their unit in the name. A key of test mode sees nothing of live mode, and the reverse; what another tenant or mode has is 404.',
   ].join('\n\n'),
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 };
