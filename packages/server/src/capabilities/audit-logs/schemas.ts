@@ -87,7 +87,12 @@ export const auditEventResponse = auditRowResponse.extend({
 export const auditVerifyResponse = z.object({
   ok: z.boolean().describe('No row is bad.'),
   checked: z.number().describe('Rows that were verified.'),
-  first_bad_sequence: z.string().nullable().describe('Number of the first bad row; null: there is none.'),
+  first_bad_sequence: z
+    .string()
+    .nullable()
+    .describe(
+      'Number of the first bad row; null: there is none. One behind the head: a row of the log is not in the chain.',
+    ),
   head: z
     .object({ sequence_number: z.string(), row_hash: z.string().describe('SHA-256 in hexadecimal.') })
     .describe('The last row of the chain, as it was when the verification began.'),

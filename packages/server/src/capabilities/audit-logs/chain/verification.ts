@@ -2,9 +2,9 @@ import type { TenantId } from '../../../kernel/ids.js';
 import type { Secret } from '../../../kernel/secret.js';
 import type { Database } from '../../../platform/storage/database.js';
 import { checkpointSigner, createTrust } from './checkpoint.js';
-import { createOutsideCount } from './outside.js';
+import { createOutsideRows } from './outside.js';
 import { type ChainStore, CRITICAL_CHAIN, createChainStore, START } from './store.js';
-import { type ChainSource, type Verification, verifyChain } from './verify.js';
+import { type BadRow, type ChainSource, type Verification, verifyChain } from './verify.js';
 
 export interface TenantVerification extends Verification {
   /** Committed rows that are not sealed yet; no error. */
@@ -15,7 +15,7 @@ export interface TenantVerification extends Verification {
 export interface AuditVerification {
   /** False where the installation has kept public keys, but not this root key's: it is another installation's. */
   knowsKey(): Promise<boolean>;
-  /** Every tenant of which a chain, or a trace of one, is there. */
+  /** Every tenant of which a row, a chain, or a trace of one, is there. */
   listTenants(): Promise<TenantId[]>;
   verifyTenant(tenantId: TenantId, range?: SequenceRange): Promise<TenantVerification>;
   verifyCritical(): Promise<Verification>;
@@ -34,7 +34,7 @@ export interface AuditVerificationDeps {
 
 export function createAuditVerification({ db, rootKey }: AuditVerificationDeps): AuditVerification {
   const store = createChainStore(db);
-  const countOutside = createOutsideCount(db);
+  const outside = createOutsideRows(db);
   const signer = checkpointSigner(rootKey);
 
   async function verify(source: ChainSource, range: SequenceRange): Promise<Verification> {
@@ -47,22 +47,26 @@ export function createAuditVerification({ db, rootKey }: AuditVerificationDeps):
       const kept = await store.listKeys();
       return kept.length === 0 || kept.some(({ keyId }) => keyId === signer.keyId);
     },
-    listTenants: () => store.listTenants(),
+    async listTenants() {
+      return [...new Set([...(await store.listTenants()), ...(await outside.listTenants())])];
+    },
     async verifyTenant(tenantId, range = {}) {
       const verification = await verify(tenantSource(store, tenantId), range);
       const unsealedTail = await store.countUnsealed(tenantId);
-      const outside = verification.firstBad === null ? await countOutside(tenantId) : 0;
-      if (outside <= 0) return { ...verification, unsealedTail };
-      // They have no number: the one that the next row would have.
-      const sequenceNumber = verification.head.sequenceNumber + 1;
-      const firstBad = {
-        sequenceNumber,
-        reason: `${outside} rows of the log were never written by the server`,
-      };
+      const { head } = verification;
+      const reachesEnd = range.to === undefined || range.to >= head.sequenceNumber;
+      if (verification.firstBad !== null || !reachesEnd) return { ...verification, unsealedTail };
+      const outsideId = await outside.first(tenantId);
+      // It has no number of its own: the one behind the chain.
+      const firstBad = outsideId === null ? null : outsideRow(head.sequenceNumber + 1, outsideId);
       return { ...verification, firstBad, unsealedTail };
     },
     verifyCritical: () => verify(criticalSource(store), {}),
   };
+}
+
+function outsideRow(sequenceNumber: number, id: string): BadRow {
+  return { sequenceNumber, reason: `the row ${id} of the log is not in the chain and does not wait for it` };
 }
 
 function tenantSource(store: ChainStore, tenantId: TenantId): ChainSource {
