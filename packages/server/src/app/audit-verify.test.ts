@@ -90,6 +90,25 @@ forEachDatabase((name, open) => {
       });
     });
 
+    it('names a row of the log that is in no chain, and rows whose chain was removed', async () => {
+      const copied = 'actor_type, action, resource_type, details, created_at, verb, is_sandbox';
+      await changeBehind(
+        db.storage,
+        `INSERT INTO audit_logs (tenant_id, id, ${copied}) SELECT tenant_id, 'forged', ${copied} FROM audit_logs
+           WHERE action = 'tenant.update' AND tenant_id = (SELECT id FROM tenants WHERE slug = 'globex')`,
+        'DELETE FROM audit_unsealed',
+        ...['audit_chain', 'audit_chain_heads', 'audit_checkpoints'].map(
+          (table) => `DELETE FROM ${table} WHERE tenant_id = (SELECT id FROM tenants WHERE slug = 'acme')`,
+        ),
+      );
+      const { code, out } = await run([], environment());
+      expect([code, out]).toEqual([
+        1,
+        expect.stringContaining('tenant globex: BAD at sequence number 3: the row forged of the log'),
+      ]);
+      expect(out).toContain('tenant acme: BAD at sequence number 1: the row ');
+    });
+
     it('refuses an unknown tenant, another root key and other words', async () => {
       expect(await run(['--tenant', 'nobody'], environment())).toMatchObject({
         code: 1,

@@ -183,6 +183,21 @@ describe('GET /v1/audit-logs/chain/verify', () => {
     expect((await verify()).json['data']).toMatchObject({ ok: true });
   });
 
+  it('a row that stands in the log and in no chain is bad', async () => {
+    const { storage } = harness.db as TestDatabase;
+    const { id } = harness.tenant;
+    await changeBehind(
+      storage,
+      `INSERT INTO audit_logs (tenant_id, id, actor_type, action, resource_type, details, created_at, verb, is_sandbox)
+        VALUES ('${id}', 'forged', 'user', 'vault.delete', 'vault', '{"sandbox":false}', 1, 'delete', 0)`,
+    );
+    const bad = { ok: false, checked: 7, first_bad_sequence: '8', unsealed_tail: 0 };
+    expect((await verify()).json['data']).toMatchObject(bad);
+    expect((await verify('', harness.other.live)).json['data']).toMatchObject({ ok: true });
+    await changeBehind(storage, `DELETE FROM audit_logs WHERE id = 'forged'`);
+    expect((await verify()).json['data']).toMatchObject({ ok: true });
+  });
+
   it.each([
     ['from=x', 'from'],
     ['to=-1', 'to'],
