@@ -14,8 +14,6 @@ interface RowPlace {
   readonly createdAtMs: number;
 }
 
-export type OutsideRows = ReturnType<typeof createOutsideRows>;
-
 /** The rows of the log that were never sealed and do not wait for it: nobody but an intruder writes them. */
 export function createOutsideRows(db: Database) {
   const view = db.view(auditTables);
