@@ -58,6 +58,9 @@ export const LIMITS = {
   signInFailuresMax: 5,
   signInsPerAddressMax: 100,
   signInLockMs: 900_000,
+  /** As many as passwords that are looked at and wait for it: who gets through the one finds room in the other. */
+  visitorWritesAtOnceMax: 2,
+  visitorWritesWaitingMax: 32,
   adminTokenMs: 900_000,
   sessionIdleMs: 7 * 86_400_000,
   sessionMs: 30 * 86_400_000,

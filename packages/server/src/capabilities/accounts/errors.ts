@@ -14,6 +14,14 @@ export function sessionEnded(): AppError {
   return new AppError('invalid_token', 'The session has ended; sign in again');
 }
 
+/** For those who are not signed in alone: the database itself is well. */
+export function tooManyVisitors(): AppError {
+  return new AppError('dependency_unavailable', 'Too many sign in, refresh or sign out at once', {
+    dependency: 'database',
+    retryAfterSeconds: 1,
+  });
+}
+
 export function refreshTokenRequired(): AppError {
   return new AppError(
     'authentication_required',

@@ -1,5 +1,5 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
 import { createHarness, type Harness, OWNER_PASSWORD, type TestCall } from '../../testing/harness.js';
 
@@ -175,7 +175,77 @@ describe('who is a stranger', () => {
     expect(writes).not.toHaveBeenCalled();
     writes.mockRestore();
   });
+
+  it('waits in a short line and is sent away beyond it, while callers who are known find room', async () => {
+    const inLine = LIMITS.visitorWritesAtOnceMax + LIMITS.visitorWritesWaitingMax;
+    const { refresh } = await opened();
+    const writer = await holdWriter();
+    const writes = vi.spyOn(harness.db, 'transaction');
+    const guesses = crowdOf(inLine + 10, (i) =>
+      post('login', { email: `${i}@crowd.example`, password: 'wrong wrong' }, { ip: '192.0.2.100' }),
+    );
+    const refreshes = crowdOf(inLine + 5, () => post('refresh', { refresh_token: refresh }));
+    const turnedAway = [...(await guesses.first(10)), ...(await refreshes.first(5))];
+    turnedAway.push(await post('logout', { refresh_token: refresh }));
+    for (const { status, headers, json } of turnedAway) {
+      expect([status, headers['retry-after']]).toEqual([503, '1']);
+      expect(json['error']).toMatchObject({ type: 'dependency_unavailable', retry_after: 1 });
+    }
+    expect(writes).toHaveBeenCalledTimes(2 * LIMITS.visitorWritesAtOnceMax);
+    const key = harness.tenant.live;
+    const known = harness.call('POST', '/v1/api-keys', { key, body: { name: 'made in a crowd' } });
+    writer.release();
+    expect((await known).status).toBe(201);
+    const judged = (await guesses.all).filter(({ status }) => status === 401);
+    expect(judged).toHaveLength(inLine);
+    expect((await refreshes.all).filter(({ status }) => status === 503)).toHaveLength(5);
+    writes.mockRestore();
+    expect((await login()).status).toBe(200);
+  });
 });
+
+/** Until it is released nobody else writes. */
+async function holdWriter(): Promise<{ release(): void }> {
+  let release = () => {};
+  const held = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  await new Promise<void>((resolve) => {
+    void harness.db.transaction(async () => {
+      resolve();
+      await held;
+    });
+  });
+  // Where the test fails nobody is left waiting.
+  onTestFinished(release);
+  return { release };
+}
+
+type Answers = Awaited<ReturnType<typeof post>>[];
+
+/** Calls at once; `first` resolves with as many answers as are asked for, when they have come. */
+function crowdOf(calls: number, call: (index: number) => ReturnType<typeof post>) {
+  const answers: Answers = [];
+  let onAnswer = () => {};
+  const all = Promise.all(
+    Array.from({ length: calls }, async (_, index) => {
+      const answer = await call(index);
+      answers.push(answer);
+      onAnswer();
+      return answer;
+    }),
+  );
+  return {
+    all,
+    first: (count: number) =>
+      new Promise<Answers>((resolve) => {
+        onAnswer = () => {
+          if (answers.length >= count) resolve([...answers]);
+        };
+        onAnswer();
+      }),
+  };
+}
 
 describe('400', () => {
   it.each([

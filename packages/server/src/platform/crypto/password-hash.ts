@@ -1,6 +1,7 @@
 import { hash, parseOptions, verify } from '@node-rs/argon2';
 import { assert } from '../../kernel/assert.js';
 import { rateLimitExceeded } from '../../kernel/errors.js';
+import { createLine } from '../../kernel/line.js';
 import type { Secret } from '../../kernel/secret.js';
 
 /** OWASP's first choice for argon2id, which is the library's default algorithm. */
@@ -28,28 +29,11 @@ export interface PasswordHasher {
 /** Bounded: a crowd of sign-ins is turned away before it takes memory and time from everything else. */
 export function createPasswordHasher(): PasswordHasher {
   assert(!isOutdated(DECOY), 'the decoy costs what a password costs');
-  const waiting: (() => void)[] = [];
-  let running = 0;
-
-  function admit(): void {
-    if (waiting.length >= WAITING_MAX)
-      throw rateLimitExceeded('Too many sign-ins at once', { retryAfterSeconds: 1 });
-  }
-
-  async function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (running >= AT_ONCE_MAX) {
-      admit();
-      await new Promise<void>((resolve) => waiting.push(resolve));
-    } else running++;
-    try {
-      return await work();
-    } finally {
-      // The place goes to the next in line, or is given up.
-      const next = waiting.shift();
-      if (next) next();
-      else running--;
-    }
-  }
+  const { admit, inTurn } = createLine({
+    atOnceMax: AT_ONCE_MAX,
+    waitingMax: WAITING_MAX,
+    refusal: () => rateLimitExceeded('Too many sign-ins at once', { retryAfterSeconds: 1 }),
+  });
 
   return {
     admit,

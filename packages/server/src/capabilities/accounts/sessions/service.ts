@@ -16,6 +16,7 @@ import { invalidAdminToken, invalidCredentials, sessionEnded } from '../errors.j
 import { createSignInAttempts } from '../sign-in-attempts/service.js';
 import { createSigningKeys } from '../signing-keys/service.js';
 import { foldEmail } from '../store.js';
+import { createVisitorWrites } from '../visitor-writes.js';
 import { createSessionStore, type Membership, type Session, type User } from './store.js';
 
 export type { Membership, Session, User } from './store.js';
@@ -88,7 +89,9 @@ const PASSWORD_ONLY = ['pwd'];
 export function createSessions(deps: SessionsDeps): Sessions {
   const { db, clock, ids, random, auditLogs, passwords, logger } = deps;
   const store = createSessionStore(db);
-  const attempts = createSignInAttempts({ db, clock });
+  const attempts = createSignInAttempts({ db, clock, visitorWrites: createVisitorWrites(db) });
+  // A line of its own: strangers can fill that of the sign-ins, and only who has had a session gets into this one.
+  const refreshTokenWrites = createVisitorWrites(db);
   const signingKeys = createSigningKeys(deps);
 
   async function record(
@@ -201,6 +204,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const signer = await signingKeys.adminTokens();
       const { token, hash } = newRefreshToken();
       const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs());
+      // Who knows the password is no stranger, and must not be turned away after the attempt was counted.
       await db.transaction(async (tx) => {
         await attempts.succeed(tx, attempt);
         if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
@@ -226,7 +230,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const next = newRefreshToken();
       const nowMs = clock.nowMs();
       const use = { ...clientOf(device), nowMs, idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs };
-      const refreshed = await db.transaction(async (tx) => {
+      const refreshed = await refreshTokenWrites(async (tx) => {
         const isFirstUse = await store.useRefreshToken(tx, hash, nowMs);
         const id = await store.findSessionOfToken(hash, tx);
         if (id === undefined) return null;
@@ -249,7 +253,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const hash = sha256(refreshToken.reveal());
       // Strangers' tokens are turned away by a read: the one writer of an embedded database is everybody's.
       if ((await store.findSessionOfToken(hash)) === undefined) return;
-      await db.transaction(async (tx) => {
+      await refreshTokenWrites(async (tx) => {
         const id = await store.findSessionOfToken(hash, tx);
         if (id !== undefined) await end(tx, id, null, visitor, 'logout');
       });

@@ -4,11 +4,13 @@ import { parseIpAddress } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
+import type { VisitorWrites } from '../visitor-writes.js';
 import { type AttemptRule, createSignInAttemptStore } from './store.js';
 
 export interface SignInAttemptsDeps {
   readonly db: Database;
   readonly clock: Clock;
+  readonly visitorWrites: VisitorWrites;
 }
 
 /** Who tries to sign in, and from where; the account need not exist. */
@@ -34,7 +36,7 @@ const OF_ACCOUNT = { max: LIMITS.signInFailuresMax, windowMs: LIMITS.signInLockM
 /** Many accounts from one address: a list of stolen passwords, or an office behind one. */
 const OF_ADDRESS = { max: LIMITS.signInsPerAddressMax, windowMs: LIMITS.signInLockMs };
 
-export function createSignInAttempts({ db, clock }: SignInAttemptsDeps): SignInAttempts {
+export function createSignInAttempts({ db, clock, visitorWrites }: SignInAttemptsDeps): SignInAttempts {
   const store = createSignInAttemptStore(db);
 
   /** Who is locked is turned away by a read: the one writer of an embedded database is everybody's. */
@@ -49,7 +51,7 @@ export function createSignInAttempts({ db, clock }: SignInAttemptsDeps): SignInA
       const { address, account } = subjectsOf(attempt);
       await refuseLocked(address, OF_ADDRESS, nowMs);
       await refuseLocked(account, OF_ACCOUNT, nowMs);
-      const [ofAddress, ofAccount] = await db.transaction(async (tx) => {
+      const [ofAddress, ofAccount] = await visitorWrites(async (tx) => {
         const counted = await store.count(tx, address, OF_ADDRESS, nowMs);
         // Whoever is over the first bound must not lock the accounts of others.
         if (counted.attempts > OF_ADDRESS.max) return [counted, null];
