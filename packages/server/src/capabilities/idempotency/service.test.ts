@@ -30,17 +30,21 @@ const PAUSE_MS = 500;
 function createPausingClock() {
   const manual = createManualClock();
   let pauses = 0;
+  let begun = 0;
   return {
     ...manual,
     setTimer(delayMs: number, callback: () => void) {
       if (delayMs > PAUSE_MS) return manual.setTimer(delayMs, callback);
       pauses += 1;
+      begun += 1;
       return manual.setTimer(delayMs, () => {
         pauses -= 1;
         callback();
       });
     },
     pauses: () => pauses,
+    /** Pauses that were ever begun. */
+    begun: () => begun,
   };
 }
 
@@ -333,6 +337,7 @@ forEachDatabase((name, openDatabase) => {
           }),
         );
         await Promise.all(gates.map(({ reached }) => reached));
+        const begun = clock.begun();
         const crowd = Array.from({ length: LIMITS.idempotencyWaitersPerTenantMax }, () =>
           answer(again(call)),
         );
@@ -344,6 +349,8 @@ forEachDatabase((name, openDatabase) => {
         await Promise.all(firsts);
         const answers = await settle(Promise.all(crowd));
         expect(answers.every(({ isReplay }) => isReplay)).toBe(true);
+        // All who wait for a record read it together.
+        expect(clock.begun() - begun).toBeLessThan(LIMITS.idempotencyWaitersPerTenantMax / 2);
       });
   });
 

@@ -14,7 +14,7 @@ import type { TenantKeys } from '../kms/index.js';
 import { KEY_ENVELOPE } from './envelope-columns.js';
 import { otherRequest, stillRunning } from './errors.js';
 import { openBody, PendingCall, type PendingDeps, requestHash } from './pending-call.js';
-import { type Claim, createIdempotencyStore, type RecordHead } from './store.js';
+import { type Claim, createIdempotencyStore, type FoundRecord, type RecordHead } from './store.js';
 import { RECORDS } from './tables.js';
 
 export interface IdempotencyDeps {
@@ -53,6 +53,7 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
   const pendingDeps: PendingDeps = { store, random };
   let waiting = 0;
   const waitingOf = new Map<TenantId, number>();
+  const nextReadings = new Map<string, Promise<FoundRecord>>();
 
   /** Undefined where the record has a claim already. */
   async function claim({ call, act, scope, id }: Keyed): Promise<PendingCall | undefined> {
@@ -78,9 +79,9 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
   }
 
   /** Whose turn it is: this call's, or an answer stands, or undefined: the first call is still running. */
-  async function look(keyed: Keyed): Promise<PendingCall | Answer | undefined> {
+  async function look(keyed: Keyed, found: FoundRecord): Promise<PendingCall | Answer | undefined> {
     const { act, scope, id } = keyed;
-    const { claim: claimed, answer } = await store.find(scope, id);
+    const { claim: claimed, answer } = found;
     const known = answer ?? claimed;
     if (!known) return claim(keyed);
     if (known.expiresAtMs <= clock.nowMs()) {
@@ -114,6 +115,18 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
     return (await store.takeOver(scope, from, to)) ? to : undefined;
   }
 
+  /** One for all who wait for a record: it joins the next that is due, however soon this caller would have looked. */
+  function nextReading({ scope, id }: Keyed, pauseMs: number): Promise<FoundRecord> {
+    const known = nextReadings.get(id);
+    if (known) return known;
+    const reading = new Promise<void>((resolve) => clock.setTimer(pauseMs, resolve)).then(() => {
+      nextReadings.delete(id);
+      return store.find(scope, id);
+    });
+    nextReadings.set(id, reading);
+    return reading;
+  }
+
   /** The contract bounds the wait, a count the crowd. */
   async function waitForTurn(keyed: Keyed): Promise<PendingCall | Answer> {
     const { tenantId } = keyed.scope;
@@ -126,12 +139,13 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
     waiting += 1;
     waitingOf.set(tenantId, ofTenant + 1);
     try {
+      let found = await store.find(keyed.scope, keyed.id);
       for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, PAUSE_MAX_MS)) {
-        const turn = await look(keyed);
+        const turn = await look(keyed, found);
         if (turn) return turn;
         if (clock.monotonicMs() >= giveUpMs)
           throw stillRunning(`waited ${LIMITS.idempotencyWaitMs} ms for the first call`);
-        await new Promise<void>((resolve) => clock.setTimer(pauseMs, resolve));
+        found = await nextReading(keyed, pauseMs);
       }
     } finally {
       waiting -= 1;
