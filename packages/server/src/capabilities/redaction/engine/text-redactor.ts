@@ -9,6 +9,9 @@ export type BuiltinRules = ReadonlyMap<Builtin, RankedRule>;
 /** What of a stretch is kept while its end is awaited: enough for `partial_last4`. */
 const TAIL_KEPT = 64;
 
+/** What is looked through at once: each find is put among those of its piece, so a piece must not hold many. */
+const PIECE_MAX = 4096;
+
 interface Stretch {
   start: number;
   end: number;
@@ -44,7 +47,14 @@ export class TextRedactor {
   }
 
   /** Returns what can be said of the text so far. */
-  push(piece: string): string {
+  push(text: string): string {
+    let out = '';
+    for (let at = 0; at < text.length; at += PIECE_MAX)
+      out += this.#pushPiece(text.slice(at, at + PIECE_MAX));
+    return out;
+  }
+
+  #pushPiece(piece: string): string {
     this.#held += piece;
     this.#position += piece.length;
     for (const scanner of this.#scanners) scanner.feed(piece, this.#report);
