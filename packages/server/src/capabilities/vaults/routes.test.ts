@@ -315,6 +315,16 @@ describe('413', () => {
     }
   });
 
+  it('takes the longest value and metadata with every character escaped', async () => {
+    const escaped = (length: number) => '\\u0061'.repeat(length);
+    const payload = `{"value":"${escaped(65_536)}","metadata":{"a":"${escaped(4_088)}"}}`;
+    const { status } = await harness.call('POST', '/v1/vaults/plain/tokens', {
+      key: harness.tenant.live,
+      payload,
+    });
+    expect(status).toBe(201);
+  });
+
   it('refuses metadata above 4 KiB', async () => {
     const metadata = { a: 'ż'.repeat(2_050) };
     const answers = [
