@@ -1,6 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { Clock } from '../kernel/clock.js';
-import { codeOf, removeFile, replacePrivateFile, StartRefused } from '../platform/config/private-files.js';
+import {
+  codeOf,
+  removeFile,
+  renamePrivateFile,
+  replacePrivateFile,
+  StartRefused,
+} from '../platform/config/private-files.js';
 import type { Logger } from '../platform/log/logger.js';
 
 /** Credentials of the first start, in the form of the bootstrap file (contract README §8). */
@@ -14,15 +20,37 @@ export interface BootstrapContent {
 
 const LIFETIME_MS = 24 * 3600 * 1000;
 
-/** Never replaces a file that is not a bootstrap file: the path comes from a variable. */
-export function writeBootstrapFile(path: string, content: BootstrapContent): void {
-  if (read(path) === 'foreign')
-    throw new StartRefused(`KNOX_BOOTSTRAP_FILE: ${path} exists and is something else`);
+/** Where the credentials stand until they work. */
+export function pendingPathOf(path: string): string {
+  return `${path}.pending`;
+}
+
+/** Durable, but not yet under its name. Neither name is taken from a file that is not a bootstrap file. */
+export function writePendingBootstrapFile(path: string, content: BootstrapContent): void {
+  for (const taken of [path, pendingPathOf(path)]) {
+    if (read(taken) === 'foreign')
+      throw new StartRefused(`KNOX_BOOTSTRAP_FILE: ${taken} exists and is something else`);
+  }
   try {
-    replacePrivateFile(path, `${JSON.stringify(content, null, 2)}\n`);
+    replacePrivateFile(pendingPathOf(path), `${JSON.stringify(content, null, 2)}\n`);
   } catch (error) {
     throw new StartRefused(`KNOX_BOOTSTRAP_FILE: cannot write ${path} (${codeOf(error)})`);
   }
+}
+
+/** Whoever sees the file under its name finds credentials that work. */
+export function publishBootstrapFile(path: string): void {
+  renamePrivateFile(pendingPathOf(path), path);
+}
+
+/** Of a file whose start ended between its writing and the outcome of its commit; null where there is none. */
+export function pendingTenantId(path: string): string | null {
+  const pending = pendingPathOf(path);
+  return read(pending) === 'bootstrap' ? contentOf(pending).tenant.id : null;
+}
+
+export function removePendingBootstrapFile(path: string): void {
+  removeBootstrapFile(pendingPathOf(path));
 }
 
 export function removeBootstrapFile(path: string): void {

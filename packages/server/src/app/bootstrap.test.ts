@@ -7,8 +7,10 @@ import { bootstrapInstallation, type PreparedInstallation } from './bootstrap.js
 import {
   type BootstrapContent,
   expireBootstrapFile,
+  pendingPathOf,
+  publishBootstrapFile,
   removeBootstrapFileOf,
-  writeBootstrapFile,
+  writePendingBootstrapFile,
 } from './bootstrap-file.js';
 
 const HOUR_MS = 3600 * 1000;
@@ -31,12 +33,19 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
+/** As a first start leaves it. */
+function writeFile(): void {
+  writePendingBootstrapFile(filePath, contentNumber(1));
+  publishBootstrapFile(filePath);
+}
+
 /** An installation in memory; `commit` decides what its transaction does. */
 function installation(commit: (make: () => void) => boolean) {
   const state = { tenants: 0, prepared: 0 };
   const deps = {
     filePath: filePath as string | null,
-    hasTenant: async () => state.tenants > 0,
+    hasTenants: async () => state.tenants > 0,
+    hasTenant: async (id: string) => state.tenants > 0 && id === `tenant-${state.prepared}`,
     prepare: async (): Promise<PreparedInstallation> => {
       const content = contentNumber(++state.prepared);
       return {
@@ -51,21 +60,31 @@ function installation(commit: (make: () => void) => boolean) {
   return { state, deps };
 }
 
-const fileContent = () => JSON.parse(readFileSync(filePath, 'utf8')) as BootstrapContent;
+const contentAt = (path: string) => JSON.parse(readFileSync(path, 'utf8')) as BootstrapContent;
+const fileContent = () => contentAt(filePath);
+const pendingContent = () => contentAt(pendingPathOf(filePath));
 
 describe('first start', () => {
-  it('writes the file 0600 with exactly the members of the contract, before the commit', async () => {
-    let seenAtCommit: BootstrapContent | undefined;
+  it('writes the file 0600 with exactly the members of the contract', async () => {
     const { deps } = installation((make) => {
-      seenAtCommit = fileContent();
       make();
       return true;
     });
-    const made = await bootstrapInstallation(deps);
-    expect(made).toEqual(contentNumber(1));
-    expect(seenAtCommit).toEqual(contentNumber(1));
+    expect(await bootstrapInstallation(deps)).toEqual(contentNumber(1));
     expect(fileContent()).toEqual(contentNumber(1));
     expect(statSync(filePath).mode & 0o777).toBe(0o600);
+    expect(existsSync(pendingPathOf(filePath))).toBe(false);
+  });
+
+  it('before the commit the credentials stand under another name: who sees the file can use it', async () => {
+    let atCommit: unknown;
+    const { deps } = installation((make) => {
+      atCommit = { isPublished: existsSync(filePath), pending: pendingContent() };
+      make();
+      return true;
+    });
+    await bootstrapInstallation(deps);
+    expect(atCommit).toEqual({ isPublished: false, pending: contentNumber(1) });
   });
 
   it('does nothing where a tenant exists', async () => {
@@ -82,11 +101,14 @@ describe('first start', () => {
     expect(existsSync(filePath)).toBe(false);
   });
 
-  it('refuses, before anything is made, a path at which something else stands', async () => {
-    writeFileSync(filePath, 'precious');
+  it.each([
+    ['', (path: string) => path],
+    [', its pending name too', pendingPathOf],
+  ])('refuses, before anything is made, a path at which something else stands%s', async (_, at) => {
+    writeFileSync(at(filePath), 'precious');
     const { deps, state } = installation(() => true);
     await expect(bootstrapInstallation(deps)).rejects.toThrow('exists and is something else');
-    expect(readFileSync(filePath, 'utf8')).toBe('precious');
+    expect(readFileSync(at(filePath), 'utf8')).toBe('precious');
     expect(state.tenants).toBe(0);
   });
 
@@ -113,7 +135,7 @@ describe('when the commit does not go well', () => {
     expect(existsSync(filePath)).toBe(false);
   });
 
-  it('its answer was lost but it happened: the file stays', async () => {
+  it('its answer was lost but it happened: the file is there', async () => {
     const { deps } = installation((make) => {
       make();
       throw new Error('connection reset');
@@ -122,8 +144,20 @@ describe('when the commit does not go well', () => {
     expect(fileContent()).toEqual(contentNumber(1));
   });
 
-  it('a crash before it: the next start replaces the file', async () => {
-    writeBootstrapFile(filePath, contentNumber(0));
+  it('its answer was lost and nothing can be asked: the next start finds out', async () => {
+    const { deps } = installation((make) => {
+      make();
+      throw new Error('connection reset');
+    });
+    const lost = async () => Promise.reject(new Error('no database'));
+    await expect(bootstrapInstallation({ ...deps, hasTenant: lost })).rejects.toThrow('connection reset');
+    expect(existsSync(filePath)).toBe(false);
+    expect(await bootstrapInstallation(deps)).toBeNull();
+    expect(fileContent()).toEqual(contentNumber(1));
+  });
+
+  it('a crash before it: the next start makes everything anew', async () => {
+    writePendingBootstrapFile(filePath, contentNumber(0));
     const { deps } = installation((make) => {
       make();
       return true;
@@ -131,13 +165,31 @@ describe('when the commit does not go well', () => {
     await bootstrapInstallation(deps);
     expect(fileContent()).toEqual(contentNumber(1));
   });
+
+  it('a crash behind it: the next start gives the file its name and makes nothing', async () => {
+    const { deps, state } = installation(() => true);
+    state.tenants = 1;
+    writePendingBootstrapFile(filePath, contentNumber(0));
+    expect(await bootstrapInstallation(deps)).toBeNull();
+    expect(fileContent()).toEqual(contentNumber(0));
+    expect(existsSync(pendingPathOf(filePath))).toBe(false);
+  });
+
+  it('a crash, and another process was first: what never worked is gone', async () => {
+    const { deps, state } = installation(() => true);
+    state.tenants = 1;
+    writePendingBootstrapFile(filePath, contentNumber(7));
+    expect(await bootstrapInstallation(deps)).toBeNull();
+    expect(existsSync(filePath)).toBe(false);
+    expect(existsSync(pendingPathOf(filePath))).toBe(false);
+  });
 });
 
 describe('a sign-in', () => {
   const silent = { warn: () => {} };
 
   it('of the owner removes the file, of anybody else it does not', () => {
-    writeBootstrapFile(filePath, contentNumber(1));
+    writeFile();
     removeBootstrapFileOf(filePath, 'someone@localhost', silent);
     expect(existsSync(filePath)).toBe(true);
     removeBootstrapFileOf(filePath, 'owner@localhost', silent);
@@ -155,7 +207,7 @@ describe('a sign-in', () => {
 describe('24 hours later', () => {
   const clock = createManualClock();
   const writtenHoursAgo = (hours: number) => {
-    writeBootstrapFile(filePath, contentNumber(1));
+    writeFile();
     const seconds = (clock.nowMs() - hours * HOUR_MS) / 1000;
     utimesSync(filePath, seconds, seconds);
   };

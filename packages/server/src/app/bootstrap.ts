@@ -1,9 +1,16 @@
-import { type BootstrapContent, removeBootstrapFile, writeBootstrapFile } from './bootstrap-file.js';
+import {
+  type BootstrapContent,
+  pendingTenantId,
+  publishBootstrapFile,
+  removePendingBootstrapFile,
+  writePendingBootstrapFile,
+} from './bootstrap-file.js';
 
 export interface BootstrapDeps {
   /** The bootstrap file, or null where it is switched off. */
   readonly filePath: string | null;
-  hasTenant(): Promise<boolean>;
+  hasTenants(): Promise<boolean>;
+  hasTenant(id: string): Promise<boolean>;
   /** Makes tenant, owner and keys in memory: hashing and wrapping happen here, outside any transaction. */
   prepare(): Promise<PreparedInstallation>;
 }
@@ -17,22 +24,30 @@ export interface PreparedInstallation {
 /**
  * Makes the bootstrap tenant where there is none; null where there is one (auth §7 "First start").
  *
- * The file is durable before the commit: a crash between the two leaves a file whose credentials do not work and no
- * tenant, so that the next start makes everything anew. The other order could leave an owner whose password nobody
- * has seen.
+ * The credentials are durable before the commit, and get the file's name after it (docs/decisions/0020).
  */
 export async function bootstrapInstallation(deps: BootstrapDeps): Promise<BootstrapContent | null> {
-  if (await deps.hasTenant()) return null;
+  const { filePath } = deps;
+  if (filePath) await settlePending(filePath, deps);
+  if (await deps.hasTenants()) return null;
   const { content, commit } = await deps.prepare();
-  if (deps.filePath) writeBootstrapFile(deps.filePath, content);
+  if (filePath) writePendingBootstrapFile(filePath, content);
   let isMade = false;
   try {
     isMade = await commit();
   } catch (error) {
-    // A commit whose answer was lost may have happened; then the file is the only way in and has to stay.
-    if (deps.filePath && !(await deps.hasTenant().catch(() => true))) removeBootstrapFile(deps.filePath);
+    // A commit whose answer was lost may have happened; where that cannot be asked, the next start asks.
+    if (filePath) await settlePending(filePath, deps).catch(() => {});
     throw error;
   }
-  if (!isMade && deps.filePath) removeBootstrapFile(deps.filePath);
+  if (filePath && isMade) publishBootstrapFile(filePath);
+  else if (filePath) removePendingBootstrapFile(filePath);
   return isMade ? content : null;
+}
+
+async function settlePending(filePath: string, deps: Pick<BootstrapDeps, 'hasTenant'>): Promise<void> {
+  const tenantId = pendingTenantId(filePath);
+  if (tenantId === null) return;
+  if (await deps.hasTenant(tenantId)) publishBootstrapFile(filePath);
+  else removePendingBootstrapFile(filePath);
 }

@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import { hasWrappedData } from '../capabilities/kms/index.js';
 import { systemClock } from '../kernel/clock.js';
+import type { TenantId } from '../kernel/ids.js';
 import { type Config, isBehindTls, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -111,7 +112,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
   const firstStart = await bootstrapInstallation({
     filePath,
-    hasTenant: () => services.accounts.hasTenants(),
+    hasTenants: () => services.accounts.hasTenants(),
+    hasTenant: async (id) => (await services.accounts.tenantById(id as TenantId)) !== undefined,
     prepare: () =>
       prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, plan, baseUrl }),
   });

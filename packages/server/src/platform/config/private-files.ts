@@ -43,8 +43,13 @@ export function replacePrivateFile(path: string, text: string): void {
   const draft = `${path}.new`;
   removeFile(draft);
   writeNew(draft, text);
-  renameSync(draft, path);
-  syncDir(dirname(path));
+  renamePrivateFile(draft, path);
+}
+
+/** Atomic, and durable when it returns. */
+export function renamePrivateFile(from: string, to: string): void {
+  renameSync(from, to);
+  syncDir(dirname(to));
 }
 
 export function removeFile(path: string): void {
