@@ -4,6 +4,7 @@ import type { EphemeralProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
 import { versionParameter } from '../../platform/http/openapi/operation.js';
@@ -14,7 +15,7 @@ export interface ProxyApiDeps {
    * Version header, host, credential and mode; limits and permission are the pipeline's to judge. The credential is
    * looked for in `rawHeaders`, from which an `x-api-key` that is meant for the upstream has been left out.
    */
-  authenticate(request: FastifyRequest, rawHeaders: readonly string[]): Promise<Caller>;
+  authenticate(request: FastifyRequest, rawHeaders: readonly string[]): Promisable<Caller>;
   /** Writes an error on an answer that Fastify no longer owns. */
   refuse(
     request: FastifyRequest,

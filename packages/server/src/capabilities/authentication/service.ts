@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import { type Mode, modeOf } from '../../kernel/ids.js';
 import type { ApiKeyPrincipal } from '../../kernel/principal.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import { equalInConstantTime, sha256Base64 } from '../../platform/crypto/hashing.js';
@@ -94,35 +95,51 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     return key;
   }
 
-  /** Thrown where a tenant host is called without a key of that tenant: 404 comes before 401 (auth.md §5). */
-  async function assertTenantExists(host: ResolvedHost): Promise<void> {
+  async function refuse(error: unknown, host: ResolvedHost): Promise<never> {
+    // Where a tenant host is called without a key of that tenant, 404 comes before 401 (auth.md §5).
     if (host.tenantSlug !== null && !(await accounts.tenantBySlug(host.tenantSlug))) throw tenantNotFound();
+    throw error;
   }
 
-  async function principalAt(rawHeaders: readonly string[], host: ResolvedHost): Promise<KnownCredential> {
+  function knownAt(rawHeaders: readonly string[], host: ResolvedHost): Promisable<KnownCredential> {
     const credential = readCredential(rawHeaders);
-    if (!generations.isFresh() && !(await generations.refresh())) throw revocationsUnread();
     const name = sha256Base64(credential);
-    const found = keptAs(name) ?? (await find(credential, name));
+    const kept = generations.isFresh() ? keptAs(name) : undefined;
+    return kept ? valid(kept, host) : read(credential, name).then((found) => valid(found, host));
+  }
+
+  async function read(credential: string, name: string): Promise<KnownCredential> {
+    if (!generations.isFresh() && !(await generations.refresh())) throw revocationsUnread();
+    return keptAs(name) ?? find(credential, name);
+  }
+
+  function valid(found: KnownCredential, host: ResolvedHost): KnownCredential {
     if (isExpired(found, clock.nowMs())) throw invalidApiKey();
     if (host.tenantSlug !== null && host.tenantSlug !== found.principal.tenantSlug) throw invalidApiKey();
     return found;
   }
 
+  function admit(found: KnownCredential, host: ResolvedHost, servesInactive: boolean): ApiKeyPrincipal {
+    const { principal } = found;
+    if (!isModeOf(host.mode, principal)) throw wrongKeyType(principal.scope.sandbox);
+    if (!found.isActive && !servesInactive) throw subscriptionInactive();
+    apiKeys.recordUse(principal.scope, principal.apiKeyId);
+    return principal;
+  }
+
   return {
-    async authenticate(rawHeaders, host, servesInactive = false) {
-      let found: KnownCredential;
+    authenticate(rawHeaders, host, servesInactive = false) {
+      let known: Promisable<KnownCredential>;
       try {
-        found = await principalAt(rawHeaders, host);
+        known = knownAt(rawHeaders, host);
       } catch (error) {
-        await assertTenantExists(host);
-        throw error;
+        return refuse(error, host);
       }
-      const { principal } = found;
-      if (!isModeOf(host.mode, principal)) throw wrongKeyType(principal.scope.sandbox);
-      if (!found.isActive && !servesInactive) throw subscriptionInactive();
-      apiKeys.recordUse(principal.scope, principal.apiKeyId);
-      return principal;
+      if (!isPending(known)) return admit(known, host, servesInactive);
+      return known.then(
+        (found) => admit(found, host, servesInactive),
+        (error) => refuse(error, host),
+      );
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { IdSource, TenantId } from '../../kernel/ids.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
 import { operationsUsedUp } from './errors.js';
@@ -9,7 +10,7 @@ import type { PlansStore } from './store.js';
 /** One tenant's live operations of the running month, as this process knows them. */
 export interface TenantOperations {
   /** Refuses when `limit` is reached; reads the stored count where it is not known yet. */
-  assertRoom(limit: number): void | Promise<void>;
+  assertRoom(limit: number): Promisable<void>;
   /** Counts one; refuses when others took the last one meanwhile. */
   count(limit: number | null): void;
 }
@@ -185,7 +186,7 @@ class Entry implements TenantOperations {
     this.#month = monthOf(deps.clock.nowMs());
   }
 
-  assertRoom(limit: number): void | Promise<void> {
+  assertRoom(limit: number): Promisable<void> {
     this.#turnMonth();
     if (this.#stored === null) return this.#deps.read(this).then(() => this.#refuseAbove(limit));
     this.#refuseAbove(limit);

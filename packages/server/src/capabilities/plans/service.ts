@@ -3,6 +3,7 @@ import { notFound } from '../../kernel/errors.js';
 import type { ApiKeyId, IdSource, Scope, TenantId } from '../../kernel/ids.js';
 import type { CappedResource, Plan, PlanFeature, PlanTier, PlanTiers } from '../../kernel/plan-tiers.js';
 import type { Principal } from '../../kernel/principal.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { KeyRateLimit, RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { RequestLimits } from '../../platform/http/caller.js';
@@ -50,7 +51,7 @@ export interface Usage extends Standing {
 
 export interface Plans extends RequestLimits {
   /** Step 2 of dataplane.md §1.3: the switch, the operations of the month, then the requests of a second. */
-  admitOperation(scope: Scope): OperationMeter | Promise<OperationMeter>;
+  admitOperation(scope: Scope): Promisable<OperationMeter>;
   /** 402 where the tenant's tier does not have it; asked when something is created or enabled, never on a read. */
   requireFeature(tenantId: TenantId, feature: PlanFeature): Promise<void>;
   /** 402 where one more would be too many; `used` counts live rows only, and sandbox rows are never asked for. */
@@ -88,7 +89,7 @@ interface TenantLimits extends Validity {
   readonly plan: Plan;
   readonly tier: PlanTier;
   readonly isEphemeralOn: boolean;
-  readonly assertOperationLeft: () => void | Promise<void>;
+  readonly assertOperationLeft: () => Promisable<void>;
   readonly live: ModeLimits;
   readonly test: ModeLimits;
 }
@@ -238,7 +239,7 @@ export function createPlans(deps: PlansDeps): Plans {
     stop: () => counters.stop(),
   };
 
-  function takeOperation(limits: TenantLimits, { sandbox }: Scope): OperationMeter | Promise<OperationMeter> {
+  function takeOperation(limits: TenantLimits, { sandbox }: Scope): Promisable<OperationMeter> {
     if (!limits.isEphemeralOn) throw ephemeralOff(limits.plan);
     const { ephemeral, operations } = sandbox ? limits.test : limits.live;
     const hasRoom = sandbox ? undefined : limits.assertOperationLeft();
@@ -257,7 +258,7 @@ export function createPlans(deps: PlansDeps): Plans {
   }
 }
 
-async function takeSecond(hasRoom: void | Promise<void>, ofSecond: Allowance | null): Promise<void> {
+async function takeSecond(hasRoom: Promisable<void>, ofSecond: Allowance | null): Promise<void> {
   await hasRoom;
   const status = await ofSecond?.take();
   if (status && !status.isAllowed) throw requestLimitExceeded(status);

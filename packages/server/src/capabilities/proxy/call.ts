@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
 import type { StepTrace } from '../../platform/telemetry/tracing.js';
@@ -15,7 +16,7 @@ export interface Exchange {
   /** `null` where no traces are kept. */
   readonly trace: StepTrace | null;
   /** Version header, host, credential and mode (auth.md §5), without limits and permission. */
-  authenticate(rawHeaders: readonly string[]): Promise<Caller>;
+  authenticate(rawHeaders: readonly string[]): Promisable<Caller>;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */
   refuse(cause: unknown, rateLimit: RateLimitStatus | null): void;
 }

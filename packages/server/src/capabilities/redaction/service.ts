@@ -4,6 +4,7 @@ import { notFound, validationError } from '../../kernel/errors.js';
 import { type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
@@ -54,7 +55,7 @@ export interface Redaction {
   delete(caller: Caller, id: string): Promise<void>;
   /** What rules make of a sample; nothing is stored. */
   test(caller: Caller, trial: Trial): Promise<TrialResult>;
-  planFor(scope: Scope, mode: ProxyMode): RedactionPlan | Promise<RedactionPlan>;
+  planFor(scope: Scope, mode: ProxyMode): Promisable<RedactionPlan>;
 }
 
 export interface RedactionDeps {

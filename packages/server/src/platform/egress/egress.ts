@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { Promisable } from '../../kernel/promisable.js';
 
 /** On whose behalf and by which rules a call goes out. Pools and judged names are keyed by it. */
 export interface EgressPolicy {
@@ -87,9 +88,9 @@ export interface Egress {
   parse(rawUrl: string, policy: EgressPolicy): URL;
   /**
    * Resolves once and judges the name again and every address: `invalid_proxy_url`, `egress_blocked`, `dns_failure`,
-   * `ssrf_blocked`, `upstream_timeout`, `ClientGone`.
+   * `ssrf_blocked`, `upstream_timeout`, `ClientGone`. A name whose verdict is kept is judged at once.
    */
-  judge(url: URL, policy: EgressPolicy, clock: CallClock): Promise<JudgedTarget>;
+  judge(url: URL, policy: EgressPolicy, clock: CallClock): Promisable<JudgedTarget>;
   /**
    * Dials exactly a judged address, checks the peer, sends, and pipes the answer's body into the writable that
    * `onHead` returns, with back-pressure both ways. Resolves when the writable has finished. A writable that holds much back

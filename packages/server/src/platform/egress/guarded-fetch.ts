@@ -161,6 +161,11 @@ export function createEgress(deps: EgressDeps): Egress {
     return verdict;
   }
 
+  function judged(url: URL, port: number, verdict: Verdict): JudgedTarget {
+    if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
+    return new Judged(url, url.hostname, port, verdict);
+  }
+
   async function open(target: JudgedTarget, verdict: OpenVerdict, call: UpstreamCall): Promise<Connection> {
     const failures: { target: DialTarget; cause: unknown }[] = [];
     const tries = verdict.addresses.slice(0, TCP_TRIES_MAX);
@@ -194,7 +199,11 @@ export function createEgress(deps: EgressDeps): Egress {
       return url;
     },
 
-    async judge(url, policy, callClock) {
+    judge(url, policy, callClock) {
+      const refuse = (error: unknown): never => {
+        callClock.stop();
+        throw error;
+      };
       try {
         assert(
           url.protocol === 'https:' && url.username === '' && url.password === '',
@@ -202,15 +211,14 @@ export function createEgress(deps: EgressDeps): Egress {
         );
         if (callClock.ended) throw callClock.ended;
         const { hostname } = url;
-        const { tenantSlug } = policy;
         const port = portOf(url);
         const known = admit(hostname, port, policy);
-        const verdict = known ?? (await resolvedVerdict(hostname, port, tenantSlug, callClock));
-        if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
-        return new Judged(url, hostname, port, verdict);
+        if (known) return judged(url, port, known);
+        return resolvedVerdict(hostname, port, policy.tenantSlug, callClock)
+          .then((verdict) => judged(url, port, verdict))
+          .catch(refuse);
       } catch (error) {
-        callClock.stop();
-        throw error;
+        return refuse(error);
       }
     },
 

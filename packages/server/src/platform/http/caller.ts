@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
 
@@ -14,7 +15,7 @@ export interface Authenticator {
     rawHeaders: readonly string[],
     host: ResolvedHost,
     servesInactive?: boolean,
-  ): Promise<Principal>;
+  ): Promisable<Principal>;
   /** Who has signed in, whatever the tenant: of users alone. */
   authenticateSession?(
     rawHeaders: readonly string[],
@@ -25,7 +26,7 @@ export interface Authenticator {
 /** Implemented by the plans capability: the general limits of dataplane.md §9. */
 export interface RequestLimits {
   /** Throws 429 where a limit refuses; null where none holds for this caller. */
-  admit(principal: Principal): RateLimitStatus | null | Promise<RateLimitStatus | null>;
+  admit(principal: Principal): Promisable<RateLimitStatus | null>;
 }
 
 /** What an endpoint asks of its caller. */
@@ -44,7 +45,7 @@ export type AuthenticateCaller = (
   access: AccessRule | null,
   /** Those that may hold our credential; the proxy leaves out what is meant for the upstream. */
   rawHeaders?: readonly string[],
-) => Promise<Caller>;
+) => Promisable<Caller>;
 
 /** Whom a mount lets in, by a route's access. */
 export interface CallerSteps {
@@ -69,19 +70,33 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
     return hosts.resolve(raw.rawHeaders, raw.httpVersion);
   }
 
+  function callerOf(
+    request: FastifyRequest,
+    access: AccessRule | null,
+    principal: Principal,
+  ): Promisable<Caller> {
+    const caller: Caller = { principal, ...visitorOf(request) };
+    // Set before the checks that follow, so that the log line of a refusal names the key.
+    request.caller = caller;
+    return access === null ? caller : admitted(request, access, caller);
+  }
+
+  async function admitted(request: FastifyRequest, access: AccessRule, caller: Caller): Promise<Caller> {
+    const { principal } = caller;
+    const limited: Caller = { ...caller, rateLimit: await limits.admit(principal) };
+    request.caller = limited;
+    const { permission } = access;
+    if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
+    return limited;
+  }
+
   return {
-    async tenant(request, access, rawHeaders = request.raw.rawHeaders) {
+    tenant(request, access, rawHeaders = request.raw.rawHeaders) {
       const host = hostOf(request);
-      const principal = await authenticator.authenticate(rawHeaders, host, access?.servesInactive);
-      const caller: Caller = { principal, ...visitorOf(request) };
-      // Set before the checks that follow, so that the log line of a refusal names the key.
-      request.caller = caller;
-      if (access === null) return caller;
-      const limited: Caller = { ...caller, rateLimit: await limits.admit(principal) };
-      request.caller = limited;
-      const { permission } = access;
-      if (permission !== null && !principal.may(permission)) throw permissionMissing(permission);
-      return limited;
+      const found = authenticator.authenticate(rawHeaders, host, access?.servesInactive);
+      return isPending(found)
+        ? found.then((principal) => callerOf(request, access, principal))
+        : callerOf(request, access, found);
     },
     ...(authenticator.authenticateSession && {
       async session(request: FastifyRequest) {

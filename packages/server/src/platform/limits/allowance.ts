@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type LimitRule, type Meter, meterOf } from './meters.js';
 
@@ -6,7 +7,7 @@ import { type LimitRule, type Meter, meterOf } from './meters.js';
 export interface Allowance {
   readonly rule: LimitRule;
   /** At once where the count is in memory. A refused request takes nothing. */
-  take(): RateLimitStatus | Promise<RateLimitStatus>;
+  take(): Promisable<RateLimitStatus>;
   /** Undoes a take whose request another limit refused. */
   giveBack(): void;
 }

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type Allowance, type Count, statusOf } from './allowance.js';
 import type { LimitRule } from './meters.js';
@@ -29,7 +30,7 @@ export class RedisAllowance implements Allowance {
     this.#fallback = deps.fallback;
   }
 
-  take(): RateLimitStatus | Promise<RateLimitStatus> {
+  take(): Promisable<RateLimitStatus> {
     return this.#counter.isUsable() ? this.#takeShared() : this.#fallback.take();
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type Allowance, type Count, countOf, statusOf } from './allowance.js';
 import { type LimitRule, type Meter, meterOf } from './meters.js';
@@ -45,7 +46,7 @@ export class SlicedAllowance implements Allowance {
     this.#slice = Math.max(1, Math.floor(rule.requests * LIMITS.rateSliceShare));
   }
 
-  take(): RateLimitStatus | Promise<RateLimitStatus> {
+  take(): Promisable<RateLimitStatus> {
     const nowMs = this.#clock.nowMs();
     return this.#takeNow(nowMs) ?? this.#drawAndTake();
   }

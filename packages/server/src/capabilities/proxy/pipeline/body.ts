@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import type { Promisable } from '../../../kernel/promisable.js';
 import { type CallClock, ClientGone } from '../../../platform/egress/egress.js';
 import { payloadTooLarge } from '../../../platform/http/json-body.js';
 import type { ProxyCall } from '../call.js';
@@ -22,7 +23,7 @@ function arrivedBody(request: IncomingMessage, bytesMax: number): Buffer | null 
 }
 
 /** Reads the whole body, never more than `bytesMax` of it. */
-export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number): Buffer | Promise<Buffer> {
+export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number): Promisable<Buffer> {
   refuseDeclaredSize(call, bytesMax);
   const { request } = call.exchange;
   if (clock.ended) throw clock.ended;
@@ -113,7 +114,7 @@ export function passBody(
   call: ProxyCall,
   clock: CallClock,
   bytesMax: number,
-): Buffer | StreamedBody | Promise<Buffer> {
+): Promisable<Buffer | StreamedBody> {
   refuseDeclaredSize(call, bytesMax);
   const { contentLength } = call.headers;
   if (contentLength !== null && contentLength <= SHORT_BODY_BYTES_MAX)

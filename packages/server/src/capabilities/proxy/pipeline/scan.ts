@@ -1,4 +1,5 @@
 import { LIMITS } from '../../../kernel/limits.js';
+import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import type { CallClock } from '../../../platform/egress/egress.js';
 import { bodyKind, type CallTemplate, parseCall } from '../../templating/index.js';
 import type { ProxyCall } from '../call.js';
@@ -24,12 +25,13 @@ export function joinedQuery(target: URL, requestUrl: string): string {
 }
 
 /** Templating off: bytes and query go on as they are. */
-export async function passThrough(call: ProxyCall, clock: CallClock, query: string): Promise<Scanned> {
-  const body = call.headers.hasBody ? await passBody(call, clock, LIMITS.transparentBodyBytesMax) : null;
+export function passThrough(call: ProxyCall, clock: CallClock, query: string): Promisable<Scanned> {
+  const body = call.headers.hasBody ? passBody(call, clock, LIMITS.transparentBodyBytesMax) : null;
+  if (isPending(body)) return body.then((read) => ({ template: null, query, body: read }));
   return { template: null, query, body };
 }
 
-export async function scan(call: ProxyCall, clock: CallClock, query: string): Promise<Scanned> {
+export function scan(call: ProxyCall, clock: CallClock, query: string): Promisable<Scanned> {
   const { headers } = call;
   const kind = bodyKind(headers.contentType, headers.contentEncoding);
   if (!headers.hasBody) {
@@ -39,8 +41,16 @@ export async function scan(call: ProxyCall, clock: CallClock, query: string): Pr
   const bytesMax = LIMITS.templatedBodyBytesMax;
   if (kind === 'opaque') {
     const template = parseCall({ query, body: null }, kind, null);
-    return { template, query, body: await passBody(call, clock, bytesMax) };
+    const body = passBody(call, clock, bytesMax);
+    return isPending(body)
+      ? body.then((read) => ({ template, query, body: read }))
+      : { template, query, body };
   }
-  const body = await bufferBody(call, clock, bytesMax);
-  return { template: parseCall({ query, body }, kind, headers.contentType), query, body };
+  const scanned = (body: Buffer): Scanned => ({
+    template: parseCall({ query, body }, kind, headers.contentType),
+    query,
+    body,
+  });
+  const body = bufferBody(call, clock, bytesMax);
+  return isPending(body) ? body.then(scanned) : scanned(body);
 }

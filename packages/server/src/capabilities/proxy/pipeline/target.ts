@@ -1,4 +1,5 @@
 import type { Caller } from '../../../kernel/principal.js';
+import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import type { CallClock, Egress, EgressPolicy, JudgedTarget } from '../../../platform/egress/egress.js';
 import type { ProxyCall } from '../call.js';
 
@@ -11,13 +12,13 @@ export interface GuardedTarget {
 const EVERY_PUBLIC_HOST: readonly string[] = [];
 
 /** Scheme, name, resolution and every address, before anything of the caller's body is looked at. */
-export async function guardTarget(
+export function guardTarget(
   egress: Pick<Egress, 'parse' | 'judge' | 'startClock'>,
   call: ProxyCall,
   caller: Caller,
   rawUrl: string,
   timeoutMs: number,
-): Promise<GuardedTarget> {
+): Promisable<GuardedTarget> {
   const policy: EgressPolicy = {
     tenantSlug: caller.principal.tenantSlug,
     allowedHosts: EVERY_PUBLIC_HOST,
@@ -27,5 +28,6 @@ export async function guardTarget(
   call.path = url.pathname;
   const clock = egress.startClock(timeoutMs, call);
   call.clock = clock;
-  return { target: await egress.judge(url, policy, clock), clock };
+  const judged = egress.judge(url, policy, clock);
+  return isPending(judged) ? judged.then((target) => ({ target, clock })) : { target: judged, clock };
 }
