@@ -187,5 +187,7 @@ async function listen(app: FastifyInstance, { listen: { host, port } }: Config):
   } catch (error) {
     throw new StartRefused(`KNOX_HOST, KNOX_PORT: cannot listen on ${host} port ${port} (${codeOf(error)})`);
   }
-  return app.addresses().filter((address) => typeof address !== 'string');
+  const addresses = app.addresses().filter((address) => typeof address !== 'string');
+  app.logger.info({ addresses: addresses.map(({ address, port }) => ({ address, port })) }, 'listening');
+  return addresses;
 }

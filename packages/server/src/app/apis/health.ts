@@ -18,14 +18,14 @@ export function createHealth({ checks, isStopping }: HealthDeps): FastifyPluginA
       return { status: 'ok' };
     });
 
-    scope.get('/readyz', async (request, reply) => {
+    scope.get('/readyz', async (_request, reply) => {
       const results = await Promise.all(
         Object.entries(checks).map(async ([name, check]) => {
           try {
             await check();
             return [name, 'ok'] as const;
           } catch (error) {
-            request.log.warn({ err: error, check: name }, 'not ready');
+            scope.logger.warn({ err: error, check: name }, 'not ready');
             return [name, 'unavailable'] as const;
           }
         }),

@@ -127,10 +127,14 @@ function logError(request: FastifyRequest, error: AppError): void {
   if (error.status >= 500) {
     const fields = { request_id: request.id, type: error.type, detail: maskedDetail(error) };
     if (error.type === 'internal_error')
-      request.log.error({ ...fields, err: error.cause ?? error }, 'internal error');
-    else request.log.warn({ ...fields, ...(error.cause ? { err: error.cause } : {}) }, 'request failed');
+      request.server.logger.error({ ...fields, err: error.cause ?? error }, 'internal error');
+    else
+      request.server.logger.warn(
+        { ...fields, ...(error.cause ? { err: error.cause } : {}) },
+        'request failed',
+      );
   } else if (error.detail !== undefined) {
-    request.log.info(
+    request.server.logger.info(
       { request_id: request.id, type: error.type, detail: maskedDetail(error) },
       'request refused',
     );

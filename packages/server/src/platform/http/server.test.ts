@@ -438,6 +438,19 @@ describe('malformed requests', () => {
 });
 
 describe('answers that a stream owns', () => {
+  it('a write behind the end of an answer is logged, and the process lives', async () => {
+    const { app, logged } = build([], (root) => {
+      root.get('/late', (_request, reply) => {
+        reply.hijack();
+        reply.raw.end('done');
+        reply.raw.write('late');
+      });
+    });
+    const port = await listen(app);
+    expect(await rawCall(port, 'GET /late HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')).toMatch(/done/);
+    expect(logged()).toContainEqual(expect.objectContaining({ level: 'error', msg: 'answer failed' }));
+  });
+
   it('writeErrorRaw answers in the same shape, and breaks an answer that has begun', async () => {
     const { app, logged } = build([], (root) => {
       root.get('/raw', (request, reply) => {

@@ -1,11 +1,6 @@
 import { METHODS, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import Fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyRequest,
-  LogController,
-} from 'fastify';
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../kernel/clock.js';
 import { AppError, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
@@ -19,6 +14,11 @@ import { createMethodTable } from './method-table.js';
 import type { RequestMetrics } from './request-metrics.js';
 
 declare module 'fastify' {
+  interface FastifyInstance {
+    readonly logger: Logger;
+    /** One for all answers. */
+    readonly logAnswerFailure: (error: Error) => void;
+  }
   interface FastifyRequest {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
@@ -47,10 +47,8 @@ const INBOUND_ID_CHARACTERS_MAX = 128;
 /** The one Fastify instance: request ids, error shape, 404 and 405, one log line a request. No routes of its own. */
 export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const app: FastifyInstance = Fastify({
-    loggerInstance: deps.logger as FastifyBaseLogger,
-    // Our own line says it; a child logger per request would only cost.
-    logController: new LogController({ disableRequestLogging: true }),
-    childLoggerFactory: (logger) => logger,
+    // Our own line says it; with a logger of its own Fastify watches the end of each answer once more.
+    logger: false,
     genReqId: () => deps.ids.uuid(),
     requestIdHeader: false,
     trustProxy: false,
@@ -77,6 +75,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   for (const method of unknownMethods) app.addHttpMethod(method, { hasBody: true });
   const methods = createMethodTable();
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
+  app.decorate('logger', deps.logger);
+  app.decorate('logAnswerFailure', (error: Error) => deps.logger.error({ err: error }, 'answer failed'));
   app.decorateRequest('caller', null);
   app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
@@ -159,6 +159,8 @@ function watchEnd(
   response: ServerResponse,
 ): void {
   const { clock, requestLog, metrics, tracing } = deps;
+  // A write behind the end would otherwise end the process.
+  response.on('error', app.logAnswerFailure);
   const startedMs = clock.monotonicMs();
   if (tracing) request.trace = tracing.begin(request.raw, request.id);
   response.once('close', () => {
