@@ -60,6 +60,28 @@ describe('createGroupCommit', () => {
     ]);
   });
 
+  it('waits some turns for more where many call, and not where few do', async () => {
+    const { group, batches, end, untilBatches } = createHarness({ batchRowsMax: 100 });
+    const busy = ['a', 'b', 'c', 'd', 'e'].map((name) => add(group, name));
+    await untilBatches(1);
+    const early = add(group, 'f');
+    end();
+    await Promise.all(busy);
+    const late = add(group, 'g');
+    await untilBatches(2);
+    const alone = add(group, 'h');
+    end();
+    await Promise.all([early, late]);
+    const tooLate = add(group, 'i');
+    await untilBatches(3);
+    end();
+    await alone;
+    await untilBatches(4);
+    end();
+    await tooLate;
+    expect(batches).toEqual([['a', 'b', 'c', 'd', 'e'], ['f', 'g'], ['h'], ['i']]);
+  });
+
   it('keeps to the rows and bytes of a batch, but lets one large write through', async () => {
     const { group, batches, end, untilBatches } = createHarness();
     const all = [

@@ -24,6 +24,11 @@ export interface GroupCommit {
 /** Callers that go on in one turn of the loop, or the eighth part of those that wait where that is more. */
 const SETTLED_A_TURN_MIN = 8;
 const TURNS_TO_SETTLE = 8;
+/** Behind a batch of so many groups others will follow at once ... */
+const BUSY_GROUPS_MIN = 5;
+/** ... so the next waits this long for them, or until it has that many: a commit costs as much as a dozen rows. */
+const LINGER_TURNS = 4;
+const LINGER_GROUPS_MAX = 32;
 
 interface Entry {
   readonly rows: readonly Insertion[];
@@ -34,7 +39,8 @@ interface Entry {
 
 /**
  * Joins the insertions of one event-loop turn, and all that arrive while the former batch is on its way, into one
- * commit. A fixed window would be slower than either (architecture, "Group commit").
+ * commit. A fixed window would be slower than either (architecture, "Group commit"): it is waited for only where many
+ * call, and in turns of the loop, which are short where nothing else is to be done.
  */
 export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   let queue: Entry[] = [];
@@ -93,6 +99,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     }
   }
 
+  async function linger(): Promise<void> {
+    for (let turn = 0; turn < LINGER_TURNS && queue.length < LINGER_GROUPS_MAX && !closed; turn++) {
+      await nextTurn();
+    }
+  }
+
   async function drain(): Promise<void> {
     await nextTurn();
     while (queue.length > 0) {
@@ -101,6 +113,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       unsettled += batch.length;
       // In order, and while the next batch is on its way.
       settled = settled.then(() => settle(batch, outcomes));
+      if (batch.length >= BUSY_GROUPS_MIN) await linger();
     }
     running = null;
   }
