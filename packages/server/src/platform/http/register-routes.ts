@@ -131,8 +131,8 @@ function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer):
   if (answer.isReplay) {
     // The answer is that of the first call, its id in header and body alike; the log joins the two calls.
     reply.header('x-request-id', answer.requestId).header('x-idempotent-replay', 'true');
-    const { id, log } = reply.request;
-    log.info({ request_id: id, replayed_request_id: answer.requestId }, 'answer replayed');
+    const ids = { request_id: reply.request.id, replayed_request_id: answer.requestId };
+    reply.server.logger.info(ids, 'answer replayed');
   }
   reply.code(answer.status).header('content-type', 'application/json; charset=utf-8');
   return reply.send(answer.body);
