@@ -9,6 +9,7 @@ import {
   type VaultHarness,
   withCheckDigit,
 } from '../../testing/vault-harness.js';
+import type { TokenFormat } from './tables.js';
 
 /** Different card numbers of one length that share their first six and last four digits. */
 function numbersThatShare(length: number, count: number): string[] {
@@ -25,7 +26,7 @@ function numbersThatShare(length: number, count: number): string[] {
 }
 
 forEachDatabase((_name, open) => {
-  describe('card numbers that share BIN and last four', () => {
+  describe('values that share the digits that their tokens keep', () => {
     let harness: VaultHarness;
     let caller: Caller;
     beforeAll(async () => {
@@ -34,8 +35,8 @@ forEachDatabase((_name, open) => {
     });
     afterAll(() => harness.close());
 
-    async function openVault(name: string): Promise<void> {
-      const input = { name, tokenFormat: 'pan', description: null, metadata: null, echoGuard: true } as const;
+    async function openVault(name: string, tokenFormat: TokenFormat = 'pan'): Promise<void> {
+      const input = { name, tokenFormat, description: null, metadata: null, echoGuard: true } as const;
       await harness.vaults.create(caller, input);
     }
 
@@ -103,6 +104,19 @@ forEachDatabase((_name, open) => {
       const last = await harness.vaults.tokenize(caller, 'tenth', holding(another));
       expect(last.token).toBe(number);
       expect((await harness.vaults.detokenize(caller, 'tenth', last.token)).value.reveal()).toBe(another);
+    });
+
+    it('social security numbers with one last four get all 5,500 tokens, then a clear refusal', async () => {
+      await openVault('people', 'ssn');
+      const numbers = Array.from({ length: 5_510 }, (_, n) => `1${String(n).padStart(4, '0')}6789`);
+      const given = (await tokenizeAll('people', numbers)).filter((token) => token !== null);
+      expect(new Set(given).size).toBe(given.length);
+      expect(given).toHaveLength(5_500);
+      for (const token of given) {
+        if (!/^9\d\d-(?:[0-4]\d|6[6-9]|89)-6789$/.test(token)) expect.fail(token);
+      }
+      const other = await harness.vaults.tokenize(caller, 'people', holding('123456780'));
+      expect(other.token).toMatch(/-6780$/);
     });
 
     it('a token that is deleted can be given again', async () => {

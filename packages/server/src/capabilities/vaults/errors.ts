@@ -19,7 +19,7 @@ export function vaultDisabled(name: string): AppError {
 export function tokenSpaceExhausted(name: string): AppError {
   return new AppError(
     'token_space_exhausted',
-    `Vault "${name}" has no free token left for values with these first and last digits`,
+    `Vault "${name}" has no free token left for values that share the digits a token keeps`,
   );
 }
 

@@ -149,6 +149,21 @@ describe('200 and 201', () => {
     }
   });
 
+  it.each([
+    ['ssn', '123-45-6789', /^9\d\d-\d\d-6789$/, '123-45-67'],
+    ['email', 'Ada@Example.com', /^[a-z2-7]{20}@example\.com$/, 'ada.example.com'],
+    ['uuid', 'anything', /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/, ''],
+  ])('tokenizes by the format %s, and reads back by the token', async (format, value, expected, refused) => {
+    await call('POST', '/v1/vaults', { name: `as-${format}`, token_format: format });
+    const made = await call('POST', `/v1/vaults/as-${format}/tokens`, { value });
+    expect([made.status, dataOf(made).token]).toEqual([201, expect.stringMatching(expected)]);
+    const path = `/v1/vaults/as-${format}/tokens/${encodeURIComponent(dataOf(made).token)}`;
+    expect(dataOf(await call('GET', path)).value).toBe(value);
+    const answer = await call('POST', `/v1/vaults/as-${format}/tokens`, { value: refused });
+    expect([answer.status, fieldsOf(answer)]).toEqual([400, ['value']]);
+    expect((await call('DELETE', path)).status).toBe(200);
+  });
+
   it('deletes a token, then an empty vault, then one that is not', async () => {
     await call('POST', '/v1/vaults', { name: 'doomed' });
     const made = await call('POST', '/v1/vaults/doomed/tokens', { value: 'x' });
@@ -173,7 +188,7 @@ describe('400', () => {
     ['name', { name: '-first' }],
     ['name', { name: 'x'.repeat(64) }],
     ['name', { name: '0b5a3c52-6d3f-4f5e-9b0a-0a8f3d1c2b4a' }],
-    ['token_format', { name: 'n', token_format: 'ssn' }],
+    ['token_format', { name: 'n', token_format: 'iban' }],
     ['token_format', { name: 'n', token_format: 7 }],
     ['custody_mode', { name: 'n', custody_mode: 'dual' }],
     ['default_ttl_seconds', { name: 'n', default_ttl_seconds: 60 }],
@@ -190,8 +205,10 @@ describe('400', () => {
   });
 
   it('names the formats there are', async () => {
-    const answer = await call('POST', '/v1/vaults', { name: 'n', token_format: 'email' });
-    expect(answer.json['fields']?.['token_format']).toEqual(['must be one of generic, pan in this version']);
+    const answer = await call('POST', '/v1/vaults', { name: 'n', token_format: 'iban' });
+    expect(answer.json['fields']?.['token_format']).toEqual([
+      'must be one of generic, pan, ssn, email, uuid',
+    ]);
   });
 
   it.each([

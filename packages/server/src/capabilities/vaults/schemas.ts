@@ -62,9 +62,12 @@ export const deleteVaultQuery = z.object({
 export const createVaultBody = z.object({
   name,
   token_format: z
-    .enum(TOKEN_FORMATS, `must be one of ${TOKEN_FORMATS.join(', ')} in this version`)
+    .enum(TOKEN_FORMATS, `must be one of ${TOKEN_FORMATS.join(', ')}`)
     .default('generic')
-    .describe('What tokens look like; `pan`: a card number that passes the Luhn check.'),
+    .describe(
+      'What tokens look like, and which values are taken: `pan` card numbers, `ssn` social security numbers, `email` ' +
+        'mail addresses, `uuid` and `generic` anything.',
+    ),
   custody_mode: z
     .literal('managed', 'must be managed in this version')
     .default('managed')

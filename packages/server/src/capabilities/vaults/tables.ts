@@ -3,8 +3,8 @@ import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { vaultsMigration } from './migrations/0007-vaults.js';
 
-/** Those of dataplane.md §6.2 that exist. */
-export const TOKEN_FORMATS = ['generic', 'pan'] as const;
+/** dataplane.md §6.2. */
+export const TOKEN_FORMATS = ['generic', 'pan', 'ssn', 'email', 'uuid'] as const;
 export type TokenFormat = (typeof TOKEN_FORMATS)[number];
 
 export interface VaultRow extends TenantModeColumns {

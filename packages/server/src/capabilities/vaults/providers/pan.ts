@@ -1,5 +1,5 @@
 import { assert } from '../../../kernel/assert.js';
-import type { Random } from '../../../platform/crypto/random.js';
+import { type DigitSpace, drawFrom, walkThrough } from './digit-space.js';
 import type { VaultFormat } from './types.js';
 
 /**
@@ -19,31 +19,11 @@ export const panFormat: VaultFormat = {
     return null;
   },
 
-  generate(value, random) {
-    const { size, ownIndex, tokenAt } = tokenSpace(digitsOf(value));
-    const drawn = random.below(size - 1);
-    return tokenAt(drawn < ownIndex ? drawn : drawn + 1);
-  },
-
-  *walk(value, random) {
-    const { size, ownIndex, tokenAt } = tokenSpace(digitsOf(value));
-    const step = stepThrough(size, random);
-    let index = random.below(size);
-    for (let seen = 0; seen < size; seen += 1) {
-      if (index !== ownIndex) yield tokenAt(index);
-      index = (index + step) % size;
-    }
-  },
+  generate: (value, random) => drawFrom(tokenSpace(digitsOf(value)), random),
+  walk: (value, random) => walkThrough(tokenSpace(digitsOf(value)), random),
 };
 
-interface TokenSpace {
-  readonly size: number;
-  /** The number itself is one of its space, and never its own token. */
-  readonly ownIndex: number;
-  tokenAt(index: number): string;
-}
-
-function tokenSpace(digits: string): TokenSpace {
+function tokenSpace(digits: string): DigitSpace {
   const bin = digits.slice(0, BIN_DIGITS);
   const last = digits.slice(-LAST_DIGITS);
   const freeDigits = digits.length - BIN_DIGITS - LAST_DIGITS - 1;
@@ -69,12 +49,6 @@ function luhnSum(digits: string): number {
     sum += doubled > 9 ? doubled - 9 : doubled;
   }
   return sum;
-}
-
-/** A step without a factor in common with a power of ten passes every index once before it repeats. */
-function stepThrough(size: number, random: Random): number {
-  const lastDigits = [1, 3, 7, 9] as const;
-  return random.below(size / 10) * 10 + (lastDigits[random.below(lastDigits.length)] as number);
 }
 
 function digitsOf(value: string): string {
