@@ -2,18 +2,19 @@ import { signInJobs } from '../capabilities/accounts/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
+import { vaultJobs } from '../capabilities/vaults/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
 import type { Services } from './services.js';
 
 type WithJobs = Pick<
   Services,
-  'jobs' | 'outbox' | 'apiLogs' | 'auditChain' | 'idempotency' | 'limiter' | 'sessions'
+  'jobs' | 'outbox' | 'apiLogs' | 'auditChain' | 'idempotency' | 'limiter' | 'sessions' | 'vaults'
 >;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
 export function jobDefinitions(services: WithJobs): JobDefinition[] {
-  const { jobs, outbox, apiLogs, auditChain, idempotency, limiter, sessions } = services;
+  const { jobs, outbox, apiLogs, auditChain, idempotency, limiter, sessions, vaults } = services;
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
@@ -22,5 +23,6 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...idempotencyJobs(idempotency),
     rateLimitRetention(limiter),
     ...signInJobs(sessions),
+    ...vaultJobs(vaults),
   ];
 }

@@ -30,6 +30,8 @@ export const LIMITS = {
   vaultMetadataBytesMax: 4 * KiB,
   vaultsMax: 10_000,
   vaultTokensDeletedAtOnce: 2_000,
+  /** 100 years of 365 days. */
+  vaultTtlSecondsMax: 3_153_600_000,
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,

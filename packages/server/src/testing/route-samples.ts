@@ -33,7 +33,7 @@ const RULE = {
   action: 'partial_last4',
   priority: 1,
 };
-const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, default_ttl_seconds: null };
+const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, default_ttl_seconds: 3600 };
 const REQUEST_IDS = '00000000-0000-4000-8000-';
 
 const newKey = async (world: World) =>
@@ -145,7 +145,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'GET /v1/vaults/:nameOrId/tokens': { path: async (world) => `${await newVault(world)}/tokens` },
   'POST /v1/vaults/:nameOrId/tokens': {
     path: async (world) => `${await newVault(world)}/tokens`,
-    bodies: () => [{ value: 'canary', metadata: { a: 1 }, ttl_seconds: null }],
+    bodies: () => [{ value: 'canary', metadata: { a: 1 }, ttl_seconds: 60 }],
   },
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },

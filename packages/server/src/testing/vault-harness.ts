@@ -47,7 +47,7 @@ export async function createVaultHarness(open?: OpenTestDatabase): Promise<Vault
 }
 
 export function holding(text: string) {
-  return { value: new Secret(text), metadata: null };
+  return { value: new Secret(text), metadata: null, ttlSeconds: null };
 }
 
 /** The same caller, allowed only what `may` says. */

@@ -17,6 +17,8 @@ export interface VaultAuditDetails {
   readonly changed?: readonly string[];
   readonly token_format?: string;
   readonly tokens_deleted?: number;
+  /** Where nobody asked for it. */
+  readonly reason?: 'expired';
 }
 
 /** Readers of the audit log know the fields by their names on the wire. */
@@ -25,6 +27,7 @@ const WIRE_NAMES: Record<keyof VaultChanges, string> = {
   metadata: 'metadata_jsonb',
   enabled: 'enabled',
   echoGuard: 'echo_guard',
+  defaultTtlSeconds: 'default_ttl_seconds',
 };
 
 export function changedFields(changes: VaultChanges): string[] {

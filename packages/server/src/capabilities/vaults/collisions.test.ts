@@ -36,8 +36,8 @@ forEachDatabase((_name, open) => {
     afterAll(() => harness.close());
 
     async function openVault(name: string, tokenFormat: TokenFormat = 'pan'): Promise<void> {
-      const input = { name, tokenFormat, description: null, metadata: null, echoGuard: true } as const;
-      await harness.vaults.create(caller, input);
+      const input = { name, tokenFormat, description: null, metadata: null, echoGuard: true };
+      await harness.vaults.create(caller, { ...input, defaultTtlSeconds: null });
     }
 
     /** Tokenizes 50 at a time; what is refused must say that the space is exhausted. */

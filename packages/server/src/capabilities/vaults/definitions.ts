@@ -15,6 +15,7 @@ export interface VaultDefinition {
   /** The version that encrypts new tokens. */
   readonly keyVersion: number;
   readonly enabled: boolean;
+  readonly defaultTtlSeconds: number | null;
 }
 
 export interface VaultDefinitions {

@@ -1,3 +1,4 @@
+export { vaultJobs } from './jobs.js';
 export { vaultRoutes } from './routes.js';
 export { createVaults, type Vaults, type VaultsDeps } from './service.js';
 export { migrations, vaultTables } from './tables.js';

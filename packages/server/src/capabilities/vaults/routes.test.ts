@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isoTime } from '../../kernel/clock.js';
 import type { TestAnswer } from '../../testing/harness.js';
 import { createVaultHarness, type VaultHarness } from '../../testing/vault-harness.js';
 
@@ -60,7 +61,7 @@ describe('200 and 201', () => {
       description: 'żółć',
       metadata_jsonb: { team: 'a' },
       echo_guard: false,
-      default_ttl_seconds: null,
+      default_ttl_seconds: 3_600,
     };
     expect((await call('POST', '/v1/vaults', body)).json['data']).toMatchObject(body);
   });
@@ -94,7 +95,13 @@ describe('200 and 201', () => {
 
   it('changes a vault and answers with the row', async () => {
     await call('POST', '/v1/vaults', { name: 'changing', description: 'before' });
-    const changes = { enabled: false, echo_guard: false, description: null, metadata_jsonb: { a: 1 } };
+    const changes = {
+      enabled: false,
+      echo_guard: false,
+      description: null,
+      metadata_jsonb: { a: 1 },
+      default_ttl_seconds: 60,
+    };
     const answer = await call('PATCH', '/v1/vaults/changing', changes);
     expect(answer.status).toBe(200);
     expect(answer.json['data']).toMatchObject({ name: 'changing', ...changes });
@@ -116,6 +123,39 @@ describe('200 and 201', () => {
       card_issuing_country: null,
     });
     await call('DELETE', `/v1/vaults/cards/tokens/${dataOf(answer).id}`);
+  });
+
+  it('tokenizes for a time, after which the token is 404 and holds no vault', async () => {
+    await call('POST', '/v1/vaults', { name: 'short', default_ttl_seconds: 120 });
+    const madeAt = harness.clock.nowMs();
+    const atSeconds = (seconds: number) => isoTime(madeAt + seconds * 1000);
+    const [own, byVault] = [
+      await call('POST', '/v1/vaults/short/tokens', { value: 'x', ttl_seconds: 60 }),
+      await call('POST', '/v1/vaults/short/tokens', { value: 'x', ttl_seconds: null }),
+    ];
+    expect(own.json['data']['expires_at']).toBe(atSeconds(60));
+    expect(byVault.json['data']['expires_at']).toBe(atSeconds(120));
+    expect((await call('GET', '/v1/vaults/short')).json['data']).toMatchObject({
+      default_ttl_seconds: 120,
+      stats: { token_count: 2, active_count: 2, expiring_in_24h: 2 },
+    });
+    await harness.advance(60_000);
+    const path = `/v1/vaults/short/tokens/${dataOf(own).token}`;
+    for (const method of ['GET', 'DELETE']) {
+      const answer = await call(method, path);
+      expect([answer.status, typeOf(answer)]).toEqual([404, 'not_found']);
+    }
+    const listed = await call('GET', '/v1/vaults/short/tokens');
+    expect(listed.json['meta']['total']).toBe(1);
+    expect(listed.json['data']).toMatchObject([{ token: dataOf(byVault).token, expires_at: atSeconds(120) }]);
+    expect((await call('GET', '/v1/vaults/short')).json['data']['stats']).toEqual({
+      token_count: 2,
+      active_count: 1,
+      expiring_in_24h: 1,
+    });
+    expect((await call('DELETE', '/v1/vaults/short')).status).toBe(409);
+    await harness.advance(60_000);
+    expect((await call('DELETE', '/v1/vaults/short')).status).toBe(200);
   });
 
   it('detokenizes by text and by id, not to be stored by anybody', async () => {
@@ -191,7 +231,9 @@ describe('400', () => {
     ['token_format', { name: 'n', token_format: 'iban' }],
     ['token_format', { name: 'n', token_format: 7 }],
     ['custody_mode', { name: 'n', custody_mode: 'dual' }],
-    ['default_ttl_seconds', { name: 'n', default_ttl_seconds: 60 }],
+    ['default_ttl_seconds', { name: 'n', default_ttl_seconds: 0 }],
+    ['default_ttl_seconds', { name: 'n', default_ttl_seconds: 1.5 }],
+    ['default_ttl_seconds', { name: 'n', default_ttl_seconds: '60' }],
     ['description', { name: 'n', description: 'x'.repeat(2001) }],
     ['description', { name: 'n', description: 'a\u0000b' }],
     ['description', { name: 'n', description: '\ud800' }],
@@ -215,7 +257,7 @@ describe('400', () => {
     ['name', { name: 'other' }],
     ['token_format', { token_format: 'generic' }],
     ['custody_mode', { custody_mode: 'managed' }],
-    ['default_ttl_seconds', { default_ttl_seconds: 60 }],
+    ['default_ttl_seconds', { default_ttl_seconds: -1 }],
     ['unheard_of', { unheard_of: 1 }],
     ['enabled', { enabled: null }],
     ['body', {}],
@@ -231,7 +273,9 @@ describe('400', () => {
     ['value', { value: 4111111111111111 }],
     ['value', { value: '4111111111111112' }],
     ['value', { value: 'not a card 4111' }],
-    ['ttl_seconds', { value: CARD, ttl_seconds: 60 }],
+    ['ttl_seconds', { value: CARD, ttl_seconds: 0 }],
+    ['ttl_seconds', { value: CARD, ttl_seconds: 0.5 }],
+    ['ttl_seconds', { value: CARD, ttl_seconds: 3_153_600_001 }],
     ['card_exp_month', { value: CARD, card_exp_month: 1, card_exp_year: null }],
     ['card_exp_year', { value: CARD, card_exp_year: 2030 }],
     ['metadata', { value: CARD, metadata: 'text' }],

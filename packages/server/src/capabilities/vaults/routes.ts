@@ -1,5 +1,4 @@
 import { LIMITS } from '../../kernel/limits.js';
-import { Secret } from '../../kernel/secret.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import {
   createVaultBody,
@@ -8,6 +7,7 @@ import {
   detokenizedResponse,
   detokenizedWire,
   tokenizeBody,
+  tokenizeInputOf,
   tokenListQuery,
   tokenParams,
   tokenResponse,
@@ -61,6 +61,7 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
           description: body.description,
           metadata: body.metadata_jsonb,
           echoGuard: body.echo_guard,
+          defaultTtlSeconds: body.default_ttl_seconds,
         }),
       wire: (vault, { caller }) => vaultWire(caller.principal.scope, vault),
     }),
@@ -120,8 +121,7 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       errors: ['vault_disabled', 'token_space_exhausted', 'tenant_sealed'],
       bodyBytesMax: LIMITS.tokenizeBodyBytesMax,
       noStore: true,
-      handle: ({ caller, params, body: { value, metadata } }) =>
-        vaults.tokenize(caller, params.nameOrId, { value: new Secret(value), metadata }),
+      handle: ({ caller, params, body }) => vaults.tokenize(caller, params.nameOrId, tokenizeInputOf(body)),
       wire: tokenWire,
     }),
     route({

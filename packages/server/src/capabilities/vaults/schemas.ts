@@ -1,12 +1,13 @@
 import { z } from 'zod';
-import { isoTime } from '../../kernel/clock.js';
+import { isoTime, isoTimeOrNull } from '../../kernel/clock.js';
 import { isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { Secret } from '../../kernel/secret.js';
 import { instantText, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import type { VaultWithStats } from './service.js';
 import type { Vault, VaultChanges } from './store.js';
 import { TOKEN_FORMATS } from './tables.js';
-import type { DetokenizedToken } from './tokens/service.js';
+import type { DetokenizedToken, TokenizeInput } from './tokens/service.js';
 import type { Token } from './tokens/store.js';
 
 const name = z
@@ -27,6 +28,16 @@ const notYet = z
   .null('is not available in this version; leave it out or send null')
   .optional()
   .describe('Not available in this version: null or absent.');
+
+const ttlSeconds = z
+  .number()
+  .int('must be a whole number of seconds')
+  .min(1, `must be 1 to ${LIMITS.vaultTtlSecondsMax} seconds`)
+  .max(LIMITS.vaultTtlSecondsMax, `must be 1 to ${LIMITS.vaultTtlSecondsMax} seconds`)
+  .nullable();
+const defaultTtlSeconds = ttlSeconds.describe(
+  'Seconds until a token expires that is made without `ttl_seconds`; null: it never does. Of tokens made from now on.',
+);
 
 /** A field of the contract that has no value in this version. */
 const alwaysNull = z.null().describe('Null in this version.');
@@ -75,7 +86,7 @@ export const createVaultBody = z.object({
   description: description.default(null),
   metadata_jsonb: metadata.default(null),
   echo_guard: echoGuard.default(true),
-  default_ttl_seconds: notYet,
+  default_ttl_seconds: defaultTtlSeconds.default(null),
 });
 
 const FIXED = 'cannot be changed after the vault is made';
@@ -86,7 +97,7 @@ export const updateVaultBody = z
     metadata_jsonb: metadata.optional(),
     enabled: z.boolean().optional().describe('False: no value is put in or read out.'),
     echo_guard: echoGuard.optional(),
-    default_ttl_seconds: notYet,
+    default_ttl_seconds: defaultTtlSeconds.optional(),
     name: z.undefined(FIXED).optional(),
     token_format: z.undefined(FIXED).optional(),
     custody_mode: z.undefined(FIXED).optional(),
@@ -96,11 +107,12 @@ export const updateVaultBody = z
     when: ({ issues }) => issues.length === 0,
   })
   .transform(
-    ({ description, metadata_jsonb, enabled, echo_guard }): VaultChanges => ({
+    ({ description, metadata_jsonb, enabled, echo_guard, default_ttl_seconds }): VaultChanges => ({
       ...(description !== undefined && { description }),
       ...(metadata_jsonb !== undefined && { metadata: metadata_jsonb }),
       ...(enabled !== undefined && { enabled }),
       ...(echo_guard !== undefined && { echoGuard: echo_guard }),
+      ...(default_ttl_seconds !== undefined && { defaultTtlSeconds: default_ttl_seconds }),
     }),
   );
 
@@ -111,10 +123,16 @@ export const tokenizeBody = z.object({
     .describe(`What the token stands for; at most ${LIMITS.vaultValueBytesMax} bytes of UTF-8.`)
     .meta({ examples: ['4242424242424242'] }),
   metadata: metadata.default(null),
-  ttl_seconds: notYet,
+  ttl_seconds: ttlSeconds
+    .default(null)
+    .describe('Seconds until the token expires; null: as `default_ttl_seconds` of the vault says.'),
   card_exp_month: notYet,
   card_exp_year: notYet,
 });
+
+export function tokenizeInputOf(body: z.output<typeof tokenizeBody>): TokenizeInput {
+  return { value: new Secret(body.value), metadata: body.metadata, ttlSeconds: body.ttl_seconds };
+}
 
 export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
@@ -128,7 +146,7 @@ const vaultFields = z.object({
   token_format: z.enum(TOKEN_FORMATS).describe('What its tokens look like.'),
   crypto_key_id: rowId.describe('The key that its values are encrypted with.'),
   custody_mode: z.literal('managed').describe('Who keeps the key: this server.'),
-  default_ttl_seconds: alwaysNull,
+  default_ttl_seconds: z.number().int().positive().nullable().describe('Null: its tokens never expire.'),
   metadata_jsonb: metadata,
   description: z.string().nullable().describe('For people.'),
   enabled: z.boolean().describe('False: no value is put in or read out.'),
@@ -143,7 +161,7 @@ export const vaultResponse = vaultFields.meta({ id: 'Vault' });
 export const vaultWithStatsResponse = vaultFields
   .extend({
     stats: z.object({
-      token_count: count.describe('All tokens.'),
+      token_count: count.describe('All tokens, those that have expired and are not removed yet among them.'),
       active_count: count.describe('Those that have not expired.'),
       expiring_in_24h: count.describe('Those that expire within a day.'),
     }),
@@ -156,7 +174,7 @@ const tokenFields = z.object({
     .string()
     .describe('Worth nothing by itself.')
     .meta({ examples: ['4242422069354242'] }),
-  expires_at: alwaysNull,
+  expires_at: instantText.nullable().describe('From then on it is not found; null: never.'),
   created_at: instantText,
   card_expires_on: alwaysNull,
   card_funding_type: alwaysNull,
@@ -188,7 +206,7 @@ export function vaultWire(scope: Scope, vault: Vault): z.input<typeof vaultRespo
     token_format: vault.tokenFormat,
     crypto_key_id: vault.cryptoKeyId,
     custody_mode: vault.custodyMode,
-    default_ttl_seconds: null,
+    default_ttl_seconds: vault.defaultTtlSeconds,
     metadata_jsonb: vault.metadata,
     description: vault.description,
     enabled: vault.enabled,
@@ -204,8 +222,8 @@ export function vaultWithStatsWire(
   scope: Scope,
   vault: VaultWithStats,
 ): z.input<typeof vaultWithStatsResponse> {
-  // Nothing expires yet, so every token is an active one.
-  const stats = { token_count: vault.tokenCount, active_count: vault.tokenCount, expiring_in_24h: 0 };
+  const { tokens, expired, expiringInDay } = vault.counts;
+  const stats = { token_count: tokens, active_count: tokens - expired, expiring_in_24h: expiringInDay };
   return { ...vaultWire(scope, vault), stats };
 }
 
@@ -213,7 +231,7 @@ export function tokenWire(token: Token): z.input<typeof tokenResponse> {
   return {
     id: token.id,
     token: token.token,
-    expires_at: null,
+    expires_at: isoTimeOrNull(token.expiresAtMs),
     created_at: isoTime(token.createdAtMs),
     card_expires_on: null,
     card_funding_type: null,

@@ -12,7 +12,13 @@ import {
 import { vaultTables } from './tables.js';
 
 const CANARY = 'canary-7f3a91d2-value';
-const newVault = { tokenFormat: 'generic', description: null, metadata: null, echoGuard: true } as const;
+const newVault = {
+  tokenFormat: 'generic',
+  description: null,
+  metadata: null,
+  echoGuard: true,
+  defaultTtlSeconds: null,
+} as const;
 
 forEachDatabase((_name, open) => {
   describe('vaults', () => {
@@ -340,9 +346,13 @@ forEachDatabase((_name, open) => {
         description: 'd',
         metadata: { a: [1, { b: null }] },
         echoGuard: false,
+        defaultTtlSeconds: 3_600,
       });
       expect(isUuid(vault.id)).toBe(true);
-      expect(await harness.vaults.get(live, 'cards')).toEqual({ ...vault, tokenCount: 0 });
+      expect(await harness.vaults.get(live, 'cards')).toEqual({
+        ...vault,
+        counts: { tokens: 0, expired: 0, expiringInDay: 0 },
+      });
       expect(vault.createdBy).toBe(live.principal.apiKeyId);
     });
   });

@@ -18,8 +18,11 @@ import { tooManyVaults, vaultHoldsTokens } from './errors.js';
 import { requireMetadataFits } from './metadata.js';
 import { createVaultStore, type Metadata, type Vault, type VaultChanges } from './store.js';
 import type { TokenFormat } from './tables.js';
+import { createTokenCounter } from './tokens/counts.js';
+import { createTokenReaper, type TokenReaper } from './tokens/reaper.js';
+import { createReaperStore } from './tokens/reaper-store.js';
 import { createVaultTokens, type VaultTokens } from './tokens/service.js';
-import { createTokenStore } from './tokens/store.js';
+import { createTokenStore, type TokenCounts } from './tokens/store.js';
 
 export interface NewVault {
   readonly name: string;
@@ -27,10 +30,11 @@ export interface NewVault {
   readonly description: string | null;
   readonly metadata: Metadata | null;
   readonly echoGuard: boolean;
+  readonly defaultTtlSeconds: number | null;
 }
 
 export interface VaultWithStats extends Vault {
-  readonly tokenCount: number;
+  readonly counts: TokenCounts;
 }
 
 export interface VaultRecords {
@@ -38,13 +42,13 @@ export interface VaultRecords {
   list(caller: Caller, options: ListOptions<'created_at' | 'name'>): Promise<Page<Vault>>;
   get(caller: Caller, nameOrId: string): Promise<VaultWithStats>;
   update(caller: Caller, nameOrId: string, changes: VaultChanges): Promise<Vault>;
-  /** Destroys the vault's key with it. Refused while it holds tokens, unless forced. */
+  /** Destroys the vault's key with it. Refused while it holds tokens that have not expired, unless forced. */
   delete(caller: Caller, nameOrId: string, options: { force: boolean }): Promise<void>;
   /** From memory; what a template's qualifier may be. */
   vaultNames(scope: Scope): Promise<ReadonlySet<string>>;
 }
 
-export interface Vaults extends VaultRecords, VaultTokens {}
+export interface Vaults extends VaultRecords, VaultTokens, TokenReaper {}
 
 export interface VaultsDeps {
   readonly db: Database;
@@ -61,6 +65,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
   const { db, clock, ids, cryptoKeys, auditLogs } = deps;
   const store = createVaultStore(db);
   const tokenStore = createTokenStore(db);
+  const counter = createTokenCounter({ store: tokenStore, clock });
   const definitions = createVaultDefinitions({ ...deps, store });
 
   async function getVault(scope: Scope, nameOrId: string, tx?: Transaction): Promise<Vault> {
@@ -80,7 +85,9 @@ export function createVaults(deps: VaultsDeps): Vaults {
     try {
       return await db.transaction(async (tx) => {
         const vault = await lockVault(tx, scope, id);
-        if (!force && (await tokenStore.hasAny(tx, scope, id))) throw vaultHoldsTokens(vault.name);
+        if (!force && (await tokenStore.hasActive(tx, scope, id, clock.nowMs()))) {
+          throw vaultHoldsTokens(vault.name);
+        }
         const deleted = await tokenStore.deleteSome(tx, scope, id, LIMITS.vaultTokensDeletedAtOnce);
         const isLast = deleted < LIMITS.vaultTokensDeletedAtOnce;
         const entry = vaultEntry(isLast ? 'vault.delete' : 'vault.token.delete', vault, {
@@ -118,7 +125,8 @@ export function createVaults(deps: VaultsDeps): Vaults {
   }
 
   return {
-    ...createVaultTokens({ ...deps, definitions, store: tokenStore }),
+    ...createVaultTokens({ ...deps, definitions, counter, store: tokenStore }),
+    ...createTokenReaper({ ...deps, store: createReaperStore(db) }),
 
     async create(caller, input) {
       const { scope, userId, apiKeyId } = caller.principal;
@@ -157,7 +165,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
     async get(caller, nameOrId) {
       const { scope } = caller.principal;
       const vault = await getVault(scope, nameOrId);
-      return { ...vault, tokenCount: await tokenStore.count(scope, vault.id) };
+      return { ...vault, counts: await counter.count(scope, vault.id) };
     },
 
     async update(caller, nameOrId, changes) {

@@ -2,11 +2,14 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { CryptoKeyId, Scope, TenantId, TokenId, VaultId } from '../../kernel/ids.js';
 import { type Database, ReferenceViolation, UniqueViolation } from '../../platform/storage/database.js';
 import { createVaultStore, type Vault, type VaultStore } from './store.js';
-import { createTokenStore, type StoredToken, type TokenStore } from './tokens/store.js';
+import { createTokenStore, type StoredToken, type TokenPlace, type TokenStore } from './tokens/store.js';
 
 const LIVE: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000001' as TenantId, sandbox: false };
 const TEST: Scope = { ...LIVE, sandbox: true };
 const FOREIGN: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000002' as TenantId, sandbox: false };
+
+const NOW_MS = 1_000;
+const counts = (tokens: number, expired = 0, expiringInDay = 0) => ({ tokens, expired, expiringInDay });
 
 const uuid = (n: number) => `bbbbbbbb-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
@@ -24,6 +27,7 @@ function vault(n: number, more: Partial<Vault> = {}): Vault {
     createdAtMs: n,
     updatedAtMs: n,
     createdBy: null,
+    defaultTtlSeconds: null,
     ...more,
   };
 }
@@ -37,6 +41,7 @@ function token(n: number, vaultNumber: number, more: Partial<StoredToken> = {}):
     ciphertext: Buffer.from([n]),
     metadata: null,
     createdAtMs: n,
+    expiresAtMs: null,
     createdByApiKeyId: null,
     createdByUserId: null,
     ...more,
@@ -59,6 +64,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
   describe('vaults', () => {
     it('gives back what was stored, by id in either case and by name', async () => {
       const row = vault(10, {
+        defaultTtlSeconds: 60,
         description: 'żółć 💳',
         metadata: { owner: 'team', nested: { list: [1, null] } },
         enabled: false,
@@ -95,9 +101,11 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
     it('changes only what is named', async () => {
       await addVault(LIVE, vault(1, { description: 'before', metadata: { a: 1 } }));
       const id = uuid(1) as VaultId;
-      await db.transaction((tx) => vaults.update(tx, LIVE, id, { metadata: null, enabled: false }, 50));
+      await db.transaction((tx) =>
+        vaults.update(tx, LIVE, id, { metadata: null, enabled: false, defaultTtlSeconds: 60 }, 50),
+      );
       expect(await vaults.find(LIVE, id)).toEqual(
-        vault(1, { description: 'before', enabled: false, updatedAtMs: 50 }),
+        vault(1, { description: 'before', enabled: false, defaultTtlSeconds: 60, updatedAtMs: 50 }),
       );
     });
 
@@ -118,27 +126,82 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       await addVault(LIVE, vault(2));
       await addVault(TEST, vault(1));
     });
+    const countAll = (scope: Scope, id: VaultId) =>
+      tokens.countBetween(scope, id, { from: null, to: null }, { nowMs: NOW_MS, soonMs: NOW_MS + 500 });
     const inFirst = (idOrToken: string, scope = LIVE) =>
-      tokens.findInVault(scope, uuid(1) as VaultId, idOrToken);
+      tokens.findInVault(scope, uuid(1) as VaultId, idOrToken, NOW_MS);
 
     it('gives back what was stored, by text and by id in either case', async () => {
       const row = token(1, 1, { metadata: { a: 'ż' }, ciphertext: Buffer.alloc(500, 7) });
       await addToken(LIVE, row);
       for (const reference of [row.token, row.id, row.id.toUpperCase()]) {
         expect(await inFirst(reference)).toEqual(row);
-        expect(await tokens.findInAnyVault(LIVE, reference)).toEqual([row]);
+        expect(await tokens.findInAnyVault(LIVE, reference, NOW_MS)).toEqual([row]);
       }
     });
 
     it('finds none of another vault, mode or tenant', async () => {
       await addToken(LIVE, token(1, 1));
       for (const reference of ['tok_1', uuid(2001)]) {
-        expect(await tokens.findInVault(LIVE, uuid(2) as VaultId, reference)).toBeUndefined();
+        expect(await tokens.findInVault(LIVE, uuid(2) as VaultId, reference, NOW_MS)).toBeUndefined();
         for (const scope of [TEST, FOREIGN]) {
           expect(await inFirst(reference, scope)).toBeUndefined();
-          expect(await tokens.findInAnyVault(scope, reference)).toEqual([]);
+          expect(await tokens.findInAnyVault(scope, reference, NOW_MS)).toEqual([]);
         }
       }
+    });
+
+    it('finds, lists and counts as active none that has expired, whose text is still taken', async () => {
+      await addToken(LIVE, token(1, 1, { expiresAtMs: NOW_MS }));
+      await addToken(LIVE, token(2, 1, { expiresAtMs: NOW_MS + 1 }));
+      await addToken(LIVE, token(3, 1, { expiresAtMs: NOW_MS + 501 }));
+      await addToken(LIVE, token(4, 1));
+      const id = uuid(1) as VaultId;
+      for (const reference of ['tok_1', uuid(2001)]) {
+        expect(await inFirst(reference)).toBeUndefined();
+        expect(await tokens.findInAnyVault(LIVE, reference, NOW_MS)).toEqual([]);
+      }
+      expect((await inFirst('tok_2'))?.expiresAtMs).toBe(NOW_MS + 1);
+      const options = { page: 1, perPage: 9, sort: 'created_at', order: 'asc' } as const;
+      const listed = await tokens.list(LIVE, id, options, NOW_MS);
+      expect(listed.map((row) => row.token)).toEqual(['tok_2', 'tok_3', 'tok_4']);
+      expect(await countAll(LIVE, id)).toEqual(counts(4, 1, 1));
+      expect(await tokens.listTaken(LIVE, id, ['tok_1'])).toEqual(new Set(['tok_1']));
+    });
+
+    it('does not take an expired one for a second of the same text', async () => {
+      await addToken(LIVE, token(1, 1, { expiresAtMs: NOW_MS }));
+      await addToken(LIVE, token(2, 2, { token: 'tok_1' }));
+      expect(await tokens.findInAnyVault(LIVE, 'tok_1', NOW_MS)).toMatchObject([{ id: uuid(2002) }]);
+    });
+
+    it('says whether an active one is left', async () => {
+      await addToken(LIVE, token(1, 1, { expiresAtMs: NOW_MS }));
+      await db.transaction(async (tx) => {
+        expect(await tokens.hasActive(tx, LIVE, uuid(1) as VaultId, NOW_MS)).toBe(false);
+        expect(await tokens.hasActive(tx, LIVE, uuid(1) as VaultId, NOW_MS - 1)).toBe(true);
+        expect(await tokens.hasActive(tx, TEST, uuid(1) as VaultId, NOW_MS - 1)).toBe(false);
+      });
+    });
+
+    it('counts in steps that meet, through tokens of one instant', async () => {
+      for (let n = 1; n <= 7; n += 1) await addToken(LIVE, token(n, 1, { createdAtMs: n < 4 ? 5 : n + 5 }));
+      await addToken(TEST, token(8, 1, { createdAtMs: 6 }));
+      const id = uuid(1) as VaultId;
+      const places = [];
+      let from: TokenPlace | null = null;
+      do {
+        const to: TokenPlace | null = await tokens.placeAfter(LIVE, id, from, 2);
+        const until = { nowMs: NOW_MS, soonMs: NOW_MS };
+        places.push([to?.id, (await tokens.countBetween(LIVE, id, { from, to }, until)).tokens]);
+        from = to;
+      } while (from);
+      expect(places).toEqual([
+        [uuid(2002), 2],
+        [uuid(2004), 2],
+        [uuid(2006), 2],
+        [undefined, 1],
+      ]);
     });
 
     it('prefers a row id to a text that looks like one', async () => {
@@ -147,7 +210,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       expect(await inFirst(uuid(2001))).toEqual(lookAlike);
       await addToken(LIVE, token(1, 1));
       expect((await inFirst(uuid(2001)))?.id).toBe(uuid(2001));
-      expect(await tokens.findInAnyVault(LIVE, uuid(2001))).toHaveLength(1);
+      expect(await tokens.findInAnyVault(LIVE, uuid(2001), NOW_MS)).toHaveLength(1);
     });
 
     it('finds the text of a row whose id belongs to another vault', async () => {
@@ -164,7 +227,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       const twice = addToken(LIVE, token(3, 1, { token: 'tok_1' }));
       await expect(twice).rejects.toThrow(UniqueViolation);
       await expect(twice).rejects.toMatchObject({ table: 'vault_tokens' });
-      expect(await tokens.findInAnyVault(LIVE, 'tok_1')).toHaveLength(2);
+      expect(await tokens.findInAnyVault(LIVE, 'tok_1', NOW_MS)).toHaveLength(2);
     });
 
     it('refuses a token of a vault that is not there, alone', async () => {
@@ -176,7 +239,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       expect(orphan).toMatchObject({ status: 'rejected' });
       expect(orphan?.status === 'rejected' && orphan.reason).toBeInstanceOf(ReferenceViolation);
       expect(kept).toMatchObject({ status: 'fulfilled' });
-      expect(await tokens.findInAnyVault(FOREIGN, 'tok_3')).toEqual([]);
+      expect(await tokens.findInAnyVault(FOREIGN, 'tok_3', NOW_MS)).toEqual([]);
     });
 
     it('refuses to delete a vault that holds tokens', async () => {
@@ -198,19 +261,19 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       await addToken(TEST, token(7, 1));
       const id = uuid(1) as VaultId;
       const options = { page: 1, perPage: 2, sort: 'created_at', order: 'desc' } as const;
-      const page = await tokens.list(LIVE, id, options);
+      const page = await tokens.list(LIVE, id, options, NOW_MS);
       expect(page.map((row) => row.token)).toEqual(['tok_5', 'tok_4']);
       expect(page[0]).not.toHaveProperty('ciphertext');
-      expect(await tokens.count(LIVE, id)).toBe(5);
+      expect(await countAll(LIVE, id)).toEqual(counts(5));
 
       await db.transaction(async (tx) => {
-        expect(await tokens.hasAny(tx, LIVE, id)).toBe(true);
+        expect(await tokens.hasActive(tx, LIVE, id, NOW_MS)).toBe(true);
         expect(await tokens.deleteSome(tx, LIVE, id, 2)).toBe(2);
         expect(await tokens.deleteSome(tx, LIVE, id, 9)).toBe(3);
-        expect(await tokens.hasAny(tx, LIVE, id)).toBe(false);
+        expect(await tokens.hasActive(tx, LIVE, id, NOW_MS)).toBe(false);
       });
-      expect(await tokens.count(LIVE, uuid(2) as VaultId)).toBe(1);
-      expect(await tokens.count(TEST, id)).toBe(1);
+      expect(await countAll(LIVE, uuid(2) as VaultId)).toEqual(counts(1));
+      expect(await countAll(TEST, id)).toEqual(counts(1));
 
       await db.transaction(async (tx) => {
         expect(await tokens.delete(tx, TEST, uuid(2006) as TokenId)).toBe(false);

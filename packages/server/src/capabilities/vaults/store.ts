@@ -20,6 +20,8 @@ export interface Vault {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
   readonly createdBy: string | null;
+  /** Of tokens made without a time of their own; null = they never expire. */
+  readonly defaultTtlSeconds: number | null;
 }
 
 export interface VaultChanges {
@@ -27,6 +29,7 @@ export interface VaultChanges {
   readonly metadata?: Metadata | null;
   readonly enabled?: boolean;
   readonly echoGuard?: boolean;
+  readonly defaultTtlSeconds?: number | null;
 }
 
 export type VaultStore = ReturnType<typeof createVaultStore>;
@@ -53,6 +56,7 @@ export function createVaultStore(db: Database) {
             metadata: jsonOf(vault.metadata),
             enabled: flagOf(vault.enabled),
             echo_guard: flagOf(vault.echoGuard),
+            default_ttl_seconds: vault.defaultTtlSeconds,
           })
           .execute();
       } catch (error) {
@@ -98,7 +102,7 @@ export function createVaultStore(db: Database) {
       const rows = await view
         .scoped(scope)
         .selectFrom('vaults')
-        .select(['id', 'name', 'token_format', 'crypto_key_id', 'enabled'])
+        .select(['id', 'name', 'token_format', 'crypto_key_id', 'enabled', 'default_ttl_seconds'])
         .execute();
       return rows.map((row) => ({
         id: row.id as VaultId,
@@ -106,6 +110,7 @@ export function createVaultStore(db: Database) {
         tokenFormat: row.token_format,
         cryptoKeyId: row.crypto_key_id as CryptoKeyId,
         enabled: row.enabled === 1,
+        defaultTtlSeconds: row.default_ttl_seconds,
       }));
     },
 
@@ -131,13 +136,14 @@ export function createVaultStore(db: Database) {
 }
 
 function changedColumns(changes: VaultChanges, nowMs: number): Updateable<VaultRow> {
-  const { description, metadata, enabled, echoGuard } = changes;
+  const { description, metadata, enabled, echoGuard, defaultTtlSeconds } = changes;
   return {
     updated_at: nowMs,
     ...(description !== undefined && { description }),
     ...(metadata !== undefined && { metadata: jsonOf(metadata) }),
     ...(enabled !== undefined && { enabled: flagOf(enabled) }),
     ...(echoGuard !== undefined && { echo_guard: flagOf(echoGuard) }),
+    ...(defaultTtlSeconds !== undefined && { default_ttl_seconds: defaultTtlSeconds }),
   };
 }
 
@@ -163,5 +169,6 @@ function vaultOf(row: Selectable<VaultRow>): Vault {
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
     createdBy: row.created_by,
+    defaultTtlSeconds: row.default_ttl_seconds,
   };
 }

@@ -2,6 +2,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { vaultsMigration } from './migrations/0007-vaults.js';
+import { vaultTokenExpiryMigration } from './migrations/0023-vault-token-expiry.js';
 
 /** dataplane.md §6.2. */
 export const TOKEN_FORMATS = ['generic', 'pan', 'ssn', 'email', 'uuid'] as const;
@@ -21,6 +22,7 @@ export interface VaultRow extends TenantModeColumns {
   created_at: number;
   updated_at: number;
   created_by: string | null;
+  default_ttl_seconds: number | null;
 }
 
 export interface VaultTokenRow extends TenantModeColumns {
@@ -35,6 +37,11 @@ export interface VaultTokenRow extends TenantModeColumns {
   created_at: number;
   created_by_api_key_id: string | null;
   created_by_user_id: string | null;
+  expires_at: number | null;
+  /** ISO date; of card numbers only. */
+  card_expires_on: string | null;
+  /** When the next event about the card's end is due; null = none is. */
+  expiry_notice_at: number | null;
 }
 
 export interface VaultTables {
@@ -47,4 +54,4 @@ export const vaultTables: TableSet<VaultTables> = {
   vault_tokens: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [vaultsMigration];
+export const migrations: readonly Migration[] = [vaultsMigration, vaultTokenExpiryMigration];

@@ -26,11 +26,14 @@ import { requireMetadataFits } from '../metadata.js';
 import { formats } from '../providers/index.js';
 import type { Metadata } from '../store.js';
 import { candidateTokens } from './candidates.js';
+import type { TokenCounter } from './counts.js';
 import type { StoredToken, Token, TokenStore } from './store.js';
 
 export interface TokenizeInput {
   readonly value: Secret<string>;
   readonly metadata: Metadata | null;
+  /** Null = as the vault says. */
+  readonly ttlSeconds: number | null;
 }
 
 export interface DetokenizedToken extends Token {
@@ -66,11 +69,12 @@ export interface VaultTokensDeps {
   readonly cryptoKeys: Pick<CryptoKeys, 'use'>;
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
   readonly definitions: Pick<VaultDefinitions, 'find'>;
+  readonly counter: TokenCounter;
   readonly store: TokenStore;
 }
 
 export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
-  const { db, clock, ids, random, cryptoKeys, auditLogs, definitions, store } = deps;
+  const { db, clock, ids, random, cryptoKeys, auditLogs, definitions, counter, store } = deps;
 
   async function getVault(scope: Scope, nameOrId: string): Promise<VaultDefinition> {
     const vault = await definitions.find(scope, nameOrId);
@@ -79,7 +83,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   }
 
   async function getToken(scope: Scope, vault: VaultDefinition, idOrToken: string): Promise<StoredToken> {
-    const token = await store.findInVault(scope, vault.id, idOrToken);
+    const token = await store.findInVault(scope, vault.id, idOrToken, clock.nowMs());
     if (!token) throw notFound('Token');
     return token;
   }
@@ -120,8 +124,8 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     if (named === undefined) throw tokenNotFound();
     if (named) requireDetokenize(caller, named);
     const found = named
-      ? [await store.findInVault(scope, named.id, reference.token)]
-      : await store.findInAnyVault(scope, reference.token);
+      ? [await store.findInVault(scope, named.id, reference.token, clock.nowMs())]
+      : await store.findInAnyVault(scope, reference.token, clock.nowMs());
     const [token, other] = found;
     if (other) throw tokenAmbiguous();
     const vault = token && (named ?? (await definitions.find(scope, token.vaultId)));
@@ -154,13 +158,16 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
         sealData(random, key, contextOf(scope, vault, id), plaintext),
       );
       plaintext.fill(0);
+      const nowMs = clock.nowMs();
+      const ttlSeconds = input.ttlSeconds ?? vault.defaultTtlSeconds;
       const token: Omit<StoredToken, 'token'> = {
         id,
         vaultId: vault.id,
         keyVersion: vault.keyVersion,
         ciphertext,
         metadata: input.metadata,
-        createdAtMs: clock.nowMs(),
+        createdAtMs: nowMs,
+        expiresAtMs: ttlSeconds === null ? null : nowMs + ttlSeconds * 1000,
         createdByApiKeyId: principal.apiKeyId,
         createdByUserId: principal.userId,
       };
@@ -174,11 +181,11 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     async listTokens(caller, nameOrId, options) {
       const { scope } = caller.principal;
       const vault = await getVault(scope, nameOrId);
-      const [rows, total] = await Promise.all([
-        store.list(scope, vault.id, options),
-        store.count(scope, vault.id),
+      const [rows, { tokens, expired }] = await Promise.all([
+        store.list(scope, vault.id, options, clock.nowMs()),
+        counter.count(scope, vault.id),
       ]);
-      return { rows, total, page: options.page, perPage: options.perPage };
+      return { rows, total: tokens - expired, page: options.page, perPage: options.perPage };
     },
 
     async detokenize(caller, nameOrId, idOrToken) {

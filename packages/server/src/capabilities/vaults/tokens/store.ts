@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import type { ExpressionBuilder, Selectable } from 'kysely';
 import {
   type ApiKeyId,
   isUuid,
@@ -10,7 +10,7 @@ import {
 import { type ListOptions, offsetOf } from '../../../platform/http/pagination.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
 import type { Metadata } from '../store.js';
-import { type VaultTokenRow, vaultTables } from '../tables.js';
+import { type VaultTables, type VaultTokenRow, vaultTables } from '../tables.js';
 
 /** A token without its value. */
 export interface Token {
@@ -18,6 +18,8 @@ export interface Token {
   readonly vaultId: VaultId;
   readonly token: string;
   readonly createdAtMs: number;
+  /** From then on it is not found; null = never. */
+  readonly expiresAtMs: number | null;
   readonly createdByApiKeyId: ApiKeyId | null;
   readonly createdByUserId: UserId | null;
 }
@@ -35,38 +37,63 @@ const TOKEN_COLUMNS = [
   'vault_id',
   'token',
   'created_at',
+  'expires_at',
   'created_by_api_key_id',
   'created_by_user_id',
 ] as const;
 const STORED_COLUMNS = [...TOKEN_COLUMNS, 'crypto_key_version', 'ciphertext', 'metadata'] as const;
 type TokenColumns = Pick<Selectable<VaultTokenRow>, (typeof TOKEN_COLUMNS)[number]>;
+export interface TokenCounts {
+  readonly tokens: number;
+  readonly expired: number;
+  readonly expiringInDay: number;
+}
+
+/** Where a count or a page stands: behind this token, in the order of age. */
+export interface TokenPlace {
+  readonly createdAtMs: number;
+  readonly id: TokenId;
+}
+
 type StoredColumns = Pick<Selectable<VaultTokenRow>, (typeof STORED_COLUMNS)[number]>;
 
 export function createTokenStore(db: Database) {
   const view = db.view(vaultTables);
 
-  const byId = view.define<{ id: string }, StoredColumns>('vault_token_by_id', (queries, arg) =>
-    queries.selectFrom('vault_tokens').select(STORED_COLUMNS).where('id', '=', arg('id')),
+  const byId = view.define<{ id: string; now_ms: number }, StoredColumns>(
+    'vault_token_by_id',
+    (queries, arg) =>
+      queries
+        .selectFrom('vault_tokens')
+        .select(STORED_COLUMNS)
+        .where('id', '=', arg('id'))
+        .where(isActiveAt(arg('now_ms'))),
   );
-  const inVault = view.define<{ vault_id: string; token: string }, StoredColumns>(
+  const inVault = view.define<{ vault_id: string; token: string; now_ms: number }, StoredColumns>(
     'vault_token_in_vault',
     (queries, arg) =>
       queries
         .selectFrom('vault_tokens')
         .select(STORED_COLUMNS)
         .where('token', '=', arg('token'))
-        .where('vault_id', '=', arg('vault_id')),
+        .where('vault_id', '=', arg('vault_id'))
+        .where(isActiveAt(arg('now_ms'))),
   );
-  const inAnyVault = view.define<{ token: string }, StoredColumns>(
+  const inAnyVault = view.define<{ token: string; now_ms: number }, StoredColumns>(
     'vault_token_in_any_vault',
     (queries, arg) =>
-      queries.selectFrom('vault_tokens').select(STORED_COLUMNS).where('token', '=', arg('token')).limit(2),
+      queries
+        .selectFrom('vault_tokens')
+        .select(STORED_COLUMNS)
+        .where('token', '=', arg('token'))
+        .where(isActiveAt(arg('now_ms')))
+        .limit(2),
   );
 
   /** A row id comes before a token text that looks like one. */
-  async function findById(scope: Scope, idOrToken: string): Promise<StoredToken | undefined> {
+  async function findById(scope: Scope, idOrToken: string, nowMs: number): Promise<StoredToken | undefined> {
     if (!isUuid(idOrToken)) return undefined;
-    const row = await byId.first(scope, { id: idOrToken.toLowerCase() });
+    const row = await byId.first(scope, { id: idOrToken.toLowerCase(), now_ms: nowMs });
     return row && storedTokenOf(row);
   }
 
@@ -80,25 +107,33 @@ export function createTokenStore(db: Database) {
         ciphertext: token.ciphertext,
         metadata: token.metadata && JSON.stringify(token.metadata),
         created_at: token.createdAtMs,
+        expires_at: token.expiresAtMs,
         created_by_api_key_id: token.createdByApiKeyId,
         created_by_user_id: token.createdByUserId,
       });
     },
 
-    async findInVault(scope: Scope, vaultId: VaultId, idOrToken: string): Promise<StoredToken | undefined> {
-      const named = await findById(scope, idOrToken);
+    /** Of those that have not expired, like every token that is found below. */
+    async findInVault(
+      scope: Scope,
+      vaultId: VaultId,
+      idOrToken: string,
+      nowMs: number,
+    ): Promise<StoredToken | undefined> {
+      const named = await findById(scope, idOrToken, nowMs);
       if (named?.vaultId === vaultId) return named;
-      const row = await inVault.first(scope, { vault_id: vaultId, token: idOrToken });
+      const row = await inVault.first(scope, { vault_id: vaultId, token: idOrToken, now_ms: nowMs });
       return row && storedTokenOf(row);
     },
 
     /** Two when the text stands in more than one vault; no more are read. */
-    async findInAnyVault(scope: Scope, idOrToken: string): Promise<StoredToken[]> {
-      const named = await findById(scope, idOrToken);
+    async findInAnyVault(scope: Scope, idOrToken: string, nowMs: number): Promise<StoredToken[]> {
+      const named = await findById(scope, idOrToken, nowMs);
       if (named) return [named];
-      return (await inAnyVault.all(scope, { token: idOrToken })).map(storedTokenOf);
+      return (await inAnyVault.all(scope, { token: idOrToken, now_ms: nowMs })).map(storedTokenOf);
     },
 
+    /** Expired ones that are not removed yet among them: their texts are taken. */
     async listTaken(scope: Scope, vaultId: VaultId, tokens: readonly string[]): Promise<Set<string>> {
       const rows = await view
         .scoped(scope)
@@ -110,33 +145,73 @@ export function createTokenStore(db: Database) {
       return new Set(rows.map((row) => row.token));
     },
 
-    async count(scope: Scope, vaultId: VaultId, tx?: Transaction): Promise<number> {
-      const row = await view
-        .scoped(scope, tx)
+    /** The place of the `tokens`-th token behind `from`; null when there are not so many. */
+    async placeAfter(
+      scope: Scope,
+      vaultId: VaultId,
+      from: TokenPlace | null,
+      tokens: number,
+    ): Promise<TokenPlace | null> {
+      let query = view
+        .scoped(scope)
         .selectFrom('vault_tokens')
-        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .select(['created_at', 'id'])
         .where('vault_id', '=', vaultId)
-        .executeTakeFirstOrThrow();
-      return row.total;
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(1)
+        .offset(tokens - 1);
+      if (from) query = query.where(isPlaced('>', from));
+      const row = await query.executeTakeFirst();
+      return row ? { createdAtMs: row.created_at, id: row.id as TokenId } : null;
     },
 
-    async hasAny(tx: Transaction, scope: Scope, vaultId: VaultId): Promise<boolean> {
+    /** Behind `from` and up to `to`, that one included; null = no bound. */
+    async countBetween(
+      scope: Scope,
+      vaultId: VaultId,
+      { from, to }: { readonly from: TokenPlace | null; readonly to: TokenPlace | null },
+      { nowMs, soonMs }: { readonly nowMs: number; readonly soonMs: number },
+    ): Promise<TokenCounts> {
+      let query = view
+        .scoped(scope)
+        .selectFrom('vault_tokens')
+        .select(({ eb, fn }) => [
+          fn.countAll<number>().as('tokens'),
+          fn.count<number>(eb.case().when('expires_at', '<=', nowMs).then(1).end()).as('expired'),
+          fn.count<number>(eb.case().when('expires_at', '<=', soonMs).then(1).end()).as('expired_soon'),
+        ])
+        .where('vault_id', '=', vaultId);
+      if (from) query = query.where(isPlaced('>', from));
+      if (to) query = query.where(isPlaced('<=', to));
+      const { tokens, expired, expired_soon } = await query.executeTakeFirstOrThrow();
+      return { tokens, expired, expiringInDay: expired_soon - expired };
+    },
+
+    async hasActive(tx: Transaction, scope: Scope, vaultId: VaultId, nowMs: number): Promise<boolean> {
       const row = await view
         .scoped(scope, tx)
         .selectFrom('vault_tokens')
         .select('id')
         .where('vault_id', '=', vaultId)
+        .where(isActiveAt(nowMs))
         .limit(1)
         .executeTakeFirst();
       return row !== undefined;
     },
 
-    async list(scope: Scope, vaultId: VaultId, options: ListOptions<'created_at'>): Promise<Token[]> {
+    async list(
+      scope: Scope,
+      vaultId: VaultId,
+      options: ListOptions<'created_at'>,
+      nowMs: number,
+    ): Promise<Token[]> {
       const rows = await view
         .scoped(scope)
         .selectFrom('vault_tokens')
         .select(TOKEN_COLUMNS)
         .where('vault_id', '=', vaultId)
+        .where(isActiveAt(nowMs))
         .orderBy(options.sort, options.order)
         .orderBy('id', options.order)
         .limit(options.perPage)
@@ -176,12 +251,24 @@ export function createTokenStore(db: Database) {
   };
 }
 
+/** Expired rows stay until the reaper comes; no query that looks for a token may find one. */
+function isActiveAt(nowMs: number) {
+  return ({ eb }: ExpressionBuilder<VaultTables, 'vault_tokens'>) =>
+    eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]);
+}
+
+function isPlaced(relation: '>' | '<=', { createdAtMs, id }: TokenPlace) {
+  return ({ eb, refTuple, tuple }: ExpressionBuilder<VaultTables, 'vault_tokens'>) =>
+    eb(refTuple('created_at', 'id'), relation, tuple(createdAtMs, id as string));
+}
+
 function tokenOf(row: TokenColumns): Token {
   return {
     id: row.id as TokenId,
     vaultId: row.vault_id as VaultId,
     token: row.token,
     createdAtMs: row.created_at,
+    expiresAtMs: row.expires_at,
     createdByApiKeyId: row.created_by_api_key_id as ApiKeyId | null,
     createdByUserId: row.created_by_user_id as UserId | null,
   };
