@@ -158,6 +158,7 @@ export function createServices(deps: ServicesDeps) {
     random,
     cryptoKeys,
     auditLogs,
+    outbox,
     generations,
     cacheCounts: cacheCounts(instruments, 'vaults'),
   });

@@ -106,6 +106,13 @@ export function validationError(field: string, rule: string): AppError {
   return new AppError('validation_error', `${field}: ${rule}`, { fields: { [field]: [rule] } });
 }
 
+/** All refused fields of a request in one answer; the message names the first. */
+export function validationErrors(fields: ReadonlyMap<string, string[]>): AppError {
+  const [[name, [rule]]] = [...fields] as [[string, [string]]];
+  const more = fields.size > 1 ? ` (and ${fields.size - 1} more)` : '';
+  return new AppError('validation_error', `${name}: ${rule}${more}`, { fields: Object.fromEntries(fields) });
+}
+
 /** Every limiter's refusal says when to come again, or is told by the limit itself (contract README §1.2). */
 export function rateLimitExceeded(
   publicMessage: string,

@@ -44,6 +44,7 @@ import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import type { RateLimiter } from '../platform/limits/rate-limiter.js';
 import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
+import type { Outbox } from '../platform/outbox/outbox.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
@@ -69,6 +70,7 @@ export interface Floor {
   readonly limiter: RateLimiter;
   readonly plans: Plans;
   readonly sessions: Sessions;
+  readonly outbox: Outbox;
   readonly steps: CallerSteps;
   /** Of `/admin`. */
   readonly userSteps: CallerSteps;

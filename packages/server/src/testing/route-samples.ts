@@ -34,6 +34,7 @@ const RULE = {
   priority: 1,
 };
 const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, default_ttl_seconds: 3600 };
+const TOKEN_OPTIONS = { metadata: { a: 1 }, ttl_seconds: 60, card_exp_month: null, card_exp_year: null };
 const REQUEST_IDS = '00000000-0000-4000-8000-';
 
 const newKey = async (world: World) =>
@@ -145,7 +146,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'GET /v1/vaults/:nameOrId/tokens': { path: async (world) => `${await newVault(world)}/tokens` },
   'POST /v1/vaults/:nameOrId/tokens': {
     path: async (world) => `${await newVault(world)}/tokens`,
-    bodies: () => [{ value: 'canary', metadata: { a: 1 }, ttl_seconds: 60 }],
+    bodies: () => [{ value: 'canary', ...TOKEN_OPTIONS }],
   },
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },

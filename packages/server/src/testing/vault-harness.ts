@@ -9,6 +9,8 @@ import {
 import type { Caller } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
 import { createGenerations } from '../platform/cache/generations.js';
+import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
+import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { OpenTestDatabase } from './databases.js';
 import { createHarness, type Harness } from './harness.js';
 
@@ -24,7 +26,7 @@ export async function createVaultHarness(open?: OpenTestDatabase): Promise<Vault
   let vaults: Vaults | undefined;
   const harness = await createHarness({
     ...(open && { open }),
-    migrations: [...cryptoKeysMigrations, ...migrations],
+    migrations: [...cryptoKeysMigrations, ...jobsMigrations, ...outboxMigrations, ...migrations],
     routes(floor) {
       const cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: floor.kms });
       deps = { ...floor, cryptoKeys };
@@ -47,7 +49,7 @@ export async function createVaultHarness(open?: OpenTestDatabase): Promise<Vault
 }
 
 export function holding(text: string) {
-  return { value: new Secret(text), metadata: null, ttlSeconds: null };
+  return { value: new Secret(text), metadata: null, ttlSeconds: null, cardExpiry: null };
 }
 
 /** The same caller, allowed only what `may` says. */

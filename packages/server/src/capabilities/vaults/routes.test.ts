@@ -158,6 +158,23 @@ describe('200 and 201', () => {
     expect((await call('DELETE', '/v1/vaults/short')).status).toBe(200);
   });
 
+  it('keeps until when a card is good, and tells nothing of its bank', async () => {
+    const body = { value: CARD, card_exp_month: 2, card_exp_year: 2028 };
+    const made = await call('POST', '/v1/vaults/cards/tokens', body);
+    const expected = {
+      card_expires_on: '2028-02-29',
+      card_funding_type: null,
+      card_issuing_country: null,
+      expires_at: null,
+    };
+    expect([made.status, made.json['data']]).toEqual([201, expect.objectContaining(expected)]);
+    const path = `/v1/vaults/cards/tokens/${dataOf(made).id}`;
+    expect((await call('GET', path)).json['data']).toMatchObject({ ...expected, value: CARD });
+    const listed = await call('GET', '/v1/vaults/cards/tokens');
+    expect(listed.json['data']).toContainEqual(expect.objectContaining({ id: dataOf(made).id, ...expected }));
+    await call('DELETE', path);
+  });
+
   it('detokenizes by text and by id, not to be stored by anybody', async () => {
     for (const reference of [token.token, token.id]) {
       const answer = await call('GET', `/v1/vaults/cards/tokens/${reference}`);
@@ -276,8 +293,13 @@ describe('400', () => {
     ['ttl_seconds', { value: CARD, ttl_seconds: 0 }],
     ['ttl_seconds', { value: CARD, ttl_seconds: 0.5 }],
     ['ttl_seconds', { value: CARD, ttl_seconds: 3_153_600_001 }],
-    ['card_exp_month', { value: CARD, card_exp_month: 1, card_exp_year: null }],
-    ['card_exp_year', { value: CARD, card_exp_year: 2030 }],
+    ['card_exp_year', { value: CARD, card_exp_month: 1, card_exp_year: null }],
+    ['card_exp_month', { value: CARD, card_exp_year: 2030 }],
+    ['card_exp_month', { value: CARD, card_exp_month: 0, card_exp_year: 2030 }],
+    ['card_exp_month', { value: CARD, card_exp_month: 13, card_exp_year: 2030 }],
+    ['card_exp_month', { value: CARD, card_exp_month: '1', card_exp_year: 2030 }],
+    ['card_exp_year', { value: CARD, card_exp_month: 1, card_exp_year: 29 }],
+    ['card_exp_year', { value: CARD, card_exp_month: 1, card_exp_year: 10_000 }],
     ['metadata', { value: CARD, metadata: 'text' }],
     ['idempotent', { value: CARD, idempotent: true }],
   ])('refuses to tokenize for the %s, without repeating the value', async (field, body) => {
@@ -286,6 +308,17 @@ describe('400', () => {
     expect(fieldsOf(answer)).toEqual([field]);
     // The request id is random, and these digits may stand in it.
     expect(answer.text.replace(String(answer.headers['x-request-id']), '')).not.toMatch(/4111/);
+  });
+
+  it('refuses the end of a card in a vault of another format', async () => {
+    const body = { value: 'x', card_exp_month: 1, card_exp_year: 2030 };
+    const answer = await call('POST', '/v1/vaults/plain/tokens', body);
+    expect([answer.status, answer.json['fields']]).toEqual([
+      400,
+      { card_exp_month: ['is only for vaults of the format pan'] },
+    ]);
+    const absent = { value: 'x', card_exp_month: null, card_exp_year: null };
+    expect((await call('POST', '/v1/vaults/plain/tokens', absent)).status).toBe(201);
   });
 
   it.each(['a\ud800b', 'a\u0000b'])('refuses %j, which not every reader gives back', async (value) => {

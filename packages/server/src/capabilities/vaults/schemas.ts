@@ -7,8 +7,9 @@ import { instantText, orderQuery, pageQuery } from '../../platform/http/paginati
 import type { VaultWithStats } from './service.js';
 import type { Vault, VaultChanges } from './store.js';
 import { TOKEN_FORMATS } from './tables.js';
-import type { DetokenizedToken, TokenizeInput } from './tokens/service.js';
+import type { DetokenizedToken } from './tokens/service.js';
 import type { Token } from './tokens/store.js';
+import type { TokenizeInput } from './tokens/tokenizer.js';
 
 const name = z
   .string()
@@ -23,12 +24,6 @@ const metadata = z
   .nullable()
   .describe(`Yours; at most ${LIMITS.vaultMetadataBytesMax} bytes of JSON.`);
 
-/** A field of the contract that this version does not carry out; null asks for nothing and passes. */
-const notYet = z
-  .null('is not available in this version; leave it out or send null')
-  .optional()
-  .describe('Not available in this version: null or absent.');
-
 const ttlSeconds = z
   .number()
   .int('must be a whole number of seconds')
@@ -39,8 +34,8 @@ const defaultTtlSeconds = ttlSeconds.describe(
   'Seconds until a token expires that is made without `ttl_seconds`; null: it never does. Of tokens made from now on.',
 );
 
-/** A field of the contract that has no value in this version. */
-const alwaysNull = z.null().describe('Null in this version.');
+/** dataplane.md §6.3: there is no table of card issuers. */
+const alwaysNull = z.null().describe('Always null.');
 
 const echoGuard = z.boolean().describe('Kept for a later version: nothing looks for echoed values yet.');
 
@@ -116,7 +111,11 @@ export const updateVaultBody = z
     }),
   );
 
-export const tokenizeBody = z.object({
+const CARD_YEAR_MIN = 2_000;
+const CARD_YEAR_MAX = 9_999;
+const CARD_YEAR_RULE = `must have four digits: ${CARD_YEAR_MIN} to ${CARD_YEAR_MAX}`;
+
+const tokenizeFields = {
   value: z
     .string()
     .min(1, 'must not be empty')
@@ -126,12 +125,47 @@ export const tokenizeBody = z.object({
   ttl_seconds: ttlSeconds
     .default(null)
     .describe('Seconds until the token expires; null: as `default_ttl_seconds` of the vault says.'),
-  card_exp_month: notYet,
-  card_exp_year: notYet,
-});
+  card_exp_month: z
+    .int('must be a whole number')
+    .min(1, 'must be 1 to 12')
+    .max(12, 'must be 1 to 12')
+    .nullable()
+    .default(null)
+    .describe(
+      'Of a card number: the last month in which the card is good. With `card_exp_year` or not at all.',
+    ),
+  card_exp_year: z
+    .int('must be a whole number')
+    .min(CARD_YEAR_MIN, CARD_YEAR_RULE)
+    .max(CARD_YEAR_MAX, CARD_YEAR_RULE)
+    .nullable()
+    .default(null)
+    .describe('The year of that month, in four digits.'),
+};
+
+export const tokenizeBody = z.object(tokenizeFields).superRefine(requireWholeCardExpiry);
 
 export function tokenizeInputOf(body: z.output<typeof tokenizeBody>): TokenizeInput {
-  return { value: new Secret(body.value), metadata: body.metadata, ttlSeconds: body.ttl_seconds };
+  const { value, metadata, ttl_seconds, card_exp_month: month, card_exp_year: year } = body;
+  return {
+    value: new Secret(value),
+    metadata,
+    ttlSeconds: ttl_seconds,
+    cardExpiry: month === null || year === null ? null : { month, year },
+  };
+}
+
+function requireWholeCardExpiry(
+  {
+    card_exp_month: month,
+    card_exp_year: year,
+  }: { card_exp_month: number | null; card_exp_year: number | null },
+  context: z.RefinementCtx,
+): void {
+  const needs = (missing: string, given: string) =>
+    context.addIssue({ code: 'custom', path: [missing], message: `is required with ${given}` });
+  if (month === null && year !== null) needs('card_exp_month', 'card_exp_year');
+  if (year === null && month !== null) needs('card_exp_year', 'card_exp_month');
 }
 
 export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
@@ -176,7 +210,10 @@ const tokenFields = z.object({
     .meta({ examples: ['4242422069354242'] }),
   expires_at: instantText.nullable().describe('From then on it is not found; null: never.'),
   created_at: instantText,
-  card_expires_on: alwaysNull,
+  card_expires_on: z.iso
+    .date()
+    .nullable()
+    .describe('Last day on which the card is good, where that was told.'),
   card_funding_type: alwaysNull,
   card_issuing_country: alwaysNull,
 });
@@ -233,7 +270,7 @@ export function tokenWire(token: Token): z.input<typeof tokenResponse> {
     token: token.token,
     expires_at: isoTimeOrNull(token.expiresAtMs),
     created_at: isoTime(token.createdAtMs),
-    card_expires_on: null,
+    card_expires_on: token.cardExpiresOn,
     card_funding_type: null,
     card_issuing_country: null,
   };

@@ -9,6 +9,7 @@ import type { Random } from '../../platform/crypto/random.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { ListOptions } from '../../platform/http/pagination.js';
 import type { Page } from '../../platform/http/route.js';
+import type { Outbox } from '../../platform/outbox/outbox.js';
 import { type Database, ReferenceViolation, type Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
@@ -18,7 +19,9 @@ import { tooManyVaults, vaultHoldsTokens } from './errors.js';
 import { requireMetadataFits } from './metadata.js';
 import { createVaultStore, type Metadata, type Vault, type VaultChanges } from './store.js';
 import type { TokenFormat } from './tables.js';
+import { type CardNotices, createCardNotices } from './tokens/card-notices.js';
 import { createTokenCounter } from './tokens/counts.js';
+import { createNoticeStore } from './tokens/notice-store.js';
 import { createTokenReaper, type TokenReaper } from './tokens/reaper.js';
 import { createReaperStore } from './tokens/reaper-store.js';
 import { createVaultTokens, type VaultTokens } from './tokens/service.js';
@@ -48,7 +51,7 @@ export interface VaultRecords {
   vaultNames(scope: Scope): Promise<ReadonlySet<string>>;
 }
 
-export interface Vaults extends VaultRecords, VaultTokens, TokenReaper {}
+export interface Vaults extends VaultRecords, VaultTokens, TokenReaper, CardNotices {}
 
 export interface VaultsDeps {
   readonly db: Database;
@@ -57,6 +60,7 @@ export interface VaultsDeps {
   readonly random: Random;
   readonly cryptoKeys: CryptoKeys;
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
+  readonly outbox: Pick<Outbox, 'publish'>;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly cacheCounts?: CacheCounts;
 }
@@ -126,6 +130,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
 
   return {
     ...createVaultTokens({ ...deps, definitions, counter, store: tokenStore }),
+    ...createCardNotices({ ...deps, store: createNoticeStore(db) }),
     ...createTokenReaper({ ...deps, store: createReaperStore(db) }),
 
     async create(caller, input) {

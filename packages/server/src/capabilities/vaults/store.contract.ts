@@ -42,6 +42,7 @@ function token(n: number, vaultNumber: number, more: Partial<StoredToken> = {}):
     metadata: null,
     createdAtMs: n,
     expiresAtMs: null,
+    cardExpiresOn: null,
     createdByApiKeyId: null,
     createdByUserId: null,
     ...more,
@@ -53,7 +54,8 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
   let vaults: VaultStore;
   let tokens: TokenStore;
   const addVault = (scope: Scope, row: Vault) => db.transaction((tx) => vaults.insert(tx, scope, row));
-  const addToken = (scope: Scope, row: StoredToken) => db.commitInserts([tokens.insertion(scope, row)]);
+  const addToken = (scope: Scope, row: StoredToken) =>
+    db.commitInserts([tokens.insertion(scope, { ...row, noticeAtMs: null })]);
 
   beforeEach(async () => {
     db = await open();
@@ -132,7 +134,11 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       tokens.findInVault(scope, uuid(1) as VaultId, idOrToken, NOW_MS);
 
     it('gives back what was stored, by text and by id in either case', async () => {
-      const row = token(1, 1, { metadata: { a: 'ż' }, ciphertext: Buffer.alloc(500, 7) });
+      const row = token(1, 1, {
+        metadata: { a: 'ż' },
+        ciphertext: Buffer.alloc(500, 7),
+        cardExpiresOn: '2029-02-28',
+      });
       await addToken(LIVE, row);
       for (const reference of [row.token, row.id, row.id.toUpperCase()]) {
         expect(await inFirst(reference)).toEqual(row);

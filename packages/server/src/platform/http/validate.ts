@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AppError } from '../../kernel/errors.js';
+import { validationErrors } from '../../kernel/errors.js';
 
 export interface Check {
   readonly schema: z.ZodType;
@@ -23,7 +23,7 @@ export function validateAll(checks: readonly Check[]): unknown[] {
     for (const issue of ofFields.length > 0 ? ofFields : issues) addIssue(fields, issue, rootName);
     return undefined;
   });
-  if (fields.size > 0) throw fieldsError(fields);
+  if (fields.size > 0) throw validationErrors(fields);
   return values;
 }
 
@@ -46,14 +46,6 @@ function addRule(fields: Map<string, string[]>, field: string, rule: string): vo
 function ruleOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return 'is required';
   return issue.message;
-}
-
-function fieldsError(fields: ReadonlyMap<string, string[]>): AppError {
-  const [name, rules] = [...fields][0]!;
-  const more = fields.size > 1 ? ` (and ${fields.size - 1} more)` : '';
-  return new AppError('validation_error', `${name}: ${rules[0]}${more}`, {
-    fields: Object.fromEntries(fields),
-  });
 }
 
 /** An object schema refuses what it does not name, so that nothing a caller relies on is dropped in silence. */

@@ -1,40 +1,25 @@
+import { assert } from '../../../kernel/assert.js';
 import type { Clock } from '../../../kernel/clock.js';
-import { isAppError, notFound, validationError } from '../../../kernel/errors.js';
-import { type IdSource, modeOf, type Scope, type TokenId } from '../../../kernel/ids.js';
-import { LIMITS } from '../../../kernel/limits.js';
+import { isAppError, notFound } from '../../../kernel/errors.js';
+import type { IdSource, Scope } from '../../../kernel/ids.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
-import { type DataContext, openData, sealData } from '../../../platform/crypto/data-cipher.js';
+import { openData } from '../../../platform/crypto/data-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
-import { answerInsertions, recordAnswer } from '../../../platform/http/idempotency.js';
+import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
-import { type Database, ReferenceViolation, UniqueViolation } from '../../../platform/storage/database.js';
+import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
 import type { CryptoKeys } from '../../crypto-keys/index.js';
 import { vaultEntry } from '../audit.js';
 import type { VaultDefinition, VaultDefinitions } from '../definitions.js';
-import {
-  tokenAmbiguous,
-  tokenNotFound,
-  tokenSpaceExhausted,
-  tooLarge,
-  vaultDisabled,
-  vaultPermissionMissing,
-} from '../errors.js';
-import { requireMetadataFits } from '../metadata.js';
-import { formats } from '../providers/index.js';
+import { tokenAmbiguous, tokenNotFound, vaultDisabled, vaultPermissionMissing } from '../errors.js';
 import type { Metadata } from '../store.js';
-import { candidateTokens } from './candidates.js';
 import type { TokenCounter } from './counts.js';
+import { contextOf } from './data-context.js';
 import type { StoredToken, Token, TokenStore } from './store.js';
-
-export interface TokenizeInput {
-  readonly value: Secret<string>;
-  readonly metadata: Metadata | null;
-  /** Null = as the vault says. */
-  readonly ttlSeconds: number | null;
-}
+import { createTokenizer, type TokenizeForm, type TokenizeInput } from './tokenizer.js';
 
 export interface DetokenizedToken extends Token {
   readonly value: Secret<string>;
@@ -73,8 +58,17 @@ export interface VaultTokensDeps {
   readonly store: TokenStore;
 }
 
+const ONE: TokenizeForm<Token> = {
+  nameOf: (_index, field) => field,
+  resultOf: ([token]) => {
+    assert(token, 'one value has one token');
+    return token;
+  },
+};
+
 export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
-  const { db, clock, ids, random, cryptoKeys, auditLogs, definitions, counter, store } = deps;
+  const { db, clock, cryptoKeys, auditLogs, definitions, counter, store } = deps;
+  const tokenizer = createTokenizer(deps);
 
   async function getVault(scope: Scope, nameOrId: string): Promise<VaultDefinition> {
     const vault = await definitions.find(scope, nameOrId);
@@ -97,24 +91,6 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
         plaintext.fill(0);
       }
     });
-  }
-
-  /** Row and audit row together; the token text may turn out to be taken. */
-  async function insertToken(caller: Caller, vault: VaultDefinition, token: StoredToken): Promise<boolean> {
-    const entry = vaultEntry('vault.tokenize', vault, { token_id: token.id });
-    try {
-      await db.commitInserts([
-        store.insertion(caller.principal.scope, token),
-        auditLogs.insertion(actorOf(caller), entry),
-        ...answerInsertions(caller, token),
-      ]);
-      return true;
-    } catch (error) {
-      if (error instanceof UniqueViolation && error.table === 'vault_tokens') return false;
-      // The vault was deleted since its definition was read: it gets no orphan.
-      if (error instanceof ReferenceViolation) throw notFound('Vault');
-      throw error;
-    }
   }
 
   /** The rows of distinct references, each judged as the contract orders: found, permitted, enabled. */
@@ -141,41 +117,9 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
 
   return {
     async tokenize(caller, nameOrId, input) {
-      const { principal } = caller;
-      const { scope } = principal;
-      const vault = await getVault(scope, nameOrId);
+      const vault = await getVault(caller.principal.scope, nameOrId);
       requireUse(caller, 'vaults:tokenize', vault);
-      const value = input.value.reveal();
-      const plaintext = Buffer.from(value, 'utf8');
-      if (plaintext.length > LIMITS.vaultValueBytesMax) throw tooLarge('value', LIMITS.vaultValueBytesMax);
-      requireMetadataFits('metadata', input.metadata);
-      const format = formats[vault.tokenFormat];
-      const refusal = format.validate(value);
-      if (refusal !== null) throw validationError('value', refusal);
-
-      const id = ids.uuid() as TokenId;
-      const ciphertext = await cryptoKeys.use(scope, vault.cryptoKeyId, vault.keyVersion, (key) =>
-        sealData(random, key, contextOf(scope, vault, id), plaintext),
-      );
-      plaintext.fill(0);
-      const nowMs = clock.nowMs();
-      const ttlSeconds = input.ttlSeconds ?? vault.defaultTtlSeconds;
-      const token: Omit<StoredToken, 'token'> = {
-        id,
-        vaultId: vault.id,
-        keyVersion: vault.keyVersion,
-        ciphertext,
-        metadata: input.metadata,
-        createdAtMs: nowMs,
-        expiresAtMs: ttlSeconds === null ? null : nowMs + ttlSeconds * 1000,
-        createdByApiKeyId: principal.apiKeyId,
-        createdByUserId: principal.userId,
-      };
-      const listTaken = (tokens: readonly string[]) => store.listTaken(scope, vault.id, tokens);
-      for await (const text of candidateTokens(format, value, random, listTaken)) {
-        if (await insertToken(caller, vault, { ...token, token: text })) return { ...token, token: text };
-      }
-      throw tokenSpaceExhausted(vault.name);
+      return tokenizer.tokenize(caller, vault, [input], ONE);
     },
 
     async listTokens(caller, nameOrId, options) {
@@ -245,11 +189,6 @@ function requireUse(
 
 function requireDetokenize(caller: Caller, vault: VaultDefinition): void {
   requireUse(caller, 'vaults:detokenize', vault);
-}
-
-/** dataplane.md §6.3: bound to tenant, mode, vault and row. */
-function contextOf(scope: Scope, vault: VaultDefinition, rowId: TokenId): DataContext {
-  return { purpose: 'vault-token', rowId, parts: [scope.tenantId, modeOf(scope), vault.id, rowId] };
 }
 
 /** No vault name holds a space. */

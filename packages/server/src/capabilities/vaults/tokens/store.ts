@@ -20,6 +20,8 @@ export interface Token {
   readonly createdAtMs: number;
   /** From then on it is not found; null = never. */
   readonly expiresAtMs: number | null;
+  /** ISO date, of card numbers only. */
+  readonly cardExpiresOn: string | null;
   readonly createdByApiKeyId: ApiKeyId | null;
   readonly createdByUserId: UserId | null;
 }
@@ -30,6 +32,11 @@ export interface StoredToken extends Token {
   readonly metadata: Metadata | null;
 }
 
+export interface NewToken extends StoredToken {
+  /** When its card is told of first. */
+  readonly noticeAtMs: number | null;
+}
+
 export type TokenStore = ReturnType<typeof createTokenStore>;
 
 const TOKEN_COLUMNS = [
@@ -38,6 +45,7 @@ const TOKEN_COLUMNS = [
   'token',
   'created_at',
   'expires_at',
+  'card_expires_on',
   'created_by_api_key_id',
   'created_by_user_id',
 ] as const;
@@ -98,7 +106,7 @@ export function createTokenStore(db: Database) {
   }
 
   return {
-    insertion(scope: Scope, token: StoredToken): Insertion {
+    insertion(scope: Scope, token: NewToken): Insertion {
       return view.insertion('vault_tokens', scope, {
         id: token.id,
         vault_id: token.vaultId,
@@ -108,6 +116,8 @@ export function createTokenStore(db: Database) {
         metadata: token.metadata && JSON.stringify(token.metadata),
         created_at: token.createdAtMs,
         expires_at: token.expiresAtMs,
+        card_expires_on: token.cardExpiresOn,
+        expiry_notice_at: token.noticeAtMs,
         created_by_api_key_id: token.createdByApiKeyId,
         created_by_user_id: token.createdByUserId,
       });
@@ -269,6 +279,7 @@ function tokenOf(row: TokenColumns): Token {
     token: row.token,
     createdAtMs: row.created_at,
     expiresAtMs: row.expires_at,
+    cardExpiresOn: row.card_expires_on,
     createdByApiKeyId: row.created_by_api_key_id as ApiKeyId | null,
     createdByUserId: row.created_by_user_id as UserId | null,
   };
