@@ -19,6 +19,10 @@ const KILL = { 'x-test-kill': 'answer' };
 interface Creation {
   body(name: string): unknown;
   readonly audit: string;
+  /** Where what was made is listed; default the path itself. */
+  readonly list?: string;
+  /** Of the answer's data; default its `id`. */
+  idOf?(data: Record<string, unknown>): unknown;
 }
 
 /** Every endpoint that adds a row to a collection, by the path of its definition. */
@@ -30,6 +34,12 @@ const CREATIONS: Record<string, Creation> = {
   },
   '/v1/vaults': { body: (name) => ({ name }), audit: 'vault.create' },
   '/v1/vaults/:nameOrId/tokens': { body: (name) => ({ value: name }), audit: 'vault.tokenize' },
+  '/v1/vaults/:nameOrId/tokens/bulk': {
+    body: (name) => ({ values: [{ value: name }] }),
+    audit: 'vault.tokenize',
+    list: '/v1/vaults/:nameOrId/tokens',
+    idOf: ({ tokens }) => (tokens as { id: string }[])[0]?.id,
+  },
   '/v1/redaction-rules': {
     body: (name) => ({ name, match: { type: 'builtin', value: 'pan' } }),
     audit: 'redaction_rule.create',
@@ -106,11 +116,12 @@ forEachDatabase((open) => {
     });
 
     it.each(places)('POST $path: one row, same answer', async ({ path, name, creation }) => {
-      const { audit } = creation!;
+      const { audit, idOf = ({ id }) => id } = creation!;
+      const list = creation!.list?.replace('/v1/', path.startsWith('/v1/') ? '/v1/' : '/admin/') ?? path;
       const body = creation!.body(name);
       const key = { 'x-idempotency-key': `crash ${path}`.replace(/\W/g, '-') };
       const audited = `/v1/audit-logs?action=${audit}`;
-      const [rowsBefore, auditedBefore] = [await total(path), await total(audited)];
+      const [rowsBefore, auditedBefore] = [await total(list), await total(audited)];
       await expect(call('POST', path, { ...key, ...KILL }, body)).rejects.toThrow();
       expect(await server.exited).toMatchObject({ signal: 'SIGKILL' });
 
@@ -119,10 +130,10 @@ forEachDatabase((open) => {
       expect([retried.status, retried.headers.get('x-idempotent-replay')]).toEqual([201, 'true']);
       const again = await call('POST', path, key, body);
       expect(again.body).toEqual(retried.body);
-      expect(await total(path)).toBe(rowsBefore + 1);
+      expect(await total(list)).toBe(rowsBefore + 1);
       expect(await total(audited)).toBe(auditedBefore + 1);
-      const listed = (await call('GET', `${path}?per_page=100`)).body.data as unknown as { id: string }[];
-      expect(listed.map(({ id }) => id)).toContain(retried.body.data['id']);
+      const listed = (await call('GET', `${list}?per_page=100`)).body.data as unknown as { id: string }[];
+      expect(listed.map(({ id }) => id)).toContain(idOf(retried.body.data));
     });
   });
 });

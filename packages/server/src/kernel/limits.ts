@@ -8,6 +8,7 @@ export const LIMITS = {
   publicBodyBytesMax: 16 * KiB,
   /** A value of 64 KiB, each byte escaped as six, and its metadata: what is larger is not even parsed. */
   tokenizeBodyBytesMax: 512 * KiB,
+  bulkTokenizeBodyBytesMax: 16 * MiB,
   templatedBodyBytesMax: 10 * MiB,
   transparentBodyBytesMax: 100 * MiB,
   requestHeadersBytesMax: 32 * KiB,
@@ -28,6 +29,7 @@ export const LIMITS = {
   feedLimitMax: 1000,
   vaultValueBytesMax: 64 * KiB,
   vaultMetadataBytesMax: 4 * KiB,
+  vaultBulkValuesMax: 100,
   vaultsMax: 10_000,
   vaultTokensDeletedAtOnce: 2_000,
   /** 100 years of 365 days. */

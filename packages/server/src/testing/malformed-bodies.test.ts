@@ -40,7 +40,7 @@ it('breaks a schema in every place', () => {
       ['match.unknown_member', 'unknown'],
       ['match.on', 'missing', 'a text', 'a fraction', 'a null', 'a list', 'an object'],
       ['tags', 'a text', 'a fraction', 'a truth value', 'a null', 'an object', 'too many'],
-      ['tags.0', 'a text', 'a fraction', 'a truth value', 'a null', 'a list', 'an object'],
+      ['tags[0]', 'a text', 'a fraction', 'a truth value', 'a null', 'a list', 'an object'],
       ['notes', 'a text', 'a fraction', 'a truth value', 'a null', 'a list'],
       ['later', 'a text', 'a fraction', 'a truth value', 'a list', 'an object'],
     ]
@@ -51,10 +51,10 @@ it('breaks a schema in every place', () => {
 
 it('leaves the rest of the sample as it is, and names what is broken', () => {
   const bodies = malformedBodies(schema, [whole]);
-  expect(bodies.find(({ what }) => what === 'tags.0: a null')).toEqual({
-    what: 'tags.0: a null',
+  expect(bodies.find(({ what }) => what === 'tags[0]: a null')).toEqual({
+    what: 'tags[0]: a null',
     body: { ...whole, tags: [null] },
-    field: 'tags.0',
+    field: 'tags[0]',
   });
   const strict = schema.strict();
   expect(strict.safeParse(whole).success).toBe(true);

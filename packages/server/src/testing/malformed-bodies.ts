@@ -14,7 +14,7 @@ type Body = Readonly<Record<string, unknown>>;
 
 /** One place in a body: what the API description says of it, and a whole body with another value there. */
 interface Place {
-  readonly path: readonly string[];
+  readonly path: string;
   /** Of `anyOf` all, else the one. */
   readonly schemas: readonly JsonObject[];
   /** What the sample has there; `undefined` = nothing. */
@@ -31,7 +31,7 @@ interface Place {
 export function malformedBodies(schema: z.ZodType, samples: readonly Body[]): MalformedBody[] {
   const found = new Map<string, MalformedBody>();
   for (const place of samples.flatMap((sample) => placesOf(schema, sample))) {
-    const name = place.path.join('.');
+    const name = place.path;
     const add = (what: string, body: unknown, field: string) => {
       const key = `${field || 'body'}: ${what}`;
       if (!found.has(key)) found.set(key, { what: key, body, field: field || 'body' });
@@ -40,7 +40,7 @@ export function malformedBodies(schema: z.ZodType, samples: readonly Body[]): Ma
     if (!isObject(place.value)) continue;
     const { properties, required = [] } = objectOf(place) ?? {};
     if (properties === undefined) continue;
-    const inside = (member: string) => [...place.path, member].join('.');
+    const inside = (member: string) => memberOf(place.path, member);
     add('unknown', place.withValue({ ...place.value, unknown_member: 1 }), inside('unknown_member'));
     for (const member of required as string[])
       add('missing', place.withValue({ ...place.value, [member]: undefined }), inside(member));
@@ -52,10 +52,14 @@ export function malformedBodies(schema: z.ZodType, samples: readonly Body[]): Ma
 export function membersWithoutSample(schema: z.ZodType, samples: readonly Body[]): string[] {
   const all = new Map<string, boolean>();
   for (const place of samples.flatMap((sample) => placesOf(schema, sample))) {
-    const name = place.path.join('.');
+    const name = place.path;
     all.set(name, all.get(name) === true || place.value !== undefined || isNullAlone(place));
   }
   return [...all].filter(([, isInSample]) => !isInSample).map(([name]) => name);
+}
+
+function memberOf(path: string, member: string): string {
+  return path === '' ? member : `${path}.${member}`;
 }
 
 function placesOf(schema: z.ZodType, sample: Body): Place[] {
@@ -78,7 +82,7 @@ function placesOf(schema: z.ZodType, sample: Body): Place[] {
       for (const [member, json] of Object.entries(properties as Record<string, JsonObject>)) {
         places.push(
           ...placesAt({
-            path: [...path, member],
+            path: memberOf(path, member),
             schemas: alternatives(json),
             value: value[member],
             withValue: (next) => withValue({ ...value, [member]: next }),
@@ -91,7 +95,7 @@ function placesOf(schema: z.ZodType, sample: Body): Place[] {
       const [first, ...rest] = value as unknown[];
       places.push(
         ...placesAt({
-          path: [...path, '0'],
+          path: `${path}[0]`,
           schemas: alternatives(items),
           value: first,
           withValue: (next) => withValue([next, ...rest]),
@@ -101,7 +105,7 @@ function placesOf(schema: z.ZodType, sample: Body): Place[] {
     return places;
   }
 
-  return placesAt({ path: [], schemas: alternatives(root), value: sample, withValue: (value) => value });
+  return placesAt({ path: '', schemas: alternatives(root), value: sample, withValue: (value) => value });
 }
 
 const OF_EACH_TYPE: Readonly<Record<string, unknown>> = {

@@ -148,6 +148,10 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     path: async (world) => `${await newVault(world)}/tokens`,
     bodies: () => [{ value: 'canary', ...TOKEN_OPTIONS }],
   },
+  'POST /v1/vaults/:nameOrId/tokens/bulk': {
+    path: async (world) => `${await newVault(world)}/tokens/bulk`,
+    bodies: () => [{ values: [{ value: 'canary', ...TOKEN_OPTIONS }] }],
+  },
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'POST /v1/redaction-rules': { bodies: () => [{ name: freshName(), ...RULE }] },
@@ -184,6 +188,14 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       await create('/v1/vaults', vaultOf(name));
       const list = `/v1/vaults/${name}/tokens`;
       return { list, id: (await create(list, { value: 'canary' })).id };
+    },
+  },
+  '/v1/vaults/:nameOrId/tokens/bulk': {
+    async make({ create }, name) {
+      await create('/v1/vaults', vaultOf(name));
+      const list = `/v1/vaults/${name}/tokens`;
+      const { tokens } = await create(`${list}/bulk`, { values: [{ value: 'canary' }] });
+      return { list, id: (tokens as unknown as { id: string }[])[0]!.id };
     },
   },
   '/v1/redaction-rules': {

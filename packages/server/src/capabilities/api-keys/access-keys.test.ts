@@ -287,9 +287,9 @@ describe('POST /admin/api-keys', () => {
 
   it.each([
     ['an unknown type', { key_type: 'oauth' }, 'key_type'],
-    ['an unknown scope', { key_type: 'access_key', scopes: ['vaults:fly'] }, 'scopes.0'],
-    ['a wildcard', { key_type: 'access_key', scopes: ['vaults:*'] }, 'scopes.0'],
-    ['what only users hold', { key_type: 'access_key', scopes: ['billing:read'] }, 'scopes.0'],
+    ['an unknown scope', { key_type: 'access_key', scopes: ['vaults:fly'] }, 'scopes[0]'],
+    ['a wildcard', { key_type: 'access_key', scopes: ['vaults:*'] }, 'scopes[0]'],
+    ['what only users hold', { key_type: 'access_key', scopes: ['billing:read'] }, 'scopes[0]'],
     ['scopes beside roles', { key_type: 'access_key', scopes: [], role_ids: [] }, 'scopes'],
     ['scopes of a standard key', { key_type: 'standard', scopes: [] }, 'scopes'],
     ['an expiry of a standard key', { expires_at: '2030-01-01T00:00:00Z' }, 'expires_at'],

@@ -119,6 +119,47 @@ forEachDatabase((_name, open) => {
       expect(other.token).toMatch(/-6780$/);
     });
 
+    describe('tokenized together', () => {
+      const bulk = (vault: string, values: readonly string[]) =>
+        harness.vaults.tokenizeBulk(caller, vault, values.map(holding));
+      const textsOf = async (vault: string) => {
+        const options = { page: 1, perPage: 100, sort: 'created_at', order: 'asc' } as const;
+        return (await harness.vaults.listTokens(caller, vault, options)).rows.map(({ token }) => token);
+      };
+      const number = withCheckDigit('41111111111');
+      const times = (count: number) => Array.from({ length: count }, () => number);
+
+      it('get all tokens there are, and none when there are too few', async () => {
+        await openVault('together');
+        await expect(bulk('together', times(10))).rejects.toMatchObject({ type: 'token_space_exhausted' });
+        expect(await textsOf('together')).toEqual([]);
+        const tokens = await bulk('together', times(9));
+        expect(new Set(tokens.map(({ token }) => token)).size).toBe(9);
+        await expect(bulk('together', times(1))).rejects.toMatchObject({ type: 'token_space_exhausted' });
+        expect(await textsOf('together')).toHaveLength(9);
+      });
+
+      it('go round those that are taken, also by others at the same time', async () => {
+        await openVault('crowd');
+        await tokenizeAll('crowd', times(2));
+        const groups = await Promise.all([bulk('crowd', times(4)), bulk('crowd', times(3))]);
+        expect(groups.map((group) => group.length)).toEqual([4, 3]);
+        expect(new Set(await textsOf('crowd')).size).toBe(9);
+      });
+
+      it('keep their order whatever they collide with', async () => {
+        await openVault('order');
+        const numbers = numbersThatShare(13, 60);
+        const tokens = [...(await bulk('order', numbers)), ...(await bulk('order', numbers.slice(0, 30)))];
+        const values = await Promise.all(
+          tokens.map(async ({ token }) =>
+            (await harness.vaults.detokenize(caller, 'order', token)).value.reveal(),
+          ),
+        );
+        expect(values).toEqual([...numbers, ...numbers.slice(0, 30)]);
+      });
+    });
+
     it('a token that is deleted can be given again', async () => {
       await openVault('again');
       const number = withCheckDigit('41111111111');

@@ -353,12 +353,19 @@ describe('403', () => {
       harness.call(method, path, { key, body });
     for (const vault of ['notes-of-one', notes.id]) {
       expect((await narrow('POST', `/v1/vaults/${vault}/tokens`, { value: 'y' })).status).toBe(201);
+      const several = await narrow('POST', `/v1/vaults/${vault}/tokens/bulk`, { values: [{ value: 'y' }] });
+      expect(several.status).toBe(201);
       expect((await narrow('GET', `/v1/vaults/${vault}/tokens/${note.id}`)).status).toBe(200);
     }
     for (const vault of ['cards', vaultId]) {
       const tokenized = await narrow('POST', `/v1/vaults/${vault}/tokens`, { value: CARD });
       const read = await narrow('GET', `/v1/vaults/${vault}/tokens/${token.id}`);
+      const several = await narrow('POST', `/v1/vaults/${vault}/tokens/bulk`, { values: [{ value: CARD }] });
       expect([tokenized.status, read.status, typeOf(read)]).toEqual([403, 403, 'forbidden']);
+      expect([several.status, several.json['error']?.['message']]).toEqual([
+        403,
+        'Missing permission vaults:tokenize for vault "cards"',
+      ]);
       expect(read.json['error']?.['message']).toBe('Missing permission vaults:detokenize for vault "cards"');
     }
     expect((await narrow('GET', '/v1/vaults')).status).toBe(403);
@@ -433,7 +440,6 @@ describe('413', () => {
 describe('what is not built yet', () => {
   it.each([
     ['POST', '/v1/vaults/cards/rotate'],
-    ['POST', '/v1/vaults/cards/tokens/bulk'],
     ['PATCH', '/v1/vaults/cards/tokens/x'],
   ])('%s %s is refused', async (method, path) => {
     expect([404, 405]).toContain((await call(method, path, {})).status);

@@ -1,6 +1,9 @@
 import { LIMITS } from '../../kernel/limits.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import {
+  bulkTokenizeBody,
+  bulkTokenizedResponse,
+  bulkTokenizedWire,
   createVaultBody,
   deletedResponse,
   deleteVaultQuery,
@@ -123,6 +126,24 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       noStore: true,
       handle: ({ caller, params, body }) => vaults.tokenize(caller, params.nameOrId, tokenizeInputOf(body)),
       wire: tokenWire,
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/vaults/:nameOrId/tokens/bulk',
+      summary: 'Tokenize several values, all or none of them',
+      operationId: 'tokenizeBulk',
+      permission: 'vaults:tokenize',
+      audit: 'vault.tokenize',
+      params: vaultParams,
+      body: bulkTokenizeBody,
+      response: bulkTokenizedResponse,
+      status: 201,
+      errors: ['vault_disabled', 'token_space_exhausted', 'tenant_sealed'],
+      bodyBytesMax: LIMITS.bulkTokenizeBodyBytesMax,
+      noStore: true,
+      handle: ({ caller, params, body }) =>
+        vaults.tokenizeBulk(caller, params.nameOrId, body.values.map(tokenizeInputOf)),
+      wire: bulkTokenizedWire,
     }),
     route({
       method: 'GET',

@@ -145,6 +145,24 @@ const tokenizeFields = {
 
 export const tokenizeBody = z.object(tokenizeFields).superRefine(requireWholeCardExpiry);
 
+const BULK_RULE = `must hold at most ${LIMITS.vaultBulkValuesMax} values`;
+
+export const bulkTokenizeBody = z.object({
+  // Counted before its elements are looked at: a body has room for millions of them.
+  values: z.preprocess(
+    (values, context) => {
+      if (!Array.isArray(values) || values.length <= LIMITS.vaultBulkValuesMax) return values;
+      context.addIssue(BULK_RULE);
+      return z.NEVER;
+    },
+    z
+      .array(z.strictObject(tokenizeFields).superRefine(requireWholeCardExpiry))
+      .min(1, 'must hold at least one value')
+      .max(LIMITS.vaultBulkValuesMax, BULK_RULE)
+      .describe('All of them get tokens, or none does.'),
+  ),
+});
+
 export function tokenizeInputOf(body: z.output<typeof tokenizeBody>): TokenizeInput {
   const { value, metadata, ttl_seconds, card_exp_month: month, card_exp_year: year } = body;
   return {
@@ -219,6 +237,13 @@ const tokenFields = z.object({
 });
 export const tokenResponse = tokenFields.meta({ id: 'Token' });
 
+export const bulkTokenizedResponse = z
+  .object({
+    tokens: z.array(tokenFields).describe('In the order of the values.'),
+    count: count.describe('How many.'),
+  })
+  .meta({ id: 'BulkTokens' });
+
 export const tokenRowResponse = tokenFields
   .extend({
     created_by_api_key_id: z.string().nullable().describe('Row id of the key, where one made it.'),
@@ -274,6 +299,10 @@ export function tokenWire(token: Token): z.input<typeof tokenResponse> {
     card_funding_type: null,
     card_issuing_country: null,
   };
+}
+
+export function bulkTokenizedWire(tokens: readonly Token[]): z.input<typeof bulkTokenizedResponse> {
+  return { tokens: tokens.map(tokenWire), count: tokens.length };
 }
 
 export function tokenRowWire(token: Token): z.input<typeof tokenRowResponse> {

@@ -28,12 +28,20 @@ export function validateAll(checks: readonly Check[]): unknown[] {
 }
 
 function addIssue(fields: Map<string, string[]>, issue: z.core.$ZodIssue, rootName: string): void {
-  const path = issue.path.map(String).join('.');
+  const path = nameOf(issue.path);
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) addRule(fields, path === '' ? key : `${path}.${key}`, 'is not known here');
     return;
   }
   addRule(fields, path || rootName, ruleOf(issue));
+}
+
+/** As one writes it in code: `values[3].value`. */
+function nameOf(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((name, step) => {
+    if (typeof step === 'number') return `${name}[${step}]`;
+    return name === '' ? String(step) : `${name}.${String(step)}`;
+  }, '');
 }
 
 function addRule(fields: Map<string, string[]>, field: string, rule: string): void {

@@ -35,6 +35,8 @@ export interface TokenReference {
 
 export interface VaultTokens {
   tokenize(caller: Caller, vault: string, input: TokenizeInput): Promise<Token>;
+  /** A token for each value, in their order, or none at all. */
+  tokenizeBulk(caller: Caller, vault: string, inputs: readonly TokenizeInput[]): Promise<readonly Token[]>;
   listTokens(caller: Caller, vault: string, options: ListOptions<'created_at'>): Promise<Page<Token>>;
   /** The audit row is durable before this resolves. */
   detokenize(caller: Caller, vault: string, idOrToken: string): Promise<DetokenizedToken>;
@@ -66,6 +68,11 @@ const ONE: TokenizeForm<Token> = {
   },
 };
 
+const SEVERAL: TokenizeForm<readonly Token[]> = {
+  nameOf: (index, field) => `values[${index}].${field}`,
+  resultOf: (tokens) => tokens,
+};
+
 export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   const { db, clock, cryptoKeys, auditLogs, definitions, counter, store } = deps;
   const tokenizer = createTokenizer(deps);
@@ -93,6 +100,17 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     });
   }
 
+  async function tokenizeAs<Result>(
+    form: TokenizeForm<Result>,
+    caller: Caller,
+    nameOrId: string,
+    inputs: readonly TokenizeInput[],
+  ): Promise<Result> {
+    const vault = await getVault(caller.principal.scope, nameOrId);
+    requireUse(caller, 'vaults:tokenize', vault);
+    return tokenizer.tokenize(caller, vault, inputs, form);
+  }
+
   /** The rows of distinct references, each judged as the contract orders: found, permitted, enabled. */
   async function resolve(caller: Caller, reference: TokenReference) {
     const { scope } = caller.principal;
@@ -116,11 +134,8 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   }
 
   return {
-    async tokenize(caller, nameOrId, input) {
-      const vault = await getVault(caller.principal.scope, nameOrId);
-      requireUse(caller, 'vaults:tokenize', vault);
-      return tokenizer.tokenize(caller, vault, [input], ONE);
-    },
+    tokenize: (caller, nameOrId, input) => tokenizeAs(ONE, caller, nameOrId, [input]),
+    tokenizeBulk: (caller, nameOrId, inputs) => tokenizeAs(SEVERAL, caller, nameOrId, inputs),
 
     async listTokens(caller, nameOrId, options) {
       const { scope } = caller.principal;
