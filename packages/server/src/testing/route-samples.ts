@@ -153,6 +153,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     bodies: () => [{ values: [{ value: 'canary', ...TOKEN_OPTIONS }] }],
   },
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
+  'PATCH /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken, bodies: () => [{ metadata: { a: 1 } }] },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'POST /v1/redaction-rules': { bodies: () => [{ name: freshName(), ...RULE }] },
   'POST /v1/redaction-rules/test': {

@@ -8,6 +8,7 @@ export type VaultAction =
   | 'vault.delete'
   | 'vault.tokenize'
   | 'vault.detokenize'
+  | 'vault.token.update'
   | 'vault.token.delete';
 
 /** Details never hold a value, and of a token only its row id: a card token shows the card's first and last digits. */

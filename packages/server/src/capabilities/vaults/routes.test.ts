@@ -141,8 +141,8 @@ describe('200 and 201', () => {
     });
     await harness.advance(60_000);
     const path = `/v1/vaults/short/tokens/${dataOf(own).token}`;
-    for (const method of ['GET', 'DELETE']) {
-      const answer = await call(method, path);
+    for (const method of ['GET', 'DELETE', 'PATCH']) {
+      const answer = await call(method, path, method === 'PATCH' ? { metadata: null } : undefined);
       expect([answer.status, typeOf(answer)]).toEqual([404, 'not_found']);
     }
     const listed = await call('GET', '/v1/vaults/short/tokens');
@@ -219,6 +219,27 @@ describe('200 and 201', () => {
     const answer = await call('POST', `/v1/vaults/as-${format}/tokens`, { value: refused });
     expect([answer.status, fieldsOf(answer)]).toEqual([400, ['value']]);
     expect((await call('DELETE', path)).status).toBe(200);
+  });
+
+  it('changes the metadata of a token, and nothing else of it', async () => {
+    const made = await call('POST', '/v1/vaults/plain/tokens', {
+      value: 'kept',
+      metadata: { order: 1 },
+      ttl_seconds: 3_600,
+    });
+    const path = `/v1/vaults/plain/tokens/${dataOf(made).token}`;
+    const before = (await call('GET', path)).json['data'];
+    for (const metadata of [{ order: 2, tags: ['a'] }, null, {}]) {
+      const answer = await call('PATCH', path, { metadata });
+      expect([answer.status, answer.json['data']]).toEqual([200, { updated: true }]);
+      expect((await call('GET', path)).json['data']).toEqual({ ...before, metadata });
+    }
+    const [entry] = (await call('GET', '/v1/audit-logs?action=vault.token.update')).json['data'];
+    expect(entry).toMatchObject({
+      resource_type: 'vault',
+      details: { token_id: dataOf(made).id, vault: 'plain' },
+    });
+    expect(JSON.stringify(entry)).not.toContain(dataOf(made).token);
   });
 
   it('deletes a token, then an empty vault, then one that is not', async () => {
@@ -333,6 +354,17 @@ describe('400', () => {
     },
   );
 
+  it.each([
+    ['metadata', {}],
+    ['metadata', { metadata: 'text' }],
+    ['metadata', { metadata: [] }],
+    ['value', { metadata: null, value: 'x' }],
+    ['ttl_seconds', { metadata: null, ttl_seconds: 60 }],
+  ])('refuses to change a token for the %s', async (field, body) => {
+    const answer = await call('PATCH', `/v1/vaults/cards/tokens/${token.id}`, body);
+    expect([answer.status, typeOf(answer), fieldsOf(answer)]).toEqual([400, 'validation_error', [field]]);
+  });
+
   it('refuses a force that is neither true nor false', async () => {
     const answer = await call('DELETE', '/v1/vaults/cards?force=1');
     expect([answer.status, fieldsOf(answer)]).toEqual([400, ['force']]);
@@ -369,6 +401,15 @@ describe('403', () => {
       expect(read.json['error']?.['message']).toBe('Missing permission vaults:detokenize for vault "cards"');
     }
     expect((await narrow('GET', '/v1/vaults')).status).toBe(403);
+    // A grant to read and write values is none to change tokens.
+    const own = `/v1/vaults/notes-of-one/tokens/${note.id}`;
+    for (const [method, body] of [['PATCH', { metadata: null }], ['DELETE']] as const) {
+      const answer = await narrow(method, own, body);
+      expect([answer.status, answer.json['error']?.['message']]).toEqual([
+        403,
+        expect.stringContaining('vaults:write'),
+      ]);
+    }
   });
 });
 
@@ -377,8 +418,9 @@ describe('404', () => {
     const elsewhere = dataOf(await call('POST', '/v1/vaults/plain/tokens', { value: 'x' }));
     const errors = [];
     for (const reference of ['tok_unknown', UNKNOWN, elsewhere.id, elsewhere.token]) {
-      for (const method of ['GET', 'DELETE']) {
-        const answer = await call(method, `/v1/vaults/cards/tokens/${reference}`);
+      for (const method of ['GET', 'DELETE', 'PATCH']) {
+        const body = method === 'PATCH' ? { metadata: null } : undefined;
+        const answer = await call(method, `/v1/vaults/cards/tokens/${reference}`, body);
         errors.push(JSON.stringify([answer.status, { ...answer.json['error'], request_id: '' }]));
       }
     }
@@ -432,16 +474,14 @@ describe('413', () => {
       await call('POST', '/v1/vaults/plain/tokens', { value: 'x', metadata }),
       await call('POST', '/v1/vaults', { name: 'large', metadata_jsonb: metadata }),
       await call('PATCH', '/v1/vaults/plain', { metadata_jsonb: metadata }),
+      await call('PATCH', `/v1/vaults/cards/tokens/${token.id}`, { metadata }),
     ];
     for (const answer of answers) expect(typeOf(answer)).toBe('payload_too_large');
   });
 });
 
 describe('what is not built yet', () => {
-  it.each([
-    ['POST', '/v1/vaults/cards/rotate'],
-    ['PATCH', '/v1/vaults/cards/tokens/x'],
-  ])('%s %s is refused', async (method, path) => {
+  it.each([['POST', '/v1/vaults/cards/rotate']])('%s %s is refused', async (method, path) => {
     expect([404, 405]).toContain((await call(method, path, {})).status);
   });
 });

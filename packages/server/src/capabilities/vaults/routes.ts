@@ -17,6 +17,8 @@ import {
   tokenRowResponse,
   tokenRowWire,
   tokenWire,
+  updatedResponse,
+  updateTokenBody,
   updateVaultBody,
   vaultListQuery,
   vaultParams,
@@ -174,6 +176,19 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       async handle({ caller, params }) {
         return detokenizedWire(await vaults.detokenize(caller, params.nameOrId, params.idOrToken));
       },
+    }),
+    route({
+      method: 'PATCH',
+      path: '/v1/vaults/:nameOrId/tokens/:idOrToken',
+      summary: 'Change the metadata of a token',
+      permission: 'vaults:write',
+      audit: 'vault.token.update',
+      params: tokenParams,
+      body: updateTokenBody,
+      response: updatedResponse,
+      handle: ({ caller, params, body }) =>
+        vaults.setTokenMetadata(caller, params.nameOrId, params.idOrToken, body.metadata),
+      wire: () => ({ updated: true }),
     }),
     route({
       method: 'DELETE',

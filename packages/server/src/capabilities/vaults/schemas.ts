@@ -145,6 +145,10 @@ const tokenizeFields = {
 
 export const tokenizeBody = z.object(tokenizeFields).superRefine(requireWholeCardExpiry);
 
+export const updateTokenBody = z.object({
+  metadata: metadata.describe('In place of what it had; null: none.'),
+});
+
 const BULK_RULE = `must hold at most ${LIMITS.vaultBulkValuesMax} values`;
 
 export const bulkTokenizeBody = z.object({
@@ -186,6 +190,7 @@ function requireWholeCardExpiry(
   if (year === null && month !== null) needs('card_exp_year', 'card_exp_month');
 }
 
+export const updatedResponse = z.object({ updated: z.literal(true) }).meta({ id: 'Updated' });
 export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
 const rowId = z.string().meta({ format: 'uuid' });

@@ -181,6 +181,19 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       expect(await tokens.findInAnyVault(LIVE, 'tok_1', NOW_MS)).toMatchObject([{ id: uuid(2002) }]);
     });
 
+    it('changes the metadata of one that is there and has not expired, and nothing else', async () => {
+      await addToken(LIVE, token(1, 1, { metadata: { a: 1 } }));
+      await addToken(LIVE, token(2, 1, { metadata: { a: 1 }, expiresAtMs: NOW_MS }));
+      const set = (scope: Scope, n: number) =>
+        db.transaction((tx) => tokens.setMetadata(tx, scope, uuid(n) as TokenId, { b: 'ż' }, NOW_MS));
+      expect(await set(TEST, 2001)).toBe(false);
+      expect(await set(FOREIGN, 2001)).toBe(false);
+      expect(await set(LIVE, 2002)).toBe(false);
+      expect((await inFirst('tok_1'))?.metadata).toEqual({ a: 1 });
+      expect(await set(LIVE, 2001)).toBe(true);
+      expect(await inFirst('tok_1')).toEqual(token(1, 1, { metadata: { b: 'ż' } }));
+    });
+
     it('says whether an active one is left', async () => {
       await addToken(LIVE, token(1, 1, { expiresAtMs: NOW_MS }));
       await db.transaction(async (tx) => {

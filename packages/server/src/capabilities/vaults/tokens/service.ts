@@ -15,6 +15,7 @@ import type { CryptoKeys } from '../../crypto-keys/index.js';
 import { vaultEntry } from '../audit.js';
 import type { VaultDefinition, VaultDefinitions } from '../definitions.js';
 import { tokenAmbiguous, tokenNotFound, vaultDisabled, vaultPermissionMissing } from '../errors.js';
+import { requireMetadataFits } from '../metadata.js';
 import type { Metadata } from '../store.js';
 import type { TokenCounter } from './counts.js';
 import { contextOf } from './data-context.js';
@@ -40,6 +41,12 @@ export interface VaultTokens {
   listTokens(caller: Caller, vault: string, options: ListOptions<'created_at'>): Promise<Page<Token>>;
   /** The audit row is durable before this resolves. */
   detokenize(caller: Caller, vault: string, idOrToken: string): Promise<DetokenizedToken>;
+  setTokenMetadata(
+    caller: Caller,
+    vault: string,
+    idOrToken: string,
+    metadata: Metadata | null,
+  ): Promise<void>;
   deleteToken(caller: Caller, vault: string, idOrToken: string): Promise<void>;
   /**
    * Values in the order of the references. One read for each distinct one, one audit row for each, all of them
@@ -156,6 +163,20 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       const entry = vaultEntry('vault.detokenize', vault, { token_id: token.id, via: 'api' });
       await db.commitInserts([auditLogs.insertion(actorOf(caller), entry)]);
       return { ...token, value };
+    },
+
+    async setTokenMetadata(caller, nameOrId, idOrToken, metadata) {
+      const { scope } = caller.principal;
+      requireMetadataFits('metadata', metadata);
+      const vault = await getVault(scope, nameOrId);
+      const token = await getToken(scope, vault, idOrToken);
+      await db.transaction(async (tx) => {
+        const isSet = await store.setMetadata(tx, scope, token.id, metadata, clock.nowMs());
+        if (!isSet) throw notFound('Token');
+        const entry = vaultEntry('vault.token.update', vault, { token_id: token.id, changed: ['metadata'] });
+        await auditLogs.record(tx, actorOf(caller), entry);
+        await recordAnswer(tx, caller, undefined);
+      });
     },
 
     async deleteToken(caller, nameOrId, idOrToken) {

@@ -230,6 +230,25 @@ export function createTokenStore(db: Database) {
       return rows.map(tokenOf);
     },
 
+    /** False when it is gone, or has expired. */
+    async setMetadata(
+      tx: Transaction,
+      scope: Scope,
+      id: TokenId,
+      metadata: Metadata | null,
+      nowMs: number,
+    ): Promise<boolean> {
+      const rows = await view
+        .scoped(scope, tx)
+        .updateTable('vault_tokens')
+        .set({ metadata: metadata && JSON.stringify(metadata) })
+        .where('id', '=', id)
+        .where(isActiveAt(nowMs))
+        .returning('id')
+        .execute();
+      return rows.length > 0;
+    },
+
     /** False when it was gone already. */
     async delete(tx: Transaction, scope: Scope, id: TokenId): Promise<boolean> {
       const rows = await view
