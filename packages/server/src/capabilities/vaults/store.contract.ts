@@ -9,6 +9,7 @@ const TEST: Scope = { ...LIVE, sandbox: true };
 const FOREIGN: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000002' as TenantId, sandbox: false };
 
 const NOW_MS = 1_000;
+const OF_ALL = { order: 'asc', activeAtMs: null } as const;
 const counts = (tokens: number, expired = 0, expiringInDay = 0) => ({ tokens, expired, expiringInDay });
 
 const uuid = (n: number) => `bbbbbbbb-0000-4000-8000-${String(n).padStart(12, '0')}`;
@@ -168,7 +169,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
         expect(await tokens.findInAnyVault(LIVE, reference, NOW_MS)).toEqual([]);
       }
       expect((await inFirst('tok_2'))?.expiresAtMs).toBe(NOW_MS + 1);
-      const options = { page: 1, perPage: 9, sort: 'created_at', order: 'asc' } as const;
+      const options = { order: 'asc', from: null, skip: 0, limit: 9 } as const;
       const listed = await tokens.list(LIVE, id, options, NOW_MS);
       expect(listed.map((row) => row.token)).toEqual(['tok_2', 'tok_3', 'tok_4']);
       expect(await countAll(LIVE, id)).toEqual(counts(4, 1, 1));
@@ -179,6 +180,27 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       await addToken(LIVE, token(1, 1, { expiresAtMs: NOW_MS }));
       await addToken(LIVE, token(2, 2, { token: 'tok_1' }));
       expect(await tokens.findInAnyVault(LIVE, 'tok_1', NOW_MS)).toMatchObject([{ id: uuid(2002) }]);
+    });
+
+    it.each([
+      ['asc', ['tok_1', 'tok_2', 'tok_4', 'tok_5', 'tok_6', 'tok_7']],
+      ['desc', ['tok_7', 'tok_6', 'tok_5', 'tok_4', 'tok_2', 'tok_1']],
+    ] as const)('goes on behind a place, %s, and passes those that have expired', async (order, expected) => {
+      for (let n = 1; n <= 7; n += 1) {
+        const more = n === 3 ? { expiresAtMs: NOW_MS } : {};
+        await addToken(LIVE, token(n, 1, { createdAtMs: n < 5 ? 5 : n, ...more }));
+      }
+      const id = uuid(1) as VaultId;
+      const textsOf = async (from: TokenPlace | null, skip: number, limit: number) =>
+        (await tokens.list(LIVE, id, { order, from, skip, limit }, NOW_MS)).map((row) => row.token);
+      const active = { order, activeAtMs: NOW_MS };
+      const second = await tokens.placeAfter(LIVE, id, null, 2, active);
+      expect(await textsOf(null, 0, 9)).toEqual(expected);
+      expect(await textsOf(second, 0, 9)).toEqual(expected.slice(2));
+      expect(await textsOf(second, 1, 2)).toEqual(expected.slice(3, 5));
+      const fourth = await tokens.placeAfter(LIVE, id, second, 2, active);
+      expect(await textsOf(fourth, 0, 9)).toEqual(expected.slice(4));
+      expect(await tokens.placeAfter(LIVE, id, fourth, 3, active)).toBeNull();
     });
 
     it('changes the metadata of one that is there and has not expired, and nothing else', async () => {
@@ -210,7 +232,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       const places = [];
       let from: TokenPlace | null = null;
       do {
-        const to: TokenPlace | null = await tokens.placeAfter(LIVE, id, from, 2);
+        const to: TokenPlace | null = await tokens.placeAfter(LIVE, id, from, 2, OF_ALL);
         const until = { nowMs: NOW_MS, soonMs: NOW_MS };
         places.push([to?.id, (await tokens.countBetween(LIVE, id, { from, to }, until)).tokens]);
         from = to;
@@ -279,7 +301,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       await addToken(LIVE, token(6, 2));
       await addToken(TEST, token(7, 1));
       const id = uuid(1) as VaultId;
-      const options = { page: 1, perPage: 2, sort: 'created_at', order: 'desc' } as const;
+      const options = { order: 'desc', from: null, skip: 0, limit: 2 } as const;
       const page = await tokens.list(LIVE, id, options, NOW_MS);
       expect(page.map((row) => row.token)).toEqual(['tok_5', 'tok_4']);
       expect(page[0]).not.toHaveProperty('ciphertext');

@@ -3,12 +3,13 @@ import type { Clock } from '../../../kernel/clock.js';
 import type { Scope, VaultId } from '../../../kernel/ids.js';
 import type { TokenCounts, TokenPlace, TokenStore } from './store.js';
 
-/** So many are counted without a pause: some 2 ms on SQLite, where reading is work of the event loop. */
-const STEP_TOKENS = 5_000;
+/** So many are counted, or passed, without a pause: some 2 ms on SQLite, where reading is work of the event loop. */
+export const STEP_TOKENS = 5_000;
 /** How long the counts of a vault that takes more than one step are given out again. */
 const KEPT_MS = 10_000;
 const KEPT_VAULTS_MAX = 1_000;
 
+const OF_ALL = { order: 'asc', activeAtMs: null } as const;
 const DAY_MS = 24 * 3_600_000;
 
 export interface TokenCounter {
@@ -32,7 +33,7 @@ export function createTokenCounter(deps: {
 
   async function step(scope: Scope, vaultId: VaultId, from: TokenPlace | null) {
     const nowMs = clock.nowMs();
-    const to = await store.placeAfter(scope, vaultId, from, STEP_TOKENS);
+    const to = await store.placeAfter(scope, vaultId, from, STEP_TOKENS, OF_ALL);
     const counts = await store.countBetween(scope, vaultId, { from, to }, { nowMs, soonMs: nowMs + DAY_MS });
     return { to, counts };
   }

@@ -19,6 +19,7 @@ import { requireMetadataFits } from '../metadata.js';
 import type { Metadata } from '../store.js';
 import type { TokenCounter } from './counts.js';
 import { contextOf } from './data-context.js';
+import { listPage } from './pages.js';
 import type { StoredToken, Token, TokenStore } from './store.js';
 import { createTokenizer, type TokenizeForm, type TokenizeInput } from './tokenizer.js';
 
@@ -148,7 +149,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       const { scope } = caller.principal;
       const vault = await getVault(scope, nameOrId);
       const [rows, { tokens, expired }] = await Promise.all([
-        store.list(scope, vault.id, options, clock.nowMs()),
+        listPage(store, scope, vault.id, options, clock.nowMs()),
         counter.count(scope, vault.id),
       ]);
       return { rows, total: tokens - expired, page: options.page, perPage: options.perPage };

@@ -7,7 +7,7 @@ import {
   type UserId,
   type VaultId,
 } from '../../../kernel/ids.js';
-import { type ListOptions, offsetOf } from '../../../platform/http/pagination.js';
+import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
 import type { Metadata } from '../store.js';
 import { type VaultTables, type VaultTokenRow, vaultTables } from '../tables.js';
@@ -61,6 +61,15 @@ export interface TokenCounts {
 export interface TokenPlace {
   readonly createdAtMs: number;
   readonly id: TokenId;
+}
+
+type Order = ListOptions<'created_at'>['order'];
+
+export interface TokenWindow {
+  readonly order: Order;
+  readonly from: TokenPlace | null;
+  readonly skip: number;
+  readonly limit: number;
 }
 
 type StoredColumns = Pick<Selectable<VaultTokenRow>, (typeof STORED_COLUMNS)[number]>;
@@ -161,17 +170,20 @@ export function createTokenStore(db: Database) {
       vaultId: VaultId,
       from: TokenPlace | null,
       tokens: number,
+      /** Of those that are active at that time; null = of all. */
+      { order, activeAtMs }: { readonly order: Order; readonly activeAtMs: number | null },
     ): Promise<TokenPlace | null> {
       let query = view
         .scoped(scope)
         .selectFrom('vault_tokens')
         .select(['created_at', 'id'])
         .where('vault_id', '=', vaultId)
-        .orderBy('created_at')
-        .orderBy('id')
+        .orderBy('created_at', order)
+        .orderBy('id', order)
         .limit(1)
         .offset(tokens - 1);
-      if (from) query = query.where(isPlaced('>', from));
+      if (activeAtMs !== null) query = query.where(isActiveAt(activeAtMs));
+      if (from) query = query.where(isPlaced(behind(order), from));
       const row = await query.executeTakeFirst();
       return row ? { createdAtMs: row.created_at, id: row.id as TokenId } : null;
     },
@@ -210,24 +222,25 @@ export function createTokenStore(db: Database) {
       return row !== undefined;
     },
 
+    /** Active ones, in the order of age: behind `from`, and behind `skip` more. */
     async list(
       scope: Scope,
       vaultId: VaultId,
-      options: ListOptions<'created_at'>,
+      { order, from, skip, limit }: TokenWindow,
       nowMs: number,
     ): Promise<Token[]> {
-      const rows = await view
+      let query = view
         .scoped(scope)
         .selectFrom('vault_tokens')
         .select(TOKEN_COLUMNS)
         .where('vault_id', '=', vaultId)
         .where(isActiveAt(nowMs))
-        .orderBy(options.sort, options.order)
-        .orderBy('id', options.order)
-        .limit(options.perPage)
-        .offset(offsetOf(options.page, options.perPage))
-        .execute();
-      return rows.map(tokenOf);
+        .orderBy('created_at', order)
+        .orderBy('id', order)
+        .limit(limit)
+        .offset(skip);
+      if (from) query = query.where(isPlaced(behind(order), from));
+      return (await query.execute()).map(tokenOf);
     },
 
     /** False when it is gone, or has expired. */
@@ -286,7 +299,11 @@ function isActiveAt(nowMs: number) {
     eb.or([eb('expires_at', 'is', null), eb('expires_at', '>', nowMs)]);
 }
 
-function isPlaced(relation: '>' | '<=', { createdAtMs, id }: TokenPlace) {
+function behind(order: Order) {
+  return order === 'asc' ? '>' : '<';
+}
+
+function isPlaced(relation: '>' | '<' | '<=', { createdAtMs, id }: TokenPlace) {
   return ({ eb, refTuple, tuple }: ExpressionBuilder<VaultTables, 'vault_tokens'>) =>
     eb(refTuple('created_at', 'id'), relation, tuple(createdAtMs, id as string));
 }
