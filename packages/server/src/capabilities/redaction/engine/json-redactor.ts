@@ -79,8 +79,8 @@ export class JsonRedactor {
 
   /** Reads about `bytes` further, or one piece of a long string; true when the document is done. Throws `MalformedJson`. */
   advance(bytes: number): boolean {
-    const target = this.#position + bytes;
-    while (this.#position < target) {
+    const target = this.#position + this.#pathWork + bytes;
+    while (this.#position + this.#pathWork < target) {
       if (this.#longString) {
         this.#continueString();
         return false;
@@ -105,6 +105,11 @@ export class JsonRedactor {
     this.begin(text);
     while (!this.advance(text.length + 1));
     return this.result();
+  }
+
+  /** A document of ever new places takes less of its text in a slice. */
+  get #pathWork(): number {
+    return this.#paths?.work ?? 0;
   }
 
   #token(code: number): void {

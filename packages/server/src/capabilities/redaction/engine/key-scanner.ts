@@ -1,4 +1,12 @@
-import { ALNUM, isIn, KEY_SHAPES, type KeyEnd, type KeyShape } from './key-shapes.js';
+import {
+  ALNUM,
+  type CharacterSet,
+  isIn,
+  KEY_SHAPES,
+  type KeyEnd,
+  type KeyRun,
+  type KeyShape,
+} from './key-shapes.js';
 import type { Report, Scanner } from './scanner.js';
 
 const PEM_DASHES = 5;
@@ -14,6 +22,11 @@ const UNFINISHED_PREFIXES = new Set(
 /** Prefixes hold letters, digits, `-`, `_` and spaces only, and none begins another. */
 const ANY_PREFIX_SOURCE = KEY_SHAPES.map((shape) => shape.prefix).join('|');
 const SHAPE_BY_PREFIX = new Map(KEY_SHAPES.map((shape) => [shape.prefix, shape]));
+
+/** A run that may be longer than this is remembered. One shape has such, so that there is one to remember. */
+const SHORT_RUN_MAX = 64;
+
+const NO_RUN = { from: -1, to: -1 };
 
 /** A credential whose last characters are still to come. */
 interface Open {
@@ -31,8 +44,11 @@ export class KeyScanner implements Scanner {
   /** The character before the tail, which decides about an edge. */
   #before = 0;
   #open: Open | null = null;
+  /** The last long run as far as it was read, by its place in the whole text: prefixes inside it do not read it again. */
+  #run = NO_RUN;
 
   reset(): void {
+    this.#run = NO_RUN;
     this.#tail = '';
     this.#tailStart = 0;
     this.#before = 0;
@@ -73,7 +89,7 @@ export class KeyScanner implements Scanner {
       at = found.index;
       const shape = SHAPE_BY_PREFIX.get(found[0])!;
       const before = at > 0 ? text.charCodeAt(at - 1) : this.#before;
-      const certainEnd = shape.edge && isIn(ALNUM, before) ? null : certainUpTo(shape, text, at, ended);
+      const certainEnd = shape.edge && isIn(ALNUM, before) ? null : this.#certainUpTo(shape, text, at, ended);
       if (certainEnd === 'undecided') break;
       if (certainEnd === null) {
         at++;
@@ -85,6 +101,38 @@ export class KeyScanner implements Scanner {
     this.#keep(text, at);
   }
 
+  /** Where the part that makes the shape certain ends; null when it is not that shape. */
+  #certainUpTo(shape: KeyShape, text: string, start: number, ended: boolean): number | 'undecided' | null {
+    const missing = ended ? null : 'undecided';
+    let at = start + shape.prefix.length;
+    for (const part of shape.parts) {
+      if ('literal' in part) {
+        const there = text.slice(at, at + part.literal.length);
+        if (there !== part.literal) return part.literal.startsWith(there) ? missing : null;
+        at += part.literal.length;
+      } else {
+        const from = at;
+        at = this.#runEnd(part, text, from);
+        if (at - from < part.min) return at === text.length ? missing : null;
+      }
+    }
+    if (shape.end.kind !== 'edge') return at;
+    if (at === text.length) return ended ? at : 'undecided';
+    return isIn(ALNUM, text.charCodeAt(at)) ? null : at;
+  }
+
+  #runEnd({ run, max }: KeyRun, text: string, from: number): number {
+    const bound = Math.min(text.length, from + max);
+    if (max <= SHORT_RUN_MAX) return readRun(run, text, from, bound);
+    const origin = this.#tailStart;
+    const isInside = this.#run.from <= origin + from && origin + from <= this.#run.to;
+    const readTo = isInside ? this.#run.to - origin : from;
+    if (readTo >= bound) return bound;
+    const end = readRun(run, text, readTo, bound);
+    this.#run = { from: isInside ? this.#run.from : origin + from, to: origin + end };
+    return end;
+  }
+
   #keep(text: string, from: number): void {
     if (from > 0) this.#before = text.charCodeAt(from - 1);
     this.#tail = text.slice(from);
@@ -92,29 +140,10 @@ export class KeyScanner implements Scanner {
   }
 }
 
-/** Where the part that makes the shape certain ends; null when it is not that shape. */
-function certainUpTo(
-  shape: KeyShape,
-  text: string,
-  start: number,
-  ended: boolean,
-): number | 'undecided' | null {
-  const missing = ended ? null : 'undecided';
-  let at = start + shape.prefix.length;
-  for (const part of shape.parts) {
-    if ('literal' in part) {
-      const there = text.slice(at, at + part.literal.length);
-      if (there !== part.literal) return part.literal.startsWith(there) ? missing : null;
-      at += part.literal.length;
-    } else {
-      const from = at;
-      while (at < text.length && at - from < part.max && isIn(part.run, text.charCodeAt(at))) at++;
-      if (at - from < part.min) return at === text.length ? missing : null;
-    }
-  }
-  if (shape.end.kind !== 'edge') return at;
-  if (at === text.length) return ended ? at : 'undecided';
-  return isIn(ALNUM, text.charCodeAt(at)) ? null : at;
+function readRun(run: CharacterSet, text: string, from: number, bound: number): number {
+  let at = from;
+  while (at < bound && isIn(run, text.charCodeAt(at))) at++;
+  return at;
 }
 
 function readOn(text: string, from: number, open: Open): number {

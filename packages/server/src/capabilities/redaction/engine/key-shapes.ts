@@ -19,10 +19,14 @@ const JWT_REST = characters('A-Za-z0-9_.-');
 /** Base64, the headers of RFC 1421 and OpenPGP, line breaks, also as escapes of a programming language. */
 const PEM_BODY = characters('A-Za-z0-9+/=\\s\\\\:,.()_-');
 
-export type KeyPart =
-  | { readonly literal: string }
-  /** At least `min`; reads on to `max`. */
-  | { readonly run: CharacterSet; readonly min: number; readonly max: number };
+/** At least `min`; reads on to `max`. */
+export interface KeyRun {
+  readonly run: CharacterSet;
+  readonly min: number;
+  readonly max: number;
+}
+
+export type KeyPart = { readonly literal: string } | KeyRun;
 
 /** How the certain stretch goes on. */
 export type KeyEnd =
