@@ -52,12 +52,12 @@ export function deriveKey(secret: Buffer, salt: Uint8Array, info: string): Buffe
 
 /** Each part as u32be length ‖ UTF-8 bytes, so that no two lists of parts give the same bytes (kms-admin.md §3.2). */
 export function lengthPrefixed(parts: readonly string[]): Buffer {
-  const pieces: Buffer[] = [];
-  for (const part of parts) {
-    const bytes = Buffer.from(part, 'utf8');
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(bytes.length);
-    pieces.push(length, bytes);
+  const lengths = parts.map((part) => Buffer.byteLength(part, 'utf8'));
+  const bytes = Buffer.alloc(lengths.reduce((sum, length) => sum + 4 + length, 0));
+  let at = 0;
+  for (const [index, part] of parts.entries()) {
+    at = bytes.writeUInt32BE(lengths[index]!, at);
+    at += bytes.write(part, at, 'utf8');
   }
-  return Buffer.concat(pieces);
+  return bytes;
 }

@@ -57,15 +57,14 @@ export function sanitiseDetails(value: unknown, depth = 0): unknown {
     return value.slice(0, ENTRIES_MAX).map((item) => sanitiseDetails(item, depth + 1));
   if ('toJSON' in value && typeof value.toJSON === 'function')
     return sanitiseDetails(value.toJSON(), depth + 1);
-  return Object.fromEntries(
-    Object.entries(value)
-      .filter(([, member]) => member !== undefined)
-      .slice(0, ENTRIES_MAX)
-      .map(([name, member]) => [
-        clip(maskCredentials(name)),
-        SECRET_NAMES.has(name.toLowerCase()) && member !== null ? MASK : sanitiseDetails(member, depth + 1),
-      ]),
-  );
+  const entries: [string, unknown][] = [];
+  for (const [name, member] of Object.entries(value)) {
+    if (member === undefined) continue;
+    if (entries.length === ENTRIES_MAX) break;
+    const isSecret = SECRET_NAMES.has(name.toLowerCase()) && member !== null;
+    entries.push([clip(maskCredentials(name)), isSecret ? MASK : sanitiseDetails(member, depth + 1)]);
+  }
+  return Object.fromEntries(entries);
 }
 
 function clip(text: string): string {
