@@ -96,7 +96,7 @@ export function createApiKeyStore(db: Database) {
       { page, perPage, order }: PageOptions,
     ): Promise<{ rows: ApiKey[]; total: number }> {
       const rows = await view
-        .scoped(scope)
+        .aside(scope)
         .selectFrom('api_keys')
         .select(COLUMNS)
         .orderBy('created_at', order)
@@ -105,7 +105,7 @@ export function createApiKeyStore(db: Database) {
         .offset(offsetOf(page, perPage))
         .execute();
       const counted = await view
-        .scoped(scope)
+        .aside(scope)
         .selectFrom('api_keys')
         .select((select) => select.fn.countAll<number>().as('total'))
         .executeTakeFirstOrThrow();

@@ -116,6 +116,32 @@ describe('GET /v1/logs', () => {
     expect((await list(full, { cursor: last })).rows.map((row) => row.request_id)).toEqual(['fifth']);
   });
 
+  test('a filter that matches little looks through so many rows a call, and the cursor goes on behind them', async () => {
+    const many: Scope = { ...scope, tenantId: 'many' as TenantId };
+    const feedReads = { windowRows: 3, windowsMax: 2 };
+    const windowed = createApiLogs({
+      db,
+      clock: createManualClock(),
+      retention: KEPT,
+      onLostRow: () => {},
+      feedReads,
+    });
+    for (let n = 1; n <= 14; n++)
+      windowed.append(entry(many, `n${n}`, { statusCode: n === 2 || n === 5 || n === 13 ? 500 : 200 }));
+    const pages: string[][] = [];
+    let cursor: string | null | undefined;
+    while (cursor !== null) {
+      const page = await windowed.list(many, { statusCode: 500 }, cursor, 100);
+      pages.push(page.rows.map(({ requestId }) => requestId));
+      cursor = page.nextCursor;
+    }
+    expect(pages).toEqual([['n2', 'n5'], [], ['n13']]);
+    const first = await windowed.list(many, { statusCode: 500 }, undefined, 1);
+    expect(first.rows.map(({ requestId }) => requestId)).toEqual(['n2']);
+    const second = await windowed.list(many, { statusCode: 500 }, first.nextCursor!, 1);
+    expect(second.rows.map(({ requestId }) => requestId)).toEqual(['n5']);
+  });
+
   test('without log:read_identity the identity tier is absent', async () => {
     const feed = await list(callerOf(scope, 'log:list'), { limit: '1' });
     expect(feed.redacted).toEqual(['identity']);

@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
 import type { Scope, TenantId } from '../../kernel/ids.js';
@@ -11,6 +12,8 @@ export interface ApiLogsDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly retention: LogRetention;
+  /** How much one call of the feed looks through. */
+  readonly feedReads?: FeedReads;
   onLostRow(entry: ApiLogEntry, cause: unknown): void;
 }
 
@@ -21,6 +24,12 @@ export interface LogRetention {
   readonly logKeptMsMax: number;
 }
 
+/** Rows looked through in one query of the feed, and queries in one call: a filter may match little. */
+export interface FeedReads {
+  readonly windowRows: number;
+  readonly windowsMax: number;
+}
+
 export interface Trimmed {
   readonly rows: number;
   /** Partitions of PostgreSQL, dropped without counting their rows. */
@@ -29,7 +38,7 @@ export interface Trimmed {
 
 export interface ApiLogPage {
   readonly rows: readonly ApiLog[];
-  /** Null = drained to the watermark. */
+  /** Goes on behind what was looked through; null = drained to the watermark. */
   readonly nextCursor: string | null;
   readonly watermarkSeconds: number;
 }
@@ -48,27 +57,39 @@ export interface ApiLogs extends LogQueue {
  */
 const WATERMARK_SECONDS = { sqlite: 0, postgres: 5 } as const;
 
+const FEED_READS: FeedReads = { windowRows: 5_000, windowsMax: 20 };
+
 /** Of one statement: the log's writer waits for it. */
 const TRIMMED_AT_ONCE = 1_000;
 
 export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
   const store = createApiLogStore(deps.db);
   const queue = createLogQueue({ ...deps, store });
+  const { windowRows, windowsMax } = deps.feedReads ?? FEED_READS;
   const watermarkSeconds = WATERMARK_SECONDS[deps.db.dialect];
 
   return {
     ...queue,
 
     async list(scope, filter, cursor, limit) {
-      const afterId = cursor === undefined ? 0 : decodeCursor(cursor);
+      let afterId = cursor === undefined ? 0 : decodeCursor(cursor);
       // Whoever asks at once after a call finds its row.
       await queue.flush();
       const youngSinceMs = watermarkSeconds === 0 ? null : deps.clock.nowMs() - watermarkSeconds * 1000;
-      const rows = await store.feed(scope, filter, { afterId, limit: limit + 1, youngSinceMs });
-      const shown = rows.slice(0, limit);
-      const last = shown.at(-1);
-      const nextCursor = rows.length > limit && last !== undefined ? encodeCursor(last.id) : null;
-      return { rows: shown, nextCursor, watermarkSeconds };
+      const found: ApiLog[] = [];
+      for (let window = 0; window < windowsMax; window++) {
+        const upToId = await store.windowEnd(scope, { afterId, youngSinceMs }, windowRows);
+        const wanted = limit + 1 - found.length;
+        found.push(...(await store.feed(scope, filter, { afterId, upToId, limit: wanted, youngSinceMs })));
+        if (found.length > limit) {
+          const rows = found.slice(0, limit);
+          return { rows, nextCursor: encodeCursor(rows.at(-1)!.id), watermarkSeconds };
+        }
+        if (upToId === null) return { rows: found, nextCursor: null, watermarkSeconds };
+        afterId = upToId;
+        await nextTurn();
+      }
+      return { rows: found, nextCursor: encodeCursor(afterId), watermarkSeconds };
     },
 
     async get(scope, requestId) {

@@ -47,7 +47,7 @@ export function apiLogStoreContract(open: OpenTestDatabase): void {
 
   const write = (...entries: readonly ApiLogEntry[]): Promise<void> =>
     db.commitInserts(entries.map((one) => store.insertion(one, T0)));
-  const all: FeedWindow = { afterId: 0, limit: 100, youngSinceMs: null };
+  const all: FeedWindow = { afterId: 0, upToId: null, limit: 100, youngSinceMs: null };
   const requestIds = async (
     scope: Scope,
     filter: ApiLogFilter = {},
@@ -155,5 +155,16 @@ export function apiLogStoreContract(open: OpenTestDatabase): void {
     expect(seen).toHaveLength(100);
     expect(new Set(seen).size).toBe(100);
     expect(seen.filter((id) => id.startsWith('a'))).toEqual(Array.from({ length: 50 }, (_, i) => `a${i}`));
+  });
+
+  it('names the end of a window of rows that may be shown, and reads no further than it', async () => {
+    const scope = newScope();
+    await write(...['a', 'b', 'c'].map((id) => entry(scope, id)));
+    await write(entry({ ...scope, sandbox: true }, 'other mode'), entry(newScope(), 'foreign'));
+    const upToId = await store.windowEnd(scope, all, 2);
+    expect(await requestIds(scope, {}, { ...all, upToId })).toEqual(['a', 'b']);
+    expect(await store.windowEnd(scope, { ...all, afterId: upToId! }, 1)).toBeGreaterThan(upToId!);
+    expect(await store.windowEnd(scope, { ...all, afterId: upToId! }, 2)).toBeNull();
+    expect(await store.windowEnd(scope, { ...all, youngSinceMs: T0 - 1 }, 1)).toBeNull();
   });
 }

@@ -19,6 +19,8 @@ export interface ApiLogFilter {
 
 export interface FeedWindow {
   readonly afterId: number;
+  /** Inclusive; null = to the end. */
+  readonly upToId: number | null;
   readonly limit: number;
   /** Nothing at or behind the first row handed over later than this is shown; null = show all. */
   readonly youngSinceMs: number | null;
@@ -26,6 +28,12 @@ export interface FeedWindow {
 
 export interface ApiLogStore {
   insertion(entry: ApiLogEntry, loggedAtMs: number): Insertion;
+  /** Id of the row that stands `rows` behind that one; null where fewer are to be shown. */
+  windowEnd(
+    scope: Scope,
+    window: Pick<FeedWindow, 'afterId' | 'youngSinceMs'>,
+    rows: number,
+  ): Promise<number | null>;
   /** Ascending by id. */
   feed(scope: Scope, filter: ApiLogFilter, window: FeedWindow): Promise<ApiLog[]>;
   findByRequestId(scope: Scope, requestId: string): Promise<ApiLog | undefined>;
@@ -48,21 +56,35 @@ export function createApiLogStore(db: Database): ApiLogStore {
     return row?.first_id ?? null;
   }
 
+  /** Rows that the feed may show by now. */
+  async function shown(
+    scope: Scope,
+    { afterId, youngSinceMs }: Pick<FeedWindow, 'afterId' | 'youngSinceMs'>,
+  ) {
+    const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
+    let query = view.scoped(scope).selectFrom('api_logs').where('id', '>', afterId).orderBy('id', 'asc');
+    if (barrier !== null) query = query.where('id', '<', barrier);
+    // A row committed between the two queries is young too.
+    if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
+    return { query };
+  }
+
   return {
     insertion: (entry, loggedAtMs) => view.insertion('api_logs', entry.scope, toColumns(entry, loggedAtMs)),
 
+    async windowEnd(scope, window, rows) {
+      const { query } = await shown(scope, window);
+      const row = await query
+        .select('id')
+        .limit(1)
+        .offset(rows - 1)
+        .executeTakeFirst();
+      return row?.id ?? null;
+    },
+
     async feed(scope, filter, window) {
-      const barrier = window.youngSinceMs === null ? null : await firstYoungId(scope, window.youngSinceMs);
-      let query = view
-        .scoped(scope)
-        .selectFrom('api_logs')
-        .selectAll()
-        .where('id', '>', window.afterId)
-        .orderBy('id', 'asc')
-        .limit(window.limit);
-      if (barrier !== null) query = query.where('id', '<', barrier);
-      // A row committed between the two queries is young too.
-      if (window.youngSinceMs !== null) query = query.where('logged_at', '<=', window.youngSinceMs);
+      let { query } = await shown(scope, window);
+      if (window.upToId !== null) query = query.where('id', '<=', window.upToId);
       if (filter.routeId !== undefined) query = query.where('route_id', '=', filter.routeId);
       if (filter.statusCode !== undefined) query = query.where('status_code', '=', filter.statusCode);
       if (filter.proxyMode !== undefined) query = query.where('proxy_mode', '=', filter.proxyMode);
@@ -70,7 +92,7 @@ export function createApiLogStore(db: Database): ApiLogStore {
       if (filter.method !== undefined) query = query.where('method', '=', filter.method);
       if (filter.fromMs !== undefined) query = query.where('ts', '>=', filter.fromMs);
       if (filter.toMs !== undefined) query = query.where('ts', '<', filter.toMs);
-      return (await query.execute()).map(fromRow);
+      return (await query.selectAll().limit(window.limit).execute()).map(fromRow);
     },
 
     async findByRequestId(scope, requestId) {

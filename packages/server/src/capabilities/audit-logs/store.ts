@@ -64,7 +64,7 @@ export function createAuditStore(db: Database) {
   }
 
   function filtered(tenantId: TenantId, filter: AuditListFilter) {
-    let query = view.scoped({ tenantId }).selectFrom('audit_logs');
+    let query = view.aside({ tenantId }).selectFrom('audit_logs');
     if (filter.action) query = query.where(filter.action.column, 'in', [...filter.action.anyOf]);
     if (filter.resourceType !== undefined) query = query.where('resource_type', '=', filter.resourceType);
     if (filter.userId !== undefined) query = query.where('user_id', '=', filter.userId);

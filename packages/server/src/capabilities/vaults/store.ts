@@ -76,8 +76,7 @@ export function createVaultStore(db: Database) {
     },
 
     async count(scope: Scope, tx?: Transaction): Promise<number> {
-      const row = await view
-        .scoped(scope, tx)
+      const row = await (tx ? view.scoped(scope, tx) : view.aside(scope))
         .selectFrom('vaults')
         .select(({ fn }) => fn.countAll<number>().as('total'))
         .executeTakeFirstOrThrow();
@@ -86,7 +85,7 @@ export function createVaultStore(db: Database) {
 
     async list(scope: Scope, options: ListOptions<'created_at' | 'name'>): Promise<Vault[]> {
       const rows = await view
-        .scoped(scope)
+        .aside(scope)
         .selectFrom('vaults')
         .selectAll()
         .orderBy(options.sort, options.order)

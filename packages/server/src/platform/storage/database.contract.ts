@@ -92,6 +92,24 @@ export function databaseContract(open: OpenTestDatabase): void {
       ]);
     });
 
+    it('reads aside what is committed, of one tenant and mode, and writes nothing there', async () => {
+      await view.scoped(LIVE).insertInto('notes').values(noteOf('fresh')).execute();
+      const aside = view.aside(LIVE);
+      const rows = await aside
+        .selectFrom('notes')
+        .select(['tenant_id', 'sandbox', 'id'])
+        .orderBy('id')
+        .execute();
+      expect(rows).toEqual([
+        { tenant_id: 'tenant-a', sandbox: 0, id: 'fresh' },
+        { tenant_id: 'tenant-a', sandbox: 0, id: 'same' },
+      ]);
+      expect(await view.aside(SANDBOX).selectFrom('notes').select('id').execute()).toEqual([{ id: 'same' }]);
+      const writing = aside as unknown as ReturnType<typeof view.scoped>;
+      await expect(writing.deleteFrom('notes').execute()).rejects.toThrow('only reads');
+      expect(await noteIds()).toContain('fresh');
+    });
+
     it('scopes each table of a join, and the rows a left join may lack', async () => {
       await view.scoped(OTHER).insertInto('folders').values({ id: 'only-b', title: 'foreign' }).execute();
       await view.scoped(LIVE).insertInto('notes').values(noteOf('only-b')).execute();

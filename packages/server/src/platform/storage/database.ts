@@ -59,6 +59,11 @@ export type Arg<Args> = <Name extends keyof Args>(name: Name) => Args[Name];
 export interface View<DB> {
   /** Runs in `tx` when given, else each query stands alone (writes are still durable when they resolve). */
   scoped(scope: AnyScope, tx?: Transaction): ScopedQueries<DB>;
+  /**
+   * Reads whose cost grows with the rows of the tenant, such as totals and filters without an index: outside the event
+   * loop on SQLite, few at once on either database, one of a tenant.
+   */
+  aside(scope: AnyScope): Pick<ScopedQueries<DB>, 'selectFrom'>;
   /** Queries across tenants. Each reason is in the golden list of `system-reasons.ts`. */
   system(reason: SystemReason, tx?: Transaction): ScopedQueries<DB>;
   /** Compiled once; the scope's columns are arguments as well. */

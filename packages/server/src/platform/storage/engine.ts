@@ -14,6 +14,8 @@ export interface Statement {
   readonly returnsRows: boolean;
   readonly table: string;
   readonly file: FileName;
+  /** A read that may take long: SQLite runs it in a thread of its own. */
+  readonly isAside?: boolean;
 }
 
 export type Row = Record<string, unknown>;

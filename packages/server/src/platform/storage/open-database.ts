@@ -1,6 +1,7 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Instruments } from '../telemetry/instruments.js';
+import { createAside } from './aside.js';
 import type { Database, Insertion, TableDeclaration } from './database.js';
 import { databaseUnavailable, type Engine, type FileName, type StorageLogger } from './engine.js';
 import { createGroupCommit, type GroupCommit } from './group-commit.js';
@@ -110,6 +111,7 @@ function createDatabase(
     log: groupCommitOf('log'),
   };
   const definitions = new Map<string, string>();
+  const aside = createAside();
   const declared = new Map<string, TableDeclaration>();
   let closing: Promise<void> | null = null;
 
@@ -146,7 +148,7 @@ function createDatabase(
     dialect: engine.dialect,
     view(tables) {
       declare(tables as Readonly<Record<string, TableDeclaration>>);
-      return createView({ owner: database, engine, definitions }, tables);
+      return createView({ owner: database, engine, definitions, aside }, tables);
     },
     async transaction(run) {
       if (closing) throw databaseUnavailable('the database is closed');

@@ -1,5 +1,5 @@
 // @ts-check
-// The one writing connection of a database file. Plain JavaScript, so that the same file runs from the sources and
+// A connection of a database file with a thread of its own: the only one that writes, or one for long reads. Plain JavaScript, so that the same file runs from the sources and
 // from the build, on every supported Node, without a loader.
 import { createRequire } from 'node:module';
 import { parentPort, workerData } from 'node:worker_threads';
@@ -8,7 +8,7 @@ const STATEMENTS_MAX = 200;
 const SQLITE_ERROR_UNKNOWN = 1;
 
 const { DatabaseSync } = createRequire(import.meta.url)(workerData.module);
-const db = new DatabaseSync(workerData.path);
+const db = new DatabaseSync(workerData.path, { readOnly: workerData.isReadOnly === true });
 for (const pragma of workerData.pragmas) db.exec(`PRAGMA ${pragma}`);
 
 /** What `commitHook` of `open-database.ts` describes. @type {any} */

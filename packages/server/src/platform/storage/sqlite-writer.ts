@@ -44,6 +44,7 @@ export interface SqliteWriterOptions {
   readonly module: string;
   readonly path: string;
   readonly pragmas: readonly string[];
+  readonly isReadOnly?: boolean;
   /** A module that the thread loads: `commitHook` of `open-database.ts`. */
   readonly commitHook?: string | undefined;
 }
@@ -57,13 +58,13 @@ interface Waiting {
   reject(error: unknown): void;
 }
 
-/** Starts the thread that owns the only writing connection of a database file. */
+/** Starts the thread that owns the only writing connection of a database file, or one that only reads. */
 export async function startSqliteWriter(
   options: SqliteWriterOptions,
   onHookFailure: (failure: DriverFailure) => void,
 ): Promise<SqliteWriter> {
   const worker = new Worker(new URL('./sqlite-worker.mjs', import.meta.url), {
-    name: 'sqlite-writer',
+    name: options.isReadOnly ? 'sqlite-reader' : 'sqlite-writer',
     workerData: options,
     execArgv: [],
     env: {},

@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../kernel/ids.js';
 import { endOf, startSource } from '../../testing/child-process.js';
 import { openTestSqlite, type TestDatabase } from '../../testing/databases.js';
 import { LIVE, NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf } from '../../testing/notes.js';
@@ -47,6 +48,33 @@ describe('the SQLite files', () => {
     expect(tablesOf('knox.db')).toContain('notes');
     expect(tablesOf('knox.db')).not.toContain('events');
     expect(tablesOf('knox-log.db')).toEqual(['events', 'schema_migrations']);
+  });
+
+  it('are read aside in a thread of their own: the event loop goes on meanwhile', async () => {
+    const file = openFile('knox.db');
+    file.exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)
+      INSERT INTO notes (tenant_id, sandbox, id, name, amount) SELECT 'many', 0, i, i, i FROM n`);
+    file.close();
+    const scope = { tenantId: 'many' as TenantId, sandbox: false };
+    async function turnsOf(queries: Pick<ReturnType<typeof view.scoped>, 'selectFrom'>): Promise<number> {
+      let turns = 0;
+      let isOver = false;
+      const turn = () => {
+        turns++;
+        if (!isOver) setImmediate(turn);
+      };
+      setImmediate(turn);
+      const { n } = await queries
+        .selectFrom('notes')
+        .select(({ fn }) => fn.countAll<number>().as('n'))
+        .where('amount', '>', 0)
+        .executeTakeFirstOrThrow();
+      isOver = true;
+      expect(n).toBe(20_000);
+      return turns;
+    }
+    expect(await turnsOf(view.scoped(scope))).toBe(0);
+    expect(await turnsOf(view.aside(scope))).toBeGreaterThan(0);
   });
 
   it('are written with a sync at each commit', async () => {

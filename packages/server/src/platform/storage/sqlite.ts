@@ -85,7 +85,7 @@ export async function openSqlite(
   const insertTexts = new WeakMap<RowShape, string>();
 
   async function write(statement: Statement): Promise<StatementResult> {
-    return files[statement.file].writer.exclusive((ask) => runOnWriter(ask, statement, false));
+    return runOnThread(files[statement.file].writer, statement);
   }
 
   return {
@@ -94,6 +94,7 @@ export async function openSqlite(
     createCompiler: () => new SqliteCompiler(),
     async run(statement) {
       if (statement.kind === 'write') return write(statement);
+      if (statement.isAside) return runOnThread(await files[statement.file].openThread(), statement);
       try {
         const rows = files[statement.file].reader.all(statement.sql, statement.parameters.map(toDriver));
         return { rows, changes: 0 };
@@ -147,6 +148,9 @@ export async function openSqlite(
 interface DatabaseFile {
   readonly writer: SqliteWriter;
   readonly reader: Reader;
+  /** For reads that would hold up the event loop; started when the first one comes. */
+  openThread(): Promise<SqliteWriter>;
+  closeThread(): Promise<void>;
 }
 
 async function openFile(path: string, { commitHook, logger }: SqliteOptions = {}): Promise<DatabaseFile> {
@@ -157,16 +161,37 @@ async function openFile(path: string, { commitHook, logger }: SqliteOptions = {}
     (failure) => logger?.error({ err: storageError(new DriverError(failure), '') }, 'a commit hook failed'),
   );
   try {
-    return { writer, reader: openReader(path) };
+    return { writer, reader: openReader(path), ...readingThread(path) };
   } catch (error) {
     await writer.close();
     throw error;
   }
 }
 
-/** The reader first: the writer folds the write-ahead log into the file when nobody reads it any more. */
+function readingThread(path: string): Pick<DatabaseFile, 'openThread' | 'closeThread'> {
+  const pragmas = [`busy_timeout = ${WRITER_BUSY_MS}`, ...READER_PRAGMAS];
+  let thread: Promise<SqliteWriter> | null = null;
+  let isClosed = false;
+  return {
+    openThread() {
+      if (isClosed) return Promise.reject(databaseUnavailable('the database is closed'));
+      thread ??= startSqliteWriter({ module: SQLITE_MODULE, path, pragmas, isReadOnly: true }, () => {});
+      thread.catch(() => {
+        thread = null;
+      });
+      return thread;
+    },
+    async closeThread() {
+      isClosed = true;
+      await (await thread)?.close();
+    },
+  };
+}
+
+/** The readers first: the writer folds the write-ahead log into the file when nobody reads it any more. */
 async function closeFile(file: DatabaseFile): Promise<void> {
   file.reader.close();
+  await file.closeThread();
   await file.writer.close();
 }
 
@@ -220,6 +245,10 @@ function openSession(ask: Ask): Session {
       if (begun) await ask({ op: 'rollback' }).catch(() => {});
     },
   };
+}
+
+function runOnThread(thread: SqliteWriter, statement: Statement): Promise<StatementResult> {
+  return thread.exclusive((ask) => runOnWriter(ask, statement, false));
 }
 
 async function runOnWriter(ask: Ask, statement: Statement, begin: boolean): Promise<StatementResult> {

@@ -9,6 +9,7 @@ import {
   type RootOperationNode,
 } from 'kysely';
 import { assert } from '../../kernel/assert.js';
+import type { Aside } from './aside.js';
 import { assertBindable, assertIdentifier, bytesOf } from './binding.js';
 import type {
   AnyScope,
@@ -51,6 +52,7 @@ export interface ViewContext {
   /** The database the view belongs to; transactions of another one are refused. */
   readonly owner: object;
   readonly engine: Engine;
+  readonly aside: Aside;
   /** Names of defined queries with their text, over all views. */
   readonly definitions: Map<string, string>;
 }
@@ -62,9 +64,9 @@ class ViewExecutor implements QueryExecutor {
   readonly plugins = [];
   readonly #view: ViewInternals;
   readonly #scope: ScopeValues | null;
-  readonly #tx: Transaction | undefined;
+  readonly #tx: Transaction | 'aside' | undefined;
 
-  constructor(view: ViewInternals, scope: ScopeValues | null, tx: Transaction | undefined) {
+  constructor(view: ViewInternals, scope: ScopeValues | null, tx: Transaction | 'aside' | undefined) {
     this.#view = view;
     this.#scope = scope;
     this.#tx = tx;
@@ -80,7 +82,11 @@ class ViewExecutor implements QueryExecutor {
 
   async executeQuery<R>(compiled: CompiledQuery<R>): Promise<QueryResult<R>> {
     const template = this.#view.templateOf(compiled);
-    const result = await this.#view.run({ ...template, parameters: compiled.parameters }, this.#tx);
+    const statement = { ...template, parameters: compiled.parameters };
+    const result =
+      this.#tx === 'aside'
+        ? await this.#view.runAside(statement, this.#scope)
+        : await this.#view.run(statement, this.#tx);
     return { rows: result.rows as R[], numAffectedRows: BigInt(result.changes) };
   }
 
@@ -152,6 +158,13 @@ class ViewInternals {
     return tx.run(statement);
   }
 
+  async runAside(statement: Statement, scope: ScopeValues | null): Promise<StatementResult> {
+    for (const value of statement.parameters) assertBindable(value);
+    assert(statement.kind === 'read' && scope !== null, 'only reads of a tenant are put aside');
+    const { aside, engine } = this.context;
+    return aside.inTurn(String(scope.tenant_id), () => engine.run({ ...statement, isAside: true }));
+  }
+
   declarationOf(table: string): TableDeclaration {
     const declaration = Object.hasOwn(this.#declarations, table) ? this.#declarations[table] : undefined;
     assert(declaration, `table "${table}" is not declared`);
@@ -163,7 +176,7 @@ export function createView<DB>(context: ViewContext, tables: TableSet<DB>): View
   const internals = new ViewInternals(context, tables as Readonly<Record<string, TableDeclaration>>);
   const shapesByTable = new Map<string, RowShapes>();
 
-  function queries(scope: ScopeValues | null, tx?: Transaction): ScopedQueries<DB> {
+  function queries(scope: ScopeValues | null, tx?: Transaction | 'aside'): ScopedQueries<DB> {
     return new QueryCreator<DB>({ executor: new ViewExecutor(internals, scope, tx) }) as ScopedQueries<DB>;
   }
 
@@ -193,6 +206,7 @@ export function createView<DB>(context: ViewContext, tables: TableSet<DB>): View
 
   return {
     scoped: (scope, tx) => queries(scopeValues(scope), tx),
+    aside: (scope) => queries(scopeValues(scope), 'aside'),
     system: (reason, tx) => queries(forReason(reason), tx),
     define: (name, build) => define(name, SCOPE_PLACEHOLDERS, build),
     defineSystem: (name, reason, build) => define(name, forReason(reason), build),
