@@ -90,7 +90,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const tracing = await openTracing(config, hooks.version, logger);
   closers.push(() => tracing?.close());
   const metrics = serverMetrics(instruments);
-  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, tracing });
+  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, instruments, tracing });
   const isStopping = () => state.isStopping;
   const proxyApi = await registerHttpApis(app, {
     config,

@@ -12,6 +12,14 @@ export const LIMITS = {
   templatedBodyBytesMax: 10 * MiB,
   transparentBodyBytesMax: 100 * MiB,
   requestHeadersBytesMax: 32 * KiB,
+  connectionsMax: 10_000,
+  requestHeadMs: 10_000,
+  requestBodyMs: 30_000,
+  /** Of a proxied call, whose body may be 100 MiB. */
+  requestMs: 300_000,
+  silentConnectionMs: 300_000,
+  /** Above the 60 s after which common balancers give an idle connection up themselves. */
+  keepAliveMs: 65_000,
   proxyUrlBytesMax: 8 * KiB,
   jsonDepthMax: 64,
   idempotencyKeyCharactersMax: 255,

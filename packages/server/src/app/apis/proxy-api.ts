@@ -43,6 +43,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
   app.route({
     method: app.supportedMethods,
     url: PATH,
+    config: { hasLongBody: true },
     onRequest: (request, reply) => {
       reply.hijack();
       const call = deps.proxy.serveEphemeral({

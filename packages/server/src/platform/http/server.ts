@@ -8,7 +8,15 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { Logger, RequestLog } from '../log/logger.js';
 import { maskCredentials } from '../log/mask.js';
+import type { Instruments } from '../telemetry/instruments.js';
 import type { RequestTrace, Tracing } from '../telemetry/tracing.js';
+import {
+  boundBody,
+  CONNECTION_LIMITS,
+  type ConnectionLimits,
+  limitConnections,
+  TOO_SLOW,
+} from './connections.js';
 import { errorAnswer, replyWithError } from './error-handler.js';
 import { createMethodTable } from './method-table.js';
 import type { RequestMetrics } from './request-metrics.js';
@@ -35,17 +43,19 @@ export interface HttpServerDeps {
   readonly ids: IdSource;
   readonly clock: Clock;
   readonly metrics?: RequestMetrics;
+  /** Where connections are counted. */
+  readonly instruments?: Instruments;
+  readonly connectionLimits?: ConnectionLimits;
   readonly tracing?: Tracing | null;
 }
 
-/** A whole request, body included, must be in by then (slow senders). */
-const REQUEST_TIMEOUT_MS = 300_000;
 /** Percent-encoded names of 255 four-byte characters. */
 const PARAM_CHARACTERS_MAX = 12 * LIMITS.nameCharactersMax;
 const INBOUND_ID_CHARACTERS_MAX = 128;
 
 /** The one Fastify instance: request ids, error shape, 404 and 405, one log line a request. No routes of its own. */
 export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
+  const limits = deps.connectionLimits ?? CONNECTION_LIMITS;
   const app: FastifyInstance = Fastify({
     // Our own line says it; with a logger of its own Fastify watches the end of each answer once more.
     logger: false,
@@ -53,10 +63,14 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
     requestIdHeader: false,
     trustProxy: false,
     return503OnClosing: false,
-    requestTimeout: REQUEST_TIMEOUT_MS,
+    requestTimeout: limits.requestMs,
+    connectionTimeout: limits.silentMs,
+    keepAliveTimeout: limits.keepAliveMs,
     bodyLimit: LIMITS.managementBodyBytesMax,
     routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
     http: {
+      headersTimeout: limits.requestHeadMs,
+      connectionsCheckingInterval: limits.checkEveryMs,
       maxHeaderSize: LIMITS.requestHeadersBytesMax,
       insecureHTTPParser: false,
       // Node would answer 400 with an empty body; `hosts.ts` answers in our shape.
@@ -80,12 +94,13 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.decorateRequest('caller', null);
   app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
-  addRequestHook(app, deps);
+  addRequestHook(app, deps, limits.requestBodyMs);
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const allow = methods.allowed(pathOf(request));
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
   });
+  limitConnections(app.server, limits.connectionsMax, deps.instruments);
   closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
@@ -123,9 +138,10 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
   return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
 }
 
-function addRequestHook(app: FastifyInstance, deps: HttpServerDeps): void {
+function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: number): void {
   app.addHook('onRequest', (request, reply, done) => {
     watchEnd(app, deps, request, reply.raw);
+    boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
     const coding = request.raw.headers['transfer-encoding'];
     if (!request.raw.url?.startsWith('/')) {
@@ -193,7 +209,9 @@ function watchEnd(
 
 /** What Node's parser refused: no request object exists, so the answer is written on the socket. */
 function refuseMalformed(deps: HttpServerDeps, error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // Who has sent nothing waits for no answer.
+  const isSilent = error.code === TOO_SLOW && socket.bytesRead === 0;
+  if (error.code === 'ECONNRESET' || !socket.writable || isSilent) {
     socket.destroy();
     return;
   }
@@ -202,13 +220,7 @@ function refuseMalformed(deps: HttpServerDeps, error: NodeJS.ErrnoException, soc
     return;
   }
   const requestId = deps.ids.uuid();
-  const refusal =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? new AppError(
-          'headers_too_large',
-          `The request headers are above ${LIMITS.requestHeadersBytesMax} bytes`,
-        )
-      : new AppError('validation_error', 'The request is not valid HTTP/1.1');
+  const refusal = refusalOf(error.code);
   const answer = errorAnswer(refusal, requestId);
   const headers = {
     ...answer.headers,
@@ -221,6 +233,20 @@ function refuseMalformed(deps: HttpServerDeps, error: NodeJS.ErrnoException, soc
   socket.end(`HTTP/1.1 ${answer.status} ${reason}\r\n${lines.join('\r\n')}\r\n\r\n${answer.body}`, () =>
     socket.destroy(),
   );
+}
+
+function refusalOf(code: string | undefined): AppError {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return new AppError(
+        'headers_too_large',
+        `The request headers are above ${LIMITS.requestHeadersBytesMax} bytes`,
+      );
+    case TOO_SLOW:
+      return new AppError('validation_error', 'The request did not come in time');
+    default:
+      return new AppError('validation_error', 'The request is not valid HTTP/1.1');
+  }
 }
 
 /** Never into an answer that has begun, nor in place of the answer to an earlier, well-formed request. */
