@@ -1,5 +1,5 @@
 import type { FastifyInstance } from 'fastify';
-import { type Config, isBehindTls } from '../platform/config/config.js';
+import { type Config, hasPublicName } from '../platform/config/config.js';
 import { createCallerSteps } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHosts } from '../platform/http/hosts.js';
@@ -49,7 +49,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
     createMetricsApi({
       exposition: createExposition(instruments),
       token: config.metricsToken,
-      isBehindProxy: isBehindTls(config.hosts),
+      hasPublicName: hasPublicName(config.hosts),
     }),
   );
   await app.register(createApiDocs({ describe: () => apiDescription(routes) }));

@@ -7,6 +7,7 @@ import {
   cidrWithin,
   formatIpAddress,
   ipAddressFromBytes,
+  isLoopbackHost,
   parseCidr,
   parseIpAddress,
   unmapIpv4,
@@ -122,4 +123,19 @@ it.each([
   ['10.1.2.3', '10.1.2.3'],
 ])('unmaps %s to %s', (from, to) => {
   expect(formatIpAddress(unmapIpv4(parseIpAddress(from)!))).toBe(to);
+});
+
+it.each([
+  ['localhost', true],
+  ['127.0.0.1', true],
+  ['127.8.8.8', true],
+  ['[::1]', true],
+  ['::1', true],
+  ['', false],
+  ['localhost.example.com', false],
+  ['128.0.0.1', false],
+  ['[::2]', false],
+  ['[::ffff:7f00:1]', false],
+])('says whether the host %s is loopback: %s', (host, expected) => {
+  expect(isLoopbackHost(host)).toBe(expected);
 });

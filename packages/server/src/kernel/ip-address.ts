@@ -75,6 +75,18 @@ export function unmapIpv4(address: IpAddress): IpAddress {
   return isMapped ? { family: 4, bytes: bytes.slice(12) } : address;
 }
 
+const LOOPBACK = ['127.0.0.0/8', '::1'].map((range) => parseCidr(range)!);
+
+export function isLoopback(address: IpAddress): boolean {
+  return LOOPBACK.some((range) => cidrContains(range, address));
+}
+
+/** `localhost` or an address of loopback, as it stands in a URL or a `Host`, without its port. */
+export function isLoopbackHost(host: string): boolean {
+  const address = parseIpAddress(host.replace(/^\[(.*)\]$/, '$1'));
+  return host === 'localhost' || (address !== null && isLoopback(address));
+}
+
 function prefixMask(prefix: number, byteIndex: number): number {
   const bits = Math.min(8, Math.max(0, prefix - byteIndex * 8));
   return (0xff << (8 - bits)) & 0xff;

@@ -1,3 +1,5 @@
+import { type AddressInfo, connect } from 'node:net';
+import { text } from 'node:stream/consumers';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, describe, expect, it } from 'vitest';
 import { systemClock } from '../../kernel/clock.js';
@@ -17,7 +19,7 @@ afterEach(async () => {
   for (const app of open.splice(0)) await closeHttpServer(app, systemClock, 1_000);
 });
 
-function server(options: { token?: string; isBehindProxy?: boolean } = {}): FastifyInstance {
+function server(options: { token?: string; hasPublicName?: boolean } = {}): FastifyInstance {
   const instruments = createInstruments();
   addBuildInfo(instruments, '9.9.9');
   const app = createHttpServer({
@@ -32,7 +34,7 @@ function server(options: { token?: string; isBehindProxy?: boolean } = {}): Fast
     createMetricsApi({
       exposition: createExposition(instruments),
       token: options.token === undefined ? null : new Secret(options.token),
-      isBehindProxy: options.isBehindProxy ?? false,
+      hasPublicName: options.hasPublicName ?? false,
     }),
   );
   return app;
@@ -72,7 +74,7 @@ describe('200', () => {
   });
 
   it('with the token, from anywhere', async () => {
-    const app = server({ token: TOKEN, isBehindProxy: true });
+    const app = server({ token: TOKEN, hasPublicName: true });
     const headers = {
       authorization: `Bearer ${TOKEN}`,
       host: 'knox.example.com',
@@ -119,13 +121,26 @@ describe('403 where none is set', () => {
     ['x-real-ip', '127.0.0.1'],
     ['x-forwarded-host', 'localhost'],
     ['host', 'knox.example.com'],
+    ['host', '[::ffff:7f00:1]:8787'],
     ['host', 'localhost.example.com'],
     ['host', '10.0.0.1:8787'],
   ])('to what a proxy on this machine passes on: %s: %s', async (name, value) => {
     expect((await read(server(), { headers: { [name]: value } })).status).toBe(403);
   });
 
-  it('behind what ends TLS, whoever asks', async () => {
-    expect((await read(server({ isBehindProxy: true }))).status).toBe(403);
+  it('where the server has a public name, whoever asks', async () => {
+    expect((await read(server({ hasPublicName: true }))).status).toBe(403);
+  });
+
+  it('to a proxy on this machine that hides itself but for its HTTP/1.0', async () => {
+    const app = server();
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as AddressInfo;
+    const ask = async (version: string) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.end(`GET /metrics HTTP/${version}\r\nHost: 127.0.0.1:${port}\r\nConnection: close\r\n\r\n`);
+      return (await text(socket)).split(' ')[1];
+    };
+    expect([await ask('1.0'), await ask('1.1')]).toEqual(['403', '200']);
   });
 });

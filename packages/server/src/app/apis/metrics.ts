@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { FastifyPluginAsync } from 'fastify';
 import { AppError } from '../../kernel/errors.js';
-import { cidrContains, parseCidr, parseIpAddress } from '../../kernel/ip-address.js';
+import { isLoopback, isLoopbackHost, parseIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
 import type { Secret } from '../../kernel/secret.js';
 import { equalInConstantTime, sha256 } from '../../platform/crypto/hashing.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
@@ -11,8 +11,8 @@ export interface MetricsApiDeps {
   readonly exposition: Exposition;
   /** `KNOX_METRICS_TOKEN`; without it only this machine may read, and only where nothing stands in front of it. */
   readonly token: Secret<string> | null;
-  /** `KNOX_PUBLIC_URL` is https, and this listener is not: what ends TLS makes every peer a local one. */
-  readonly isBehindProxy: boolean;
+  /** Callers come from elsewhere: what passes them on, on this machine, makes every peer a local one. */
+  readonly hasPublicName: boolean;
 }
 
 /** Prometheus' text format, bare (contract README §5, §8). */
@@ -21,7 +21,7 @@ export function createMetricsApi(deps: MetricsApiDeps): FastifyPluginAsync {
   return async (scope) => {
     scope.get('/metrics', async (request, reply) => {
       if (digest) requireToken(request.raw, digest);
-      else if (deps.isBehindProxy || !isFromThisMachine(request.raw)) throw notForPeers();
+      else if (deps.hasPublicName || !isFromThisMachine(request.raw)) throw notForPeers();
       const { contentType, text } = await deps.exposition.read();
       reply.header('content-type', contentType).header('cache-control', 'no-store');
       return text;
@@ -42,30 +42,23 @@ function requireToken({ headers }: IncomingMessage, digest: Buffer): void {
 function notForPeers(): AppError {
   return new AppError(
     'forbidden',
-    'The metrics are read on the machine of the server, or anywhere once KNOX_METRICS_TOKEN is set',
+    'The metrics are read with KNOX_METRICS_TOKEN as Bearer; without it on the machine of the server alone, while it has no public name',
   );
 }
 
 const FORWARDED = ['forwarded', 'via', 'x-forwarded-for', 'x-forwarded-host', 'x-real-ip'];
 
 /**
- * A proxy on this machine makes every peer a local one: what it adds, or a name that led to it, refuses. The `Host`
- * also keeps out a page in a browser of this machine whose name was made to resolve here.
+ * A proxy on this machine makes every peer a local one: what it adds, a name that led to it, or HTTP/1.0, which common
+ * ones speak to their upstream unless told otherwise, refuses. The `Host` also keeps out a page in a browser of this
+ * machine whose name was made to resolve here.
  */
-function isFromThisMachine({ socket, headers }: IncomingMessage): boolean {
-  if (FORWARDED.some((name) => headers[name] !== undefined)) return false;
+function isFromThisMachine({ socket, headers, httpVersion }: IncomingMessage): boolean {
+  if (httpVersion === '1.0' || FORWARDED.some((name) => headers[name] !== undefined)) return false;
   const host = /^(\[[^\]]+\]|[^:]*)(?::\d+)?$/.exec(headers.host ?? '')?.[1] ?? '';
-  return (
-    isLoopback(socket.remoteAddress ?? '') && (host === 'localhost' || isLoopback(host.replace(/[[\]]/g, '')))
-  );
-}
-
-const LOOPBACK = ['127.0.0.0/8', '::1'].map((range) => parseCidr(range)!);
-
-/** A dual-stack listener shows IPv4 peers as `::ffff:…`. */
-function isLoopback(text: string): boolean {
-  const address = parseIpAddress(text.replace(/^::ffff:/i, ''));
-  return address !== null && LOOPBACK.some((range) => cidrContains(range, address));
+  const peer = parseIpAddress(socket.remoteAddress ?? '');
+  // A dual-stack listener shows IPv4 peers as `::ffff:…`.
+  return peer !== null && isLoopback(unmapIpv4(peer)) && isLoopbackHost(host);
 }
 
 export const describeMetrics: Describe = () => [
@@ -75,7 +68,7 @@ export const describeMetrics: Describe = () => [
     operationId: 'getMetrics',
     summary: 'Metrics in the Prometheus text format',
     description:
-      'With `KNOX_METRICS_TOKEN` as Bearer. Where that is not set, calls from the server’s own machine are answered and no others.',
+      'With `KNOX_METRICS_TOKEN` as Bearer. Where that is not set, calls from the server’s own machine are answered while it has no public name, and no others.',
     credential: 'none',
     permission: null,
     answers: {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
-import { ConfigError, loadConfig } from './config.js';
+import { ConfigError, hasPublicName, loadConfig } from './config.js';
 import { describeConfig } from './describe.js';
 import type { EnvironmentSource } from './env.js';
 import { VARIABLES } from './variables.js';
@@ -28,6 +28,22 @@ function problemsOf(source: EnvironmentSource): string[] {
   }
   return [];
 }
+
+describe('a public name', () => {
+  it.each([
+    [{}, false],
+    [{ KNOX_PUBLIC_URL: 'http://localhost:8787' }, false],
+    [{ KNOX_PUBLIC_URL: 'http://[::1]:8787' }, false],
+    [{ KNOX_PUBLIC_URL: 'http://127.0.0.1:8787' }, false],
+    [{ KNOX_PUBLIC_URL: 'https://localhost:8443' }, true],
+    [{ KNOX_PUBLIC_URL: 'http://knox.example.com' }, true],
+    [{ KNOX_PUBLIC_URL: 'http://10.0.0.7:8787' }, true],
+    [{ KNOX_BASE_DOMAIN: 'knox.example.com' }, true],
+    [{ KNOX_CUSTOM_HOSTS: 'pay.example.com=acme' }, true],
+  ])('%o: %s', (source, expected) => {
+    expect(hasPublicName(loadConfig(source, dir).config.hosts)).toBe(expected);
+  });
+});
 
 describe('defaults', () => {
   it('starts with an empty environment', () => {

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
+import { isLoopbackHost } from '../../kernel/ip-address.js';
 import {
   DEFAULT_TIERS,
   type Plan,
@@ -23,6 +24,16 @@ export type StorageConfig =
 /** Callers come over TLS, which something in front of this listener ends. */
 export function isBehindTls({ publicUrl }: Config['hosts']): boolean {
   return publicUrl?.startsWith('https:') ?? false;
+}
+
+/**
+ * Callers reach the server by a name that leads to this machine from elsewhere: then a peer on loopback may be whatever
+ * passes their calls on.
+ */
+export function hasPublicName({ baseDomain, publicUrl, customHosts }: Config['hosts']): boolean {
+  const names = [baseDomain, ...customHosts.map(({ host }) => host)];
+  if (publicUrl !== null) names.push(new URL(publicUrl).hostname);
+  return isBehindTls({ baseDomain, publicUrl, customHosts }) || !names.every(isLoopbackHost);
 }
 
 /** As the storage floor opens it: the one place where the database's password leaves its wrapping. */

@@ -135,7 +135,7 @@ export const VARIABLES = {
   KNOX_METRICS_TOKEN: variable(
     bearerToken,
     'none',
-    'Bearer for `/metrics`, 16 to 512 visible characters; without it only the server’s own machine may read it.',
+    'Bearer for `/metrics`, 16 to 512 visible characters; without it only the server’s own machine may read it, while the server has no public name.',
     true,
   ),
   OTEL_EXPORTER_OTLP_ENDPOINT: variable(
