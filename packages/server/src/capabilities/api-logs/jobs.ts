@@ -1,3 +1,4 @@
+import type { TenantId } from '../../kernel/ids.js';
 import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
 import type { ApiLogs } from './service.js';
 
@@ -8,9 +9,12 @@ export function apiLogJobs(apiLogs: Pick<ApiLogs, 'trim'>): JobDefinition[] {
       title: 'Removes rows of the request log that the plan, or KNOX_LOG_RETENTION_DAYS, no longer keeps',
       schedule: { everyMs: 3_600_000 },
       batchMax: 10_000,
-      async run({ batchMax, isStopping, signal }) {
-        const { rows, days } = await apiLogs.trim(batchMax, () => isStopping() || signal.aborted);
-        return { ...batchReport(rows, rows >= batchMax), details: { days } };
+      async run({ batchMax, payload, isStopping, signal }) {
+        const after = typeof payload.after === 'string' ? (payload.after as TenantId) : null;
+        const { rows, days, rest } = await apiLogs.trim(batchMax, () => isStopping() || signal.aborted, {
+          after,
+        });
+        return { ...batchReport(rows, rest !== null), payload: { ...rest }, details: { days } };
       },
     },
   ];

@@ -2,13 +2,14 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { MIGRATIONS } from '../../app/services.js';
 import { DEFAULT_TIERS, withLogRetention } from '../../kernel/plan-tiers.js';
 import { systemIds } from '../../platform/crypto/random.js';
+import type { JobContext, JobPayload } from '../../platform/jobs/definition.js';
 import { createLogger } from '../../platform/log/logger.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
 import { createTestTenant, type TestTenant } from '../../testing/harness.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { createTestServices, stopServices, type TestServices } from '../../testing/services.js';
 import { commitHook } from '../audit-logs/index.js';
-import { apiLogJobs } from './index.js';
+import { apiLogJobs, createApiLogs } from './index.js';
 import { entry } from './store.contract.js';
 
 const HOUR_MS = 3_600_000;
@@ -111,10 +112,48 @@ forEachDatabase((name, open) => {
       for (const requestId of ['a', 'b', 'c']) await write(requestId);
       clock.advance(8 * DAY_MS);
       expect(await services.apiLogs.trim(100, () => true)).toMatchObject({ rows: 0 });
-      expect(await services.apiLogs.trim(2, going)).toMatchObject({ rows: 2 });
+      const { rows, rest } = await services.apiLogs.trim(2, going);
+      expect([rows, rest]).toEqual([2, { after: acme.id < globex.id ? acme.id : null }]);
       expect(await left(globex)).toEqual([['c'], ['a', 'b', 'c']]);
       expect(await services.apiLogs.trim(100, going)).toMatchObject({ rows: 4 });
       expect([await left(acme), await left(globex)]).toEqual([both('a', 'b', 'c'), both()]);
+    });
+
+    it('go on with the tenant behind the last one where the time of a run was over, in the next run of the job', async () => {
+      await start();
+      for (const requestId of ['a', 'b']) await write(requestId);
+      const asked: string[] = [];
+      const apiLogs = createApiLogs({
+        db,
+        clock,
+        onLostRow: () => {},
+        retention: {
+          logKeptMsMax: 90 * DAY_MS,
+          // As where there are thousands of tenants: each takes the time of a run.
+          logKeptMs: async (tenantId) => {
+            asked.push(tenantId);
+            if (asked.length < 3) clock.advance(59_999);
+            return 7 * DAY_MS;
+          },
+        },
+      });
+      clock.advance(8 * DAY_MS);
+      const [job] = apiLogJobs(apiLogs);
+      const run = async (payload: JobPayload) =>
+        job!.run({
+          payload,
+          batchMax: 100,
+          isStopping: going,
+          signal: new AbortController().signal,
+        } as JobContext);
+      const inOrder = [acme.id, globex.id].sort();
+      const first = await run({});
+      expect(first).toMatchObject({ rows: 4, againInMs: 0, payload: { after: inOrder[0] } });
+      const second = await run(first.payload!);
+      expect(asked).toEqual([inOrder[0], inOrder[1], inOrder[1]]);
+      expect(second.payload).toEqual({});
+      expect(second.againInMs).toBeUndefined();
+      expect([await left(acme), await left(globex)]).toEqual([both(), both()]);
     });
   });
 });

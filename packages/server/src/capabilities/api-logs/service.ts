@@ -34,6 +34,13 @@ export interface Trimmed {
   readonly rows: number;
   /** Partitions of PostgreSQL, dropped without counting their rows. */
   readonly days: number;
+  /** Where to go on, or null: every tenant has had its turn. */
+  readonly rest: TrimRest | null;
+}
+
+export interface TrimRest {
+  /** The last tenant that is done with; null = none is. */
+  readonly after: TenantId | null;
 }
 
 export interface ApiLogPage {
@@ -46,8 +53,8 @@ export interface ApiLogPage {
 export interface ApiLogs extends LogQueue {
   list(scope: Scope, filter: ApiLogFilter, cursor: string | undefined, limit: number): Promise<ApiLogPage>;
   get(scope: Scope, requestId: string): Promise<ApiLog>;
-  /** Removes rows that are kept no longer, of every tenant, until it is asked to stop. */
-  trim(rowsMax: number, isStopping: () => boolean): Promise<Trimmed>;
+  /** Removes rows that are kept no longer, of every tenant, until its time is over or it is asked to stop. */
+  trim(rowsMax: number, isStopping: () => boolean, rest?: TrimRest | null): Promise<Trimmed>;
 }
 
 /**
@@ -61,6 +68,8 @@ const FEED_READS: FeedReads = { windowRows: 5_000, windowsMax: 20 };
 
 /** Of one statement: the log's writer waits for it. */
 const TRIMMED_AT_ONCE = 1_000;
+/** A run of a job may take five minutes. */
+const TRIM_MS = 60_000;
 
 export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
   const store = createApiLogStore(deps.db);
@@ -99,24 +108,27 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
       return log;
     },
 
-    async trim(rowsMax, isStopping) {
+    async trim(rowsMax, isStopping, rest = null) {
       const { db, clock, retention } = deps;
       const nowMs = clock.nowMs();
+      const endMs = clock.monotonicMs() + TRIM_MS;
       const days = await db.dropDays('api_logs', nowMs - retention.logKeptMsMax);
       let rows = 0;
-      const mayGoOn = () => rows < rowsMax && !isStopping();
-      let tenantId = await store.nextTenant(null);
-      while (tenantId !== null && mayGoOn()) {
+      const mayGoOn = () => rows < rowsMax && clock.monotonicMs() < endMs && !isStopping();
+      let after = rest?.after ?? null;
+      for (;;) {
+        const tenantId = await store.nextTenant(after);
+        if (tenantId === null) return { rows, days, rest: null };
         const beforeMs = nowMs - (await retention.logKeptMs(tenantId));
         for (const sandbox of [false, true]) {
-          for (let removed = 1; removed > 0 && mayGoOn(); rows += removed) {
+          for (let removed = 1; removed > 0; rows += removed) {
+            if (!mayGoOn()) return { rows, days, rest: { after } };
             const limit = Math.min(TRIMMED_AT_ONCE, rowsMax - rows);
             removed = await store.deleteOldest({ tenantId, sandbox }, beforeMs, limit);
           }
         }
-        tenantId = await store.nextTenant(tenantId);
+        after = tenantId;
       }
-      return { rows, days };
     },
   };
 }

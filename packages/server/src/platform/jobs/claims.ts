@@ -24,6 +24,8 @@ export interface Settlement {
   readonly error: string | null;
   /** Absent = the report of the former run stays. */
   readonly report?: string;
+  /** Absent = the payload stays. */
+  readonly payload?: string;
 }
 
 export interface ClaimOptions {
@@ -145,6 +147,7 @@ export function createJobClaims({ db, clock }: { db: Database; clock: Clock }) {
       const result = {
         last_error: settlement.error,
         ...(settlement.report === undefined ? {} : { last_report: settlement.report }),
+        ...(settlement.payload === undefined ? {} : { payload: settlement.payload }),
         finished_at: nowMs,
         lease_owner: null,
         lease_until: null,

@@ -24,6 +24,8 @@ export interface JobReport {
   readonly rows: number;
   /** Run again that soon, 0 = at once, since there is more to do; absent = as scheduled. */
   readonly againInMs?: number;
+  /** Of a recurring kind: what its next run gets as payload, such as where to go on; absent = the same again. */
+  readonly payload?: JobPayload;
   readonly details?: Readonly<Record<string, string | number | boolean>>;
 }
 

@@ -269,6 +269,30 @@ export function jobsContract(open: OpenTestDatabase): void {
       expect(seal.runs).toHaveLength(2);
     });
 
+    it('gets what its last run left for it, in whichever process, also where it was asked for meanwhile', async () => {
+      const sweep = quick('sweep', { schedule: { everyMs: 5_000 } });
+      sweep.outcome.report = { rows: 1, payload: { after: 'a' } };
+      const jobs = await startProcess([sweep.definition]);
+      sweep.outcome.report = { rows: 1 };
+      await advance(5_000, jobs);
+      sweep.outcome.error = new Error('away');
+      await advance(5_000, jobs);
+      await jobs.stop(0);
+      const elsewhere = held('sweep', { schedule: { everyMs: 5_000 } });
+      const others = await startProcess([elsewhere.definition]);
+      clock.advance(60_000);
+      const run = await elsewhere.run(1);
+      others.wake('sweep');
+      run.end({ rows: 1, payload: { after: 'b' } });
+      (await elsewhere.run(2)).end({ rows: 1, payload: {} });
+      await others.idle();
+      clock.advance(5_000);
+      (await elsewhere.run(3)).end();
+      expect(sweep.runs.map(({ payload }) => payload)).toEqual([{}, { after: 'a' }, { after: 'a' }]);
+      expect(elsewhere.runs.map(({ payload }) => payload)).toEqual([{ after: 'a' }, { after: 'b' }, {}]);
+      await others.idle();
+    });
+
     it('never gives up, and no wake shortens its delay', async () => {
       const sweep = quick('sweep', { schedule: { everyMs: 5_000 } });
       sweep.outcome.error = new Error('upstream is away');

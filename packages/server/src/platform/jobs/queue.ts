@@ -65,8 +65,7 @@ export function createJobQueue({ db, clock }: { db: Database; clock: Clock }) {
       payload: JobPayload,
       { key, runAtMs }: EnqueueOptions,
     ): Promise<number> {
-      const text = JSON.stringify(payload);
-      assert(text.length <= PAYLOAD_CHARACTERS_MAX, `${kind}: the payload is too large`);
+      const text = payloadText(kind, payload);
       assert(
         key === undefined || (key.length <= KEY_CHARACTERS_MAX && !key.startsWith('@')),
         `${kind}: not a key`,
@@ -184,6 +183,12 @@ export async function askAgain(
     .returning('id')
     .execute();
   return asked.length > 0;
+}
+
+export function payloadText(kind: string, payload: JobPayload): string {
+  const text = JSON.stringify(payload);
+  assert(text.length <= PAYLOAD_CHARACTERS_MAX, `${kind}: the payload is too large`);
+  return text;
 }
 
 function newRow(kind: string, uniqueKey: string | null, payload: string, runAtMs: number, nowMs: number) {

@@ -5,6 +5,7 @@ import type { Random } from '../crypto/random.js';
 import type { Logger } from '../log/logger.js';
 import type { Claim, JobClaims, Settlement } from './claims.js';
 import { type JobContext, type JobKind, type JobReport, LeaseLost } from './definition.js';
+import { payloadText } from './queue.js';
 import { backOffMs, errorText } from './retry.js';
 
 export interface WorkerDeps {
@@ -170,7 +171,7 @@ export function createWorker({ claims, clock, random, logger }: WorkerDeps): Wor
   }
 
   function success(kind: JobKind, report: JobReport, durationMs: number): Settlement {
-    const { rows, againInMs, details } = report;
+    const { rows, againInMs, payload, details } = report;
     const delayMs = againInMs ?? kind.everyMs;
     const text = JSON.stringify({ rows, duration_ms: durationMs, ...(details && { details }) });
     return {
@@ -178,6 +179,7 @@ export function createWorker({ claims, clock, random, logger }: WorkerDeps): Wor
       runAtMs: delayMs === null ? null : clock.nowMs() + delayMs,
       attempts: 0,
       error: null,
+      ...(payload && { payload: payloadText(kind.kind, payload) }),
       report: text.length <= REPORT_CHARACTERS_MAX ? text : JSON.stringify({ rows, duration_ms: durationMs }),
     };
   }
@@ -211,6 +213,7 @@ async function outcomeOf(kind: JobKind, context: JobContext): Promise<Outcome> {
       report.againInMs === undefined || report.againInMs >= 0,
       `${kind.kind}: againInMs is not negative`,
     );
+    assert(report.payload === undefined || kind.everyMs !== null, `${kind.kind}: payloads come by enqueue`);
     return { is: 'done', report };
   } catch (error) {
     return error instanceof LeaseLost ? { is: 'lost' } : { is: 'failed', error };
