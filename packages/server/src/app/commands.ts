@@ -17,6 +17,8 @@ const HELP = `knox-server <command>
                  verifies the audit chains of all tenants, or of one, and names the first bad row
   tenant set <slug>
                  changes a tenant's plan, subscription status or ephemeral calls; beside a running server too
+  owner reset-password [<email>]
+                 gives an owner a new password, shown once, and ends its sessions; beside a running server too
   backup --to <folder>
                  copies the SQLite files of a running or stopped server; for PostgreSQL it names the tool
   storage copy --from <url> --to <url>
@@ -35,6 +37,7 @@ export async function runCommand(words: readonly string[], deps: CommandDeps): P
   if (words[0] === 'outbox') return (await import('./outbox-commands.js')).runOutbox(rest, deps);
   if (words[0] === 'audit') return (await import('./audit-verify.js')).runAudit(rest, deps);
   if (words[0] === 'tenant') return (await import('./tenant-command.js')).runTenant(rest, deps);
+  if (words[0] === 'owner') return (await import('./owner-command.js')).runOwner(rest, deps);
   if (words[0] === 'backup') return (await import('./storage-commands.js')).runBackup(rest, deps);
   if (words[0] === 'storage' && words[1] === 'copy') {
     return (await import('./storage-commands.js')).runStorageCopy(words.slice(2), deps);

@@ -1,4 +1,4 @@
-import { systemActor } from '../capabilities/accounts/index.js';
+import { newPassword, systemActor } from '../capabilities/accounts/index.js';
 import type { IdSource, TenantId } from '../kernel/ids.js';
 import type { Plan } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
@@ -14,8 +14,6 @@ import type { PreparedInstallation } from './bootstrap.js';
 import type { Services } from './services.js';
 
 const TENANT_SLUG = 'default';
-const PASSWORD_ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
-const PASSWORD_CHARACTERS = 24;
 const DEPLOYMENT_ID_CHARACTERS = 8;
 
 /** The configured key, the one of the file, or, where nothing is wrapped yet, a new file (kms-admin.md §3.1). */
@@ -51,8 +49,8 @@ export interface InstallationDeps {
 /** The bootstrap tenant, its owner, its master key and a key of each mode, in one transaction (auth.md §7). */
 export async function prepareInstallation(deps: InstallationDeps): Promise<PreparedInstallation> {
   const { accounts, kms, apiKeys } = deps.services;
-  const password = deps.random.text(PASSWORD_ALPHABET, PASSWORD_CHARACTERS);
-  const owner = await accounts.prepareOwner(deps.ownerEmail, new Secret(password));
+  const password = newPassword(deps.random);
+  const owner = await accounts.prepareOwner(deps.ownerEmail, password);
   const tenantId = deps.ids.uuid() as TenantId;
   const masterKey = await kms.prepare(tenantId);
   const live = apiKeys.prepare('live', 'Bootstrap live key');
@@ -61,7 +59,7 @@ export async function prepareInstallation(deps: InstallationDeps): Promise<Prepa
     content: {
       base_url: deps.baseUrl,
       tenant: { id: tenantId, slug: TENANT_SLUG },
-      admin: { email: deps.ownerEmail, password },
+      admin: { email: deps.ownerEmail, password: password.reveal() },
       live_api_key: live.apiKey.reveal(),
       test_api_key: test.apiKey.reveal(),
     },

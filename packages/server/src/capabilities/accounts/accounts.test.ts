@@ -125,9 +125,10 @@ forEachDatabase((_name, open) => {
     it.each([
       ['short', 'a'.repeat(11)],
       ['long', 'a'.repeat(1_025)],
+      ['long in bytes', 'ä'.repeat(513)],
     ])('refuses a %s password', async (_kind, password) => {
       await expect(accounts.prepareOwner('a@b.example', new Secret(password))).rejects.toMatchObject({
-        fields: { password: ['must have 12 to 1024 characters'] },
+        fields: { password: ['must have at least 12 characters and at most 1024 bytes'] },
       });
     });
   });

@@ -1,4 +1,6 @@
 export { signInJobs } from './jobs.js';
+export { createOwnerPasswords, type OwnerPasswords } from './owner-passwords.js';
+export { newPassword } from './passwords.js';
 export { type AuthRoutesDeps, authRoutes } from './routes.js';
 export {
   type Accounts,

@@ -4,10 +4,10 @@ import type { IdSource, TenantId, UserId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { hashPassword } from '../../platform/crypto/password-hash.js';
 import { isTenantSlug } from '../../platform/http/hosts.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
+import { hashOfNewPassword } from './passwords.js';
 import { createAccountsStore } from './store.js';
 import type { NewTenant, PreparedOwner, Tenant, TenantChange } from './types.js';
 
@@ -36,8 +36,6 @@ export interface Accounts {
   isOperator(userId: UserId): Promise<boolean>;
 }
 
-const PASSWORD_CHARACTERS_MIN = 12;
-const PASSWORD_CHARACTERS_MAX = 1_024;
 /** The generation under which everything is cached that decides a tenant's credentials. */
 export function credentialGeneration(tenantId: TenantId): string {
   return `api_keys:${tenantId}`;
@@ -53,13 +51,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     tenantBySlug: (slug) => store.findTenantBySlug(slug),
 
     async prepareOwner(email, password) {
-      const { length } = password.reveal();
-      if (length < PASSWORD_CHARACTERS_MIN || length > PASSWORD_CHARACTERS_MAX)
-        throw validationError(
-          'password',
-          `must have ${PASSWORD_CHARACTERS_MIN} to ${PASSWORD_CHARACTERS_MAX} characters`,
-        );
-      return { email, passwordHash: await hashPassword(password) };
+      return { email, passwordHash: await hashOfNewPassword(password) };
     },
 
     async createTenantWithOwner(tx, input, owner) {

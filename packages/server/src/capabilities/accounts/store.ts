@@ -15,6 +15,8 @@ const TENANT_COLUMNS = [
   'created_at',
 ] as const;
 
+const LISTED_OWNERS_MAX = 20;
+
 export function createAccountsStore(db: Database) {
   const view = db.view(accountsTables);
 
@@ -132,6 +134,22 @@ export function createAccountsStore(db: Database) {
         .limit(1)
         .executeTakeFirst();
       return row?.id;
+    },
+
+    async listBootstrapOwners(): Promise<string[]> {
+      const tenantId = await this.findBootstrapTenantId();
+      if (tenantId === undefined) return [];
+      const rows = await view
+        .system('operator')
+        .selectFrom('memberships')
+        .innerJoin('users', 'users.id', 'memberships.user_id')
+        .select('users.email')
+        .where('memberships.tenant_id', '=', tenantId)
+        .where('memberships.role', '=', 'owner')
+        .orderBy('users.email_folded')
+        .limit(LISTED_OWNERS_MAX)
+        .execute();
+      return rows.map(({ email }) => email);
     },
 
     async hasRole(tenantId: TenantId, userId: UserId, role: string): Promise<boolean> {

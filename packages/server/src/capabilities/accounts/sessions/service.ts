@@ -206,6 +206,8 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs());
       // Who knows the password is no stranger, and must not be turned away after the attempt was counted.
       await db.transaction(async (tx) => {
+        // It was reset since it was checked, and the sessions of then were ended.
+        if (!(await store.hasPasswordHash(tx, user.id, passwordHash))) throw invalidCredentials();
         await attempts.succeed(tx, attempt);
         if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
         const keep = LIMITS.sessionsPerUserMax - 1;

@@ -150,6 +150,33 @@ export function sessionStoreContract(open: OpenTestDatabase): void {
     expect((await store.findUserByEmail('hash@acme.example'))?.passwordHash).toBe('newer');
   });
 
+  it('sets a password hash, and knows whether it still is the one that was checked', async () => {
+    const id = await makeUser('set@acme.example', []);
+    const other = await makeUser('unset@acme.example', []);
+    const has = (user: UserId, hash: string) => db.transaction((tx) => store.hasPasswordHash(tx, user, hash));
+    expect(await has(id, 'hash')).toBe(true);
+    await db.transaction((tx) => store.setPasswordHash(tx, id, 'newer'));
+    expect([await has(id, 'hash'), await has(id, 'newer'), await has(other, 'hash')]).toEqual([
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  it('ends all sessions of a user that are good, and of nobody else', async () => {
+    const id = await makeUser('ended@acme.example', []);
+    const other = await makeUser('going@acme.example', []);
+    const ended = await insert(id);
+    await revoke(ended.id, id, NOW);
+    await insert(id);
+    await insert(id);
+    const kept = await insert(other);
+    expect(await db.transaction((tx) => store.revokeAll(tx, id, NOW + 1))).toBe(2);
+    expect(await store.listActive(id, NOW + 1)).toEqual([]);
+    expect(await store.listActive(other, NOW + 1)).toEqual([kept]);
+    expect(await db.transaction((tx) => store.revokeAll(tx, id, NOW + 1))).toBe(0);
+  });
+
   it('removes what is over with its tokens, in batches', async () => {
     const kept = await insert(userId, { idleExpiresAtMs: NOW + 10_000, expiresAtMs: NOW + 10_000 });
     const over = await insert(userId, { idleExpiresAtMs: NOW + 1 });

@@ -256,6 +256,42 @@ export function createSessionStore(db: Database) {
       return membershipsOf(rows);
     },
 
+    /** Whether it still is the one that was checked. */
+    async hasPasswordHash(tx: Transaction, userId: UserId, hash: string): Promise<boolean> {
+      const row = await view
+        .system('people', tx)
+        .selectFrom('users')
+        .select('id')
+        .where('id', '=', userId)
+        .where('password_hash', '=', hash)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    async setPasswordHash(tx: Transaction, userId: UserId, hash: string): Promise<void> {
+      await view
+        .system('people', tx)
+        .updateTable('users')
+        .set({ password_hash: hash })
+        .where('id', '=', userId)
+        .execute();
+    },
+
+    /** How many there were. */
+    async revokeAll(tx: Transaction, userId: UserId, nowMs: number): Promise<number> {
+      const ended = await view
+        .system('people', tx)
+        .updateTable('sessions')
+        .set({ revoked_at: nowMs })
+        .where('user_id', '=', userId)
+        .where('revoked_at', 'is', null)
+        .where('idle_expires_at', '>', nowMs)
+        .where('expires_at', '>', nowMs)
+        .returning('id')
+        .execute();
+      return ended.length;
+    },
+
     /** Only where it still is the one that was checked. */
     async replacePasswordHash(tx: Transaction, userId: UserId, from: string, to: string): Promise<void> {
       await view

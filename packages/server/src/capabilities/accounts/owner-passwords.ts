@@ -1,0 +1,58 @@
+import type { Clock } from '../../kernel/clock.js';
+import { notFound } from '../../kernel/errors.js';
+import type { Secret } from '../../kernel/secret.js';
+import type { Random } from '../../platform/crypto/random.js';
+import type { Database } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import { userEntry } from './audit.js';
+import { hashOfNewPassword, newPassword } from './passwords.js';
+import { systemActor } from './service.js';
+import { createSessionStore } from './sessions/store.js';
+import { createAccountsStore, foldEmail } from './store.js';
+
+export interface OwnerPasswordsDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+}
+
+export interface PasswordReset {
+  readonly email: string;
+  readonly password: Secret<string>;
+  readonly sessionsEnded: number;
+}
+
+/** For the operator, on the server itself: whoever may run commands there reads the database anyway. */
+export interface OwnerPasswords {
+  /** Addresses of the Owners of the tenant of the first start. */
+  listOperators(): Promise<string[]>;
+  /** Gives an Owner of any tenant a new password and ends all of its sessions; 404 where there is no such Owner. */
+  reset(email: string): Promise<PasswordReset>;
+}
+
+export function createOwnerPasswords({ db, clock, random, auditLogs }: OwnerPasswordsDeps): OwnerPasswords {
+  const store = createAccountsStore(db);
+  const sessions = createSessionStore(db);
+
+  return {
+    listOperators: () => store.listBootstrapOwners(),
+
+    async reset(email) {
+      const found = await sessions.findUserByEmail(foldEmail(email));
+      if (!found?.memberships.some(({ role }) => role === 'owner')) throw notFound('Owner');
+      const { user } = found;
+      const password = newPassword(random);
+      const hash = await hashOfNewPassword(password);
+      const sessionsEnded = await db.transaction(async (tx) => {
+        await sessions.setPasswordHash(tx, user.id, hash);
+        const ended = await sessions.revokeAll(tx, user.id, clock.nowMs());
+        const entry = userEntry('user.password_reset', user.id, { sessions_ended: ended });
+        for (const { tenantId } of await sessions.membershipsOf(user.id, tx))
+          await auditLogs.record(tx, systemActor(tenantId), entry);
+        return ended;
+      });
+      return { email: user.email, password, sessionsEnded };
+    },
+  };
+}
