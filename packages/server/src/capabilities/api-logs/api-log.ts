@@ -1,6 +1,6 @@
 import type { RequestId, Scope } from '../../kernel/ids.js';
+import type { ProxyMode } from '../../kernel/proxy-mode.js';
 
-export type ProxyMode = 'ephemeral' | 'route';
 export type ClientOrigin = 'direct' | 'sdk_intercept';
 
 /** What a data-plane call leaves behind: never a body, a query value or a substituted value. */

@@ -1,4 +1,4 @@
-export type { ApiLog, ApiLogEntry, ClientOrigin, ProxyMode } from './api-log.js';
+export type { ApiLog, ApiLogEntry, ClientOrigin } from './api-log.js';
 export { apiLogJobs } from './jobs.js';
 export { apiLogRoutes } from './routes.js';
 export { type ApiLogs, type ApiLogsDeps, createApiLogs } from './service.js';

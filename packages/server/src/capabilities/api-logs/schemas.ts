@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
+import { PROXY_MODES } from '../../kernel/proxy-mode.js';
 import { feedQuery, instantQuery, instantText } from '../../platform/http/pagination.js';
 import type { ApiLog } from './api-log.js';
 import { encodeCursor } from './cursor.js';
@@ -14,7 +15,7 @@ export const logListQuery = z.object({
     .max(999)
     .optional()
     .describe('Calls that were answered with it.'),
-  proxy_mode: z.enum(['route', 'ephemeral']).optional().describe('Calls of this kind.'),
+  proxy_mode: z.enum(PROXY_MODES).optional().describe('Calls of this kind.'),
   environment: z.string().min(1).max(255).optional().describe('Calls under this environment.'),
   method: z.string().min(1).max(32).toUpperCase().optional().describe('Calls with this method.'),
   from: instantQuery.optional().describe('Not before this time.'),
@@ -48,7 +49,7 @@ export const logResponse = z
     upstream_host: z.string().nullable().describe('Name of the upstream; null: the call did not get so far.'),
     error: z.string().nullable().describe('Type of the refusal; null: the upstream answered.'),
     rate_limited: z.boolean().describe('Refused by a limit.'),
-    proxy_mode: z.enum(['route', 'ephemeral']),
+    proxy_mode: z.enum(PROXY_MODES),
     client_origin: z
       .enum(['direct', 'sdk_intercept'])
       .describe('`sdk_intercept`: sent by an SDK that stands in for the HTTP client.'),

@@ -1,8 +1,9 @@
 import type { Selectable } from 'kysely';
 import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
+import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Database, Insertion } from '../../platform/storage/database.js';
-import type { ApiLog, ApiLogEntry, ClientOrigin, ProxyMode } from './api-log.js';
+import type { ApiLog, ApiLogEntry, ClientOrigin } from './api-log.js';
 import { type ApiLogRow, apiLogTables } from './tables.js';
 
 export interface ApiLogFilter {

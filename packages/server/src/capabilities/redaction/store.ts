@@ -1,8 +1,9 @@
 import type { Selectable } from 'kysely';
 import type { Scope } from '../../kernel/ids.js';
+import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import { type ListOptions, offsetOf } from '../../platform/http/pagination.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
-import type { ProxyMode, RuleMatch, RuleSpec } from './engine/rule.js';
+import type { RuleMatch, RuleSpec } from './engine/rule.js';
 import { type RedactionRuleRow, redactionTables } from './tables.js';
 
 export interface RedactionRule extends RuleSpec {

@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
+import { formatIpAddress, parseIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
 import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
@@ -120,9 +121,9 @@ function checkVersion(version: string | string[] | undefined): void {
     throw new AppError('invalid_api_version', `KnoxCall-Version must be ${API_VERSION}`);
 }
 
-/** The peer of the connection. A dual-stack listener shows IPv4 peers as `::ffff:…`. */
+/** The peer of the connection. A dual-stack listener shows IPv4 peers as `::ffff:…`; every call asks, so only those are read. */
 function remoteAddress(request: FastifyRequest): string | null {
-  const address = request.raw.socket.remoteAddress;
-  if (address === undefined) return null;
-  return address.startsWith('::ffff:') ? address.slice(7) : address;
+  const text = request.raw.socket.remoteAddress;
+  const mapped = text?.startsWith('::ffff:') ? parseIpAddress(text) : null;
+  return mapped ? formatIpAddress(unmapIpv4(mapped)) : (text ?? null);
 }

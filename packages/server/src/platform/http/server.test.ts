@@ -473,6 +473,33 @@ describe('answers that a stream owns', () => {
   });
 });
 
+describe('the address of a caller', () => {
+  it.each([
+    ['192.0.2.7', '192.0.2.7'],
+    ['::ffff:192.0.2.7', '192.0.2.7'],
+    ['::ffff:0:192.0.2.7', '::ffff:0:c000:207'],
+    ['2001:db8::1', '2001:db8::1'],
+    ['fe80::1%eth0', 'fe80::1%eth0'],
+  ])('of the peer %s is %s', async (remoteAddress, ip) => {
+    const whoami = route({
+      method: 'GET',
+      path: '/v1/whoami',
+      summary: 'Says where the caller is',
+      permission: null,
+      audit: null,
+      response: z.object({ ip: z.string().nullable() }),
+      handle: async ({ caller }) => ({ ip: caller.ip }),
+    });
+    const { app } = build([whoami]);
+    const answer = await app.inject({
+      url: '/v1/whoami',
+      headers: { 'x-api-key': 'good', host: 'localhost' },
+      remoteAddress,
+    });
+    expect(answer.json().data).toEqual({ ip });
+  });
+});
+
 describe('shutdown', () => {
   it('waits for a call in flight, and destroys it when the time is over', async () => {
     const finish: (() => void)[] = [];

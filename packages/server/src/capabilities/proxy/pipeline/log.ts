@@ -1,7 +1,8 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError, isAppError } from '../../../kernel/errors.js';
+import type { ProxyMode } from '../../../kernel/proxy-mode.js';
 import { ClientGone } from '../../../platform/egress/egress.js';
-import type { ApiLogs, ProxyMode } from '../../api-logs/index.js';
+import type { ApiLogs } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
 
 export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append'>;

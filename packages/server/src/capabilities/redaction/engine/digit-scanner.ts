@@ -1,3 +1,4 @@
+import { luhnSum } from '../../../kernel/luhn.js';
 import type { Report, Scanner } from './scanner.js';
 
 const PAN_DIGITS_MIN = 12;
@@ -169,13 +170,7 @@ function isDigit(code: number): boolean {
 export function isPan(digits: string): boolean {
   if (digits.length < PAN_DIGITS_MIN || digits.length > PAN_DIGITS_MAX) return false;
   if (digits[0] === '0' || (digits[0] === '1' && digits.length !== 15)) return false;
-  let sum = 0;
-  for (let i = 0; i < digits.length; i++) {
-    const digit = digits.charCodeAt(digits.length - 1 - i) - 0x30;
-    const weighed = i % 2 === 0 ? digit : digit * 2;
-    sum += weighed > 9 ? weighed - 9 : weighed;
-  }
-  return sum % 10 === 0;
+  return luhnSum(digits) % 10 === 0;
 }
 
 /**

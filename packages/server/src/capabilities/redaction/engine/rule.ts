@@ -1,8 +1,8 @@
+import type { ProxyMode } from '../../../kernel/proxy-mode.js';
 import type { Builtin } from './scanner.js';
 
 export type RuleTarget = 'response' | 'log' | 'both';
 export type RuleAction = 'mask' | 'remove' | 'partial_last4';
-export type ProxyMode = 'route' | 'ephemeral';
 
 export type RuleMatch =
   | { readonly type: 'builtin'; readonly value: Builtin }

@@ -1,7 +1,8 @@
+import type { ProxyMode } from '../../../kernel/proxy-mode.js';
 import { parseJsonPath } from './json-path.js';
 import { matchesType } from './media-type.js';
 import { PathAutomaton } from './path-automaton.js';
-import type { ProxyMode, RankedRule, RuleSpec } from './rule.js';
+import type { RankedRule, RuleSpec } from './rule.js';
 import type { Builtin } from './scanner.js';
 import type { BuiltinRules } from './text-redactor.js';
 

@@ -1,4 +1,5 @@
 import { assert } from '../../../kernel/assert.js';
+import { luhnSum } from '../../../kernel/luhn.js';
 import { type DigitSpace, drawFrom, walkThrough } from './digit-space.js';
 import type { VaultFormat } from './types.js';
 
@@ -38,17 +39,6 @@ function tokenSpace(digits: string): DigitSpace {
       return `${bin}${free}${missing}${last}`;
     },
   };
-}
-
-/** ISO/IEC 7812-1 annex B, before the division by ten. */
-function luhnSum(digits: string): number {
-  let sum = 0;
-  for (let fromRight = 0; fromRight < digits.length; fromRight += 1) {
-    const digit = digits.charCodeAt(digits.length - 1 - fromRight) - 48;
-    const doubled = fromRight % 2 === 1 ? digit * 2 : digit;
-    sum += doubled > 9 ? doubled - 9 : doubled;
-  }
-  return sum;
 }
 
 function digitsOf(value: string): string {
