@@ -16,6 +16,8 @@ export interface VaultDefinition {
   readonly keyVersion: number;
   readonly enabled: boolean;
   readonly defaultTtlSeconds: number | null;
+  /** A value of this vault that an upstream sends back is replaced (dataplane.md §7). */
+  readonly echoGuard: boolean;
 }
 
 export interface VaultDefinitions {

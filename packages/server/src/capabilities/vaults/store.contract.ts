@@ -93,6 +93,18 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       expect(await vaults.find(LIVE, uuid(1))).toEqual(vault(1));
     });
 
+    it('tells the hot path whether echoed values are looked for', async () => {
+      await addVault(LIVE, vault(1));
+      await addVault(LIVE, vault(2, { echoGuard: false }));
+      const definitions = await vaults.listDefinitions(LIVE);
+      expect(new Map(definitions.map(({ name, echoGuard }) => [name, echoGuard]))).toEqual(
+        new Map([
+          ['vault-1', true],
+          ['vault-2', false],
+        ]),
+      );
+    });
+
     it('has each name once in a scope, and the same in another', async () => {
       await addVault(LIVE, vault(1));
       await addVault(TEST, vault(1));

@@ -101,7 +101,15 @@ export function createVaultStore(db: Database) {
       const rows = await view
         .scoped(scope)
         .selectFrom('vaults')
-        .select(['id', 'name', 'token_format', 'crypto_key_id', 'enabled', 'default_ttl_seconds'])
+        .select([
+          'id',
+          'name',
+          'token_format',
+          'crypto_key_id',
+          'enabled',
+          'echo_guard',
+          'default_ttl_seconds',
+        ])
         .execute();
       return rows.map((row) => ({
         id: row.id as VaultId,
@@ -110,6 +118,7 @@ export function createVaultStore(db: Database) {
         cryptoKeyId: row.crypto_key_id as CryptoKeyId,
         enabled: row.enabled === 1,
         defaultTtlSeconds: row.default_ttl_seconds,
+        echoGuard: row.echo_guard === 1,
       }));
     },
 
