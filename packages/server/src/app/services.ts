@@ -23,6 +23,7 @@ import {
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
+  cryptoKeyRoutes,
   envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
@@ -150,7 +151,15 @@ export function createServices(deps: ServicesDeps) {
   const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
   const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
-  const cryptoKeys = createCryptoKeys({ db, clock, ids, random, tenantKeys: kms });
+  const cryptoKeys = createCryptoKeys({
+    db,
+    clock,
+    ids,
+    random,
+    tenantKeys: kms,
+    generations,
+    auditLogs,
+  });
   const vaults = createVaults({
     db,
     clock,
@@ -257,6 +266,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
+    ...cryptoKeyRoutes(services.cryptoKeys),
     ...redactionRoutes(services.redaction),
     ...apiLogRoutes(services.apiLogs),
   ];

@@ -30,7 +30,12 @@ export const LIMITS = {
   idempotencyReadAnswerCharactersMax: 64 * KiB,
   nameCharactersMax: 255,
   descriptionCharactersMax: 2000,
+  /** A token in a path, percent-encoded: what a dual-custody vault has made is as long as its value. */
+  tokenParamCharactersMax: 16 * KiB,
   tokenReferencesMax: 20,
+  /** Values of one proxied call that are sealed or opened. */
+  portablesMax: 100,
+  encryptedHeaderCharactersMax: 16 * KiB,
   perPageDefault: 20,
   perPageMax: 100,
   feedLimitDefault: 100,

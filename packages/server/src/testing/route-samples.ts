@@ -15,6 +15,13 @@ export interface RouteSample {
   readonly operatorBodies?: readonly Body[];
 }
 
+/** README of crypto-keys. */
+const ROTATION_KNOWN_MS = 1_000;
+
+const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
+/** A path whose names no row has; a number in it is one that could be. */
+export const unknownPath = (path: string) => path.replace(/:n(?=\/|$)/, '1').replace(/:[^/]+/g, UNKNOWN);
+
 let made = 0;
 /** A name that no other row has. */
 export const freshName = () => `n${++made}`;
@@ -40,6 +47,13 @@ const REQUEST_IDS = '00000000-0000-4000-8000-';
 const newKey = async (world: World) =>
   `/v1/api-keys/${(await world.create('/v1/api-keys', { name: freshName() })).id}`;
 const newVault = async ({ create }: World) => `/v1/vaults/${(await create('/v1/vaults', vaultOf())).name}`;
+/** That of a vault; its first version is retired long enough to be destroyed. */
+const newCryptoKey = async ({ create, call, installation }: World) => {
+  const { name, crypto_key_id } = await create('/v1/vaults', vaultOf());
+  await call('POST', `/v1/vaults/${name}/rotate`, { body: {} });
+  installation.clock.advance(ROTATION_KNOWN_MS);
+  return `/v1/crypto/keys/${crypto_key_id}`;
+};
 const newToken = async (world: World) => {
   const tokens = `${await newVault(world)}/tokens`;
   return `${tokens}/${(await world.create(tokens, { value: 'canary' })).token}`;
@@ -143,6 +157,18 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'GET /v1/vaults/:nameOrId': { path: newVault },
   'PATCH /v1/vaults/:nameOrId': { path: newVault, bodies: () => [{ ...VAULT, enabled: true }] },
   'DELETE /v1/vaults/:nameOrId': { path: newVault },
+  'POST /v1/vaults/:nameOrId/rotate': {
+    path: async (world) => `${await newVault(world)}/rotate`,
+    bodies: () => [{}],
+  },
+  'PATCH /v1/crypto/keys/:name': { path: newCryptoKey, bodies: () => [{ deletion_allowed: true }] },
+  'DELETE /v1/crypto/keys/:name/versions/:n': {
+    async path(world) {
+      const key = await newCryptoKey(world);
+      await world.call('PATCH', key, { body: { deletion_allowed: true } });
+      return `${key}/versions/1`;
+    },
+  },
   'GET /v1/vaults/:nameOrId/tokens': { path: async (world) => `${await newVault(world)}/tokens` },
   'POST /v1/vaults/:nameOrId/tokens': {
     path: async (world) => `${await newVault(world)}/tokens`,

@@ -1,4 +1,9 @@
-import { createCryptoKeys, migrations as cryptoKeysMigrations } from '../capabilities/crypto-keys/index.js';
+import {
+  type CryptoKeys,
+  createCryptoKeys,
+  cryptoKeyRoutes,
+  migrations as cryptoKeysMigrations,
+} from '../capabilities/crypto-keys/index.js';
 import {
   createVaults,
   migrations,
@@ -16,6 +21,7 @@ import { createHarness, type Harness } from './harness.js';
 
 export interface VaultHarness extends Harness {
   readonly vaults: Vaults;
+  readonly cryptoKeys: CryptoKeys;
   /** The same over the same database, as in another process: with caches of its own. */
   createVaultsElsewhere(more?: Partial<VaultsDeps>): Promise<Vaults>;
 }
@@ -24,21 +30,23 @@ export interface VaultHarness extends Harness {
 export async function createVaultHarness(open?: OpenTestDatabase): Promise<VaultHarness> {
   let deps: VaultsDeps | undefined;
   let vaults: Vaults | undefined;
+  let cryptoKeys: CryptoKeys | undefined;
   const harness = await createHarness({
     ...(open && { open }),
     migrations: [...cryptoKeysMigrations, ...jobsMigrations, ...outboxMigrations, ...migrations],
     routes(floor) {
-      const cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: floor.kms });
+      cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: floor.kms });
       deps = { ...floor, cryptoKeys };
       vaults = createVaults(deps);
-      return vaultRoutes(vaults);
+      return [...vaultRoutes(vaults), ...cryptoKeyRoutes(cryptoKeys)];
     },
   });
-  if (!vaults || !deps) throw new Error('the harness did not ask for routes');
+  if (!vaults || !deps || !cryptoKeys) throw new Error('the harness did not ask for routes');
   const known = deps;
   return {
     ...harness,
     vaults,
+    cryptoKeys,
     async createVaultsElsewhere(more) {
       const generations = createGenerations(harness);
       await generations.start();

@@ -13,7 +13,7 @@ import {
   openMatrixRig,
   type World,
 } from '../../testing/matrix-rig.js';
-import { freshName, KINDS, kindsAmiss, ROUTE_SAMPLES } from '../../testing/route-samples.js';
+import { freshName, KINDS, kindsAmiss, ROUTE_SAMPLES, unknownPath } from '../../testing/route-samples.js';
 
 /** What both modes of a tenant share, with the contract's word for it. */
 const SHARED_COLLECTIONS: Readonly<Record<string, string>> = {
@@ -25,7 +25,6 @@ const SHARED_ROWS: Readonly<Record<string, string>> = {
   'PATCH /admin/tenants/:id': 'auth.md §6: the tenant is shared',
 };
 
-const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 const namesRow = ({ path, access = 'tenant' }: RouteDefinition) => path.includes('/:') && access === 'tenant';
 
 function errorOf({ status, json }: TestAnswer) {
@@ -112,7 +111,7 @@ forEachDatabase((_name, open) => {
         const { path, bodies } = ROUTE_SAMPLES[name]!;
         const row = await path!(own);
         const [body] = (await bodies?.(own)) ?? [];
-        const unknown = await foreign.call(method, definition.path.replace(/:[^/]+/g, UNKNOWN), { body });
+        const unknown = await foreign.call(method, unknownPath(definition.path), { body });
         expect([name, unknown.status]).toEqual([name, 404]);
         expect([name, ...errorOf(await foreign.call(method, row, { body }))]).toEqual([
           name,

@@ -1,10 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CryptoKeyId, Scope, TenantId } from '../../kernel/ids.js';
 import { Secret } from '../../kernel/secret.js';
+import { createGenerations, migrations as generationsMigrations } from '../../platform/cache/generations.js';
 import { systemIds, systemRandom } from '../../platform/crypto/random.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
+import { migrations as auditMigrations, createAuditLogs } from '../audit-logs/index.js';
 import { createKms, type Kms, migrations as kmsMigrations } from '../kms/index.js';
 import { type CryptoKeys, createCryptoKeys, envelopeColumns, migrations } from './index.js';
 import { cryptoKeyStoreContract } from './store.contract.js';
@@ -15,7 +17,13 @@ const TEST: Scope = { ...LIVE, sandbox: true };
 forEachDatabase((_name, openDatabase) => {
   let db: TestDatabase;
   const open = async () => {
-    db = await openDatabase([...accountMigrations, ...kmsMigrations, ...migrations]);
+    db = await openDatabase([
+      ...generationsMigrations,
+      ...accountMigrations,
+      ...auditMigrations,
+      ...kmsMigrations,
+      ...migrations,
+    ]);
     return db;
   };
   afterEach(() => db.cleanup());
@@ -26,8 +34,12 @@ forEachDatabase((_name, openDatabase) => {
     let clock: ManualClock;
     let kms: Kms;
     let cryptoKeys: CryptoKeys;
-    const service = () =>
-      createCryptoKeys({ db, clock, ids: systemIds, random: systemRandom, tenantKeys: kms });
+    const service = () => {
+      const generations = createGenerations({ db, clock });
+      const auditLogs = createAuditLogs({ db, clock, ids: systemIds });
+      const made = { ids: systemIds, random: systemRandom, tenantKeys: kms };
+      return createCryptoKeys({ db, clock, ...made, generations, auditLogs });
+    };
     const copyOf = (key: Buffer) => key.toString('hex');
     const create = async (scope: Scope): Promise<CryptoKeyId> => {
       const prepared = await cryptoKeys.prepare(scope);

@@ -1,3 +1,16 @@
 export { envelopeColumns } from './envelope-columns.js';
-export { type CryptoKeys, type CryptoKeysDeps, createCryptoKeys, type PreparedCryptoKey } from './service.js';
+export {
+  openPortable,
+  PORTABLE_PREFIX,
+  type Portable,
+  parsePortable,
+  sealPortable,
+} from './portable-format.js';
+export { cryptoKeyRoutes } from './routes.js';
+export {
+  type CryptoKeys,
+  type CryptoKeysDeps,
+  createCryptoKeys,
+  type PreparedCryptoKey,
+} from './service.js';
 export { cryptoKeyTables, migrations } from './tables.js';

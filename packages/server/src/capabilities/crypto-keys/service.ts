@@ -1,31 +1,55 @@
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
-import { type CryptoKeyId, type IdSource, modeOf, type Scope } from '../../kernel/ids.js';
+import { type CryptoKeyId, type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { actorOf, type Caller } from '../../kernel/principal.js';
+import type { Generations } from '../../platform/cache/generations.js';
 import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
+import { newPrivateKey } from '../../platform/crypto/sealed-box.js';
+import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
+import { cryptoEntry } from './audit.js';
 import { KEY_ENVELOPE } from './envelope-columns.js';
-import { createCryptoKeyStore, type NewCryptoKey } from './store.js';
+import { deletionNotAllowed, keyVersionDestroyed, versionActive } from './errors.js';
+import { type CryptoKey, createCryptoKeyStore, type NewCryptoKey, type NewKeyVersion } from './store.js';
+import type { KeyType } from './tables.js';
 
 /** A key made and sealed outside any transaction, for one scope. */
 export interface PreparedCryptoKey extends NewCryptoKey {
   readonly scope: Scope;
 }
 
+/** The same of a further version of one key. */
+export interface PreparedKeyVersion extends NewKeyVersion {
+  readonly scope: Scope;
+  readonly keyId: CryptoKeyId;
+}
+
 /** Versioned data keys of other capabilities; a vault owns one. */
 export interface CryptoKeys {
   /** Makes a key and seals it; may call a KMS, so never inside a transaction. */
-  prepare(scope: Scope): Promise<PreparedCryptoKey>;
+  prepare(scope: Scope, keyType?: KeyType, name?: string): Promise<PreparedCryptoKey>;
   createFor(tx: Transaction, prepared: PreparedCryptoKey): Promise<void>;
+  /** 404 when the key is unknown. May call a KMS. */
+  prepareVersion(scope: Scope, keyId: CryptoKeyId): Promise<PreparedKeyVersion>;
+  /** The version encrypts what is new from the commit on; returns its number. The caller tells its own caches. */
+  addVersion(tx: Transaction, prepared: PreparedKeyVersion): Promise<number>;
   /** Of every key of the scope. */
   listCurrentVersions(scope: Scope): Promise<ReadonlyMap<CryptoKeyId, number>>;
-  /** Lends the key for one synchronous call; 404 when the version is unknown or destroyed. */
+  /** By name, or by id: the only way to a key that has no name. */
+  find(scope: Scope, nameOrId: string): Promise<CryptoKey | undefined>;
+  /** Lends the key for one synchronous call; 404 when the version is unknown, 410 `key_version_destroyed`. */
   use<T>(scope: Scope, keyId: CryptoKeyId, version: number, act: (key: Buffer) => T): Promise<T>;
   /** What was encrypted under it is unreadable once the transaction commits. */
   destroy(tx: Transaction, scope: Scope, keyId: CryptoKeyId): Promise<void>;
+  /** The latch that stands before `destroyVersion`. */
+  allowDeletion(caller: Caller, nameOrId: string, allowed: boolean): Promise<CryptoKey>;
+  /** Crypto-shredding: resolves when the bytes are out of the database's files. Again for a destroyed one: does the rest. */
+  destroyVersion(caller: Caller, nameOrId: string, version: number): Promise<number>;
   /** Zeroes every opened key. */
   close(): void;
 }
@@ -36,48 +60,141 @@ export interface CryptoKeysDeps {
   readonly ids: IdSource;
   readonly random: Random;
   readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open'>;
+  readonly generations: Pick<Generations, 'bump' | 'onChange'>;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
 }
 
 const OPENED_KEYS_MAX = 10_000;
+const GENERATION = 'crypto-keys:';
+/** By then every process has learned of a rotation, or reads the database (cache/generations.ts). */
+const ROTATION_KNOWN_MS = 1_000;
 
-export function createCryptoKeys({ db, clock, ids, random, tenantKeys }: CryptoKeysDeps): CryptoKeys {
+export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
+  const { db, clock, ids, random, tenantKeys, generations, auditLogs } = deps;
   const store = createCryptoKeyStore(db);
   const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
+  // An opened key leaves memory also in a process that nobody asks for it.
+  generations.onChange((name) => {
+    if (name.startsWith(GENERATION)) keyring.forget(`${name.slice(GENERATION.length)}:`);
+  });
 
-  const nameOf = (scope: Scope, keyId: CryptoKeyId, version: number) =>
-    `${scope.tenantId}:${modeOf(scope)}:${keyId}:${version}`;
+  const placeName = (scope: Scope) => `${scope.tenantId}:${modeOf(scope)}`;
 
   async function openKey(scope: Scope, keyId: CryptoKeyId, version: number): Promise<Buffer> {
     const row = await store.findVersion(scope, keyId, version);
     if (!row) throw notFound('Crypto key');
+    if (row.isDestroyed) throw keyVersionDestroyed();
     return tenantKeys.open(placeOf(scope, row.rowId), row.envelope);
   }
 
+  async function makeVersion(scope: Scope, keyType: KeyType): Promise<NewKeyVersion> {
+    const versionRowId = ids.uuid();
+    const key = keyType === 'aes256-gcm' ? random.bytes(KEY_BYTES) : newPrivateKey();
+    try {
+      return { versionRowId, envelope: await tenantKeys.seal(placeOf(scope, versionRowId), key) };
+    } finally {
+      key.fill(0);
+    }
+  }
+
+  async function find(scope: Scope, nameOrId: string): Promise<CryptoKey | undefined> {
+    return isUuid(nameOrId)
+      ? store.find(scope, nameOrId.toLowerCase() as CryptoKeyId)
+      : store.findByName(scope, nameOrId);
+  }
+
+  async function getKey(scope: Scope, nameOrId: string): Promise<CryptoKey> {
+    const key = await find(scope, nameOrId);
+    if (!key) throw notFound('Crypto key');
+    return key;
+  }
+
+  async function lockKey(tx: Transaction, scope: Scope, id: CryptoKeyId): Promise<CryptoKey> {
+    await tx.lock('crypto_keys', id);
+    const key = await store.find(scope, id, tx);
+    if (!key) throw notFound('Crypto key');
+    return key;
+  }
+
+  /** Opened keys of the scope leave the memory of every process. */
+  const forget = (tx: Transaction, scope: Scope) => generations.bump(tx, `${GENERATION}${placeName(scope)}`);
+
+  /** Else another process that has not learned of the rotation could still encrypt under what is destroyed. */
+  async function untilRotationIsKnown(scope: Scope, keyId: CryptoKeyId, version: number): Promise<void> {
+    const retiredAtMs = await store.versionMadeAtMs(scope, keyId, version + 1);
+    if (retiredAtMs === undefined) return;
+    const waitMs = Math.min(retiredAtMs + ROTATION_KNOWN_MS - clock.nowMs(), ROTATION_KNOWN_MS);
+    if (waitMs > 0) await new Promise<void>((resolve) => clock.setTimer(waitMs, resolve));
+  }
+
   return {
-    async prepare(scope) {
-      const versionRowId = ids.uuid();
-      const key = random.bytes(KEY_BYTES);
-      try {
-        const envelope = await tenantKeys.seal(placeOf(scope, versionRowId), key);
-        return { scope, id: ids.uuid() as CryptoKeyId, keyType: 'aes256-gcm', versionRowId, envelope };
-      } finally {
-        key.fill(0);
-      }
+    async prepare(scope, keyType = 'aes256-gcm', name) {
+      const version = await makeVersion(scope, keyType);
+      return { ...version, scope, id: ids.uuid() as CryptoKeyId, name: name ?? null, keyType };
     },
 
     createFor: (tx, prepared) => store.insert(tx, prepared.scope, prepared, clock.nowMs()),
 
+    async prepareVersion(scope, keyId) {
+      const { keyType } = await getKey(scope, keyId);
+      return { ...(await makeVersion(scope, keyType)), scope, keyId };
+    },
+
+    async addVersion(tx, prepared) {
+      const { scope, keyId } = prepared;
+      const key = await lockKey(tx, scope, keyId);
+      const version = key.currentVersion + 1;
+      await store.addVersion(tx, scope, keyId, version, prepared, clock.nowMs());
+      return version;
+    },
+
     listCurrentVersions: (scope) => store.listCurrentVersions(scope),
 
+    find,
+
     use: (scope, keyId, version, act) =>
-      keyring.use(nameOf(scope, keyId, version), () => openKey(scope, keyId, version), act),
+      keyring.use(`${placeName(scope)}:${keyId}:${version}`, () => openKey(scope, keyId, version), act),
 
     async destroy(tx, scope, keyId) {
-      const versions = await store.listVersions(tx, scope, keyId);
       await store.delete(tx, scope, keyId);
-      tx.afterCommit(() => {
-        for (const version of versions) keyring.forget(nameOf(scope, keyId, version));
+      await forget(tx, scope);
+    },
+
+    async allowDeletion(caller, nameOrId, allowed) {
+      const { scope } = caller.principal;
+      const { id } = await getKey(scope, nameOrId);
+      return db.transaction(async (tx) => {
+        const key = { ...(await lockKey(tx, scope, id)), deletionAllowed: allowed };
+        await store.allowDeletion(tx, scope, id, allowed, clock.nowMs());
+        await auditLogs.record(
+          tx,
+          actorOf(caller),
+          cryptoEntry('crypto.update', key, { deletion_allowed: allowed }),
+        );
+        await recordAnswer(tx, caller, key);
+        return key;
       });
+    },
+
+    async destroyVersion(caller, nameOrId, version) {
+      const { scope } = caller.principal;
+      const { id } = await getKey(scope, nameOrId);
+      await untilRotationIsKnown(scope, id, version);
+      await db.transaction(async (tx) => {
+        const key = await lockKey(tx, scope, id);
+        const row = await store.findVersion(scope, id, version, tx);
+        if (!row) throw notFound('Key version');
+        if (!row.isDestroyed) {
+          if (!key.deletionAllowed) throw deletionNotAllowed();
+          if (version === key.currentVersion) throw versionActive(version);
+          await store.wipeVersion(tx, scope, row, clock.nowMs());
+          await auditLogs.record(tx, actorOf(caller), cryptoEntry('crypto.destroy', key, { version }));
+          await forget(tx, scope);
+        }
+        await recordAnswer(tx, caller, version);
+      });
+      await db.scrub(KEY_ENVELOPE.table);
+      return version;
     },
 
     close: () => keyring.clear(),

@@ -10,6 +10,7 @@ const FOREIGN: Scope = { tenantId: 'aaaaaaaa-0000-4000-8000-000000000002' as Ten
 const ID = 'key-1' as CryptoKeyId;
 const key = {
   id: ID,
+  name: null,
   keyType: 'aes256-gcm',
   versionRowId: 'version-1',
   envelope: Buffer.from('sealed'),
@@ -30,6 +31,7 @@ export function cryptoKeyStoreContract(open: () => Promise<Database>): void {
     expect(await store.findVersion(LIVE, ID, 1)).toEqual({
       rowId: 'version-1',
       envelope: Buffer.from('sealed'),
+      isDestroyed: false,
     });
     for (const scope of [TEST, FOREIGN]) {
       expect(await store.findVersion(scope, ID, 1)).toBeUndefined();
@@ -45,7 +47,6 @@ export function cryptoKeyStoreContract(open: () => Promise<Database>): void {
     await db.transaction((tx) => store.delete(tx, TEST, ID));
     expect(await store.findVersion(TEST, ID, 1)).toBeUndefined();
     expect(await store.findVersion(LIVE, ID, 1)).toBeDefined();
-    expect(await db.transaction((tx) => store.listVersions(tx, LIVE, ID))).toEqual([1]);
   });
 
   it('refuses the same key twice, and a key that still has versions to be removed alone', async () => {

@@ -6,6 +6,7 @@ export type VaultAction =
   | 'vault.create'
   | 'vault.update'
   | 'vault.delete'
+  | 'vault.rotate'
   | 'vault.tokenize'
   | 'vault.detokenize'
   | 'vault.token.update'
@@ -20,6 +21,7 @@ export interface VaultAuditDetails {
   readonly tokens_deleted?: number;
   /** Where nobody asked for it. */
   readonly reason?: 'expired';
+  readonly new_version?: number;
 }
 
 /** Readers of the audit log know the fields by their names on the wire. */

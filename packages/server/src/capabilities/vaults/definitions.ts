@@ -4,7 +4,7 @@ import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
 import type { VaultStore } from './store.js';
-import type { TokenFormat } from './tables.js';
+import type { CustodyMode, TokenFormat } from './tables.js';
 
 /** What tokenize and detokenize need to know of a vault; read from memory on the hot path. */
 export interface VaultDefinition {
@@ -12,6 +12,7 @@ export interface VaultDefinition {
   readonly name: string;
   readonly tokenFormat: TokenFormat;
   readonly cryptoKeyId: CryptoKeyId;
+  readonly custodyMode: CustodyMode;
   /** The version that encrypts new tokens. */
   readonly keyVersion: number;
   readonly enabled: boolean;
@@ -22,6 +23,7 @@ export interface VaultDefinition {
 
 export interface VaultDefinitions {
   find(scope: Scope, nameOrId: string): Promise<VaultDefinition | undefined>;
+  findOfKey(scope: Scope, keyId: CryptoKeyId): Promise<VaultDefinition | undefined>;
   names(scope: Scope): Promise<ReadonlySet<string>>;
   /** With every change of a vault, in its transaction. */
   changed(tx: Transaction, scope: Scope): Promise<void>;
@@ -36,6 +38,7 @@ export interface VaultDefinitionsDeps {
 
 interface Loaded {
   readonly byId: ReadonlyMap<string, VaultDefinition>;
+  readonly byKey: ReadonlyMap<CryptoKeyId, VaultDefinition>;
   readonly byName: ReadonlyMap<string, VaultDefinition>;
   readonly names: ReadonlySet<string>;
 }
@@ -57,14 +60,17 @@ export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinit
     // After the vaults: a vault found above whose key is gone was deleted in between.
     const versions = await cryptoKeys.listCurrentVersions(scope);
     const byId = new Map<string, VaultDefinition>();
+    const byKey = new Map<CryptoKeyId, VaultDefinition>();
     const byName = new Map<string, VaultDefinition>();
     for (const row of rows) {
       const keyVersion = versions.get(row.cryptoKeyId);
       if (keyVersion === undefined) continue;
-      byId.set(row.id, { ...row, keyVersion });
-      byName.set(row.name, { ...row, keyVersion });
+      const definition = { ...row, keyVersion };
+      byId.set(row.id, definition);
+      byKey.set(row.cryptoKeyId, definition);
+      byName.set(row.name, definition);
     }
-    return { byId, byName, names: new Set(byName.keys()) };
+    return { byId, byKey, byName, names: new Set(byName.keys()) };
   }
 
   const current = (scope: Scope) => scopes.load(generationName(scope), () => load(scope));
@@ -74,6 +80,7 @@ export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinit
       const { byId, byName } = await current(scope);
       return isUuid(nameOrId) ? byId.get(nameOrId.toLowerCase()) : byName.get(nameOrId);
     },
+    findOfKey: async (scope, keyId) => (await current(scope)).byKey.get(keyId),
     names: async (scope) => (await current(scope)).names,
     changed: (tx, scope) => generations.bump(tx, generationName(scope)),
   };

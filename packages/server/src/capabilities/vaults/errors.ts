@@ -23,6 +23,17 @@ export function tokenSpaceExhausted(name: string): AppError {
   );
 }
 
+export function tokenErased(): AppError {
+  return new AppError('token_erased', 'The key version that encrypts this token is destroyed');
+}
+
+export function dualKeepsNoRow(name: string): AppError {
+  return new AppError(
+    'conflict',
+    `Vault "${name}" has custody_mode dual and keeps no row of a token; destroy the key version to erase what it has encrypted`,
+  );
+}
+
 /** Unknown, deleted, foreign, other mode: one text for all. */
 export function tokenNotFound(): AppError {
   return new AppError('token_not_found', 'A vault token of this call was not found');

@@ -9,6 +9,8 @@ import {
   deleteVaultQuery,
   detokenizedResponse,
   detokenizedWire,
+  rotateBody,
+  rotatedResponse,
   tokenizeBody,
   tokenizeInputOf,
   tokenListQuery,
@@ -63,6 +65,7 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
         vaults.create(caller, {
           name: body.name,
           tokenFormat: body.token_format,
+          custodyMode: body.custody_mode,
           description: body.description,
           metadata: body.metadata_jsonb,
           echoGuard: body.echo_guard,
@@ -93,6 +96,19 @@ function recordRoutes(vaults: Vaults): RouteDefinition[] {
       response: vaultResponse,
       handle: ({ caller, params, body }) => vaults.update(caller, params.nameOrId, body),
       wire: (vault, { caller }) => vaultWire(caller.principal.scope, vault),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/vaults/:nameOrId/rotate',
+      summary: 'Encrypt new tokens under a new version of the key',
+      permission: 'vaults:write',
+      audit: 'vault.rotate',
+      params: vaultParams,
+      body: rotateBody,
+      response: rotatedResponse,
+      errors: ['tenant_sealed'],
+      handle: ({ caller, params }) => vaults.rotate(caller, params.nameOrId),
+      wire: (version) => ({ new_version: version }),
     }),
     route({
       method: 'DELETE',
@@ -171,7 +187,7 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       audit: 'vault.detokenize',
       params: tokenParams,
       response: detokenizedResponse,
-      errors: ['vault_disabled', 'tenant_sealed'],
+      errors: ['vault_disabled', 'token_erased', 'tenant_sealed'],
       noStore: true,
       async handle({ caller, params }) {
         return detokenizedWire(await vaults.detokenize(caller, params.nameOrId, params.idOrToken));
@@ -186,6 +202,7 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       params: tokenParams,
       body: updateTokenBody,
       response: updatedResponse,
+      errors: ['conflict'],
       handle: ({ caller, params, body }) =>
         vaults.setTokenMetadata(caller, params.nameOrId, params.idOrToken, body.metadata),
       wire: () => ({ updated: true }),
@@ -198,6 +215,7 @@ function tokenRoutes(vaults: Vaults): RouteDefinition[] {
       audit: 'vault.token.delete',
       params: tokenParams,
       response: deletedResponse,
+      errors: ['conflict'],
       handle: ({ caller, params }) => vaults.deleteToken(caller, params.nameOrId, params.idOrToken),
       wire: () => ({ deleted: true }),
     }),

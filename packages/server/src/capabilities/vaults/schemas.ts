@@ -6,7 +6,7 @@ import { Secret } from '../../kernel/secret.js';
 import { instantText, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import type { VaultWithStats } from './service.js';
 import type { Vault, VaultChanges } from './store.js';
-import { TOKEN_FORMATS } from './tables.js';
+import { CUSTODY_MODES, TOKEN_FORMATS } from './tables.js';
 import type { DetokenizedToken } from './tokens/service.js';
 import type { Token } from './tokens/store.js';
 import type { TokenizeInput } from './tokens/tokenizer.js';
@@ -37,6 +37,12 @@ const defaultTtlSeconds = ttlSeconds.describe(
 /** dataplane.md §6.3: there is no table of card issuers. */
 const alwaysNull = z.null().describe('Always null.');
 
+const custodyMode = z
+  .enum(CUSTODY_MODES)
+  .describe(
+    '`managed`: values are stored here. `dual`: a token is the ciphertext itself, and only its key is here.',
+  );
+
 const echoGuard = z.boolean().describe('Kept for a later version: nothing looks for echoed values yet.');
 
 const reference = z.string().min(1).max(LIMITS.nameCharactersMax);
@@ -44,7 +50,11 @@ const vaultReference = reference.describe('Name or id of the vault.');
 export const vaultParams = z.object({ nameOrId: vaultReference });
 export const tokenParams = z.object({
   nameOrId: vaultReference,
-  idOrToken: reference.describe('Row id, or the token itself.'),
+  idOrToken: z
+    .string()
+    .min(1)
+    .max(LIMITS.tokenParamCharactersMax)
+    .describe('Row id, or the token itself; of a vault of custody mode `dual` the token alone.'),
 });
 
 export const vaultListQuery = z.object({
@@ -74,10 +84,7 @@ export const createVaultBody = z.object({
       'What tokens look like, and which values are taken: `pan` card numbers, `ssn` social security numbers, `email` ' +
         'mail addresses, `uuid` and `generic` anything.',
     ),
-  custody_mode: z
-    .literal('managed', 'must be managed in this version')
-    .default('managed')
-    .describe('Who keeps the key: this server.'),
+  custody_mode: custodyMode.default('managed'),
   description: description.default(null),
   metadata_jsonb: metadata.default(null),
   echo_guard: echoGuard.default(true),
@@ -191,6 +198,12 @@ function requireWholeCardExpiry(
 }
 
 export const updatedResponse = z.object({ updated: z.literal(true) }).meta({ id: 'Updated' });
+export const rotateBody = z.strictObject({}).describe('Takes no member.');
+
+export const rotatedResponse = z
+  .object({ new_version: z.number().int().positive().describe('Encrypts new tokens from now on.') })
+  .meta({ id: 'RotatedVault' });
+
 export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
 const rowId = z.string().meta({ format: 'uuid' });
@@ -202,7 +215,7 @@ const vaultFields = z.object({
   name: z.string(),
   token_format: z.enum(TOKEN_FORMATS).describe('What its tokens look like.'),
   crypto_key_id: rowId.describe('The key that its values are encrypted with.'),
-  custody_mode: z.literal('managed').describe('Who keeps the key: this server.'),
+  custody_mode: custodyMode,
   default_ttl_seconds: z.number().int().positive().nullable().describe('Null: its tokens never expire.'),
   metadata_jsonb: metadata,
   description: z.string().nullable().describe('For people.'),
@@ -261,6 +274,9 @@ export const detokenizedResponse = tokenFields
     value: z.string().describe('What the token stands for.'),
     value_b64: z.string().describe('The same in base64.').meta({ format: 'byte' }),
     metadata,
+    created_at: instantText
+      .nullable()
+      .describe('Null in a vault of custody mode `dual`, which keeps no row.'),
     crypto_key_version: z.number().int().positive().describe('Of the key that the value is encrypted with.'),
   })
   .meta({ id: 'DetokenizedToken' });
@@ -295,11 +311,14 @@ export function vaultWithStatsWire(
 }
 
 export function tokenWire(token: Token): z.input<typeof tokenResponse> {
+  return { ...rowlessWire(token), created_at: isoTime(token.createdAtMs) };
+}
+
+function rowlessWire(token: Pick<Token, 'id' | 'token' | 'expiresAtMs' | 'cardExpiresOn'>) {
   return {
     id: token.id,
     token: token.token,
     expires_at: isoTimeOrNull(token.expiresAtMs),
-    created_at: isoTime(token.createdAtMs),
     card_expires_on: token.cardExpiresOn,
     card_funding_type: null,
     card_issuing_country: null,
@@ -321,7 +340,8 @@ export function tokenRowWire(token: Token): z.input<typeof tokenRowResponse> {
 export function detokenizedWire(token: DetokenizedToken): z.input<typeof detokenizedResponse> {
   const value = token.value.reveal();
   return {
-    ...tokenWire(token),
+    ...rowlessWire(token),
+    created_at: isoTimeOrNull(token.createdAtMs),
     value,
     value_b64: Buffer.from(value, 'utf8').toString('base64'),
     metadata: token.metadata,

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import { notFound } from '../../kernel/errors.js';
+import { notFound, validationError } from '../../kernel/errors.js';
 import type { IdSource, Scope, VaultId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
@@ -18,7 +18,7 @@ import { createVaultDefinitions } from './definitions.js';
 import { tooManyVaults, vaultHoldsTokens } from './errors.js';
 import { requireMetadataFits } from './metadata.js';
 import { createVaultStore, type Metadata, type Vault, type VaultChanges } from './store.js';
-import type { TokenFormat } from './tables.js';
+import type { CustodyMode, TokenFormat } from './tables.js';
 import { type CardNotices, createCardNotices } from './tokens/card-notices.js';
 import { createTokenCounter } from './tokens/counts.js';
 import { createNoticeStore } from './tokens/notice-store.js';
@@ -30,6 +30,8 @@ import { createTokenStore, type TokenCounts } from './tokens/store.js';
 export interface NewVault {
   readonly name: string;
   readonly tokenFormat: TokenFormat;
+  /** Default `managed`. */
+  readonly custodyMode?: CustodyMode;
   readonly description: string | null;
   readonly metadata: Metadata | null;
   readonly echoGuard: boolean;
@@ -45,6 +47,8 @@ export interface VaultRecords {
   list(caller: Caller, options: ListOptions<'created_at' | 'name'>): Promise<Page<Vault>>;
   get(caller: Caller, nameOrId: string): Promise<VaultWithStats>;
   update(caller: Caller, nameOrId: string, changes: VaultChanges): Promise<Vault>;
+  /** New tokens get a new version of the vault's key; returns its number. Former versions still decrypt. */
+  rotate(caller: Caller, nameOrId: string): Promise<number>;
   /** Destroys the vault's key with it. Refused while it holds tokens that have not expired, unless forced. */
   delete(caller: Caller, nameOrId: string, options: { force: boolean }): Promise<void>;
   /** From memory; what a template's qualifier may be. */
@@ -64,6 +68,8 @@ export interface VaultsDeps {
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly cacheCounts?: CacheCounts;
 }
+
+const KEY_TYPES = { managed: 'aes256-gcm', dual: 'ecdh-p256' } as const;
 
 export function createVaults(deps: VaultsDeps): Vaults {
   const { db, clock, ids, cryptoKeys, auditLogs } = deps;
@@ -120,6 +126,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
   ): Promise<Vault> {
     const { scope } = caller.principal;
     const vault = await lockVault(tx, scope, id);
+    requireNoTtl(vault.custodyMode, changes.defaultTtlSeconds ?? null);
     const updatedAtMs = clock.nowMs();
     await store.update(tx, scope, id, changes, updatedAtMs);
     const entry = vaultEntry('vault.update', vault, { changed: changedFields(changes) });
@@ -137,13 +144,15 @@ export function createVaults(deps: VaultsDeps): Vaults {
       const { scope, userId, apiKeyId } = caller.principal;
       requireMetadataFits('metadata_jsonb', input.metadata);
       // Before the transaction: sealing the key may call a KMS.
-      const key = await cryptoKeys.prepare(scope);
+      const custodyMode = input.custodyMode ?? 'managed';
+      requireNoTtl(custodyMode, input.defaultTtlSeconds);
+      const key = await cryptoKeys.prepare(scope, KEY_TYPES[custodyMode]);
       const nowMs = clock.nowMs();
       const vault: Vault = {
         ...input,
         id: ids.uuid() as VaultId,
         cryptoKeyId: key.id,
-        custodyMode: 'managed',
+        custodyMode,
         enabled: true,
         createdAtMs: nowMs,
         updatedAtMs: nowMs,
@@ -183,6 +192,22 @@ export function createVaults(deps: VaultsDeps): Vaults {
       });
     },
 
+    async rotate(caller, nameOrId) {
+      const { scope } = caller.principal;
+      const { id, cryptoKeyId } = await getVault(scope, nameOrId);
+      // Before the transaction: sealing the key may call a KMS.
+      const prepared = await cryptoKeys.prepareVersion(scope, cryptoKeyId);
+      return db.transaction(async (tx) => {
+        const vault = await lockVault(tx, scope, id);
+        const version = await cryptoKeys.addVersion(tx, prepared);
+        const entry = vaultEntry('vault.rotate', vault, { new_version: version });
+        await auditLogs.record(tx, actorOf(caller), entry);
+        await definitions.changed(tx, scope);
+        await recordAnswer(tx, caller, version);
+        return version;
+      });
+    },
+
     async delete(caller, nameOrId, { force }) {
       const { id, enabled } = await getVault(caller.principal.scope, nameOrId);
       let isFilling = force && enabled;
@@ -195,4 +220,13 @@ export function createVaults(deps: VaultsDeps): Vaults {
 
     vaultNames: (scope) => definitions.names(scope),
   };
+}
+
+function requireNoTtl(custodyMode: CustodyMode, seconds: number | null): void {
+  if (custodyMode === 'dual' && seconds !== null) {
+    throw validationError(
+      'default_ttl_seconds',
+      'a vault of custody_mode dual keeps no row that could expire',
+    );
+  }
 }

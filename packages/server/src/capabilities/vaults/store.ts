@@ -3,7 +3,7 @@ import { type CryptoKeyId, isUuid, type Scope, type VaultId } from '../../kernel
 import { type ListOptions, offsetOf } from '../../platform/http/pagination.js';
 import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import { vaultNameTaken } from './errors.js';
-import { type TokenFormat, type VaultRow, vaultTables } from './tables.js';
+import { type CustodyMode, type TokenFormat, type VaultRow, vaultTables } from './tables.js';
 
 export type Metadata = Readonly<Record<string, unknown>>;
 
@@ -12,7 +12,7 @@ export interface Vault {
   readonly name: string;
   readonly tokenFormat: TokenFormat;
   readonly cryptoKeyId: CryptoKeyId;
-  readonly custodyMode: 'managed';
+  readonly custodyMode: CustodyMode;
   readonly description: string | null;
   readonly metadata: Metadata | null;
   readonly enabled: boolean;
@@ -106,6 +106,7 @@ export function createVaultStore(db: Database) {
           'name',
           'token_format',
           'crypto_key_id',
+          'custody_mode',
           'enabled',
           'echo_guard',
           'default_ttl_seconds',
@@ -116,6 +117,7 @@ export function createVaultStore(db: Database) {
         name: row.name,
         tokenFormat: row.token_format,
         cryptoKeyId: row.crypto_key_id as CryptoKeyId,
+        custodyMode: row.custody_mode,
         enabled: row.enabled === 1,
         defaultTtlSeconds: row.default_ttl_seconds,
         echoGuard: row.echo_guard === 1,

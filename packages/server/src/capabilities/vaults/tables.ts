@@ -8,12 +8,16 @@ import { vaultTokenExpiryMigration } from './migrations/0023-vault-token-expiry.
 export const TOKEN_FORMATS = ['generic', 'pan', 'ssn', 'email', 'uuid'] as const;
 export type TokenFormat = (typeof TOKEN_FORMATS)[number];
 
+/** `managed`: values are stored here; `dual`: the customer keeps each ciphertext, and only the key is here. */
+export const CUSTODY_MODES = ['managed', 'dual'] as const;
+export type CustodyMode = (typeof CUSTODY_MODES)[number];
+
 export interface VaultRow extends TenantModeColumns {
   id: string;
   name: string;
   token_format: TokenFormat;
   crypto_key_id: string;
-  custody_mode: 'managed';
+  custody_mode: CustodyMode;
   description: string | null;
   /** JSON text. */
   metadata: string | null;

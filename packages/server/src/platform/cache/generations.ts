@@ -14,6 +14,8 @@ export interface Generations {
   current(name: string): number;
   /** False when the poll has failed for 1 s: cached credentials are then not honoured (auth.md §1.3). */
   isFresh(): boolean;
+  /** Hears of every change that this process learns of, its own ones included: for what must leave memory then. */
+  onChange(listener: (name: string) => void): void;
   /** Reads at once, for who finds it not fresh: a busy process is late with its poll. False where it still is not. */
   refresh(): Promise<boolean>;
   start(): Promise<void>;
@@ -47,6 +49,7 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
         .where('changed_at', '>=', arg('since')),
   );
   const known = new Map<string, number>();
+  const listeners: ((name: string) => void)[] = [];
   let freshAtMs = Number.NEGATIVE_INFINITY;
   /** By the clock of the stamps, which need not be ours (docs/decisions/0047). */
   let newestStampMs = 0;
@@ -56,7 +59,9 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
   let running = false;
 
   function learn(name: string, generation: number): void {
-    if (generation > (known.get(name) ?? 0)) known.set(name, generation);
+    if (generation <= (known.get(name) ?? 0)) return;
+    known.set(name, generation);
+    for (const listener of listeners) listener(name);
   }
 
   /** From what was read last on, however long ago: what changed during an outage must not be missed. */
@@ -104,6 +109,7 @@ export function createGenerations({ db, clock }: { db: Database; clock: Clock })
     },
     current: (name) => known.get(name) ?? 0,
     isFresh,
+    onChange: (listener) => void listeners.push(listener),
     refresh() {
       // A read that took as long as that shows what was, not what is.
       refreshing ??= poll()

@@ -8,7 +8,8 @@ export interface Keyring {
    * Concurrent first uses share one `open`; a failed one is not remembered.
    */
   use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => T): Promise<T>;
-  forget(name: string): void;
+  /** Those whose names begin so. */
+  forget(prefix: string): void;
   clear(): void;
   readonly size: number;
 }
@@ -81,9 +82,8 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
         zeroIfUnused(entry);
       }
     },
-    forget(name) {
-      const entry = entries.get(name);
-      if (entry) evict(name, entry);
+    forget(prefix) {
+      for (const [name, entry] of [...entries]) if (name.startsWith(prefix)) evict(name, entry);
     },
     clear() {
       for (const [name, entry] of [...entries]) evict(name, entry);

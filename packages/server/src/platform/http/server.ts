@@ -49,8 +49,6 @@ export interface HttpServerDeps {
   readonly tracing?: Tracing | null;
 }
 
-/** Percent-encoded names of 255 four-byte characters. */
-const PARAM_CHARACTERS_MAX = 12 * LIMITS.nameCharactersMax;
 const INBOUND_ID_CHARACTERS_MAX = 128;
 
 /** The one Fastify instance: request ids, error shape, 404 and 405, one log line a request. No routes of its own. */
@@ -67,7 +65,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
     connectionTimeout: limits.silentMs,
     keepAliveTimeout: limits.keepAliveMs,
     bodyLimit: LIMITS.managementBodyBytesMax,
-    routerOptions: { maxParamLength: PARAM_CHARACTERS_MAX },
+    routerOptions: { maxParamLength: LIMITS.tokenParamCharactersMax },
     http: {
       headersTimeout: limits.requestHeadMs,
       connectionsCheckingInterval: limits.checkEveryMs,

@@ -123,6 +123,11 @@ export interface Database {
    * SQLite, which has no partitions, and no rows that the default partition holds: those are deleted like any other.
    */
   dropDays(table: string, beforeMs: number): Promise<number>;
+  /**
+   * After a commit that overwrote what must not be found again: folds SQLite's write-ahead log into the file, where freed bytes are
+   * zeroed; vacuums that table on PostgreSQL (docs/decisions/0052). Rejects while another process holds the old bytes in use.
+   */
+  scrub(table: string): Promise<void>;
   /** Resolves when every accepted insertion is durable. */
   flush(): Promise<void>;
   /** Throws `dependency_unavailable` when the database does not answer. */

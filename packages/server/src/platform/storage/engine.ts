@@ -53,6 +53,7 @@ export interface Engine {
     file: FileName,
     groups: readonly (readonly Insertion[])[],
   ): Promise<readonly (Error | undefined)[]>;
+  scrub(table: string): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 }

@@ -175,6 +175,7 @@ function createDatabase(
     async flush() {
       await Promise.all([groupCommits.main.flush(), groupCommits.log.flush()]);
     },
+    scrub: (table) => engine.scrub(table),
     ping: () => engine.ping(),
     close() {
       closing ??= close();

@@ -102,6 +102,10 @@ export async function openPostgres({
     },
     insertGroups: (_file, groups) => insertWithRetry(line, connect, groups),
     maintain: (work) => maintain(url, work),
+    async scrub(table) {
+      assertIdentifier(table);
+      await use(connect, table, (client) => client.query(`VACUUM "${table}"`));
+    },
     async ping() {
       await use(connect, '', (client) => client.query('SELECT 1'));
     },

@@ -24,6 +24,7 @@ export function openSqliteReadOnly(path: string): Engine {
     transaction: refuse,
     exclusively: refuse,
     insertGroups: refuse,
+    scrub: refuse,
     ping: async () => void reader.all('SELECT 1', []),
     close: async () => reader.close(),
   };

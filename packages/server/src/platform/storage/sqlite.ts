@@ -36,6 +36,8 @@ const WRITER_PRAGMAS = [
   'cache_size = -4096',
   'temp_store = MEMORY',
   'journal_size_limit = 16777216',
+  // What is deleted or overwritten is zeroed: a destroyed key must not be found in the file (docs/decisions/0052).
+  'secure_delete = ON',
   'trusted_schema = OFF',
 ];
 const READER_PRAGMAS = ['cache_size = -2048', 'temp_store = MEMORY', 'trusted_schema = OFF'];
@@ -134,6 +136,12 @@ export async function openSqlite(
       );
     },
     exclusive: (file, use) => files[file].writer.exclusive(use),
+    async scrub(table) {
+      const sql = 'PRAGMA wal_checkpoint(TRUNCATE)';
+      const place = { table, file: 'main' } as const;
+      const { rows } = await write({ ...place, sql, parameters: [], kind: 'write', returnsRows: true });
+      if (rows[0]?.busy !== 0) throw databaseUnavailable('another process reads the write-ahead log');
+    },
     async ping() {
       await main.writer.exclusive((ask) => ask({ op: 'exec', sql: 'SELECT 1' }));
       main.reader.all('SELECT 1', []);

@@ -11,19 +11,29 @@ import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import type { CryptoKeys } from '../../crypto-keys/index.js';
+import { type CryptoKeys, parsePortable } from '../../crypto-keys/index.js';
 import { vaultEntry } from '../audit.js';
 import type { VaultDefinition, VaultDefinitions } from '../definitions.js';
-import { tokenAmbiguous, tokenNotFound, vaultDisabled, vaultPermissionMissing } from '../errors.js';
+import {
+  dualKeepsNoRow,
+  tokenAmbiguous,
+  tokenErased,
+  tokenNotFound,
+  vaultDisabled,
+  vaultPermissionMissing,
+} from '../errors.js';
 import { requireMetadataFits } from '../metadata.js';
 import type { Metadata } from '../store.js';
 import type { TokenCounter } from './counts.js';
 import { contextOf } from './data-context.js';
+import { createDualCustody } from './dual.js';
 import { listPage } from './pages.js';
 import type { StoredToken, Token, TokenStore } from './store.js';
 import { createTokenizer, type TokenizeForm, type TokenizeInput } from './tokenizer.js';
 
-export interface DetokenizedToken extends Token {
+export interface DetokenizedToken extends Omit<Token, 'createdAtMs'> {
+  /** Null where a vault keeps no row of it. */
+  readonly createdAtMs: number | null;
   readonly value: Secret<string>;
   readonly metadata: Metadata | null;
   readonly keyVersion: number;
@@ -63,7 +73,7 @@ export interface VaultTokensDeps {
   readonly random: Random;
   readonly cryptoKeys: Pick<CryptoKeys, 'use'>;
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
-  readonly definitions: Pick<VaultDefinitions, 'find'>;
+  readonly definitions: Pick<VaultDefinitions, 'find' | 'findOfKey'>;
   readonly counter: TokenCounter;
   readonly store: TokenStore;
 }
@@ -83,7 +93,8 @@ const SEVERAL: TokenizeForm<readonly Token[]> = {
 
 export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   const { db, clock, cryptoKeys, auditLogs, definitions, counter, store } = deps;
-  const tokenizer = createTokenizer(deps);
+  const dual = createDualCustody(deps);
+  const tokenizer = createTokenizer({ ...deps, dual });
 
   async function getVault(scope: Scope, nameOrId: string): Promise<VaultDefinition> {
     const vault = await definitions.find(scope, nameOrId);
@@ -97,8 +108,12 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     return token;
   }
 
-  function openToken(scope: Scope, vault: VaultDefinition, token: StoredToken): Promise<Secret<string>> {
-    return cryptoKeys.use(scope, vault.cryptoKeyId, token.keyVersion, (key) => {
+  async function openToken(
+    scope: Scope,
+    vault: VaultDefinition,
+    token: StoredToken,
+  ): Promise<Secret<string>> {
+    const opened = cryptoKeys.use(scope, vault.cryptoKeyId, token.keyVersion, (key) => {
       const plaintext = openData(key, contextOf(scope, vault, token.id), token.ciphertext);
       try {
         return new Secret(plaintext.toString('utf8'));
@@ -106,6 +121,19 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
         plaintext.fill(0);
       }
     });
+    return opened.catch((error) => {
+      throw isAppError(error, 'key_version_destroyed') ? tokenErased() : error;
+    });
+  }
+
+  async function readToken(
+    scope: Scope,
+    vault: VaultDefinition,
+    idOrToken: string,
+  ): Promise<DetokenizedToken> {
+    if (vault.custodyMode === 'dual') return dual.open(scope, vault, idOrToken);
+    const token = await getToken(scope, vault, idOrToken);
+    return { ...token, value: await openToken(scope, vault, token) };
   }
 
   async function tokenizeAs<Result>(
@@ -122,9 +150,13 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   /** The rows of distinct references, each judged as the contract orders: found, permitted, enabled. */
   async function resolve(caller: Caller, reference: TokenReference) {
     const { scope } = caller.principal;
-    const named = reference.vault === null ? null : await definitions.find(scope, reference.vault);
+    const named = await vaultOf(scope, reference);
     if (named === undefined) throw tokenNotFound();
     if (named) requireDetokenize(caller, named);
+    if (named?.custodyMode === 'dual') {
+      const { id, value } = await hidden(dual.open(scope, named, reference.token));
+      return { vault: named, tokenId: id, value };
+    }
     const found = named
       ? [await store.findInVault(scope, named.id, reference.token, clock.nowMs())]
       : await store.findInAnyVault(scope, reference.token, clock.nowMs());
@@ -133,12 +165,14 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     const vault = token && (named ?? (await definitions.find(scope, token.vaultId)));
     if (!token || !vault) throw tokenNotFound();
     requireDetokenize(caller, vault);
-    try {
-      return { vault, tokenId: token.id, value: await openToken(scope, vault, token) };
-    } catch (error) {
-      if (isAppError(error, 'not_found')) throw tokenNotFound();
-      throw error;
-    }
+    return { vault, tokenId: token.id, value: await hidden(openToken(scope, vault, token)) };
+  }
+
+  /** Null where the reference names none: a ciphertext names its vault itself, by the key. */
+  async function vaultOf(scope: Scope, { vault, token }: TokenReference) {
+    if (vault !== null) return definitions.find(scope, vault);
+    const portable = parsePortable(token);
+    return portable === null ? null : definitions.findOfKey(scope, portable.keyRef.keyId);
   }
 
   return {
@@ -159,17 +193,17 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       const { scope } = caller.principal;
       const vault = await getVault(scope, nameOrId);
       requireDetokenize(caller, vault);
-      const token = await getToken(scope, vault, idOrToken);
-      const value = await openToken(scope, vault, token);
+      const token = await readToken(scope, vault, idOrToken);
       const entry = vaultEntry('vault.detokenize', vault, { token_id: token.id, via: 'api' });
       await db.commitInserts([auditLogs.insertion(actorOf(caller), entry)]);
-      return { ...token, value };
+      return token;
     },
 
     async setTokenMetadata(caller, nameOrId, idOrToken, metadata) {
       const { scope } = caller.principal;
       requireMetadataFits('metadata', metadata);
       const vault = await getVault(scope, nameOrId);
+      if (vault.custodyMode === 'dual') throw dualKeepsNoRow(vault.name);
       const token = await getToken(scope, vault, idOrToken);
       await db.transaction(async (tx) => {
         const isSet = await store.setMetadata(tx, scope, token.id, metadata, clock.nowMs());
@@ -183,6 +217,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     async deleteToken(caller, nameOrId, idOrToken) {
       const { scope } = caller.principal;
       const vault = await getVault(scope, nameOrId);
+      if (vault.custodyMode === 'dual') throw dualKeepsNoRow(vault.name);
       const token = await getToken(scope, vault, idOrToken);
       await db.transaction(async (tx) => {
         if (!(await store.delete(tx, scope, token.id))) throw notFound('Token');
@@ -213,6 +248,16 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       return resolved.map(({ value }) => value);
     },
   };
+}
+
+/** In a proxied call what is erased is as what never was. */
+async function hidden<T>(opening: Promise<T>): Promise<T> {
+  try {
+    return await opening;
+  } catch (error) {
+    if (isAppError(error, 'not_found') || isAppError(error, 'token_erased')) throw tokenNotFound();
+    throw error;
+  }
 }
 
 function requireUse(

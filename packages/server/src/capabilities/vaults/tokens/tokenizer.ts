@@ -19,6 +19,7 @@ import type { Metadata } from '../store.js';
 import { candidateTokens } from './candidates.js';
 import { type CardExpiry, firstNoticeAtMs, lastDayOf } from './card-expiry.js';
 import { contextOf } from './data-context.js';
+import type { DualCustody } from './dual.js';
 import type { NewToken, Token, TokenStore } from './store.js';
 
 export interface TokenizeInput {
@@ -56,15 +57,18 @@ export interface TokenizerDeps {
   readonly cryptoKeys: Pick<CryptoKeys, 'use'>;
   readonly auditLogs: Pick<AuditLogs, 'insertion'>;
   readonly store: Pick<TokenStore, 'insertion' | 'listTaken'>;
+  readonly dual: Pick<DualCustody, 'seal'>;
 }
 
 type Unnamed = Omit<NewToken, 'token'>;
+
+const NO_ROW = 'a vault of custody_mode dual keeps no row for it';
 
 /** Each further try means that another caller took a text between our read and our write. */
 const COMMITS_MAX = 200;
 
 export function createTokenizer(deps: TokenizerDeps): Tokenizer {
-  const { db, clock, ids, random, cryptoKeys, auditLogs, store } = deps;
+  const { db, clock, ids, random, cryptoKeys, auditLogs, store, dual } = deps;
 
   async function seal(caller: Caller, vault: VaultDefinition, input: TokenizeInput): Promise<Unnamed> {
     const { scope, apiKeyId, userId } = caller.principal;
@@ -117,10 +121,30 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
     }
   }
 
+  /** No rows but those of the audit log. */
+  async function tokenizeDual<Result>(
+    caller: Caller,
+    vault: VaultDefinition,
+    inputs: readonly TokenizeInput[],
+    resultOf: TokenizeForm<Result>['resultOf'],
+  ): Promise<Result> {
+    const tokens = await Promise.all(inputs.map(({ value }) => dual.seal(caller, vault, value)));
+    const result = resultOf(tokens);
+    const actor = actorOf(caller);
+    await db.commitInserts([
+      ...tokens.map(({ id }) =>
+        auditLogs.insertion(actor, vaultEntry('vault.tokenize', vault, { token_id: id })),
+      ),
+      ...answerInsertions(caller, result),
+    ]);
+    return result;
+  }
+
   return {
     async tokenize(caller, vault, inputs, { nameOf, resultOf }) {
       const { scope } = caller.principal;
       requireFit(vault, inputs, nameOf);
+      if (vault.custodyMode === 'dual') return tokenizeDual(caller, vault, inputs, resultOf);
       const rows = await Promise.all(inputs.map((input) => seal(caller, vault, input)));
 
       const listTaken = (texts: readonly string[]) => store.listTaken(scope, vault.id, texts);
@@ -161,7 +185,7 @@ function requireFit(
 ): void {
   const format = formats[vault.tokenFormat];
   const fields = new Map<string, string[]>();
-  inputs.forEach(({ value, metadata, cardExpiry }, index) => {
+  inputs.forEach(({ value, metadata, ttlSeconds, cardExpiry }, index) => {
     const text = value.reveal();
     if (Buffer.byteLength(text) > LIMITS.vaultValueBytesMax) {
       throw tooLarge(nameOf(index, 'value'), LIMITS.vaultValueBytesMax);
@@ -169,6 +193,11 @@ function requireFit(
     requireMetadataFits(nameOf(index, 'metadata'), metadata);
     const refusal = format.validate(text);
     if (refusal !== null) fields.set(nameOf(index, 'value'), [refusal]);
+    if (vault.custodyMode === 'dual') {
+      if (metadata !== null) fields.set(nameOf(index, 'metadata'), [NO_ROW]);
+      if (ttlSeconds !== null) fields.set(nameOf(index, 'ttl_seconds'), [NO_ROW]);
+      if (cardExpiry !== null) fields.set(nameOf(index, 'card_exp_month'), [NO_ROW]);
+    }
     if (cardExpiry && vault.tokenFormat !== 'pan') {
       fields.set(nameOf(index, 'card_exp_month'), ['is only for vaults of the format pan']);
     }
