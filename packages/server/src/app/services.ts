@@ -23,6 +23,7 @@ import {
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
+  createPortableCipher,
   cryptoKeyRoutes,
   envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
@@ -160,6 +161,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
   });
+  const portable = createPortableCipher({ db, random, cryptoKeys, auditLogs });
   const vaults = createVaults({
     db,
     clock,
@@ -224,7 +226,7 @@ export function createServices(deps: ServicesDeps) {
   );
   const callLog = countedCalls(apiLogs, instruments);
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, redaction, plans, apiLogs: callLog, deploymentId });
+    createProxy({ clock, egress, vaults, portable, redaction, plans, apiLogs: callLog, deploymentId });
 
   return {
     generations,

@@ -5,10 +5,11 @@ import type { Transform } from 'node:stream';
 import { registerProxyApi } from '../app/apis/proxy-api.js';
 import { countedCalls, measuredEgress, serverMetrics } from '../app/telemetry.js';
 import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
+import type { PortableCipher } from '../capabilities/crypto-keys/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import type { TokenReference } from '../capabilities/vaults/index.js';
-import { AppError } from '../kernel/errors.js';
+import { AppError, permissionMissing } from '../kernel/errors.js';
 import type { ApiKeyId, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller, Principal } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
@@ -67,7 +68,7 @@ export interface ProxyFixture {
 }
 
 const PERMISSIONS: Record<string, readonly string[]> = {
-  tk_live_full: ['proxy:invoke', 'vaults:detokenize'],
+  tk_live_full: ['proxy:invoke', 'vaults:detokenize', 'crypto:decrypt'],
   tk_live_other: ['proxy:invoke', 'vaults:detokenize'],
   tk_live_invoke: ['proxy:invoke'],
   tk_live_none: [],
@@ -114,6 +115,21 @@ function tokenSource(detokenized: TokenReference[]) {
     },
   };
 }
+
+/** Seals by a mark, and opens what `PORTABLES` names. */
+const portableSource: PortableCipher = {
+  sealForProxy: async (_caller, texts) => texts.map((text) => new Secret(`sealed<${text}>`)),
+  async openForProxy(caller, portables) {
+    if (!caller.principal.may('crypto:decrypt')) throw permissionMissing('crypto:decrypt');
+    return portables.map(({ datatype }) => new Secret(PORTABLES[datatype] ?? 'null'));
+  },
+};
+
+/** What a ciphertext holds, by its datatype. */
+export const PORTABLES: Record<string, string> = {
+  s: '"opened {{ token: cards.tok_pan }}"',
+  j: '{"a":[1e400]}',
+};
 
 async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -174,6 +190,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     clock,
     egress: measuredEgress(egress, instruments, clock),
     vaults: tokenSource(detokenized),
+    portable: portableSource,
     redaction: {
       planFor: async () => ({
         hasBodyRules: fixture.plan.hasBodyRules,

@@ -28,6 +28,16 @@ afterEach(() => {
 
 const URL_HEADER = 'x-knox-proxy-url';
 const JSON_TYPE = { 'content-type': 'application/json' };
+const KC_TEXT = [
+  'kc:1:j',
+  Buffer.from('aaaaaaaa-0000-4000-8000-000000000001:bbbbbbbb-0000-4000-8000-000000000001:1').toString(
+    'base64url',
+  ),
+  'A'.repeat(87),
+  'B'.repeat(16),
+  'C'.repeat(32),
+  '$',
+].join(':');
 const errorOf = (answer: { body: Buffer }) => JSON.parse(answer.body.toString()).error;
 /** The row is written when the answer is complete, which the client may see a turn earlier. */
 const rowOf = async () => {
@@ -238,6 +248,45 @@ describe('templates', () => {
     });
     expect(proxy.seen[0]!.url).toBe('/?q=4111111111111111');
     expect(proxy.seen[0]!.body).toHaveLength(100_000);
+  });
+});
+
+describe('sealed texts', () => {
+  test('are opened where a string is nothing else, made, and read from the header, which goes no further', async () => {
+    const document = Buffer.from('{"pan":["4242"]}').toString('base64');
+    const answer = await proxy.call({
+      method: 'POST',
+      headers: { ...JSON_TYPE, 'x-knox-encrypted': document },
+      body: `["${KC_TEXT}","{{ encrypted | json: a:b }}","{{ encrypted | json: $.pan[0] }} {{ token: tok_pan }}"]`,
+    });
+    expect(answer.status).toBe(200);
+    const [seen] = proxy.seen;
+    expect(seen!.body.toString()).toBe(
+      `[{"a":[1e400]},${JSON.stringify('sealed<{"a":"b"}>')},"4242 4111111111111111"]`,
+    );
+    expect(seen!.headers).not.toHaveProperty('x-knox-encrypted');
+    expect(JSON.stringify(await rowOf())).not.toContain(document);
+  });
+
+  test('hold values that are not looked at again', async () => {
+    await proxy.call({
+      method: 'POST',
+      headers: JSON_TYPE,
+      body: `["${KC_TEXT.replace('kc:1:j', 'kc:1:s')}"]`,
+    });
+    expect(proxy.seen[0]!.body.toString()).toBe('["opened {{ token: cards.tok_pan }}"]');
+    expect(proxy.detokenized).toEqual([]);
+  });
+
+  test('go on as they are in transparent mode', async () => {
+    const body = `["${KC_TEXT}","{{ encrypted | json: $.a }}"]`;
+    await proxy.call({
+      method: 'POST',
+      headers: { ...JSON_TYPE, 'x-knox-proxy-mode': 'transparent', 'x-knox-encrypted': 'e30=' },
+      body,
+    });
+    expect(proxy.seen[0]!.body.toString()).toBe(body);
+    expect(proxy.seen[0]!.headers).not.toHaveProperty('x-knox-encrypted');
   });
 });
 
@@ -481,7 +530,21 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
     ),
     ['timeout twice', 400, 'validation_error', { headers: { 'x-knox-timeout-ms': ['1', '2'] } }],
     ['unknown mode', 400, 'validation_error', { headers: { 'x-knox-proxy-mode': 'opaque' } }],
-    ['encrypted', 400, 'template_error', { headers: { 'x-knox-encrypted': 'e30=' } }],
+    ['encrypted', 400, 'validation_error', { headers: { 'x-knox-encrypted': 'e30={' } }],
+    ['encrypted twice', 400, 'validation_error', { headers: { 'x-knox-encrypted': ['e30=', 'e30='] } }],
+    [
+      'a path that the document has not',
+      400,
+      'template_error',
+      { headers: { ...JSON_TYPE, 'x-knox-encrypted': 'e30=' }, body: '["{{ encrypted | json: $.a }}"]' },
+    ],
+    [
+      'a ciphertext without crypto:decrypt',
+      403,
+      'forbidden',
+      { key: 'tk_live_invoke', headers: JSON_TYPE, body: `["${KC_TEXT}"]` },
+      'crypto:decrypt',
+    ],
     ...[
       'x-knox-upstream-authorization',
       'x-knox-upstream-auth-secret',

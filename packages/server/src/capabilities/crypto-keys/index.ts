@@ -1,5 +1,9 @@
 export { envelopeColumns } from './envelope-columns.js';
 export {
+  createPortableCipher,
+  type PortableCipher,
+} from './portable.js';
+export {
   openPortable,
   PORTABLE_PREFIX,
   type Portable,

@@ -14,9 +14,7 @@ export function repeatedHeader(name: string): AppError {
 
 /** A caller who sends it relies on what it does: forwarding without it would do something else. */
 export function unsupportedHeader(name: string): AppError {
-  return name === 'x-knox-encrypted'
-    ? new AppError('template_error', 'X-Knox-Encrypted is not supported by this version')
-    : validationError(name, 'is not supported by this version');
+  return validationError(name, 'is not supported by this version');
 }
 
 export function loopDetected(): AppError {

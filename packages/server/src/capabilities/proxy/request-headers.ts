@@ -19,6 +19,7 @@ type Fate =
   | 'proxy-url'
   | 'timeout'
   | 'mode'
+  | 'encrypted'
   | 'unsupported';
 
 const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
@@ -53,8 +54,8 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-knox-proxy-url', 'proxy-url'],
   ['x-knox-timeout-ms', 'timeout'],
   ['x-knox-proxy-mode', 'mode'],
+  ['x-knox-encrypted', 'encrypted'],
   ...[
-    'x-knox-encrypted',
     'x-knox-upstream-authorization',
     'x-knox-upstream-auth-secret',
     'x-knox-upstream-auth-scheme',
@@ -103,6 +104,7 @@ export class RequestHeaders {
   proxyUrl: string | null = null;
   timeoutMs: string | null = null;
   mode: string | null = null;
+  encrypted: string | null = null;
   /** A header of the contract that this version does not carry out. */
   unsupported: string | null = null;
   /** A header that may stand once and stood twice. */
@@ -192,6 +194,10 @@ export class RequestHeaders {
       case 'mode':
         if (this.mode !== null) this.repeated ??= 'x-knox-proxy-mode';
         this.mode = value;
+        return;
+      case 'encrypted':
+        if (this.encrypted !== null) this.repeated ??= 'x-knox-encrypted';
+        this.encrypted = value;
         return;
       case 'strip':
         return;

@@ -13,6 +13,12 @@ export function tooManyTokens(): AppError {
   );
 }
 
+export function tooManyPortables(): AppError {
+  return templateError(
+    `A call may seal and open at most ${LIMITS.portablesMax} values, body and query together`,
+  );
+}
+
 export function malformedJson(problem: string): AppError {
   return validationError(
     'body',

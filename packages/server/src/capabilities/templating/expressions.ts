@@ -1,6 +1,8 @@
 import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
-import { templateError, tooManyTokens } from './errors.js';
+import { PORTABLE_PREFIX, type Portable } from '../crypto-keys/index.js';
+import { type EncryptedDocument, readPath } from './encrypted.js';
+import { templateError, tooManyPortables, tooManyTokens } from './errors.js';
 
 /**
  * Every token operand of one call in order of appearance, body and query counted together (dataplane §2.1).
@@ -8,17 +10,50 @@ import { templateError, tooManyTokens } from './errors.js';
  */
 export class Operands {
   readonly list: string[] = [];
+  /** JSON texts that are to be sealed. */
+  readonly seals: string[] = [];
+  /** Ciphertexts that are to be opened. */
+  readonly opens: Portable[] = [];
+  /** What a piece's number stands for, in order of appearance. */
+  readonly slots: Slot[] = [];
+
+  constructor(readonly document: EncryptedDocument | null = null) {}
 
   add(operand: string): number {
     if (this.list.length === LIMITS.tokenReferencesMax) throw tooManyTokens();
-    return this.list.push(operand) - 1;
+    return this.#slot('tokens', this.list.push(operand));
+  }
+
+  seal(text: string): number {
+    this.#refuseMorePortables();
+    return this.#slot('sealed', this.seals.push(text));
+  }
+
+  open(portable: Portable): number {
+    this.#refuseMorePortables();
+    return this.#slot('opened', this.opens.push(portable));
+  }
+
+  #slot(of: Slot['of'], count: number): number {
+    return this.slots.push({ of, index: count - 1 }) - 1;
+  }
+
+  #refuseMorePortables(): void {
+    if (this.seals.length + this.opens.length === LIMITS.portablesMax) throw tooManyPortables();
   }
 }
 
-/** Literal text, or the index of an operand. */
+interface Slot {
+  readonly of: 'tokens' | 'sealed' | 'opened';
+  readonly index: number;
+}
+
+/** Literal text, or the number of a slot. */
 export type Pieces = readonly (string | number)[];
 
 const OPERAND_CHARACTERS_MAX = 1024;
+/** A ciphertext of a dual-custody vault is as long as its value. */
+const PORTABLE_CHARACTERS_MAX = 2 * LIMITS.vaultValueBytesMax;
 /** No token holds a control character or half a surrogate pair, and the database takes neither. */
 const UNUSABLE = /[\u0000-\u001f\u007f]|\p{Cs}/u;
 
@@ -91,9 +126,58 @@ function operandAt(text: string, from: number): { operand: string; end: number }
   at = skipSpace(text, at);
   if (!text.startsWith('}}', at)) throw templateError('A token expression is not closed by }}');
   if (operand === '') throw templateError('A token expression names no token');
-  if (operand.length > OPERAND_CHARACTERS_MAX) throw templateError('A token expression is too long');
+  const charactersMax = operand.includes(PORTABLE_PREFIX) ? PORTABLE_CHARACTERS_MAX : OPERAND_CHARACTERS_MAX;
+  if (operand.length > charactersMax) throw templateError('A token expression is too long');
   if (UNUSABLE.test(operand)) throw templateError('A token expression holds a character that no token has');
   return { operand, end: at + 2 };
+}
+
+/** One quoted text, or bare up to what ends it. Returns it and where the text goes on. */
+function textAt(text: string, from: number, bareEnd: (at: number) => number): { part: string; end: number } {
+  const quote = text[from];
+  if (quote !== '"' && quote !== "'") {
+    const end = bareEnd(from);
+    const part = text.slice(from, end).trimEnd();
+    if (part === '') throw templateError('An encrypted expression is key:value or a $ path');
+    return { part, end };
+  }
+  const close = text.indexOf(quote, from + 1);
+  if (close === -1) throw templateError('An encrypted expression has a quote that is not closed');
+  return { part: text.slice(from + 1, close), end: close + 1 };
+}
+
+/** `ws json ws : ws ( $path | key : value ) ws }}`. Returns the piece and where the text goes on. */
+function encryptedAt(
+  text: string,
+  from: number,
+  operands: Operands,
+): { piece: string | number; end: number } {
+  let at = skipSpace(text, from);
+  const isJson = text.startsWith('json', at);
+  at = skipSpace(text, at + 4);
+  if (!isJson || text[at] !== ':') throw templateError('An encrypted expression goes on with json:');
+  at = skipSpace(text, at + 1);
+  const closing = text.indexOf('}}', at);
+  if (closing === -1) throw templateError('An encrypted expression is not closed by }}');
+  if (text[at] === '$') {
+    const path = text.slice(at, closing).trimEnd();
+    return { piece: readPath(operands.document, path), end: closing + 2 };
+  }
+  const key = textAt(text, at, () => {
+    const colon = text.indexOf(':', at);
+    return colon === -1 || colon > closing ? closing : colon;
+  });
+  at = skipSpace(text, key.end);
+  if (key.part === '' || text[at] !== ':')
+    throw templateError('An encrypted expression is key:value or a $ path');
+  at = skipSpace(text, at + 1);
+  const value = textAt(text, at, (start) => Math.max(start, text.indexOf('}}', start)));
+  at = skipSpace(text, value.end);
+  if (!text.startsWith('}}', at)) throw templateError('An encrypted expression is not closed by }}');
+  if (UNUSABLE.test(key.part) || UNUSABLE.test(value.part)) {
+    throw templateError('An encrypted expression holds a control character');
+  }
+  return { piece: operands.seal(JSON.stringify({ [key.part]: value.part })), end: at + 2 };
 }
 
 /**
@@ -117,10 +201,16 @@ export function parseText(text: string, operands: Operands): Pieces | null {
       braces = text.indexOf('{{', found.end);
       continue;
     }
-    if (found.keyword === 'encrypted') throw templateError('encrypted expressions are not supported yet');
     if (found.keyword === 'secret') throw templateError('secret placeholders are not supported here yet');
-    const { operand, end } = operandAt(text, found.end);
-    pieces.push(text.slice(literalFrom, braces), operands.add(operand));
+    let end: number;
+    let piece: string | number;
+    if (found.keyword === 'encrypted') ({ piece, end } = encryptedAt(text, found.end, operands));
+    else {
+      const token = operandAt(text, found.end);
+      piece = operands.add(token.operand);
+      end = token.end;
+    }
+    pieces.push(text.slice(literalFrom, braces), piece);
     literalFrom = end;
     braces = text.indexOf('{{', end);
   }

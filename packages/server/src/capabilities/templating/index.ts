@@ -1,3 +1,4 @@
 export { type BodyKind, bodyKind } from './body-kind.js';
+export { type EncryptedDocument, parseEncryptedHeader } from './encrypted.js';
 export { referenceOf } from './reference.js';
-export { type CallParts, type CallTemplate, parseCall } from './template.js';
+export { type CallParts, type CallTemplate, type PortableValues, parseCall } from './template.js';

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { Secret } from '../../kernel/secret.js';
+import { PORTABLE_PREFIX, parsePortable } from '../crypto-keys/index.js';
 import { malformedJson } from './errors.js';
 import { holdsExpression, type Operands, type Pieces, parseText, renderPieces } from './expressions.js';
 import { scanJson } from './json-scanner.js';
@@ -11,11 +12,19 @@ interface Splice {
   readonly pieces: Pieces;
 }
 
-export interface JsonTemplate {
-  readonly bytes: Buffer;
-  readonly splices: readonly Splice[];
+/** A string literal that is a ciphertext and nothing else: what it holds takes its place as JSON. */
+interface Opening {
+  readonly start: number;
+  readonly end: number;
+  readonly slot: number;
 }
 
+export interface JsonTemplate {
+  readonly bytes: Buffer;
+  readonly splices: readonly (Splice | Opening)[];
+}
+
+const K = PORTABLE_PREFIX.charCodeAt(0);
 const ESCAPED_BRACE = '\\u007';
 const BRACES_UTF16 = Buffer.from('{{', 'utf16le').subarray(0, 3);
 
@@ -39,14 +48,17 @@ function finder(bytes: Buffer, text: string): (start: number, end: number) => bo
  * could rely on rendering; else it is the upstream's matter.
  */
 export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate | null {
-  if (!mayHoldBraces(bytes)) {
+  if (!mayHoldBraces(bytes) && bytes.indexOf(PORTABLE_PREFIX) === -1) {
     if (bytes.indexOf(BRACES_UTF16) !== -1) throw malformedJson('not UTF-8');
     return null;
   }
   const holdsBraces = finder(bytes, '{{');
   const holdsEscape = finder(bytes, ESCAPED_BRACE);
-  const splices: Splice[] = [];
+  const splices: (Splice | Opening)[] = [];
   const collect = (start: number, end: number): void => {
+    const portable =
+      bytes[start + 1] === K ? parsePortable(bytes.toString('latin1', start + 1, end - 1)) : null;
+    if (portable !== null) splices.push({ start, end, slot: operands.open(portable) });
     if (!holdsBraces(start, end) && !holdsEscape(start, end)) return;
     const pieces = parseText(JSON.parse(bytes.toString('utf8', start, end)) as string, operands);
     if (pieces !== null) splices.push({ start, end, pieces });
@@ -63,7 +75,9 @@ export function renderJsonBody(template: JsonTemplate, values: readonly Secret<s
   let from = 0;
   for (const splice of template.splices) {
     parts.push(template.bytes.subarray(from, splice.start));
-    parts.push(Buffer.from(JSON.stringify(renderPieces(splice.pieces, values))));
+    const text =
+      'slot' in splice ? values[splice.slot]!.reveal() : JSON.stringify(renderPieces(splice.pieces, values));
+    parts.push(Buffer.from(text));
     from = splice.end;
   }
   parts.push(template.bytes.subarray(from));

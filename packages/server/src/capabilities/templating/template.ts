@@ -1,5 +1,7 @@
 import type { Secret } from '../../kernel/secret.js';
+import type { Portable } from '../crypto-keys/index.js';
 import { type BodyKind, refuseExpressions } from './body-kind.js';
+import type { EncryptedDocument } from './encrypted.js';
 import { Operands } from './expressions.js';
 import { type JsonTemplate, parseJsonBody, renderJsonBody } from './json-body.js';
 import { parseQuery, type QueryTemplate, renderQuery } from './query.js';
@@ -15,12 +17,28 @@ export interface CallParts {
 export interface CallTemplate {
   /** Token operands in order of appearance, one an occurrence. */
   readonly operands: readonly string[];
-  render(values: readonly Secret<string>[]): CallParts;
+  /** JSON texts to seal, and ciphertexts to open, in order of appearance. */
+  readonly seals: readonly string[];
+  readonly opens: readonly Portable[];
+  render(tokens: readonly Secret<string>[], portables?: PortableValues): CallParts;
 }
 
+/** What became of `seals` and `opens`; an opened one is a JSON text. */
+export interface PortableValues {
+  readonly sealed: readonly Secret<string>[];
+  readonly opened: readonly Secret<string>[];
+}
+
+const NO_PORTABLES: PortableValues = { sealed: [], opened: [] };
+
 /** Query first, then body. Null = nothing to render: forward both as they are. */
-export function parseCall(parts: CallParts, kind: BodyKind, contentType: string | null): CallTemplate | null {
-  const operands = new Operands();
+export function parseCall(
+  parts: CallParts,
+  kind: BodyKind,
+  contentType: string | null,
+  document: EncryptedDocument | null = null,
+): CallTemplate | null {
+  const operands = new Operands(document);
   const query: QueryTemplate | null = parseQuery(parts.query, operands);
   let body: JsonTemplate | null = null;
   if (parts.body !== null) {
@@ -30,9 +48,15 @@ export function parseCall(parts: CallParts, kind: BodyKind, contentType: string 
   if (query === null && body === null) return null;
   return {
     operands: operands.list,
-    render: (values) => ({
-      query: query === null ? parts.query : renderQuery(query, values),
-      body: body === null ? parts.body : renderJsonBody(body, values),
-    }),
+    seals: operands.seals,
+    opens: operands.opens,
+    render(tokens, { sealed, opened } = NO_PORTABLES) {
+      const known = { tokens, sealed, opened };
+      const values = operands.slots.map(({ of, index }) => known[of][index]!);
+      return {
+        query: query === null ? parts.query : renderQuery(query, values),
+        body: body === null ? parts.body : renderJsonBody(body, values),
+      };
+    },
   };
 }

@@ -1,20 +1,41 @@
 import type { Caller } from '../../../kernel/principal.js';
 import type { Secret } from '../../../kernel/secret.js';
-import { type CallTemplate, referenceOf } from '../../templating/index.js';
+import type { PortableCipher } from '../../crypto-keys/index.js';
+import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
 import type { Vaults } from '../../vaults/index.js';
 
 export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy'>;
 
+export interface CallValues {
+  readonly tokens: readonly Secret<string>[];
+  readonly portables: PortableValues;
+}
+
+export const NO_VALUES: CallValues = { tokens: [], portables: { sealed: [], opened: [] } };
+
+export interface ValueSources {
+  readonly vaults: TokenSource;
+  readonly portable: PortableCipher;
+}
+
 /** Permission per vault, one audit row an occurrence, all or nothing (dataplane §1.3 step 5). */
 export async function detokenize(
-  vaults: TokenSource,
+  { vaults, portable }: ValueSources,
   caller: Caller,
   template: CallTemplate,
-): Promise<readonly Secret<string>[]> {
-  if (template.operands.length === 0) return [];
+): Promise<CallValues> {
+  const { operands, seals, opens } = template;
+  // First, so that no token is read out for a caller who may not open the rest.
+  const opened = opens.length === 0 ? [] : await portable.openForProxy(caller, opens);
+  const tokens = operands.length === 0 ? [] : await readTokens(vaults, caller, operands);
+  const sealed = seals.length === 0 ? [] : await portable.sealForProxy(caller, seals);
+  return { tokens, portables: { sealed, opened } };
+}
+
+async function readTokens(vaults: TokenSource, caller: Caller, operands: readonly string[]) {
   const names = await vaults.vaultNames(caller.principal.scope);
   return vaults.detokenizeForProxy(
     caller,
-    template.operands.map((operand) => referenceOf(operand, names)),
+    operands.map((operand) => referenceOf(operand, names)),
   );
 }

@@ -5,7 +5,7 @@ import type { Plans } from '../../plans/index.js';
 import type { Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
 import { authenticate, requirePermission } from './authenticate.js';
-import { detokenize, type TokenSource } from './detokenize.js';
+import { detokenize, NO_VALUES, type ValueSources } from './detokenize.js';
 import type { HopMarker } from './hop-marker.js';
 import { type CallLog, writeLogRow } from './log.js';
 import { readOptions } from './options.js';
@@ -14,10 +14,9 @@ import { joinedQuery, passThrough, scan } from './scan.js';
 import { send } from './send.js';
 import { guardTarget } from './target.js';
 
-export interface EphemeralDeps {
+export interface EphemeralDeps extends ValueSources {
   readonly clock: Clock;
   readonly egress: Egress;
-  readonly vaults: TokenSource;
   readonly redaction: Pick<Redaction, 'planFor'>;
   readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
   readonly apiLogs: CallLog;
@@ -50,10 +49,12 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   operations.count();
   trace?.step('scan');
   const query = joinedQuery(guarded.target.url, call.exchange.request.url ?? '');
-  const read = (options.isTransparent ? passThrough : scan)(call, guarded.clock, query);
+  const read = options.isTransparent
+    ? passThrough(call, guarded.clock, query)
+    : scan(call, guarded.clock, query, options.encrypted);
   const scanned = isPending(read) ? await read : read;
   trace?.step('detokenize');
-  const values = scanned.template === null ? [] : await detokenize(deps.vaults, caller, scanned.template);
+  const values = scanned.template === null ? NO_VALUES : await detokenize(deps, caller, scanned.template);
   trace?.step('render');
   const outbound = render(guarded.target, scanned, values);
   trace?.stepUpstream('send', call.method, guarded.target);

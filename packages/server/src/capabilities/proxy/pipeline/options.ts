@@ -1,5 +1,6 @@
 import { validationError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
+import { type EncryptedDocument, parseEncryptedHeader } from '../../templating/index.js';
 import { missingProxyUrl, repeatedHeader, repeatedProxyUrl, unsupportedHeader } from '../errors.js';
 import type { RequestHeaders } from '../request-headers.js';
 
@@ -8,6 +9,8 @@ export interface EphemeralOptions {
   readonly proxyUrl: string;
   readonly timeoutMs: number;
   readonly isTransparent: boolean;
+  /** Null where the header was not sent. */
+  readonly encrypted: EncryptedDocument | null;
 }
 
 export function readOptions(headers: RequestHeaders): EphemeralOptions {
@@ -19,6 +22,7 @@ export function readOptions(headers: RequestHeaders): EphemeralOptions {
     proxyUrl: headers.proxyUrl,
     timeoutMs: readTimeout(headers.timeoutMs),
     isTransparent: readMode(headers.mode),
+    encrypted: headers.encrypted === null ? null : parseEncryptedHeader(headers.encrypted),
   };
 }
 

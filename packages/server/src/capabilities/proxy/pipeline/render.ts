@@ -1,6 +1,6 @@
-import type { Secret } from '../../../kernel/secret.js';
 import type { JudgedTarget } from '../../../platform/egress/egress.js';
 import type { StreamedBody } from './body.js';
+import type { CallValues } from './detokenize.js';
 import type { Scanned } from './scan.js';
 
 export interface Outbound {
@@ -8,10 +8,10 @@ export interface Outbound {
   readonly body: Buffer | StreamedBody | null;
 }
 
-export function render(target: JudgedTarget, scanned: Scanned, values: readonly Secret<string>[]): Outbound {
+export function render(target: JudgedTarget, scanned: Scanned, values: CallValues): Outbound {
   const { template } = scanned;
   if (template === null) return { path: pathOf(target, scanned.query), body: scanned.body };
-  const parts = template.render(values);
+  const parts = template.render(values.tokens, values.portables);
   return { path: pathOf(target, parts.query), body: parts.body ?? scanned.body };
 }
 

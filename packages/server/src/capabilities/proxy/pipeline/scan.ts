@@ -1,7 +1,7 @@
 import { LIMITS } from '../../../kernel/limits.js';
 import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import type { CallClock } from '../../../platform/egress/egress.js';
-import { bodyKind, type CallTemplate, parseCall } from '../../templating/index.js';
+import { bodyKind, type CallTemplate, type EncryptedDocument, parseCall } from '../../templating/index.js';
 import type { ProxyCall } from '../call.js';
 import { bufferBody, passBody, type StreamedBody } from './body.js';
 
@@ -31,23 +31,28 @@ export function passThrough(call: ProxyCall, clock: CallClock, query: string): P
   return { template: null, query, body };
 }
 
-export function scan(call: ProxyCall, clock: CallClock, query: string): Promisable<Scanned> {
+export function scan(
+  call: ProxyCall,
+  clock: CallClock,
+  query: string,
+  document: EncryptedDocument | null,
+): Promisable<Scanned> {
   const { headers } = call;
   const kind = bodyKind(headers.contentType, headers.contentEncoding);
   if (!headers.hasBody) {
-    return { template: parseCall({ query, body: null }, kind, null), query, body: null };
+    return { template: parseCall({ query, body: null }, kind, null, document), query, body: null };
   }
   if (headers.contentType === null) headers.forward.push('content-type', 'application/json');
   const bytesMax = LIMITS.templatedBodyBytesMax;
   if (kind === 'opaque') {
-    const template = parseCall({ query, body: null }, kind, null);
+    const template = parseCall({ query, body: null }, kind, null, document);
     const body = passBody(call, clock, bytesMax);
     return isPending(body)
       ? body.then((read) => ({ template, query, body: read }))
       : { template, query, body };
   }
   const scanned = (body: Buffer): Scanned => ({
-    template: parseCall({ query, body }, kind, headers.contentType),
+    template: parseCall({ query, body }, kind, headers.contentType, document),
     query,
     body,
   });
