@@ -236,6 +236,23 @@ describe('templates', () => {
     ]);
   });
 
+  test.each([
+    [
+      'application/x-www-form-urlencoded',
+      'n=1+1&v={{+token:+cards.tok_odd+}}',
+      'n=1+1&v=a%22b%5Cc%0A%26%3D%C3%A9',
+    ],
+    ['text/xml', '<v>{{ token: cards.tok_odd }}</v>', '<v>a"b\\c\n&=é</v>'],
+  ])('a body of %s is rendered, its length set anew', async (type, body, rendered) => {
+    await proxy.call({ headers: { 'content-type': type }, body });
+    expect(proxy.seen[0]!.body.toString()).toBe(rendered);
+    expect(proxy.seen[0]!.headers).toMatchObject({
+      'content-type': type,
+      'content-length': String(Buffer.byteLength(rendered)),
+    });
+    expect(proxy.detokenized).toEqual([{ vault: 'cards', token: 'tok_odd' }]);
+  });
+
   test('P14: template text inside a value is not rendered again', async () => {
     await proxy.call({ headers: JSON_TYPE, body: '["{{token:tok_template}}"]' });
     expect(proxy.seen[0]!.body.toString()).toBe('["{{ token: cards.tok_pan }}"]');
@@ -565,18 +582,17 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
     ],
     ['malformed JSON', 400, 'validation_error', { headers: JSON_TYPE, body: '{"a":{{token:tok_pan}}}' }],
     [
-      'form body',
+      'broken expression in a form',
       400,
-      'validation_error',
-      { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'a={{token:tok_pan}}' },
-      'application/x-www-form-urlencoded',
+      'template_error',
+      { headers: { 'content-type': 'application/x-www-form-urlencoded' }, body: 'a={{token:tok_pan' },
     ],
     [
-      'text body',
+      'expression in text of another charset',
       400,
       'validation_error',
-      { headers: { 'content-type': 'text/plain; a=b' }, body: '{{ token: tok_pan }}' },
-      'text/plain',
+      { headers: { 'content-type': 'text/plain; charset=utf-16' }, body: '{{ token: tok_pan }}' },
+      'charset',
     ],
     ['broken expression', 400, 'template_error', { headers: JSON_TYPE, body: '["{{ token: "]' }],
     [

@@ -1,12 +1,4 @@
-import { isUtf8 } from 'node:buffer';
-import { notTemplated } from './errors.js';
-import { holdsExpression } from './expressions.js';
-import { decodeFormBytes } from './query.js';
-
-/**
- * What may be done with a body (dataplane §2.1): `json` is rendered; `form` and `text` are looked at, so that an
- * expression in them is refused and never forwarded as it stands; `opaque` is streamed.
- */
+/** How a body is rendered (dataplane §2.1); `opaque` is streamed and never looked at. */
 export type BodyKind = 'json' | 'form' | 'text' | 'opaque';
 
 const TEXTUAL = new Set([
@@ -38,11 +30,4 @@ export function bodyKind(contentType: string | null, contentEncoding: string | n
     return 'text';
   }
   return 'opaque';
-}
-
-/** Form and text templates are not built yet; forwarding the literal would look like success. */
-export function refuseExpressions(kind: 'form' | 'text', bytes: Buffer, contentType: string): void {
-  const text = kind === 'form' ? decodeFormBytes(bytes) : bytes;
-  if (text.indexOf('{{') === -1 || (kind === 'text' && !isUtf8(text))) return;
-  if (holdsExpression(text.toString('latin1'))) throw notTemplated(contentType);
 }

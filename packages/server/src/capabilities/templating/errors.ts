@@ -26,10 +26,10 @@ export function malformedJson(problem: string): AppError {
   );
 }
 
-export function notTemplated(contentType: string): AppError {
+export function notUtf8Text(): AppError {
   return validationError(
     'Content-Type',
-    `expressions are rendered in JSON bodies only, and this body of type ${contentType} holds one; ` +
-      'send JSON, or X-Knox-Proxy-Mode: transparent to forward it as it is',
+    'names a charset other than UTF-8 for a text body that holds an expression; ' +
+      'send UTF-8, or X-Knox-Proxy-Mode: transparent to forward it as it is',
   );
 }

@@ -1,10 +1,11 @@
 import type { Secret } from '../../kernel/secret.js';
 import type { Portable } from '../crypto-keys/index.js';
-import { type BodyKind, refuseExpressions } from './body-kind.js';
+import type { BodyKind } from './body-kind.js';
 import type { EncryptedDocument } from './encrypted.js';
-import { Operands } from './expressions.js';
-import { type JsonTemplate, parseJsonBody, renderJsonBody } from './json-body.js';
-import { parseQuery, type QueryTemplate, renderQuery } from './query.js';
+import { Operands, renderPieces } from './expressions.js';
+import { parseJsonBody, renderJsonBody } from './json-body.js';
+import { parsePairs, renderPairs } from './pairs.js';
+import { parseTextBody } from './text-body.js';
 
 export interface CallParts {
   /** Without its question mark. */
@@ -31,6 +32,32 @@ export interface PortableValues {
 
 const NO_PORTABLES: PortableValues = { sealed: [], opened: [] };
 
+type RenderBody = (values: readonly Secret<string>[]) => Buffer;
+
+function parseBody(
+  bytes: Buffer,
+  kind: BodyKind,
+  contentType: string,
+  operands: Operands,
+): RenderBody | null {
+  switch (kind) {
+    case 'json': {
+      const template = parseJsonBody(bytes, operands);
+      return template === null ? null : (values) => renderJsonBody(template, values);
+    }
+    case 'form': {
+      const template = parsePairs(bytes.toString('latin1'), 'form', operands);
+      return template === null ? null : (values) => Buffer.from(renderPairs(template, values), 'latin1');
+    }
+    case 'text': {
+      const pieces = parseTextBody(bytes, contentType, operands);
+      return pieces === null ? null : (values) => Buffer.from(renderPieces(pieces, values));
+    }
+    case 'opaque':
+      return null;
+  }
+}
+
 /** Query first, then body. Null = nothing to render: forward both as they are. */
 export function parseCall(
   parts: CallParts,
@@ -39,12 +66,8 @@ export function parseCall(
   document: EncryptedDocument | null = null,
 ): CallTemplate | null {
   const operands = new Operands(document);
-  const query: QueryTemplate | null = parseQuery(parts.query, operands);
-  let body: JsonTemplate | null = null;
-  if (parts.body !== null) {
-    if (kind === 'json') body = parseJsonBody(parts.body, operands);
-    else if (kind !== 'opaque') refuseExpressions(kind, parts.body, contentType ?? kind);
-  }
+  const query = parsePairs(parts.query, 'query', operands);
+  const body = parts.body === null ? null : parseBody(parts.body, kind, contentType ?? '', operands);
   if (query === null && body === null) return null;
   return {
     operands: operands.list,
@@ -54,8 +77,8 @@ export function parseCall(
       const known = { tokens, sealed, opened };
       const values = operands.slots.map(({ of, index }) => known[of][index]!);
       return {
-        query: query === null ? parts.query : renderQuery(query, values),
-        body: body === null ? parts.body : renderJsonBody(body, values),
+        query: query === null ? parts.query : renderPairs(query, values),
+        body: body === null ? parts.body : body(values),
       };
     },
   };

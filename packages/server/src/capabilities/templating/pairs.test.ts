@@ -1,18 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '../../kernel/secret.js';
-import { bodyKind, refuseExpressions } from './body-kind.js';
+import { bodyKind } from './body-kind.js';
 import { Operands } from './expressions.js';
-import { parseQuery, renderQuery } from './query.js';
+import { parsePairs, renderPairs } from './pairs.js';
 import { referenceOf } from './reference.js';
 import { parseCall } from './template.js';
 
 function render(query: string, value = 'v'): string {
   const operands = new Operands();
-  const template = parseQuery(query, operands);
+  const template = parsePairs(query, 'query', operands);
   return template === null
     ? query
-    : renderQuery(
+    : renderPairs(
         template,
         operands.list.map(() => new Secret(value)),
       );
@@ -81,30 +81,61 @@ test.each([
 });
 
 describe('form and text bodies', () => {
+  function renderBody(body: string | Buffer, contentType: string, value: string): string {
+    const kind = bodyKind(contentType, null);
+    const bytes = Buffer.from(body as string);
+    const template = parseCall({ query: '', body: bytes }, kind, contentType);
+    const values = template?.operands.map(() => new Secret(value)) ?? [];
+    return (template?.render(values).body ?? bytes).toString('latin1');
+  }
+  const FORM = 'application/x-www-form-urlencoded; charset=UTF-8';
+  const utf8 = (text: string) => Buffer.from(text).toString('latin1');
+
   test.each([
-    ['form', 'a=%7B%7B+token%3A+t+%7D%7D'],
-    ['form', 'a={{token:t}}'],
-    ['text', 'hello {{ token: t }}'],
-    ['text', '\\{{ token: t }}'],
-    ['text', '{{secret:A}}'],
-  ] as const)('%s with an expression is refused by name: %s', (kind, body) => {
-    expect(() => refuseExpressions(kind, Buffer.from(body), 'text/x-sample')).toThrow(
-      expect.objectContaining({
-        type: 'validation_error',
-        publicMessage: expect.stringContaining('text/x-sample'),
-      }),
-    );
+    ['a=1+1&card=%7B%7B+token%3A+t+%7D%7D&b=%zz', 'a=1+1&card=x%20%26%3D%2B%C3%A9&b=%zz'],
+    ['card={{token:t}}{{token:u}}&', 'card=x%20%26%3D%2B%C3%A9x%20%26%3D%2B%C3%A9&'],
+    ['a=\\{{token:t}}', 'a=%7B%7Btoken%3At%7D%7D'],
+    ['{{token:t}}=1&{{token:t}}', '{{token:t}}=1&{{token:t}}'],
+    ['a=%7B%7Bfoo%7D%7D&b=1+1&\u00e9', utf8('a=%7B%7Bfoo%7D%7D&b=1+1&\u00e9')],
+  ])('a form value is decoded, rendered and encoded again: %s', (body, rendered) => {
+    expect(renderBody(body, FORM, 'x &=+é')).toBe(rendered);
   });
 
   test.each([
-    ['form', 'a=%7B%7Bfoo%7D%7D&b=1+1'],
-    ['text', '{{ foo }} {{ token }}'],
-  ] as const)('%s without one passes: %s', (kind, body) => {
-    expect(() => refuseExpressions(kind, Buffer.from(body), 'x')).not.toThrow();
+    ['text/plain', 'hello {{ token: t }}!', utf8('hello <&"é!')],
+    ['application/xml', '<pan>{{token:t}}</pan>é', utf8('<pan><&"é</pan>é')],
+    ['text/csv; charset="utf-8"', '\ufeffa,{{ token: "t" }}\r\n', utf8('\ufeffa,<&"é\r\n')],
+    ['text/plain', '\\{{ token: t }} {{ foo }}', '{{ token: t }} {{ foo }}'],
+    ['text/plain; charset=latin1', '{{ foo }}', '{{ foo }}'],
+  ])('%s takes the value as it is: %s', (contentType, body, rendered) => {
+    expect(renderBody(body, contentType, '<&"é')).toBe(rendered);
   });
 
   test('text that is not UTF-8 is not textual', () => {
-    expect(() => refuseExpressions('text', Buffer.from('\u00ff{{token:t}}', 'latin1'), 'x')).not.toThrow();
+    const body = Buffer.from('\u00ff{{token:t}}', 'latin1');
+    expect(renderBody(body, 'text/plain', 'v')).toBe('\u00ff{{token:t}}');
+  });
+
+  test.each([
+    ['a=%ff{{token:t}}', FORM, 'template_error', /form value/],
+    ['a={{token:', FORM, 'template_error', /closed/],
+    ['{{ token: }}', 'text/plain', 'template_error', /names no token/],
+    ['{{ token: t }}', 'text/plain; Charset=ISO-8859-1', 'validation_error', /charset/],
+  ])('%s as %s is refused', (body, contentType, type, message) => {
+    expect(() => renderBody(body, contentType, 'v')).toThrow(
+      expect.objectContaining({ type, publicMessage: expect.stringMatching(message) }),
+    );
+  });
+
+  test('a value is never scanned again', () => {
+    expect(renderBody('{{token:t}}', 'text/plain', '{{token:t}}')).toBe('{{token:t}}');
+  });
+
+  test('10 MiB of pairs take a time that grows with their length', () => {
+    const pairs = Buffer.from('&a={{'.repeat(2 * 1024 * 1024));
+    const startedMs = performance.now();
+    expect(parseCall({ query: '', body: pairs }, 'form', FORM)).toBeNull();
+    expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
 });
 
