@@ -144,6 +144,25 @@ describe('what goes upstream', () => {
     expect(proxy.seen).toEqual([]);
   });
 
+  test.each<Record<string, string>>([{}, { 'x-knox-proxy-mode': 'transparent' }])(
+    'X-Knox-Upstream-Authorization is the upstream’s Authorization, verbatim, and stands nowhere else: %j',
+    async (mode) => {
+      await proxy.call({
+        headers: {
+          ...mode,
+          connection: 'authorization',
+          'X-Knox-Upstream-Authorization': 'Basic  canary:{{token:tok_pan}}==',
+        },
+        body: '{}',
+      });
+      const { headers, rawHeaders } = proxy.seen[0]!;
+      expect(headers['authorization']).toBe('Basic  canary:{{token:tok_pan}}==');
+      expect(headers).not.toHaveProperty('x-knox-upstream-authorization');
+      expect(rawHeaders.filter((name) => name.toLowerCase() === 'authorization')).toHaveLength(1);
+      expect(JSON.stringify(await rowOf())).not.toContain('canary');
+    },
+  );
+
   test('cookies of ours stay, others pass', async () => {
     await proxy.call({ headers: { cookie: 'a=1; knox_refresh=s; __Host-knox_csrf=s; b=2' } });
     expect(proxy.seen[0]!.headers.cookie).toBe('a=1; b=2');
@@ -562,18 +581,42 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
       { key: 'tk_live_invoke', headers: JSON_TYPE, body: `["${KC_TEXT}"]` },
       'crypto:decrypt',
     ],
-    ...[
-      'x-knox-upstream-authorization',
-      'x-knox-upstream-auth-secret',
-      'x-knox-upstream-auth-scheme',
-      'x-knox-dry-run',
-    ].map((name): [string, number, string, object, string] => [
-      name,
+    ...['x-knox-upstream-auth-secret', 'x-knox-upstream-auth-scheme', 'x-knox-dry-run'].map(
+      (name): [string, number, string, object, string] => [
+        name,
+        400,
+        'validation_error',
+        { headers: { [name]: '1' } },
+        name,
+      ],
+    ),
+    [
+      'both upstream credentials',
       400,
       'validation_error',
-      { headers: { [name]: '1' } },
-      name,
-    ]),
+      {
+        headers: {
+          'x-knox-upstream-auth-scheme': 'none',
+          'x-knox-upstream-auth-secret': 'name',
+          'x-knox-upstream-authorization': 'canary',
+        },
+      },
+      'together with',
+    ],
+    [
+      'empty upstream credential',
+      400,
+      'validation_error',
+      { headers: { 'x-knox-upstream-authorization': '' } },
+      'must not be empty',
+    ],
+    [
+      'upstream credential twice',
+      400,
+      'validation_error',
+      { headers: { 'x-knox-upstream-authorization': ['canary', 'canary'] } },
+      /^(?!.*canary).*more than once/,
+    ],
     [
       'P08: Content-Type twice',
       400,

@@ -12,6 +12,13 @@ export function repeatedHeader(name: string): AppError {
   return validationError(name, 'was sent more than once');
 }
 
+export function twoUpstreamCredentials(): AppError {
+  return validationError(
+    'X-Knox-Upstream-Authorization',
+    'cannot be sent together with X-Knox-Upstream-Auth-Secret',
+  );
+}
+
 /** A caller who sends it relies on what it does: forwarding without it would do something else. */
 export function unsupportedHeader(name: string): AppError {
   return validationError(name, 'is not supported by this version');

@@ -1,4 +1,6 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { readOptions } from './pipeline/options.js';
 import { RequestHeaders } from './request-headers.js';
 
 describe('x-api-key beside our own Authorization (case P06)', () => {
@@ -15,4 +17,18 @@ describe('x-api-key beside our own Authorization (case P06)', () => {
       expect(forwardOf(apiKey)).toEqual([]);
     },
   );
+});
+
+describe('X-Knox-Upstream-Authorization', () => {
+  it.each(['a\rb', 'a\nb', 'a\0b'])('is refused where it would split the head: %j', (value) => {
+    const head = ['X-Knox-Proxy-URL', 'https://a.example/', 'X-Knox-Upstream-Authorization', value];
+    expect(() => readOptions(new RequestHeaders(head))).toThrow(
+      expect.objectContaining({ type: 'validation_error' }),
+    );
+  });
+
+  it('is not shown when the head is printed or written as JSON', () => {
+    const headers = new RequestHeaders(['X-Knox-Upstream-Authorization', 'canary']);
+    expect(JSON.stringify(headers) + inspect(headers, { depth: 5 })).not.toContain('canary');
+  });
 });

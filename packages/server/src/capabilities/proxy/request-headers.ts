@@ -1,3 +1,4 @@
+import { Secret } from '../../kernel/secret.js';
 import { judgedOnce, withoutNamed } from './header-fates.js';
 
 /** What becomes of an inbound header (dataplane §1.2). */
@@ -20,6 +21,8 @@ type Fate =
   | 'timeout'
   | 'mode'
   | 'encrypted'
+  | 'upstream-authorization'
+  | 'upstream-auth-secret'
   | 'unsupported';
 
 const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
@@ -55,12 +58,9 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-knox-timeout-ms', 'timeout'],
   ['x-knox-proxy-mode', 'mode'],
   ['x-knox-encrypted', 'encrypted'],
-  ...[
-    'x-knox-upstream-authorization',
-    'x-knox-upstream-auth-secret',
-    'x-knox-upstream-auth-scheme',
-    'x-knox-dry-run',
-  ].map((name) => [name, 'unsupported'] as const),
+  ['x-knox-upstream-authorization', 'upstream-authorization'],
+  ['x-knox-upstream-auth-secret', 'upstream-auth-secret'],
+  ...['x-knox-upstream-auth-scheme', 'x-knox-dry-run'].map((name) => [name, 'unsupported'] as const),
 ]);
 
 const STRIPPED_PREFIXES = ['x-knox-', 'x-knoxcall-', 'x-forwarded-'];
@@ -105,6 +105,8 @@ export class RequestHeaders {
   timeoutMs: string | null = null;
   mode: string | null = null;
   encrypted: string | null = null;
+  upstreamAuthorization: Secret<string> | null = null;
+  hasUpstreamAuthSecret = false;
   /** A header of the contract that this version does not carry out. */
   unsupported: string | null = null;
   /** A header that may stand once and stood twice. */
@@ -198,6 +200,14 @@ export class RequestHeaders {
       case 'encrypted':
         if (this.encrypted !== null) this.repeated ??= 'x-knox-encrypted';
         this.encrypted = value;
+        return;
+      case 'upstream-authorization':
+        if (this.upstreamAuthorization !== null) this.repeated ??= 'x-knox-upstream-authorization';
+        this.upstreamAuthorization = new Secret(value);
+        return;
+      case 'upstream-auth-secret':
+        this.hasUpstreamAuthSecret = true;
+        this.unsupported ??= 'x-knox-upstream-auth-secret';
         return;
       case 'strip':
         return;

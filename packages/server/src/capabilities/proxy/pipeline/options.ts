@@ -1,7 +1,13 @@
 import { validationError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { type EncryptedDocument, parseEncryptedHeader } from '../../templating/index.js';
-import { missingProxyUrl, repeatedHeader, repeatedProxyUrl, unsupportedHeader } from '../errors.js';
+import {
+  missingProxyUrl,
+  repeatedHeader,
+  repeatedProxyUrl,
+  twoUpstreamCredentials,
+  unsupportedHeader,
+} from '../errors.js';
 import type { RequestHeaders } from '../request-headers.js';
 
 /** What the caller asked for by `X-Knox-*` headers (dataplane §1.1). */
@@ -17,6 +23,7 @@ export function readOptions(headers: RequestHeaders): EphemeralOptions {
   if (headers.repeated === 'x-knox-proxy-url') throw repeatedProxyUrl();
   if (headers.proxyUrl === null || headers.proxyUrl === '') throw missingProxyUrl();
   if (headers.repeated !== null) throw repeatedHeader(headers.repeated);
+  checkUpstreamAuthorization(headers);
   if (headers.unsupported !== null) throw unsupportedHeader(headers.unsupported);
   return {
     proxyUrl: headers.proxyUrl,
@@ -44,4 +51,15 @@ function readMode(text: string | null): boolean {
     throw validationError('X-Knox-Proxy-Mode', 'the only mode is transparent');
   }
   return true;
+}
+
+function checkUpstreamAuthorization(headers: RequestHeaders): void {
+  const credential = headers.upstreamAuthorization?.reveal();
+  if (credential === undefined) return;
+  if (headers.hasUpstreamAuthSecret) throw twoUpstreamCredentials();
+  if (credential === '') throw validationError('X-Knox-Upstream-Authorization', 'must not be empty');
+  // Node's parser refuses them before us; that nothing splits the head we write must not depend on it alone.
+  if (/[\r\n\0]/.test(credential)) {
+    throw validationError('X-Knox-Upstream-Authorization', 'must not hold CR, LF or NUL');
+  }
 }

@@ -15,11 +15,14 @@ export interface SendDeps {
 
 function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: RedactionPlan): string[] {
   const inbound = call.headers;
+  const authorization = inbound.upstreamAuthorization;
   const headers = plan.hasBodyRules ? withIdentityEncoding(inbound.forward) : inbound.forward;
   // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
   if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
     headers.push('content-length', String(inbound.contentLength));
   }
+  // Behind what `Connection` took away, so that the caller cannot take it away.
+  if (authorization !== null) headers.push('authorization', authorization.reveal());
   headers.push('via', inbound.via === '' ? deps.hopMarker.via : `${inbound.via}, ${deps.hopMarker.via}`);
   return headers;
 }
