@@ -29,6 +29,11 @@ import {
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
 import {
+  createEgressAllowlist,
+  migrations as egressAllowlistMigrations,
+  egressAllowlistRoutes,
+} from '../capabilities/egress-allowlist/index.js';
+import {
   createIdempotency,
   envelopeColumns as idempotencyEnvelopeColumns,
   migrations as idempotencyMigrations,
@@ -94,6 +99,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...idempotencyMigrations,
   ...plansMigrations,
   ...limitsMigrations,
+  ...egressAllowlistMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
@@ -214,6 +220,13 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     cacheCounts: cacheCounts(instruments, 'redaction_plans'),
   });
+  const egressAllowlist = createEgressAllowlist({
+    db,
+    clock,
+    generations,
+    auditLogs,
+    cacheCounts: cacheCounts(instruments, 'egress_allowlists'),
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -226,7 +239,17 @@ export function createServices(deps: ServicesDeps) {
   );
   const callLog = countedCalls(apiLogs, instruments);
   const proxy = (deploymentId: string) =>
-    createProxy({ clock, egress, vaults, portable, redaction, plans, apiLogs: callLog, deploymentId });
+    createProxy({
+      clock,
+      egress,
+      egressAllowlist,
+      vaults,
+      portable,
+      redaction,
+      plans,
+      apiLogs: callLog,
+      deploymentId,
+    });
 
   return {
     generations,
@@ -249,6 +272,7 @@ export function createServices(deps: ServicesDeps) {
     authentication,
     userAuthentication,
     redaction,
+    egressAllowlist,
     apiLogs,
     proxy,
   };
@@ -270,6 +294,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...vaultRoutes(services.vaults),
     ...cryptoKeyRoutes(services.cryptoKeys),
     ...redactionRoutes(services.redaction),
+    ...egressAllowlistRoutes(services.egressAllowlist),
     ...apiLogRoutes(services.apiLogs),
   ];
 }

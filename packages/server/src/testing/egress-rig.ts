@@ -4,6 +4,7 @@ import { AppError } from '../kernel/errors.js';
 import type { Dialer, DialTarget } from '../platform/egress/dial.js';
 import type { ClientPresence, Egress, UpstreamCall, UpstreamHead } from '../platform/egress/egress.js';
 import { createEgress, type EgressDeps } from '../platform/egress/guarded-fetch.js';
+import { createHostList } from '../platform/egress/name-policy.js';
 import { type DnsAnswers, startDnsServer, type TestDnsServer } from './dns-server.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
 
@@ -59,7 +60,7 @@ export async function startEgressRig(options: EgressRigOptions = {}): Promise<Eg
         onHead,
         ...call
       } = sendOptions;
-      const policy = { tenantSlug, allowedHosts };
+      const policy = { tenantSlug, allowedHosts: createHostList(allowedHosts) };
       const callClock = egress.startClock(timeoutMs, clientOf(clientGone));
       const chunks: Buffer[] = [];
       let head: UpstreamHead = { status: 0, rawHeaders: [] };

@@ -13,6 +13,7 @@ import { AppError, permissionMissing } from '../kernel/errors.js';
 import type { ApiKeyId, RequestId, TenantId } from '../kernel/ids.js';
 import type { Caller, Principal } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
+import { createHostList } from '../platform/egress/name-policy.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { createLogger } from '../platform/log/logger.js';
@@ -59,6 +60,8 @@ export interface ProxyFixture {
   upstream: RequestListener | null;
   plan: { hasBodyRules: boolean; body: Transform | null; headError?: AppError };
   logHasRoom: boolean;
+  /** Empty = every public host. */
+  allowedHosts: readonly string[];
   plans: Pick<Plans, 'admit' | 'admitOperation'>;
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
@@ -189,6 +192,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
   const proxy = createProxy({
     clock,
     egress: measuredEgress(egress, instruments, clock),
+    egressAllowlist: { hostsFor: async () => createHostList(fixture.allowedHosts) },
     vaults: tokenSource(detokenized),
     portable: portableSource,
     redaction: {
@@ -275,6 +279,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     upstream: null,
     plan: { hasBodyRules: false, body: null },
     logHasRoom: true,
+    allowedHosts: [],
     plans: UNLIMITED,
     open,
     async call(options = {}) {

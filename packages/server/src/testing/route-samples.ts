@@ -181,6 +181,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'PATCH /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken, bodies: () => [{ metadata: { a: 1 } }] },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
+  'PUT /v1/egress/allowlist': { bodies: () => [{ hosts: [] }] },
   'POST /v1/redaction-rules': { bodies: () => [{ name: freshName(), ...RULE }] },
   'POST /v1/redaction-rules/test': {
     bodies: () => [{ sample: '{}', content_type: 'application/json', rules: [{ name: 'n', ...RULE }] }],

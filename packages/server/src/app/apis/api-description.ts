@@ -50,6 +50,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
     description: 'Who did what: one row for every change and every read of a value.',
   },
   auth: { name: 'Sign-in', description: 'Sessions of users.' },
+  egress: { name: 'Egress', description: 'Where calls may go.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },

@@ -23,6 +23,7 @@ afterEach(() => {
   proxy.upstream = null;
   proxy.plan = { hasBodyRules: false, body: null };
   proxy.logHasRoom = true;
+  proxy.allowedHosts = [];
   for (const list of [proxy.rows, proxy.seen, proxy.detokenized]) list.length = 0;
 });
 
@@ -701,6 +702,22 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
     expect(answer.body.toString()).not.toContain('10.1.2.3');
     expect(await rowOf()).toMatchObject({ error: type, upstreamHost: host, statusCode: status });
   });
+
+  test.each<Record<string, string>>([{}, { 'x-knox-proxy-mode': 'transparent' }])(
+    'egress_blocked comes before DNS and before any body is read: %j',
+    async (mode) => {
+      proxy.allowedHosts = ['*.example.org'];
+      const answer = await proxy.call({
+        headers: { ...JSON_TYPE, ...mode, [URL_HEADER]: 'https://nowhere.example.com/x' },
+        body: '["{{ token: broken"]',
+      });
+      expect([answer.status, errorOf(answer).type]).toEqual([403, 'egress_blocked']);
+      expect(answer.headers).not.toHaveProperty('x-knox-destination-status');
+      expect(await rowOf()).toMatchObject({ error: 'egress_blocked', statusCode: 403 });
+      proxy.allowedHosts = ['*.example.com'];
+      expect((await proxy.call()).status).toBe(200);
+    },
+  );
 
   test('a name that the certificate lacks is upstream_tls_error', async () => {
     const url = `https://other-name.example.com:${proxy.upstreamPort}/`;

@@ -1,12 +1,13 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Promisable } from '../../kernel/promisable.js';
+import type { HostList } from './name-policy.js';
 
 /** On whose behalf and by which rules a call goes out. Pools and judged names are keyed by it. */
 export interface EgressPolicy {
   /** Slug of the tenant; `@slug` entries of KNOX_ALLOW_PRIVATE_UPSTREAMS open for it alone. */
   readonly tenantSlug: string;
-  /** Hosts the tenant may reach, exact or `*.example.com`; empty = every public host. */
-  readonly allowedHosts: readonly string[];
+  /** Hosts the tenant may reach. */
+  readonly allowedHosts: HostList;
 }
 
 /** Classes a refusal may name; never the address itself (ssrf cases S119). */

@@ -18,7 +18,7 @@ import {
 } from './errors.js';
 import { exchange } from './exchange.js';
 import { createJudgedNames } from './judged-names.js';
-import { isHostAllowed, judgeName, suffixes, withoutRootDot } from './name-policy.js';
+import { judgeName, suffixes, withoutRootDot } from './name-policy.js';
 import { type IsOwnEndpoint, ownEndpoints } from './own-endpoints.js';
 import { isPortOpenToAll } from './port-policy.js';
 import { parsePrivateUpstreams } from './private-upstreams.js';
@@ -99,7 +99,7 @@ export function createEgress(deps: EgressDeps): Egress {
   function admit(hostname: string, port: number, policy: EgressPolicy): Verdict | undefined {
     const known = names.known(hostname, policy.tenantSlug)?.verdicts.get(port);
     if (!known) judgeNameAndPort(hostname, port, policy.tenantSlug);
-    if (!isHostAllowed(hostname, policy.allowedHosts)) throw hostNotAllowed(hostname);
+    if (!policy.allowedHosts.covers(hostname)) throw hostNotAllowed(hostname);
     return known;
   }
 

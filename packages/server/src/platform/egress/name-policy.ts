@@ -77,10 +77,34 @@ export function judgeName(hostname: string, rules: NameRules): NameRefusal | nul
 }
 
 /** A tenant's allowlist: exact hosts or `*.example.com`; empty = every public host (dataplane §8). */
-export function isHostAllowed(hostname: string, allowedHosts: readonly string[]): boolean {
-  if (allowedHosts.length === 0) return true;
-  return allowedHosts.some((entry) => {
-    const pattern = withoutRootDot(entry.toLowerCase());
-    return pattern.startsWith('*.') ? hostname.endsWith(pattern.slice(1)) : hostname === pattern;
-  });
+export interface HostList {
+  covers(hostname: string): boolean;
+}
+
+/** Looked up label by label, so that a call pays for the labels of its host and not for the length of the list. */
+export function createHostList(hosts: readonly string[]): HostList {
+  const entries = new Set(hosts.map((host) => withoutRootDot(host.toLowerCase())));
+  return {
+    covers(hostname) {
+      if (entries.size === 0 || entries.has(hostname)) return true;
+      for (let dot = hostname.indexOf('.'); dot !== -1; dot = hostname.indexOf('.', dot + 1)) {
+        if (entries.has(`*${hostname.slice(dot)}`)) return true;
+      }
+      return false;
+    },
+  };
+}
+
+/** Why an entry of an allowlist can match no host; null = it can. */
+export function hostEntryProblem(entry: string): string | null {
+  const host = withoutRootDot(entry.toLowerCase());
+  const name = host.startsWith('*.') ? host.slice(2) : host;
+  if (name.includes('*')) return 'may hold a star only as its whole first label, as in *.example.com';
+  if (isIP(name) !== 0 || name.startsWith('[')) return 'must be a name, not an address';
+  const labels = name.split('.');
+  if (name.length > 253 || !labels.every((label) => LABEL.test(label))) {
+    return 'must be a DNS host name without scheme, port or path, in ASCII (xn-- form)';
+  }
+  if (labels.length === 1 && name === host) return 'must have at least two labels';
+  return null;
 }

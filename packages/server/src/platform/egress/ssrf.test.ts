@@ -12,6 +12,7 @@ import {
   until,
   verdictOf,
 } from '../../testing/egress-rig.js';
+import { createHostList } from './name-policy.js';
 import { parsePrivateUpstreams, privateUpstreamsProblem } from './private-upstreams.js';
 
 /** The cases of the egress guard by their numbers; nothing here leaves the process but questions to the test's DNS. */
@@ -170,7 +171,7 @@ describe('the name is the only thing that leads anywhere', () => {
   it('S37 a backslash is a slash, and the re-serialised URL goes on', async () => {
     const url = rig.egress.parse('https://api.example.com\\@169.254.169.254/', {
       tenantSlug: 'acme',
-      allowedHosts: [],
+      allowedHosts: createHostList([]),
     });
     expect(url.href).toBe('https://api.example.com/@169.254.169.254/');
     expect(await verdict('https://api.example.com\\@169.254.169.254/')).toBe('PASS');
@@ -180,7 +181,7 @@ describe('the name is the only thing that leads anywhere', () => {
   it('drops the fragment', () => {
     const url = rig.egress.parse('https://api.example.com/p?q=1#frag', {
       tenantSlug: 'acme',
-      allowedHosts: [],
+      allowedHosts: createHostList([]),
     });
     expect(url.href).toBe('https://api.example.com/p?q=1');
   });
@@ -197,14 +198,16 @@ describe('the name is the only thing that leads anywhere', () => {
     ['example.com', ['*.example.com'], 'egress_blocked'],
     ['badexample.com', ['*.example.com', 'example.com'], 'egress_blocked'],
     ['api.example.com', ['API.EXAMPLE.COM'], 'PASS'],
+    ['a.b.example.com', ['*.example.com.'], 'PASS'],
+    ['a.b.example.com', ['*.b.example.co', '*.a.b.example.com', '*.ample.com'], 'egress_blocked'],
     ['api.example.com', ['other.example.com'], 'egress_blocked'],
   ])('allowlist: %s under %j: %s', async (host, allowedHosts, expected) => {
-    for (const name of ['example.com', 'badexample.com']) rig.dns.set(name, [PUBLIC]);
+    for (const name of ['example.com', 'badexample.com', 'a.b.example.com']) rig.dns.set(name, [PUBLIC]);
     expect(await verdict(`https://${host}/`, { allowedHosts })).toBe(expected);
   });
 
   it('judges again a URL that was changed after parse', async () => {
-    const policy = { tenantSlug: 'acme', allowedHosts: ['api.example.com'] };
+    const policy = { tenantSlug: 'acme', allowedHosts: createHostList(['api.example.com']) };
     const url = rig.egress.parse('https://api.example.com/', policy);
     url.hostname = 'other.example.com';
     const clock = rig.egress.startClock(1000, clientOf());

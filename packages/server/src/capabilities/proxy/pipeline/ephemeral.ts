@@ -1,6 +1,7 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { isPending } from '../../../kernel/promisable.js';
 import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
+import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import type { Plans } from '../../plans/index.js';
 import type { Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
@@ -17,6 +18,7 @@ import { guardTarget } from './target.js';
 export interface EphemeralDeps extends ValueSources {
   readonly clock: Clock;
   readonly egress: Egress;
+  readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
   readonly redaction: Pick<Redaction, 'planFor'>;
   readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
   readonly apiLogs: CallLog;
@@ -44,7 +46,9 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   deps.hopMarker.refuseLoop(call.headers.via);
   const options = readOptions(call.headers);
   trace?.step('guard');
-  const judged = guardTarget(deps.egress, call, caller, options.proxyUrl, options.timeoutMs);
+  const listed = deps.egressAllowlist.hostsFor(caller.principal.scope);
+  const hosts = isPending(listed) ? await listed : listed;
+  const judged = guardTarget(deps.egress, call, caller, hosts, options.proxyUrl, options.timeoutMs);
   const guarded = isPending(judged) ? await judged : judged;
   operations.count();
   trace?.step('scan');

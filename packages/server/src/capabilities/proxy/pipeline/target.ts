@@ -1,6 +1,7 @@
 import type { Caller } from '../../../kernel/principal.js';
 import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import type { CallClock, Egress, EgressPolicy, JudgedTarget } from '../../../platform/egress/egress.js';
+import type { HostList } from '../../../platform/egress/name-policy.js';
 import type { ProxyCall } from '../call.js';
 
 export interface GuardedTarget {
@@ -9,19 +10,18 @@ export interface GuardedTarget {
   readonly clock: CallClock;
 }
 
-const EVERY_PUBLIC_HOST: readonly string[] = [];
-
 /** Scheme, name, resolution and every address, before anything of the caller's body is looked at. */
 export function guardTarget(
   egress: Pick<Egress, 'parse' | 'judge' | 'startClock'>,
   call: ProxyCall,
   caller: Caller,
+  allowedHosts: HostList,
   rawUrl: string,
   timeoutMs: number,
 ): Promisable<GuardedTarget> {
   const policy: EgressPolicy = {
     tenantSlug: caller.principal.tenantSlug,
-    allowedHosts: EVERY_PUBLIC_HOST,
+    allowedHosts,
   };
   const url = egress.parse(rawUrl, policy);
   call.upstreamHost = url.hostname;
