@@ -1,10 +1,11 @@
+import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
-import { PassThrough, Transform } from 'node:stream';
+import { PassThrough, Readable, Transform } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { AppError } from '../../kernel/errors.js';
 import {
@@ -381,13 +382,25 @@ describe('what comes back', () => {
     expect([answer.status, answer.headers.location]).toEqual([302, '//169.254.169.254/']);
   });
 
-  test('P17: a compressed answer passes unchanged', async () => {
-    const body = gzipSync('{"a":1}');
-    proxy.upstream = (_request, response) =>
-      response.writeHead(200, { 'content-encoding': 'gzip' }).end(body);
-    const answer = await proxy.call();
-    expect(answer.headers['content-encoding']).toBe('gzip');
-    expect(answer.body.equals(body)).toBe(true);
+  test.each<[string, Buffer]>([
+    ['gzip', gzipSync('{"a":1}')],
+    ['br', brotliCompressSync('{"a":1}')],
+    // RFC 8878: a frame of one raw block.
+    ['zstd', Buffer.from('28b52ffd2007390000' + '7b2261223a317d', 'hex')],
+  ])('P17: an answer in %s passes unchanged, its headers too', async (coding, body) => {
+    const sent = {
+      'content-encoding': coding,
+      'content-type': 'application/json',
+      'content-length': String(body.length),
+      etag: '"e"',
+      vary: 'accept-encoding',
+    };
+    proxy.upstream = (_request, response) => response.writeHead(200, sent).end(body);
+    for (const mode of [{}, { 'x-knox-proxy-mode': 'transparent' }] as Record<string, string>[]) {
+      const answer = await proxy.call({ headers: { ...mode, 'accept-encoding': coding } });
+      expect(answer.headers).toMatchObject(sent);
+      expect(answer.body.equals(body)).toBe(true);
+    }
   });
 
   test('P21: HEAD, 204 and 304 have no body', async () => {
@@ -835,14 +848,48 @@ describe('sizes', () => {
     expect(proxy.seen[0]!.body.toString()).toBe(body.replace('{{token:tok_pan}}', '4111111111111111'));
   });
 
-  test('P23: 100 MiB go through while little memory is held, and the next byte is one too many', async () => {
-    setFlagsFromString('--expose-gc');
-    const collectGarbage = runInNewContext('gc') as () => void;
-    const held = (): number => {
-      collectGarbage();
-      const { heapUsed, external } = process.memoryUsage();
-      return heapUsed + external;
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  const held = (): number => {
+    collectGarbage();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+
+  test('P23: an answer of 100 MiB comes whole while little memory is held', async () => {
+    const piece = randomBytes(MiB);
+    const sent = createHash('sha256');
+    proxy.upstream = (_request, response) => {
+      Readable.from(
+        (function* () {
+          for (let i = 0; i < 100; i++) {
+            sent.update(piece);
+            yield piece;
+          }
+        })(),
+      ).pipe(response);
     };
+    const before = held();
+    const request = proxy.open({ headers: { 'x-knox-proxy-mode': 'transparent' } });
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    const came = createHash('sha256');
+    let received = 0;
+    let peak = 0;
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      came.update(chunk);
+      if (Math.floor(received / (10 * MiB)) !== Math.floor((received + chunk.length) / (10 * MiB))) {
+        peak = Math.max(peak, held());
+      }
+      received += chunk.length;
+    }
+    expect(received).toBe(100 * MiB);
+    expect(came.digest('hex')).toBe(sent.digest('hex'));
+    expect(peak).toBeGreaterThan(0);
+    expect(peak - before).toBeLessThan(24 * MiB);
+  });
+
+  test('P23: 100 MiB go through while little memory is held, and the next byte is one too many', async () => {
     let received = 0;
     let peak = 0;
     const before = held();
