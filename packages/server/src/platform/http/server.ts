@@ -99,6 +99,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
   });
   limitConnections(app.server, limits.connectionsMax, deps.instruments);
+  // Of too many headers Node would drop the rest unseen, credentials among them: they are counted below and refused.
+  app.server.maxHeadersCount = 0;
   closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
@@ -141,12 +143,16 @@ function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: numb
     watchEnd(app, deps, request, reply.raw);
     boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
-    const coding = request.raw.headers['transfer-encoding'];
-    if (!request.raw.url?.startsWith('/')) {
+    if (request.raw.rawHeaders.length > 2 * LIMITS.requestHeadersMax) {
+      reply.header('connection', 'close');
+      done(
+        new AppError('headers_too_large', `There are more than ${LIMITS.requestHeadersMax} request headers`),
+      );
+    } else if (!request.raw.url?.startsWith('/')) {
       done(new AppError('validation_error', 'The request target must be a path'));
-    } else if (coding === undefined) {
+    } else if (request.raw.headers['transfer-encoding'] === undefined) {
       done();
-    } else if (coding.toLowerCase() !== 'chunked') {
+    } else if (request.raw.headers['transfer-encoding'].toLowerCase() !== 'chunked') {
       reply.header('connection', 'close');
       done(new AppError('validation_error', 'Transfer-Encoding must be chunked and nothing else'));
     } else {
