@@ -34,11 +34,11 @@ describe('reads that are put aside', () => {
     expect(await Promise.all(all)).toEqual(['a1', 'a2', 'a3', 'b1', 'c1']);
   });
 
-  it('are refused above 50 that wait of one tenant, and taken again when those are done', async () => {
+  it('are refused above 250 that wait of one tenant, and taken again when those are done', async () => {
     const { read, endOne } = readsOf();
-    const waiting = Array.from({ length: 51 }, (_, n) => read('a', String(n)));
+    const waiting = Array.from({ length: 251 }, (_, n) => read('a', String(n)));
     await expect(read('a', 'too many')).rejects.toMatchObject({ type: 'dependency_unavailable' });
-    for (let n = 0; n < 51; n++) await endOne();
+    for (let n = 0; n < 251; n++) await endOne();
     await Promise.all(waiting);
     const again = read('a', 'again');
     await endOne();

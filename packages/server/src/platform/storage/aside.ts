@@ -9,7 +9,7 @@ export interface Aside {
 /** They share SQLite's one reading thread, and leave most connections of PostgreSQL to calls that are short. */
 const AT_ONCE_MAX = 2;
 const WAITING_MAX = 1_000;
-const WAITING_PER_TENANT_MAX = 50;
+const WAITING_PER_TENANT_MAX = 250;
 
 export function createAside(): Aside {
   const all = lineOf(AT_ONCE_MAX, WAITING_MAX);
