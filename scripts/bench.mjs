@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,keys,audit --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,keys,audit,redaction --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,13 +23,17 @@ const STARTS = 5;
 const SLOW_SYNC_MS = 3;
 const KEYS = 100_000;
 const AUDIT_IN_FLIGHT = 200;
-const PARTS = ['proxy', 'start', 'idle', 'slow-disk', 'keys', 'audit'];
+const REDACTED_DOCUMENTS = 40;
+const REDACTED_EVENTS = 5_000;
+const PARTS = ['proxy', 'start', 'idle', 'slow-disk', 'keys', 'audit', 'redaction'];
 const BARS = {
   transparentRatio: 0.6,
   startMs: 2000,
   idleMiB: 150,
   loopDelayP99Ms: 5,
   keyCheckP99Micros: 1000,
+  redactionLoopP99Ms: 20,
+  redactedEventP99Ms: 50,
 };
 
 const { values: options } = parseArgs({
@@ -81,6 +85,7 @@ try {
   if (parts.has('slow-disk')) await measureSlowDisk(place, url);
   if (parts.has('keys')) await measureKeyChecks();
   if (parts.has('audit')) await measureAudit();
+  if (parts.has('redaction')) await measureRedaction();
 } catch (error) {
   console.error(error);
   missed.push(NOT_RUN);
@@ -256,6 +261,28 @@ async function keyChecks(database, storage) {
     const range = `(p50 ${p50Micros.toFixed(1)} µs)`;
     bar(`key check, ${database}, ${state}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
   }
+}
+
+/** Regex rules: what a large document does to the event loop, and how long an event is held. */
+async function measureRedaction() {
+  title(`Redaction by ten regex rules: ${REDACTED_DOCUMENTS} JSON documents, ${REDACTED_EVENTS} events`);
+  const plan = JSON.stringify({ documents: REDACTED_DOCUMENTS, events: REDACTED_EVENTS });
+  const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'redaction.ts'), plan], { cpu: null });
+  const { documents, events } = await firstLine(child);
+  bar(
+    'loop delay, 5 MiB of JSON under ten regex rules',
+    `p99 ${documents.loopP99Ms.toFixed(1)} ms`,
+    `(max ${documents.loopMaxMs.toFixed(1)} ms; ${documents.medianMs.toFixed(0)} ms a document)`,
+    documents.loopP99Ms <= BARS.redactionLoopP99Ms,
+    `≤ ${BARS.redactionLoopP99Ms} ms`,
+  );
+  bar(
+    'event through ten regex rules',
+    `p99 ${events.p99Ms.toFixed(2)} ms`,
+    `(p50 ${events.p50Ms.toFixed(2)} ms, max ${events.maxMs.toFixed(1)} ms)`,
+    events.p99Ms <= BARS.redactedEventP99Ms,
+    `≤ ${BARS.redactedEventP99Ms} ms`,
+  );
 }
 
 /** Durable audit rows a second: without the chain, with it, and on PostgreSQL with one and four processes. */

@@ -85,6 +85,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => services.limiter.stop());
   closers.push(() => services.plans.stop());
   closers.push(() => services.apiLogs.flush());
+  closers.push(() => services.redaction.close());
 
   const state = { isStopping: false };
   const tracing = await openTracing(config, hooks.version, logger);

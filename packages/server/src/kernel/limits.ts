@@ -51,6 +51,8 @@ export const LIMITS = {
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,
+  redactionRegexMs: 200,
+  redactionRegexHeldBytesMax: KiB,
   redactionJsonDepthMax: 512,
   egressAllowlistHostsMax: 1_000,
   dnsAnswersMax: 64,

@@ -28,6 +28,10 @@ export function jsonPath(value: string, overrides: Partial<RuleSpec> = {}): Rule
   return spec({ type: 'json_path', value }, overrides);
 }
 
+export function regex(value: string, overrides: Partial<RuleSpec> = {}): RuleSpec {
+  return spec({ type: 'regex', value }, overrides);
+}
+
 export function header(value: string, overrides: Partial<RuleSpec> = {}): RuleSpec {
   return spec({ type: 'header', value }, overrides);
 }

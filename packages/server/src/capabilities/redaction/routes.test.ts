@@ -139,11 +139,28 @@ describe('200', () => {
   });
 });
 
+describe('regex rules', () => {
+  it('are kept, and tried as they are applied', async () => {
+    const match = { type: 'regex', value: '(?i)acc-\\d+' };
+    const made = await create({ name: 'accounts', match, content_types: ['application/x-tried'] });
+    expect(made.status).toBe(201);
+    expect(made.json['data']?.['match']).toEqual(match);
+    const sample = 'Acc-12 and ACC-3';
+    const stored = await test({ sample, content_type: 'application/x-tried' });
+    const rule = { rule: made.json['data']?.['id'], name: 'accounts', count: 2 };
+    expect(stored.json['data']).toEqual({ result: '[REDACTED] and [REDACTED]', matches: [rule] });
+    const given = await test({ sample: { a: ['acc-1', 1] }, rules: [{ match }] });
+    expect(given.json['data']?.['result']).toEqual({ a: ['[REDACTED]', 1] });
+  });
+});
+
 describe('400', () => {
   const builtin = { type: 'builtin', value: 'pan' };
   it.each<[string, unknown, RegExp]>([
     ['name', { match: builtin }, /name/],
-    ['match.type', { name: 'x', match: { type: 'regex', value: 'a+' } }, /regex rules are not available/],
+    ['match.value', { name: 'x', match: { type: 'regex', value: 'a(?=b)' } }, /lookahead/],
+    ['match.value', { name: 'x', match: { type: 'regex', value: '(' } }, /missing closing \)/],
+    ['target', { name: 'x', match: { type: 'regex', value: 'a' }, target: 'log' }, /only builtin rules do/],
     ['match.flags', { name: 'x', match: { ...builtin, flags: 'i' } }, /match\.flags.*not known/],
     ['match.value', { name: 'x', match: { type: 'builtin', value: 'iban' } }, /one of pan, email, ssn, key/],
     ['match.value', { name: 'x', match: { type: 'json_path', value: '$[?(@.a)]' } }, /filters/],

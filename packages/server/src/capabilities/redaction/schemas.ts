@@ -7,6 +7,7 @@ import { isFramingHeader } from './engine/header-rules.js';
 import { JsonPathError, parseJsonPath } from './engine/json-path.js';
 import type { RuleMatch } from './engine/rule.js';
 import { BUILTINS } from './engine/scanner.js';
+import { checkRegex, RegexError } from './regex/regex-syntax.js';
 import type { RuleInput, Trial } from './service.js';
 import type { RedactionRule } from './store.js';
 
@@ -32,11 +33,11 @@ const contentType = z
 const matchFields = z.strictObject({
   type: z
     .enum(['json_path', 'regex', 'header', 'builtin'])
-    .describe('`regex` is not available in this version.'),
+    .describe('What `value` is. A `regex` looks through bodies only.'),
   value: text
     .min(1)
     .max(512)
-    .describe(`A path, a header name, or one of ${BUILTINS.join(', ')}.`)
+    .describe(`A path, an expression in the syntax of RE2, a header name, or one of ${BUILTINS.join(', ')}.`)
     .meta({ examples: ['$.card.number'] }),
 });
 
@@ -45,7 +46,6 @@ const match = matchFields.describe('What it finds.').transform(({ type, value },
     context.addIssue({ code: 'custom', message, path });
     return z.NEVER;
   };
-  if (type === 'regex') return refuse('regex rules are not available in this version', 'type');
   if (type === 'builtin') {
     const builtin = BUILTINS.find((name) => name === value);
     return builtin ? { type, value: builtin } : refuse(`must be one of ${BUILTINS.join(', ')}`, 'value');
@@ -57,10 +57,11 @@ const match = matchFields.describe('What it finds.').transform(({ type, value },
       : { type, value };
   }
   try {
-    parseJsonPath(value);
+    if (type === 'regex') checkRegex(value);
+    else parseJsonPath(value);
     return { type, value };
   } catch (error) {
-    if (!(error instanceof JsonPathError)) throw error;
+    if (!(error instanceof JsonPathError || error instanceof RegexError)) throw error;
     return refuse(error.message, 'value');
   }
 });

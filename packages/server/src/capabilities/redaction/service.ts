@@ -17,6 +17,8 @@ import { redactHead, redactLogText } from './engine/plan.js';
 import type { RuleSpec } from './engine/rule.js';
 import { RuleSet } from './engine/selection.js';
 import { tooManyRules } from './errors.js';
+import { createRegexPool } from './regex/regex-pool.js';
+import { type RegexRules, RegexSearch } from './regex/regex-search.js';
 import { createRedactionStore, type RedactionRule, type RuleListOptions } from './store.js';
 import { runTrial, type TrialResult } from './trial.js';
 
@@ -57,6 +59,8 @@ export interface Redaction {
   /** What rules make of a sample; nothing is stored. */
   test(caller: Caller, trial: Trial): Promise<TrialResult>;
   planFor(scope: Scope, mode: ProxyMode): Promisable<RedactionPlan>;
+  /** Ends the threads that match regexes; bodies that wait for them are not passed on. */
+  close(): Promise<void>;
 }
 
 export interface RedactionDeps {
@@ -78,6 +82,15 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     generation: (name) => generations.current(name),
     isFresh: () => generations.isFresh(),
     counts: deps.cacheCounts,
+  });
+  const pool = createRegexPool({ clock });
+  const newSearch = (rules: RegexRules) => new RegexSearch(rules, { pool, clock });
+  const planOf = (rules: RuleSet): RedactionPlan => ({
+    hasBodyRules: rules.hasBodyRules,
+    head(status, rawHeaders, method = 'GET') {
+      return redactHead(rules, { method, status, rawHeaders }, { onRedacted: () => {}, newSearch });
+    },
+    logText: (text) => redactLogText(rules, text),
   });
   const generationName = (scope: Scope) => `redaction:${scope.tenantId}:${modeOf(scope)}`;
 
@@ -149,7 +162,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         rules
           ?.map((rule, index) => ({ ...rule, id: String(index) }))
           .sort((a, b) => a.priority - b.priority) ?? (await store.listEnabled(caller.principal.scope));
-      return runTrial(specs, sample, contentType);
+      return runTrial(specs, sample, contentType, newSearch);
     },
 
     planFor(scope, mode) {
@@ -157,16 +170,8 @@ export function createRedaction(deps: RedactionDeps): Redaction {
       const kept = plans.get(name);
       return kept ? kept[mode] : plans.load(name, () => load(scope)).then((loaded) => loaded[mode]);
     },
-  };
-}
 
-function planOf(rules: RuleSet): RedactionPlan {
-  return {
-    hasBodyRules: rules.hasBodyRules,
-    head(status, rawHeaders, method = 'GET') {
-      return redactHead(rules, { method, status, rawHeaders }, { onRedacted: () => {} });
-    },
-    logText: (text) => redactLogText(rules, text),
+    close: () => pool.close(),
   };
 }
 

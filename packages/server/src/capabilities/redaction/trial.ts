@@ -1,9 +1,10 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isAppError, validationError } from '../../kernel/errors.js';
-import { redactHead } from './engine/plan.js';
-import type { RuleSpec } from './engine/rule.js';
+import { type HeadOptions, redactHead } from './engine/plan.js';
+import type { RankedRule, RuleSpec } from './engine/rule.js';
 import { RuleSet } from './engine/selection.js';
+import type { RegexRules, RegexSearch } from './regex/regex-search.js';
 
 export interface TrialResult {
   /** In the form of the sample: text, or a JSON value. */
@@ -17,15 +18,16 @@ export async function runTrial(
   rules: readonly RuleSpec[],
   sample: unknown,
   contentType: string | undefined,
+  newSearch: (rules: RegexRules) => RegexSearch,
 ): Promise<TrialResult> {
   const isText = typeof sample === 'string';
   const type = contentType ?? (isText ? 'text/plain' : 'application/json');
   const body = isText ? sample : JSON.stringify(sample);
   const counts = new Map<RuleSpec, number>();
   const everyMode = rules.map((rule) => ({ ...rule, proxyModes: null }));
-  const text = await throughRules(new RuleSet(everyMode, 'ephemeral'), type, body, (rule) => {
-    counts.set(rule, (counts.get(rule) ?? 0) + 1);
-  });
+  const onRedacted = ({ spec }: RankedRule) => counts.set(spec, (counts.get(spec) ?? 0) + 1);
+  const ruleSet = new RuleSet(everyMode, 'ephemeral');
+  const text = await throughRules(ruleSet, type, body, { onRedacted, newSearch });
   const matches = [...counts].map(([rule, count]) => ({ rule: rule.id, name: rule.name, count }));
   return { result: isText ? text : parsed(text), matches };
 }
@@ -34,11 +36,11 @@ async function throughRules(
   rules: RuleSet,
   type: string,
   text: string,
-  onRedacted: (rule: RuleSpec) => void,
+  options: HeadOptions,
 ): Promise<string> {
   try {
     const head = { method: 'GET', status: 200, rawHeaders: ['content-type', type] };
-    const { body } = redactHead(rules, head, { onRedacted: (rule) => onRedacted(rule.spec) });
+    const { body } = redactHead(rules, head, options);
     if (!body) return text;
     const out: Buffer[] = [];
     await pipeline(Readable.from([Buffer.from(text)]), body, async (source) => {

@@ -2,42 +2,38 @@ import type { TransformCallback } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
-import { encodeText, fromByteText, type TextEncoding, toByteText } from './byte-text.js';
-import { JsonRedactor, type JsonRules } from './json-redactor.js';
+import type { BodyOptions } from './body-options.js';
+import { fromByteText, toByteText } from './byte-text.js';
+import { JsonRedactor } from './json-redactor.js';
 import { MalformedJson } from './malformed-json.js';
 import { NarrowTextTransform, wideText } from './narrow-text-transform.js';
-import type { RankedRule } from './rule.js';
-import { TextRedactor } from './text-redactor.js';
-
-export interface BodyOptions {
-  readonly rules: JsonRules;
-  readonly encoding: TextEncoding;
-  readonly onRedacted: (rule: RankedRule) => void;
-}
+import { type StreamedText, streamedText } from './streamed-text.js';
+import { StringFinds } from './string-finds.js';
 
 /** Work between two turns of the event loop, about a millisecond. */
 const SLICE_BYTES = 32 * 1024;
 
 /** Text of any other kind: passes as it comes, but for what is inside a partial match. */
 export class TextTransform extends NarrowTextTransform {
-  readonly #redactor: TextRedactor;
+  readonly #text: StreamedText;
 
   constructor(options: BodyOptions) {
     super();
-    this.#redactor = textRedactor(options);
+    this.#text = streamedText(options);
   }
 
   protected override takeText(chunk: Buffer, done: TransformCallback): void {
-    done(null, fromByteText(this.#redactor.push(toByteText(chunk))));
+    hand(this.#text.push(chunk), done);
   }
 
   override _flush(done: TransformCallback): void {
-    done(null, fromByteText(this.#redactor.end()));
+    hand(this.#text.end(), done);
   }
 }
 
-export function textRedactor({ rules, encoding, onRedacted }: BodyOptions): TextRedactor {
-  return new TextRedactor(rules.builtins, onRedacted, (replacement) => encodeText(replacement, encoding));
+function hand(out: Buffer | Promise<Buffer>, done: TransformCallback): void {
+  if (Buffer.isBuffer(out)) done(null, out);
+  else out.then((bytes) => done(null, bytes), done);
 }
 
 export interface JsonBodyOptions extends BodyOptions {
@@ -53,7 +49,7 @@ export class JsonTransform extends NarrowTextTransform {
   readonly #options: JsonBodyOptions;
   #chunks: Buffer[] = [];
   #bytes = 0;
-  #text: TextRedactor | null = null;
+  #text: StreamedText | null = null;
   #isSniffing: boolean;
 
   constructor(options: JsonBodyOptions) {
@@ -67,8 +63,7 @@ export class JsonTransform extends NarrowTextTransform {
     this.#bytes += chunk.length;
     if (this.#isSniffing) this.#sniff(chunk);
     if (this.#text) {
-      const seen = this.#chunks.splice(0);
-      done(null, fromByteText(this.#text.push(toByteText(Buffer.concat(seen)))));
+      hand(this.#text.push(Buffer.concat(this.#chunks.splice(0))), done);
     } else if (this.#bytes > LIMITS.redactionBodyBytesMax) {
       done(redactionFailed('the JSON body is larger than redaction parses'));
     } else {
@@ -81,15 +76,11 @@ export class JsonTransform extends NarrowTextTransform {
     const first = chunk.find((byte) => !BLANKS_AND_MARKS.has(byte));
     if (first === undefined) return;
     this.#isSniffing = false;
-    if (first !== 0x7b && first !== 0x5b) this.#text = textRedactor(this.#options);
+    if (first !== 0x7b && first !== 0x5b) this.#text = streamedText(this.#options);
   }
 
   override _flush(done: TransformCallback): void {
-    const out = this.#text ? Promise.resolve(fromByteText(this.#text.end())) : this.#redact();
-    out.then(
-      (bytes) => done(null, bytes),
-      (error: Error) => done(error),
-    );
+    hand(this.#text ? this.#text.end() : this.#redact(), done);
   }
 
   async #redact(): Promise<Buffer> {
@@ -97,10 +88,10 @@ export class JsonTransform extends NarrowTextTransform {
     this.#chunks = [];
     const text = toByteText(body);
     if (text.trim() === '') return body;
-    const { rules, encoding, onRedacted, sniff } = this.#options;
+    const { rules, encoding, onRedacted, search, sniff } = this.#options;
     try {
       const redactor = new JsonRedactor(rules, encoding, onRedacted);
-      redactor.begin(text);
+      redactor.begin(text, search && (await StringFinds.of(text, encoding, search)));
       while (!redactor.advance(SLICE_BYTES)) await nextTurn();
       return fromByteText(redactor.result());
     } catch (error) {
@@ -108,18 +99,19 @@ export class JsonTransform extends NarrowTextTransform {
       // UTF-16 and UTF-32 without their mark.
       if (text.includes('\0')) throw wideText();
       if (rules.paths && !sniff) throw redactionFailed('the body is not the JSON that it is said to be');
-      return redactTextInSlices(text, this.#options);
+      return redactTextInSlices(body, this.#options);
     }
   }
 }
 
 /** Without a path to follow, what is no JSON after all is still text that can be searched. */
-async function redactTextInSlices(text: string, options: BodyOptions): Promise<Buffer> {
-  const redactor = textRedactor(options);
-  let out = '';
-  for (let at = 0; at < text.length; at += SLICE_BYTES) {
-    out += redactor.push(text.slice(at, at + SLICE_BYTES));
+async function redactTextInSlices(body: Buffer, options: BodyOptions): Promise<Buffer> {
+  const text = streamedText(options);
+  const out: Buffer[] = [];
+  for (let at = 0; at < body.length; at += SLICE_BYTES) {
+    out.push(await text.push(body.subarray(at, at + SLICE_BYTES)));
     await nextTurn();
   }
-  return fromByteText(out + redactor.end());
+  out.push(await text.end());
+  return Buffer.concat(out);
 }

@@ -1,3 +1,6 @@
+import { isUtf8 } from 'node:buffer';
+import type { Find } from './rule.js';
+
 /**
  * Bodies are handled as text with one character a byte ("byte text"): what no rule touches keeps its exact bytes,
  * valid or not, and no cut can split a character. Everything that the scanners look for is ASCII.
@@ -27,4 +30,24 @@ export function jsonEscape(text: string): string {
   return JSON.stringify(text)
     .slice(1, -1)
     .replace(/[\x7f-\uffff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+/** Byte text as a regex sees it; itself where bytes and characters are the same, or are no characters. */
+export function charactersOf(byteText: string, encoding: TextEncoding): string {
+  if (encoding === 'single-byte' || !/[\x80-\xff]/.test(byteText)) return byteText;
+  const bytes = fromByteText(byteText);
+  return isUtf8(bytes) ? bytes.toString('utf8') : byteText;
+}
+
+/** Finds among the characters of a byte text, by their bytes. */
+export function findsInBytes(finds: readonly Find[], characters: string, byteText: string): readonly Find[] {
+  if (characters.length === byteText.length) return finds;
+  let [at, bytes] = [0, 0];
+  const places = new Map<number, number>();
+  for (const place of finds.flatMap(({ start, end }) => [start, end]).sort((a, b) => a - b)) {
+    bytes += Buffer.byteLength(characters.slice(at, place));
+    at = place;
+    places.set(place, bytes);
+  }
+  return finds.map((find) => ({ ...find, start: places.get(find.start)!, end: places.get(find.end)! }));
 }

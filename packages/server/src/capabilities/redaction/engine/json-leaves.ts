@@ -1,7 +1,7 @@
-import { decodeText, jsonEscape, type TextEncoding } from './byte-text.js';
+import { charactersOf, decodeText, findsInBytes, jsonEscape, type TextEncoding } from './byte-text.js';
 import { isPan } from './digit-scanner.js';
 import { prefilterFor } from './prefilter.js';
-import { type RankedRule, replacementFor } from './rule.js';
+import { type Find, type RankedRule, replacementFor } from './rule.js';
 import { type BuiltinRules, TextRedactor } from './text-redactor.js';
 
 /** A longer string is read in pieces of this size, each a slice of its own. */
@@ -38,10 +38,12 @@ export class JsonLeaves {
   }
 
   /** Yields between pieces of a long string; returns what stands in its place, `raw.text` itself when unchanged. */
-  *redactString(raw: RawString): Generator<void, string> {
+  *redactString(raw: RawString, finds: readonly Find[]): Generator<void, string> {
     const text = raw.escaped ? this.decode(raw) : raw.text;
     const redactor = raw.escaped ? this.#inCharacters : this.#inBytes;
     redactor.reset();
+    const found = raw.escaped ? finds : findsInBytes(finds, charactersOf(text, this.#encoding), text);
+    for (const find of found) redactor.expect(find);
     let out = '';
     for (let at = 0; at < text.length; at += LEAF_PIECE) {
       out += redactor.push(text.slice(at, at + LEAF_PIECE));
@@ -63,10 +65,10 @@ export class JsonLeaves {
   }
 
   /** A string that a path names. */
-  replaceString(rule: RankedRule, raw: RawString): string {
+  replaceString(rule: RankedRule, raw: RawString, finds: readonly Find[]): string {
     const text = this.decode(raw);
     // What a rule that decides earlier found must not be told by this one's last four characters.
-    const partial = rule.spec.action === 'partial_last4' && !this.#findsEarlier(text, rule);
+    const partial = rule.spec.action === 'partial_last4' && !this.#findsEarlier(text, rule, finds);
     return quoted(replacementFor(partial ? rule.spec : { ...rule.spec, action: 'mask' }, text));
   }
 
@@ -75,8 +77,8 @@ export class JsonLeaves {
     return raw.escaped ? (JSON.parse(`"${text}"`) as string) : text;
   }
 
-  #findsEarlier(text: string, rule: RankedRule): boolean {
-    let earlier = false;
+  #findsEarlier(text: string, rule: RankedRule, finds: readonly Find[]): boolean {
+    let earlier = finds.some((found) => found.rule.rank < rule.rank);
     const probe = new TextRedactor(this.#builtins, (found) => {
       earlier ||= found.rank < rule.rank;
     });

@@ -5,7 +5,8 @@ import { JsonLeaves, type RawString, replaceOther } from './json-leaves.js';
 import { readNumber, readStringEnd, readWord, skipSpace } from './json-tokens.js';
 import { MalformedJson } from './malformed-json.js';
 import { NOWHERE, type PathAutomaton, type PathState } from './path-automaton.js';
-import type { RankedRule } from './rule.js';
+import type { Find, RankedRule } from './rule.js';
+import type { StringFinds } from './string-finds.js';
 import type { BuiltinRules } from './text-redactor.js';
 
 export interface JsonRules {
@@ -34,6 +35,8 @@ interface Cover {
   readonly rule: RankedRule;
 }
 
+const NO_FINDS: readonly Find[] = [];
+
 const QUOTE = 0x22;
 const COMMA = 0x2c;
 const COLON = 0x3a;
@@ -57,6 +60,9 @@ export class JsonRedactor {
   #longString: { run: Generator<void, string>; done: (out: string) => void } | null = null;
   #out: string[] = [];
   #copied = 0;
+  #found: StringFinds | null = null;
+  /** How many string values were read. */
+  #strings = 0;
 
   constructor(rules: JsonRules, encoding: TextEncoding, onRedacted: (rule: RankedRule) => void) {
     this.#paths = rules.paths;
@@ -64,9 +70,11 @@ export class JsonRedactor {
     this.#leaves = new JsonLeaves(rules.builtins, encoding, onRedacted);
   }
 
-  /** Takes a document as byte text. */
-  begin(text: string): void {
+  /** Takes a document as byte text, and what regexes found in its strings. */
+  begin(text: string, found: StringFinds | null = null): void {
     this.#text = text;
+    this.#found = found;
+    this.#strings = 0;
     this.#position = text.startsWith(BYTE_ORDER_MARK) ? BYTE_ORDER_MARK.length : 0;
     this.#expecting = 'value';
     this.#frames = [];
@@ -88,6 +96,7 @@ export class JsonRedactor {
       this.#position = skipSpace(this.#text, this.#position);
       if (this.#expecting === 'end') {
         if (this.#position < this.#text.length) throw new MalformedJson(this.#position);
+        this.#found?.assertCount(this.#strings);
         return true;
       }
       this.#token(this.#text.charCodeAt(this.#position));
@@ -101,8 +110,8 @@ export class JsonRedactor {
     return this.#out.join('') + this.#text.slice(this.#copied);
   }
 
-  whole(text: string): string {
-    this.begin(text);
+  whole(text: string, found: StringFinds | null = null): string {
+    this.begin(text, found);
     while (!this.advance(text.length + 1));
     return this.result();
   }
@@ -152,7 +161,7 @@ export class JsonRedactor {
     if (this.#cover) return;
     this.#next = frame.state.isDead ? NOWHERE : this.#step(frame, this.#leaves.decode(raw));
     if (this.#next.match?.spec.action === 'remove') return;
-    this.#redactString(raw, start, end, () => {});
+    this.#redactString(raw, start, end, NO_FINDS, () => {});
   }
 
   #value(code: number): void {
@@ -165,9 +174,10 @@ export class JsonRedactor {
     const rule = this.#rule();
     const opening = this.#position;
     const { raw, start, end } = this.#readString();
-    if (rule) this.#replaced(rule, opening, this.#leaves.replaceString(rule, raw));
+    const finds = this.#found?.of(this.#strings++) ?? NO_FINDS;
+    if (rule) this.#replaced(rule, opening, this.#leaves.replaceString(rule, raw, finds));
     else if (this.#cover) this.#valueDone();
-    else this.#redactString(raw, start, end, () => this.#valueDone());
+    else this.#redactString(raw, start, end, finds, () => this.#valueDone());
   }
 
   #otherValue(code: number): void {
@@ -241,8 +251,8 @@ export class JsonRedactor {
     return { raw: { text: this.#text.slice(start, end), escaped }, start, end };
   }
 
-  #redactString(raw: RawString, start: number, end: number, then: () => void): void {
-    if (!this.#leaves.mayHold(raw)) {
+  #redactString(raw: RawString, start: number, end: number, finds: readonly Find[], then: () => void): void {
+    if (finds.length === 0 && !this.#leaves.mayHold(raw)) {
       then();
       return;
     }
@@ -250,7 +260,7 @@ export class JsonRedactor {
       this.#change(start, end, raw.text, out);
       then();
     };
-    this.#longString = { run: this.#leaves.redactString(raw), done };
+    this.#longString = { run: this.#leaves.redactString(raw, finds), done };
     this.#continueString();
   }
 

@@ -1,8 +1,11 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { describe, expect, it } from 'vitest';
-import { builtin, header, jsonPath, ruleSet } from '../../../testing/redaction-rules.js';
-import { type ResponseHead, redactHead, redactLogText } from './plan.js';
+import { afterAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../../kernel/clock.js';
+import { builtin, header, jsonPath, regex, ruleSet } from '../../../testing/redaction-rules.js';
+import { createRegexPool } from '../regex/regex-pool.js';
+import { RegexSearch } from '../regex/regex-search.js';
+import { type HeadOptions, type ResponseHead, redactHead, redactLogText } from './plan.js';
 import type { RuleSpec } from './rule.js';
 
 const PAN = '4111111111111111';
@@ -18,8 +21,16 @@ function head(answer: Answer): ResponseHead {
   return { method: answer.method ?? 'GET', status: answer.status ?? 200, rawHeaders };
 }
 
+const pool = createRegexPool({ clock: systemClock });
+afterAll(() => pool.close());
+
+const options: HeadOptions = {
+  onRedacted: () => {},
+  newSearch: (regexes) => new RegexSearch(regexes, { pool, clock: systemClock }),
+};
+
 function open(answer: Answer, ...rules: RuleSpec[]) {
-  return redactHead(ruleSet(...rules), head(answer), { onRedacted: () => {} });
+  return redactHead(ruleSet(...rules), head(answer), options);
 }
 
 /** What the caller receives of a body sent in these chunks. */
@@ -83,11 +94,8 @@ describe('headers', () => {
       header('x-part', { action: 'partial_last4', replacement: '…' }),
     ];
     const rawHeaders = ['Set-Cookie', 'a=1', 'X-Gone', '1', 'set-cookie', 'b=2', 'X-Part', '123456789'];
-    const { rawHeaders: out } = redactHead(
-      ruleSet(...rules),
-      { method: 'GET', status: 200, rawHeaders },
-      { onRedacted: () => {} },
-    );
+    const answer = { method: 'GET', status: 200, rawHeaders };
+    const { rawHeaders: out } = redactHead(ruleSet(...rules), answer, options);
     expect(out).toEqual(['Set-Cookie', '[REDACTED]', 'set-cookie', '[REDACTED]', 'X-Part', '*6789']);
   });
 
@@ -268,3 +276,88 @@ describe('what a body is when its head says little of it', () => {
     await expect(send('application/json', [wide.subarray(2)], pan)).rejects.toThrow('character set');
   });
 });
+
+describe('regex rules', () => {
+  const account = regex('ACC-\\d{6}');
+
+  it.each([
+    [
+      'application/json',
+      '{"ACC-123456":"x ACC-123456 y","n":123456}',
+      '{"ACC-123456":"x [REDACTED] y","n":123456}',
+    ],
+    ['application/json', '["ü ACC-123456 ü","\\u0041CC-123456 \\n"]', '["ü [REDACTED] ü","[REDACTED] \\n"]'],
+    ['application/json', 'no JSON: ACC-123456', 'no JSON: [REDACTED]'],
+    ['text/plain', '\xfcber ACC-123456', '\xfcber [REDACTED]'],
+    ['text/plain; charset=iso-8859-1', 'é ACC-123456', 'é [REDACTED]'],
+    ['application/x-ndjson', '{"a":"ACC-123456"}\n"é ACC-000000"\n', '{"a":"[REDACTED]"}\n"é [REDACTED]"\n'],
+    [
+      'text/event-stream',
+      'id: ACC-123456\ndata: {"a":"ACC-1\ndata: 23456"}\n\ndata: {"a":"ACC-123456"}\n\ndata: é ACC-123456\n\n',
+      'id: [REDACTED]\ndata: {"a":"ACC-1\ndata: 23456"}\n\ndata: {"a":"[REDACTED]"}\n\ndata: é [REDACTED]\n\n',
+    ],
+  ])('in %s: %s', async (type, body, expected) => {
+    expect(await text(type, [body], account)).toBe(expected);
+  });
+
+  it('overlapping what others find, replace it as one', async () => {
+    const rules = [regex('card: \\d+', { action: 'partial_last4' }), pan];
+    expect(await text('application/json', [`["card: ${PAN} ok"]`], ...rules)).toBe('["[REDACTED] ok"]');
+    expect(await text('text/plain', [`card: ${PAN} ok`], ...rules)).toBe('[REDACTED] ok');
+  });
+
+  it('finding something in a value that a path names, keep its end untold', async () => {
+    const last4 = jsonPath('$.a', { action: 'partial_last4' });
+    expect(await text('application/json', ['{"a":"id ACC-123456"}'], account, last4)).toBe(
+      '{"a":"[REDACTED]"}',
+    );
+    expect(await text('application/json', ['{"a":"id ACC-123456"}'], last4, account)).toBe(
+      '{"a":"[REDACTED]3456"}',
+    );
+  });
+
+  it('see the edges of each string, and of a text its true beginning and end', async () => {
+    const whole = regex('^\\d{4}$');
+    expect(await text('application/json', ['["1234","x1234",["1234 "]]'], whole)).toBe(
+      '["[REDACTED]","x1234",["1234 "]]',
+    );
+    const filler = 'x'.repeat(3000);
+    const edges = regex('^\\d{4}|\\d{4}$|\\b777\\b');
+    const sent = `1234 ${filler}1234 777 a777 ${filler} 1234`;
+    const expected = `[REDACTED] ${filler}1234 [REDACTED] a777 ${filler} [REDACTED]`;
+    for (const size of [1, 500, 10_000]) {
+      expect(await text('text/plain', piecesOf(sent, size), edges)).toBe(expected);
+    }
+  });
+
+  it('make the same of a text however it is cut', async () => {
+    const rules = [regex('k[ée]y=\\S{1,40}'), regex('(?i)A{2,5}b'), pan];
+    const sent = `${'é key=ümlaut aaab AAB 4111111111111111 kéy=1 aaaaaaab '.repeat(60)}key=end`;
+    const expected = await text('text/plain', [sent], ...rules);
+    expect(expected).not.toMatch(/k[ée]y|aab|4111/i);
+    for (const size of [3, 7, 1000, 1025]) {
+      expect(await text('text/plain', piecesOf(sent, size), ...rules)).toBe(expected);
+    }
+  });
+
+  it('hold back at most 1 KiB of a text', async () => {
+    const { body } = open({ headers: { 'Content-Type': 'text/plain' } }, account);
+    body!.write('x'.repeat(5000));
+    const first = (await new Promise((resolve) => body!.once('data', resolve))) as Buffer;
+    expect(first.length).toBe(5000 - 1024);
+    body!.destroy();
+  });
+
+  it.each([
+    ['a match in a text that is longer than 1 KiB', 'text/plain', `key=${'x'.repeat(1200)} end`, 'key=\\S+'],
+    ['more finds than an answer may have', 'application/json', `["${'ab'.repeat(60_000)}"]`, '[ab]'],
+  ])('fail closed: %s', async (_, type, body, pattern) => {
+    await expect(text(type, [body], regex(pattern))).rejects.toMatchObject({ type: 'redaction_failed' });
+  });
+});
+
+function piecesOf(body: string, size: number): Buffer[] {
+  const bytes = Buffer.from(body);
+  const count = Math.ceil(bytes.length / size);
+  return Array.from({ length: count }, (_, i) => bytes.subarray(i * size, (i + 1) * size));
+}

@@ -1,7 +1,9 @@
 import type { Transform } from 'node:stream';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
-import { type BodyOptions, JsonTransform, TextTransform } from './body-transforms.js';
+import type { RegexRules, RegexSearch } from '../regex/regex-search.js';
+import type { BodyOptions } from './body-options.js';
+import { JsonTransform, TextTransform } from './body-transforms.js';
 import { redactHeaders } from './header-rules.js';
 import { type BodyKind, bodyKind, type MediaType, parseMediaType, textEncoding } from './media-type.js';
 import { EventStreamTransform, JsonRecordsTransform } from './record-transforms.js';
@@ -25,6 +27,7 @@ export interface ResponseHead {
 
 export interface HeadOptions {
   readonly onRedacted: (rule: RankedRule) => void;
+  readonly newSearch: (rules: RegexRules) => RegexSearch;
 }
 
 /** Decides from the head of an answer how its body is inspected. Throws `redaction_failed` where it cannot be. */
@@ -50,8 +53,9 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
 /** `binary` also stands for "no rule covers it". */
 function effectiveKind(rules: RuleSet, selection: Selection, essence: string): BodyKind {
   const kind = bodyKind(essence);
-  if (selection.builtins.size === 0 && selection.paths === null) return 'binary';
-  if (kind === 'binary' && rules.names(essence)) return selection.builtins.size > 0 ? 'text' : 'binary';
+  const searchesText = selection.builtins.size > 0 || selection.regexes !== null;
+  if (!searchesText && selection.paths === null) return 'binary';
+  if (kind === 'binary' && rules.names(essence)) return searchesText ? 'text' : 'binary';
   // JSON is sent as plain text, as HTML and under many a name; a path must find it there too.
   if (kind === 'text' || kind === 'unnamed') return selection.paths === null ? 'text' : 'unnamed';
   return kind;
@@ -62,7 +66,7 @@ function bodyTransform(
   type: MediaType,
   selection: Selection,
   head: ResponseHead,
-  { onRedacted }: HeadOptions,
+  { onRedacted, newSearch }: HeadOptions,
 ): Transform {
   const codings = valuesOf(head.rawHeaders, 'content-encoding').flatMap((value) =>
     value.toLowerCase().split(','),
@@ -77,7 +81,8 @@ function bodyTransform(
   if (head.status === 206) throw redactionFailed('the body is a part of a document');
   const encoding = textEncoding(type.charset);
   if (!encoding) throw redactionFailed('the character set of the body is not one that redaction reads');
-  const options: BodyOptions = { rules: selection, encoding, onRedacted };
+  const search = selection.regexes && newSearch(selection.regexes);
+  const options: BodyOptions = { rules: selection, encoding, onRedacted, search };
   switch (kind) {
     case 'json':
       if (Number(firstValue(head.rawHeaders, 'content-length') ?? 0) > LIMITS.redactionBodyBytesMax) {

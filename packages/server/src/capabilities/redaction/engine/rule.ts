@@ -7,6 +7,7 @@ export type RuleAction = 'mask' | 'remove' | 'partial_last4';
 export type RuleMatch =
   | { readonly type: 'builtin'; readonly value: Builtin }
   | { readonly type: 'json_path'; readonly value: string }
+  | { readonly type: 'regex'; readonly value: string }
   | { readonly type: 'header'; readonly value: string };
 
 /** What the engine needs of a rule (dataplane §7). */
@@ -29,6 +30,13 @@ export interface RuleSpec {
 export interface RankedRule {
   readonly rank: number;
   readonly spec: RuleSpec;
+}
+
+/** A stretch of a text that a rule takes; `end` is exclusive. */
+export interface Find {
+  readonly rule: RankedRule;
+  readonly start: number;
+  readonly end: number;
 }
 
 /** A shorter value would be told by its last four characters. */

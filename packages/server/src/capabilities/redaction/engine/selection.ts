@@ -1,4 +1,5 @@
 import type { ProxyMode } from '../../../kernel/proxy-mode.js';
+import { RegexRules } from '../regex/regex-search.js';
 import { parseJsonPath } from './json-path.js';
 import { matchesType } from './media-type.js';
 import { PathAutomaton } from './path-automaton.js';
@@ -10,6 +11,7 @@ import type { BuiltinRules } from './text-redactor.js';
 export interface Selection {
   readonly builtins: BuiltinRules;
   readonly paths: PathAutomaton | null;
+  readonly regexes: RegexRules | null;
   /** By lower-case name. */
   readonly headers: ReadonlyMap<string, RankedRule>;
 }
@@ -55,7 +57,12 @@ export class RuleSet {
       ({ spec }) =>
         spec.contentTypes === null || spec.contentTypes.some((pattern) => matchesType(pattern, essence)),
     );
-    const selection = { builtins: builtinsOf(rules), paths: pathsOf(rules), headers: headersOf(rules) };
+    const selection = {
+      builtins: builtinsOf(rules),
+      paths: pathsOf(rules),
+      regexes: regexesOf(rules),
+      headers: headersOf(rules),
+    };
     if (this.#selections.size >= SELECTIONS_MAX) this.#selections.clear();
     this.#selections.set(essence, selection);
     return selection;
@@ -76,6 +83,11 @@ function pathsOf(rules: readonly RankedRule[]): PathAutomaton | null {
     rule.spec.match.type === 'json_path' ? [{ rule, steps: parseJsonPath(rule.spec.match.value) }] : [],
   );
   return paths.length === 0 ? null : new PathAutomaton(paths);
+}
+
+function regexesOf(rules: readonly RankedRule[]): RegexRules | null {
+  const regexes = rules.filter(({ spec }) => spec.match.type === 'regex');
+  return regexes.length === 0 ? null : new RegexRules(regexes);
 }
 
 function headersOf(rules: readonly RankedRule[]): ReadonlyMap<string, RankedRule> {

@@ -1,7 +1,7 @@
 import { DigitScanner } from './digit-scanner.js';
 import { EmailScanner } from './email-scanner.js';
 import { KeyScanner } from './key-scanner.js';
-import { type RankedRule, replacementFor } from './rule.js';
+import { type Find, type RankedRule, replacementFor } from './rule.js';
 import type { Builtin, Report, Scanner } from './scanner.js';
 
 export type BuiltinRules = ReadonlyMap<Builtin, RankedRule>;
@@ -46,6 +46,11 @@ export class TextRedactor {
     this.#encode = encode;
   }
 
+  /** Takes what was found in the text by others; before the text that holds it is pushed. */
+  expect({ rule, start, end }: Find): void {
+    this.#add({ start, end, rules: new Set([rule]) });
+  }
+
   /** Returns what can be said of the text so far. */
   push(text: string): string {
     let out = '';
@@ -71,7 +76,8 @@ export class TextRedactor {
     return out;
   }
 
-  whole(text: string): string {
+  whole(text: string, finds: readonly Find[] = []): string {
+    for (const find of finds) this.expect(find);
     const head = this.push(text);
     return head + this.end();
   }

@@ -1,0 +1,179 @@
+import { availableParallelism } from 'node:os';
+import { Worker } from 'node:worker_threads';
+import type { Clock } from '../../../kernel/clock.js';
+import { redactionFailed } from '../errors.js';
+
+/** Expressions that are matched together, compiled once in each thread that meets them. */
+export interface RegexSet {
+  readonly id: number;
+  readonly patterns: readonly string[];
+}
+
+export interface RegexJob {
+  readonly set: RegexSet;
+  /** Texts one behind the other, and where each ends. */
+  readonly text: string;
+  readonly ends: Uint32Array;
+  /** Where each expression begins to search; absent: at the start. Only with one text. */
+  readonly froms?: Int32Array | undefined;
+  readonly timeMs: number;
+  readonly findsMax: number;
+}
+
+/** A job as it crosses to the thread. */
+export interface RegexQuestion extends Omit<RegexJob, 'set'> {
+  readonly set: number;
+  /** When the thread does not know the set yet. */
+  readonly patterns: readonly string[] | null;
+  readonly forget: readonly number[];
+}
+
+export interface RegexAnswer {
+  /** Text, expression, start, end, again and again; null when the time or the number of finds was over. */
+  readonly finds: Int32Array | null;
+  readonly spentMs: number;
+}
+
+export interface RegexPool {
+  /** Throws `redaction_failed` when nothing can be said of the texts. */
+  run(job: RegexJob): Promise<RegexAnswer>;
+  /** Jobs that wait are refused, those that run end by themselves or by their time. */
+  close(): Promise<void>;
+}
+
+export interface RegexPoolOptions {
+  readonly clock: Pick<Clock, 'setTimer'>;
+  readonly threadsMax?: number;
+  readonly jobsWaitingMax?: number;
+  /** What a thread runs. */
+  readonly script?: URL;
+}
+
+const THREADS_MAX = 4;
+const JOBS_WAITING_MAX = 256;
+const CHARACTERS_WAITING_MAX = 32 * 1024 * 1024;
+const SETS_KEPT_MAX = 32;
+/** A thread notices by itself that the time is over, but inside one match. */
+const GRACE_MS = 100;
+/** For 500 expressions of the largest kind; not of the answer's own time. */
+const COMPILE_MS = 2_000;
+
+interface Waiting {
+  readonly job: RegexJob;
+  resolve(answer: RegexAnswer): void;
+  reject(error: unknown): void;
+}
+
+interface Thread {
+  readonly worker: Worker;
+  /** Sets it has compiled, the oldest use first. */
+  readonly sets: Set<number>;
+  isReady: boolean;
+  current: (Waiting & { readonly stopTimer: () => void }) | null;
+}
+
+/**
+ * A few threads for the regexes of all tenants, so that none of them holds up the thread of the requests. Started
+ * when first needed; one that hangs or dies is replaced, and its answer is not passed on.
+ */
+export function createRegexPool(options: RegexPoolOptions): RegexPool {
+  const { clock } = options;
+  const threadsMax = options.threadsMax ?? Math.max(1, Math.min(THREADS_MAX, availableParallelism() - 1));
+  const jobsWaitingMax = options.jobsWaitingMax ?? JOBS_WAITING_MAX;
+  const script = options.script ?? new URL('./regex-worker.mjs', import.meta.url);
+  const threads = new Set<Thread>();
+  const waiting: Waiting[] = [];
+  let charactersWaiting = 0;
+  let isClosed = false;
+  let whenIdle: (() => void) | null = null;
+
+  function start(): void {
+    const worker = new Worker(script, {
+      name: 'redaction-regex',
+      execArgv: [],
+      env: {},
+      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 192 },
+    });
+    const thread: Thread = { worker, sets: new Set(), isReady: false, current: null };
+    threads.add(thread);
+    worker.unref();
+    worker.on('message', (message: 'ready' | RegexAnswer) => {
+      if (message === 'ready') thread.isReady = true;
+      else settle(thread, (job) => job.resolve(message));
+      dispatch();
+    });
+    worker.on('error', () => lose(thread));
+    worker.on('exit', () => lose(thread));
+  }
+
+  function settle(thread: Thread, how: (job: Waiting) => void): void {
+    const job = thread.current;
+    thread.current = null;
+    job?.stopTimer();
+    if (job) how(job);
+    if (whenIdle && ![...threads].some(({ current }) => current)) whenIdle();
+  }
+
+  function lose(thread: Thread): void {
+    if (!threads.delete(thread)) return;
+    settle(thread, (job) => job.reject(redactionFailed('its regex rules were stopped')));
+    // Threads that do not even start would be started for ever.
+    if (!thread.isReady) refuseWaiting('its regex rules cannot be run');
+    dispatch();
+  }
+
+  function refuseWaiting(reason: string): void {
+    charactersWaiting = 0;
+    for (const job of waiting.splice(0)) job.reject(redactionFailed(reason));
+  }
+
+  function dispatch(): void {
+    for (const thread of threads) {
+      if (waiting.length === 0) return;
+      if (thread.isReady && !thread.current) give(thread, waiting.shift()!);
+    }
+    const starting = [...threads].filter(({ isReady }) => !isReady).length;
+    if (waiting.length > starting && threads.size < threadsMax) start();
+  }
+
+  function give(thread: Thread, next: Waiting): void {
+    const { set, ...job } = next.job;
+    charactersWaiting -= job.text.length;
+    const isKnown = thread.sets.delete(set.id);
+    thread.sets.add(set.id);
+    const forget = [...thread.sets].slice(0, -SETS_KEPT_MAX);
+    for (const id of forget) thread.sets.delete(id);
+    const limitMs = job.timeMs + GRACE_MS + (isKnown ? 0 : COMPILE_MS);
+    const stopTimer = clock.setTimer(limitMs, () => void thread.worker.terminate());
+    thread.current = { ...next, stopTimer };
+    const question: RegexQuestion = { ...job, set: set.id, patterns: isKnown ? null : set.patterns, forget };
+    thread.worker.postMessage(question);
+  }
+
+  return {
+    run(job) {
+      return new Promise((resolve, reject) => {
+        const characters = charactersWaiting + job.text.length;
+        if (isClosed) reject(redactionFailed('the server is stopping'));
+        else if (waiting.length >= jobsWaitingMax || characters > CHARACTERS_WAITING_MAX) {
+          reject(redactionFailed('too many answers wait for regex rules'));
+        } else {
+          charactersWaiting = characters;
+          waiting.push({ job, resolve, reject });
+          dispatch();
+        }
+      });
+    },
+
+    async close() {
+      isClosed = true;
+      refuseWaiting('the server is stopping');
+      if ([...threads].some(({ current }) => current)) {
+        await new Promise<void>((resolve) => {
+          whenIdle = resolve;
+        });
+      }
+      await Promise.all([...threads].map(({ worker }) => worker.terminate()));
+    },
+  };
+}
