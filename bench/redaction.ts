@@ -65,8 +65,8 @@ function bodyOf(type: string): Transform {
     onRedacted: () => {},
     newSearch: (regexes) => new RegexSearch(regexes, { pool, clock: systemClock }),
   });
-  if (!body) throw new Error('the rules do not cover the body');
-  return body;
+  if (body.length !== 1) throw new Error('the rules do not cover the body');
+  return body[0]!;
 }
 
 async function measureDocuments() {

@@ -58,7 +58,7 @@ export interface ProxyFixture {
   readonly seen: Seen[];
   readonly detokenized: TokenReference[];
   upstream: RequestListener | null;
-  plan: { hasBodyRules: boolean; body: Transform | null; headError?: AppError };
+  plan: { hasBodyRules: boolean; body: Transform[]; headError?: AppError };
   logHasRoom: boolean;
   /** Empty = every public host. */
   allowedHosts: readonly string[];
@@ -277,7 +277,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     seen,
     detokenized,
     upstream: null,
-    plan: { hasBodyRules: false, body: null },
+    plan: { hasBodyRules: false, body: [] },
     logHasRoom: true,
     allowedHosts: [],
     plans: UNLIMITED,

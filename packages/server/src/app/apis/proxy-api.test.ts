@@ -22,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => proxy.close());
 afterEach(() => {
   proxy.upstream = null;
-  proxy.plan = { hasBodyRules: false, body: null };
+  proxy.plan = { hasBodyRules: false, body: [] };
   proxy.logHasRoom = true;
   proxy.allowedHosts = [];
   for (const list of [proxy.rows, proxy.seen, proxy.detokenized]) list.length = 0;
@@ -235,7 +235,7 @@ describe('what goes upstream', () => {
   });
 
   test('redaction that must read the body asks for an uncompressed one', async () => {
-    proxy.plan = { hasBodyRules: true, body: null };
+    proxy.plan = { hasBodyRules: true, body: [] };
     await proxy.call({ headers: { 'accept-encoding': 'gzip, br' } });
     expect(proxy.seen[0]!.headers['accept-encoding']).toBe('identity');
   });
@@ -465,7 +465,9 @@ describe('what comes back', () => {
   test('an answer through redaction', async () => {
     proxy.plan = {
       hasBodyRules: true,
-      body: new Transform({ transform: (chunk, _encoding, done) => done(null, String(chunk).toUpperCase()) }),
+      body: [
+        new Transform({ transform: (chunk, _encoding, done) => done(null, String(chunk).toUpperCase()) }),
+      ],
     };
     proxy.upstream = (_request, response) => response.end('secret');
     const answer = await proxy.call();
@@ -476,10 +478,12 @@ describe('what comes back', () => {
   test('redaction that fails on the last byte is 502 and says so in the log row', async () => {
     proxy.plan = {
       hasBodyRules: true,
-      body: new Transform({
-        transform: (_chunk, _encoding, done) => done(),
-        flush: (done) => done(new AppError('redaction_failed', 'The answer cannot be inspected')),
-      }),
+      body: [
+        new Transform({
+          transform: (_chunk, _encoding, done) => done(),
+          flush: (done) => done(new AppError('redaction_failed', 'The answer cannot be inspected')),
+        }),
+      ],
     };
     const answer = await proxy.call();
     expect([answer.status, errorOf(answer).type]).toEqual([502, 'redaction_failed']);
@@ -489,10 +493,12 @@ describe('what comes back', () => {
   test('a redacted answer is over when the client has it: one who leaves before is in the log row', async () => {
     proxy.plan = {
       hasBodyRules: true,
-      body: new Transform({
-        transform: (_chunk, _encoding, done) => done(),
-        flush: (done) => done(null, Buffer.alloc(20_000_000)),
-      }),
+      body: [
+        new Transform({
+          transform: (_chunk, _encoding, done) => done(),
+          flush: (done) => done(null, Buffer.alloc(20_000_000)),
+        }),
+      ],
     };
     proxy.upstream = (request, response) => {
       request.resume();
@@ -533,7 +539,7 @@ describe('what comes back', () => {
     proxy.upstream = (_request, response) => response.end('body');
     proxy.plan = {
       hasBodyRules: true,
-      body: new Transform({ transform: (_c, _e, done) => done(failure()) }),
+      body: [new Transform({ transform: (_c, _e, done) => done(failure()) })],
     };
     const answer = await proxy.call();
     expect([answer.status, errorOf(answer).type]).toEqual([502, 'redaction_failed']);
@@ -541,10 +547,12 @@ describe('what comes back', () => {
 
     proxy.plan = {
       hasBodyRules: true,
-      body: new Transform({
-        transform: (chunk, _e, done) => done(null, chunk),
-        flush: (done) => done(failure()),
-      }),
+      body: [
+        new Transform({
+          transform: (chunk, _e, done) => done(null, chunk),
+          flush: (done) => done(failure()),
+        }),
+      ],
     };
     let finish!: () => void;
     proxy.upstream = (_request, response) => {
@@ -751,7 +759,7 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
     proxy.upstream = (request) => request.socket.destroy();
     expect(errorOf(await proxy.call()).type).toBe('upstream_unreachable');
     proxy.upstream = null;
-    proxy.plan = { hasBodyRules: true, body: null, headError: new AppError('redaction_failed', 'no') };
+    proxy.plan = { hasBodyRules: true, body: [], headError: new AppError('redaction_failed', 'no') };
     expect(errorOf(await proxy.call()).type).toBe('redaction_failed');
   });
 

@@ -1,4 +1,3 @@
-import type { Transform } from 'node:stream';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError } from '../../kernel/errors.js';
 import { type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
@@ -13,7 +12,7 @@ import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { ruleEntry } from './audit.js';
-import { redactHead, redactLogText } from './engine/plan.js';
+import { type RedactedHead, redactHead, redactLogText } from './engine/plan.js';
 import type { RuleSpec } from './engine/rule.js';
 import { RuleSet } from './engine/selection.js';
 import { tooManyRules } from './errors.js';
@@ -38,14 +37,10 @@ export interface RedactionPlan {
   /** The upstream is to be asked for `identity`, so that the body can be read. */
   readonly hasBodyRules: boolean;
   /**
-   * The head as it may leave, and what the body has to pass through; null = it passes untouched. Throws
-   * `redaction_failed`, and the transform fails with it, where a rule covers what cannot be inspected.
+   * The head as it may leave, and what the body has to pass through. Throws `redaction_failed`, and the transforms fail
+   * with it, where a rule covers what cannot be inspected.
    */
-  head(
-    status: number,
-    rawHeaders: readonly string[],
-    method?: string,
-  ): { rawHeaders: string[]; body: Transform | null };
+  head(status: number, rawHeaders: readonly string[], method?: string): RedactedHead;
   /** Text of a log row as it may be stored: rules whose target is the log. */
   logText(text: string): string;
 }

@@ -1,4 +1,4 @@
-import { Readable } from 'node:stream';
+import { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isAppError, validationError } from '../../kernel/errors.js';
 import { type HeadOptions, redactHead } from './engine/plan.js';
@@ -41,11 +41,14 @@ async function throughRules(
   try {
     const head = { method: 'GET', status: 200, rawHeaders: ['content-type', type] };
     const { body } = redactHead(rules, head, options);
-    if (!body) return text;
     const out: Buffer[] = [];
-    await pipeline(Readable.from([Buffer.from(text)]), body, async (source) => {
-      for await (const chunk of source) out.push(chunk as Buffer);
+    const collected = new Writable({
+      write(chunk: Buffer, _encoding, done) {
+        out.push(chunk);
+        done();
+      },
     });
+    await pipeline([Readable.from([Buffer.from(text)]), ...body, collected]);
     return Buffer.concat(out).toString('utf8');
   } catch (error) {
     // What would be a 502 for an upstream's answer is here what the caller sent.

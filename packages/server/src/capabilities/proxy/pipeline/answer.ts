@@ -23,7 +23,7 @@ export function beginAnswer(
   // An upstream's own limits are what its clients act on: ours do not mix with them (docs/decisions/0035).
   if (rateLimit !== null && !hasRateLimit(rawHeaders)) pushRateLimit(rawHeaders, rateLimit);
   const isBodiless = method === 'HEAD' || status === 204 || status === 304;
-  if (planned.body === null || isBodiless) {
+  if (planned.body.length === 0 || isBodiless) {
     response.writeHead(status, rawHeaders);
     if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
     return response;
@@ -54,12 +54,12 @@ class InspectedAnswer extends Writable {
   readonly #inspection: Transform;
   #delivered: () => void = () => {};
 
-  constructor(inspection: Transform, sink: HeldAnswer) {
+  constructor(inspection: readonly Transform[], sink: HeldAnswer) {
     super();
-    this.#inspection = inspection;
+    this.#inspection = inspection[0]!;
     sink.on('progress', () => this.emit('progress'));
     // A failure destroys the sink too, which breaks off the answer or leaves it to be refused.
-    pipeline(inspection, sink, (error) => {
+    pipeline([...inspection, sink], (error) => {
       if (error) this.destroy(error);
       else this.#delivered();
     });

@@ -55,12 +55,14 @@ export interface HeaderChanges {
   readonly selection: Selection;
   /** The body may differ from what these headers say. */
   readonly bodyMayChange: boolean;
+  /** The body leaves without the content coding that it came with. */
+  readonly isDecoded: boolean;
   readonly onRedacted: (rule: RankedRule) => void;
 }
 
 /** Applies header rules, then the built-ins to every other value, a cookie's too. Raw name, value, name, value ... */
 export function redactHeaders(rawHeaders: readonly string[], changes: HeaderChanges): string[] {
-  const { selection, bodyMayChange, onRedacted } = changes;
+  const { selection, bodyMayChange, isDecoded, onRedacted } = changes;
   const values =
     selection.builtins.size > 0 ? new TextRedactor(selection.builtins, onRedacted, headerText) : null;
   const out: string[] = [];
@@ -69,6 +71,7 @@ export function redactHeaders(rawHeaders: readonly string[], changes: HeaderChan
     const value = rawHeaders[i + 1]!;
     const key = name.toLowerCase();
     if (bodyMayChange && OF_THE_BODY.has(key)) continue;
+    if (isDecoded && key === 'content-encoding') continue;
     const rule = FRAMING.has(key) ? undefined : selection.headers.get(key);
     if (rule) {
       onRedacted(rule);

@@ -1,5 +1,6 @@
-import { Readable } from 'node:stream';
+import { Readable, type Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../kernel/clock.js';
 import { builtin, header, jsonPath, regex, ruleSet } from '../../../testing/redaction-rules.js';
@@ -41,11 +42,18 @@ async function send(
 ): Promise<Buffer> {
   const { body } = open({ headers: type === null ? {} : { 'Content-Type': type } }, ...rules);
   const buffers = chunks.map((chunk) => Buffer.from(chunk));
-  if (!body) return Buffer.concat(buffers);
+  return through(body, buffers);
+}
+
+async function through(body: readonly Transform[], chunks: readonly Buffer[]): Promise<Buffer> {
   const out: Buffer[] = [];
-  await pipeline(Readable.from(buffers), body, async (source) => {
-    for await (const chunk of source) out.push(chunk as Buffer);
+  const collected = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      out.push(chunk);
+      done();
+    },
   });
+  await pipeline([Readable.from(chunks), ...body, collected]);
   return Buffer.concat(out);
 }
 
@@ -84,7 +92,7 @@ describe('headers', () => {
     const headers = { 'Content-Type': 'image/png', 'Content-Length': '9', ETag: '"4111111111111111"' };
     const opened = open({ headers }, pan, path);
     expect(opened.rawHeaders).toEqual(Object.entries(headers).flat());
-    expect(opened.body).toBeNull();
+    expect(opened.body).toEqual([]);
   });
 
   it('masks, removes and shortens by name, each of several', () => {
@@ -117,13 +125,14 @@ describe('headers', () => {
     { method: 'HEAD', headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' } },
     { headers: { 'Content-Type': 'application/json', 'Content-Length': '0' } },
   ])('has no transform for an answer without body %#', (answer) => {
-    expect(open(answer, pan).body).toBeNull();
+    expect(open(answer, pan).body).toEqual([]);
   });
 });
 
 describe('refused', () => {
   it.each<[string, Answer]>([
-    ['compressed', { headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' } }],
+    ['compressed otherwise', { headers: { 'Content-Type': 'application/json', 'Content-Encoding': 'lzma' } }],
+    ['compressed twice', { headers: { 'Content-Type': 'text/plain', 'Content-Encoding': 'gzip, br' } }],
     ['a part', { headers: { 'Content-Type': 'text/plain' }, status: 206 }],
     ['utf-16', { headers: { 'Content-Type': 'text/plain; charset="UTF-16"' } }],
     [
@@ -136,10 +145,10 @@ describe('refused', () => {
 
   it('but not where no rule covers', () => {
     const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip' };
-    expect(open({ headers }, header('x-a')).body).toBeNull();
-    expect(open({ headers }, builtin('pan', { contentTypes: ['text/*'] })).body).toBeNull();
-    expect(open({ headers }, builtin('pan', { proxyModes: ['route'] })).body).toBeNull();
-    expect(open({ headers }, builtin('pan', { enabled: false })).body).toBeNull();
+    expect(open({ headers }, header('x-a')).body).toEqual([]);
+    expect(open({ headers }, builtin('pan', { contentTypes: ['text/*'] })).body).toEqual([]);
+    expect(open({ headers }, builtin('pan', { proxyModes: ['route'] })).body).toEqual([]);
+    expect(open({ headers }, builtin('pan', { enabled: false })).body).toEqual([]);
   });
 
   it('a JSON body that grows too long', async () => {
@@ -222,8 +231,8 @@ describe('bodies', () => {
 
   it('releases an event the moment it is complete', async () => {
     const { body } = open({ headers: { 'Content-Type': 'text/event-stream' } }, pan);
-    body!.write(`data: ${PAN}\n\ndata: next`);
-    expect(String(body!.read())).toBe('data: [REDACTED]\n\n');
+    body[0]!.write(`data: ${PAN}\n\ndata: next`);
+    expect(String(body[0]!.read())).toBe('data: [REDACTED]\n\n');
   });
 });
 
@@ -239,7 +248,7 @@ describe('log text', () => {
     );
     expect(
       open({ headers: { 'Content-Type': 'text/plain' } }, builtin('pan', { target: 'log' })).body,
-    ).toBeNull();
+    ).toEqual([]);
   });
 });
 
@@ -274,6 +283,32 @@ describe('what a body is when its head says little of it', () => {
 
   it('the same without its mark, where JSON is due', async () => {
     await expect(send('application/json', [wide.subarray(2)], pan)).rejects.toThrow('character set');
+  });
+});
+
+describe('compressed bodies', () => {
+  const headers = { 'Content-Type': 'application/json', 'Content-Encoding': 'gzip', ETag: '"x"' };
+
+  it('leave inspected, and without their coding', async () => {
+    const opened = open({ headers }, pan);
+    expect(opened.rawHeaders).toEqual(['Content-Type', 'application/json']);
+    const sent = await through(opened.body, [gzipSync(`{"a":"${PAN}"}`)]);
+    expect(sent.toString()).toBe('{"a":"[REDACTED]"}');
+  });
+
+  it('are bounded by what they hold, not by what is sent', async () => {
+    const { body } = open({ headers: { ...headers, 'Content-Length': '6000000' } }, pan);
+    expect(body).toHaveLength(2);
+    const sent = through(body, [gzipSync(Buffer.alloc(5 * 1024 * 1024 + 1, 0x20))]);
+    await expect(sent).rejects.toThrow(/larger than redaction parses/);
+  });
+
+  it('pass as they are where no rule covers them, and in answers without a body', () => {
+    const same = Object.entries(headers).flat();
+    expect(open({ headers })).toEqual({ rawHeaders: same, body: [] });
+    const image = { ...headers, 'Content-Type': 'image/png', 'Content-Encoding': 'lzma' };
+    expect(open({ headers: image }, pan)).toEqual({ rawHeaders: Object.entries(image).flat(), body: [] });
+    expect(open({ headers, status: 304 }, pan)).toEqual({ rawHeaders: same, body: [] });
   });
 });
 
@@ -342,10 +377,10 @@ describe('regex rules', () => {
 
   it('hold back at most 1 KiB of a text', async () => {
     const { body } = open({ headers: { 'Content-Type': 'text/plain' } }, account);
-    body!.write('x'.repeat(5000));
-    const first = (await new Promise((resolve) => body!.once('data', resolve))) as Buffer;
+    body[0]!.write('x'.repeat(5000));
+    const first = (await new Promise((resolve) => body[0]!.once('data', resolve))) as Buffer;
     expect(first.length).toBe(5000 - 1024);
-    body!.destroy();
+    body[0]!.destroy();
   });
 
   it.each([

@@ -4,6 +4,7 @@ import { redactionFailed } from '../errors.js';
 import type { RegexRules, RegexSearch } from '../regex/regex-search.js';
 import type { BodyOptions } from './body-options.js';
 import { JsonTransform, TextTransform } from './body-transforms.js';
+import { decoderFor } from './decoding.js';
 import { redactHeaders } from './header-rules.js';
 import { type BodyKind, bodyKind, type MediaType, parseMediaType, textEncoding } from './media-type.js';
 import { EventStreamTransform, JsonRecordsTransform } from './record-transforms.js';
@@ -13,8 +14,8 @@ import { TextRedactor } from './text-redactor.js';
 
 export interface RedactedHead {
   readonly rawHeaders: string[];
-  /** Null: the body passes untouched. */
-  readonly body: Transform | null;
+  /** What the body passes through, in this order; empty: it passes untouched. */
+  readonly body: readonly Transform[];
 }
 
 export interface ResponseHead {
@@ -32,21 +33,21 @@ export interface HeadOptions {
 
 /** Decides from the head of an answer how its body is inspected. Throws `redaction_failed` where it cannot be. */
 export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOptions): RedactedHead {
-  if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: null };
+  if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: [] };
   const type = parseMediaType(firstValue(head.rawHeaders, 'content-type'));
   const selection = rules.select(type.essence);
   const kind = effectiveKind(rules, selection, type.essence);
   const hasBody = head.method !== 'HEAD' && ![204, 205, 304].includes(head.status);
   const isEmpty = firstValue(head.rawHeaders, 'content-length') === '0';
-  const body =
-    hasBody && !isEmpty && kind !== 'binary' ? bodyTransform(kind, type, selection, head, options) : null;
+  const isInspected = hasBody && !isEmpty && kind !== 'binary';
   return {
     rawHeaders: redactHeaders(head.rawHeaders, {
       selection,
       bodyMayChange: kind !== 'binary' && !isEmpty && head.status !== 304,
+      isDecoded: isInspected,
       onRedacted: options.onRedacted,
     }),
-    body,
+    body: isInspected ? bodyTransforms(kind, type, selection, head, options) : [],
   };
 }
 
@@ -61,33 +62,43 @@ function effectiveKind(rules: RuleSet, selection: Selection, essence: string): B
   return kind;
 }
 
-function bodyTransform(
+function bodyTransforms(
   kind: Exclude<BodyKind, 'binary'>,
   type: MediaType,
   selection: Selection,
   head: ResponseHead,
-  { onRedacted, newSearch }: HeadOptions,
-): Transform {
-  const codings = valuesOf(head.rawHeaders, 'content-encoding').flatMap((value) =>
-    value.toLowerCase().split(','),
-  );
-  if (codings.some((coding) => !['', 'identity'].includes(coding.trim()))) {
-    throw redactionFailed('the body is compressed');
+  options: HeadOptions,
+): Transform[] {
+  refuseUnreadable(head);
+  const decoder = decoderFor(valuesOf(head.rawHeaders, 'content-encoding'));
+  const isTooLong = Number(firstValue(head.rawHeaders, 'content-length') ?? 0) > LIMITS.redactionBodyBytesMax;
+  if (kind === 'json' && !decoder && isTooLong) {
+    throw redactionFailed('the JSON body is larger than redaction parses');
   }
+  const inspection = inspectionOf(kind, type, selection, options);
+  return decoder ? [decoder, inspection] : [inspection];
+}
+
+function refuseUnreadable(head: ResponseHead): void {
   if (valuesOf(head.rawHeaders, 'content-type').length > 1) {
     throw redactionFailed('the body is said to be of more than one type');
   }
   // A range may begin or end inside a value that a rule would have found.
   if (head.status === 206) throw redactionFailed('the body is a part of a document');
+}
+
+function inspectionOf(
+  kind: Exclude<BodyKind, 'binary'>,
+  type: MediaType,
+  selection: Selection,
+  { onRedacted, newSearch }: HeadOptions,
+): Transform {
   const encoding = textEncoding(type.charset);
   if (!encoding) throw redactionFailed('the character set of the body is not one that redaction reads');
   const search = selection.regexes && newSearch(selection.regexes);
   const options: BodyOptions = { rules: selection, encoding, onRedacted, search };
   switch (kind) {
     case 'json':
-      if (Number(firstValue(head.rawHeaders, 'content-length') ?? 0) > LIMITS.redactionBodyBytesMax) {
-        throw redactionFailed('the JSON body is larger than redaction parses');
-      }
       return new JsonTransform({ ...options, sniff: false });
     case 'unnamed':
       return new JsonTransform({ ...options, sniff: true });
