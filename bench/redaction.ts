@@ -3,12 +3,14 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { Readable, type Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { EchoGuard } from '../packages/server/src/capabilities/redaction/echo/echo-guard.js';
 import { redactHead } from '../packages/server/src/capabilities/redaction/engine/plan.js';
 import type { RuleSpec } from '../packages/server/src/capabilities/redaction/engine/rule.js';
 import { RuleSet } from '../packages/server/src/capabilities/redaction/engine/selection.js';
 import { createRegexPool } from '../packages/server/src/capabilities/redaction/regex/regex-pool.js';
 import { RegexSearch } from '../packages/server/src/capabilities/redaction/regex/regex-search.js';
 import { systemClock } from '../packages/server/src/kernel/clock.js';
+import { Secret } from '../packages/server/src/kernel/secret.js';
 
 interface Plan {
   readonly documents: number;
@@ -18,6 +20,7 @@ interface Plan {
 const DOCUMENT_BYTES = 5 * 1024 * 1024;
 const CHUNK_BYTES = 64 * 1024;
 const WARMUP_DOCUMENTS = 3;
+const ECHO_CALLS = 1_000;
 const LOOP_RESOLUTION_MS = 1;
 
 /** Ten of a kind that people write; a tenth of the strings holds something. */
@@ -56,14 +59,16 @@ const rules = new RuleSet(
 
 const documents = await measureDocuments();
 const events = await measureEvents();
+const echo = measureEcho();
 await pool.close();
-console.log(JSON.stringify({ documents, events }));
+console.log(JSON.stringify({ documents, events, echo }));
 
 function bodyOf(type: string): Transform {
   const head = { method: 'GET', status: 200, rawHeaders: ['content-type', type] };
   const { body } = redactHead(rules, head, {
     onRedacted: () => {},
     newSearch: (regexes) => new RegexSearch(regexes, { pool, clock: systemClock }),
+    guard: null,
   });
   if (body.length !== 1) throw new Error('the rules do not cover the body');
   return body[0]!;
@@ -111,6 +116,25 @@ async function measureEvents() {
   }
   body.destroy();
   return { p50Ms: at(times, 0.5), p99Ms: at(times, 0.99), maxMs: at(times, 1) };
+}
+
+/** The guard of one call over an answer without its value: made, and the whole body read. */
+function measureEcho() {
+  const values = [{ value: new Secret('4242424242424242'), token: 'tok_bench', isGuarded: true }];
+  const document = Buffer.from(jsonDocument());
+  const micros = (bytes: number) => {
+    const times = Array.from({ length: ECHO_CALLS }, (_, call) => {
+      const from = (call * 1024) % (document.length - bytes);
+      const body = document.subarray(from, from + bytes);
+      const begunAt = performance.now();
+      const scanner = new EchoGuard(values).scanner('utf-8', 'json');
+      if (scanner.whole(body).length !== bytes) throw new Error('something was replaced');
+      return (performance.now() - begunAt) * 1_000;
+    });
+    return at(times.slice(ECHO_CALLS / 2), 0.5);
+  };
+  const [one, many] = [micros(1024), micros(257 * 1024)];
+  return { microsOf1KiB: one, microsAKiB: (many - one) / 256 };
 }
 
 function jsonDocument(): string {

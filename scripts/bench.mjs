@@ -268,7 +268,7 @@ async function measureRedaction() {
   title(`Redaction by ten regex rules: ${REDACTED_DOCUMENTS} JSON documents, ${REDACTED_EVENTS} events`);
   const plan = JSON.stringify({ documents: REDACTED_DOCUMENTS, events: REDACTED_EVENTS });
   const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'redaction.ts'), plan], { cpu: null });
-  const { documents, events } = await firstLine(child);
+  const { documents, events, echo } = await firstLine(child);
   bar(
     'loop delay, 5 MiB of JSON under ten regex rules',
     `p99 ${documents.loopP99Ms.toFixed(1)} ms`,
@@ -283,6 +283,8 @@ async function measureRedaction() {
     events.p99Ms <= BARS.redactedEventP99Ms,
     `≤ ${BARS.redactedEventP99Ms} ms`,
   );
+  const further = `${echo.microsAKiB.toFixed(1)} µs each further KiB`;
+  note('echo guard, JSON without its value', `${echo.microsOf1KiB.toFixed(1)} µs for 1 KiB, ${further}`, '');
 }
 
 /** Durable audit rows a second: without the chain, with it, and on PostgreSQL with one and four processes. */

@@ -51,6 +51,8 @@ export const LIMITS = {
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,
+  echoValueBytesMin: 6,
+  echoHeldBytesMax: 64 * KiB,
   redactionRegexMs: 200,
   redactionRegexHeldBytesMax: KiB,
   redactionJsonDepthMax: 512,

@@ -8,6 +8,7 @@ import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
 import type { PortableCipher } from '../capabilities/crypto-keys/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
+import { type HeadOptions, redactHead } from '../capabilities/redaction/engine/plan.js';
 import type { TokenReference } from '../capabilities/vaults/index.js';
 import { AppError, permissionMissing } from '../kernel/errors.js';
 import type { ApiKeyId, RequestId, TenantId } from '../kernel/ids.js';
@@ -21,6 +22,7 @@ import { createInstruments, type Instruments } from '../platform/telemetry/instr
 import type { Tracing } from '../platform/telemetry/tracing.js';
 import { startEgressRig } from './egress-rig.js';
 import type { ManualClock } from './manual-clock.js';
+import { ruleSet } from './redaction-rules.js';
 import { createTestCa, startTlsUpstream } from './tls-upstream.js';
 
 export const DEPLOYMENT_ID = '0a1b2c3d';
@@ -93,9 +95,14 @@ function principalOf(key: string): Principal {
   };
 }
 
-/** Tokens by tenant; every one stands in the vault `cards`, but for those of `closed`. */
+/** Tokens by tenant; every one stands in the vault `cards`, but for those of `closed`. `tok_loud` has no echo guard. */
 export const VALUES: Record<string, Record<string, string>> = {
-  acme: { tok_pan: '4111111111111111', tok_odd: 'a"b\\c\n&=é', tok_template: '{{ token: cards.tok_pan }}' },
+  acme: {
+    tok_pan: '4111111111111111',
+    tok_odd: 'a"b\\c\n&=é',
+    tok_template: '{{ token: cards.tok_pan }}',
+    tok_loud: 'spoken aloud',
+  },
   other: { tok_foreign: 'foreign' },
 };
 
@@ -113,7 +120,7 @@ function tokenSource(detokenized: TokenReference[]) {
         const value = values[reference.token];
         if (value === undefined) throw new AppError('token_not_found', 'Token not found');
         detokenized.push(reference);
-        return new Secret(value);
+        return { value: new Secret(value), isEchoGuarded: reference.token !== 'tok_loud' };
       });
     },
   };
@@ -139,6 +146,13 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   for await (const chunk of stream) chunks.push(chunk);
   return Buffer.concat(chunks);
 }
+
+const NO_RULES: Omit<HeadOptions, 'guard'> = {
+  onRedacted() {},
+  newSearch: () => {
+    throw new Error('there are no regex rules');
+  },
+};
 
 /** Nothing is limited; a suite on limits replaces them. */
 const UNLIMITED: ProxyFixture['plans'] = {
@@ -199,9 +213,11 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
       planFor: async () => ({
         hasBodyRules: fixture.plan.hasBodyRules,
         logText: (text) => text.replaceAll('canary', '[REDACTED]'),
-        head(_status, rawHeaders) {
-          if (fixture.plan.headError) throw fixture.plan.headError;
-          return { rawHeaders: [...rawHeaders], body: fixture.plan.body };
+        head(status, rawHeaders, method = 'GET', guard = null) {
+          const { headError, body } = fixture.plan;
+          if (headError) throw headError;
+          if (body.length > 0) return { rawHeaders: [...rawHeaders], body, echo: null };
+          return redactHead(ruleSet(), { method, status, rawHeaders }, { ...NO_RULES, guard });
         },
       }),
     },

@@ -97,6 +97,7 @@ async function newLog({ tenant, mode, installation }: World): Promise<string> {
     rateLimited: false,
     proxyMode: 'ephemeral',
     clientOrigin: 'direct',
+    echo: null,
   });
   await apiLogs.flush();
   installation.clock.advance(FEED_WATERMARK_MS);

@@ -1042,6 +1042,7 @@ describe('the log row', () => {
       rateLimited: false,
       proxyMode: 'ephemeral',
       clientOrigin: 'sdk_intercept',
+      echo: { guarded: 0, notGuarded: 0 },
     });
     expect(JSON.stringify(row)).not.toMatch(/canary|4111/);
   });

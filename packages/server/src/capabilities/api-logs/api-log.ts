@@ -25,6 +25,15 @@ export interface ApiLogEntry {
   readonly rateLimited: boolean;
   readonly proxyMode: ProxyMode;
   readonly clientOrigin: ClientOrigin;
+  /** What the echo guard did; null where nothing was detokenized for the call. */
+  readonly echo: EchoCounts | null;
+}
+
+export interface EchoCounts {
+  /** Places of the answer where a token took the place of its value. */
+  readonly guarded: number;
+  /** Values that were not looked for. */
+  readonly notGuarded: number;
 }
 
 export interface ApiLog extends ApiLogEntry {

@@ -54,7 +54,16 @@ export const logResponse = z
       .enum(['direct', 'sdk_intercept'])
       .describe('`sdk_intercept`: sent by an SDK that stands in for the HTTP client.'),
     cursor: z.string().describe('A feed that is asked with it goes on after this row.'),
-    echo: z.null().describe('Null in this version.'),
+    echo: z
+      .object({
+        guarded: z.number().int().describe('Places of the answer where a token took the place of its value.'),
+        not_guarded: z
+          .number()
+          .int()
+          .describe('Values not looked for: too short, or of a vault without the guard.'),
+      })
+      .nullable()
+      .describe('Null: nothing was detokenized for the call.'),
   })
   .meta({ id: 'Log' });
 
@@ -82,6 +91,6 @@ export function toLogResponse(log: ApiLog, withIdentity: boolean): z.input<typeo
     proxy_mode: log.proxyMode,
     client_origin: log.clientOrigin,
     cursor: encodeCursor(log.id),
-    echo: null,
+    echo: log.echo && { guarded: log.echo.guarded, not_guarded: log.echo.notGuarded },
   };
 }

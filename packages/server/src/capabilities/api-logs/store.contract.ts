@@ -32,6 +32,7 @@ export function entry(scope: Scope, requestId: string, over: Partial<ApiLogEntry
     rateLimited: false,
     proxyMode: 'ephemeral',
     clientOrigin: 'direct',
+    echo: null,
     ...over,
   };
 }
@@ -63,6 +64,7 @@ export function apiLogStoreContract(open: OpenTestDatabase): void {
       error: 'ssrf_blocked',
       rateLimited: true,
       clientOrigin: 'sdk_intercept',
+      echo: { guarded: 3, notGuarded: 0 },
     });
     const bare = entry(scope, 'bare', {
       srcIp: null,

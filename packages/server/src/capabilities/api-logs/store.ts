@@ -149,6 +149,8 @@ function toColumns(entry: ApiLogEntry, loggedAtMs: number): Record<string, strin
     rate_limited: entry.rateLimited ? 1 : 0,
     proxy_mode: entry.proxyMode,
     client_origin: entry.clientOrigin,
+    echo_guarded: entry.echo?.guarded ?? null,
+    echo_not_guarded: entry.echo?.notGuarded ?? null,
     logged_at: loggedAtMs,
   };
 }
@@ -173,5 +175,9 @@ function fromRow(row: Selectable<ApiLogRow>): ApiLog {
     rateLimited: row.rate_limited === 1,
     proxyMode: row.proxy_mode as ProxyMode,
     clientOrigin: row.client_origin as ClientOrigin,
+    echo:
+      row.echo_guarded === null || row.echo_not_guarded === null
+        ? null
+        : { guarded: row.echo_guarded, notGuarded: row.echo_not_guarded },
   };
 }

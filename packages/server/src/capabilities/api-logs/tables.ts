@@ -2,6 +2,7 @@ import type { Generated } from 'kysely';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { apiLogsMigration } from './migrations/0009-api-logs.js';
+import { echoCountsMigration } from './migrations/0026-echo-counts.js';
 
 export interface ApiLogRow {
   id: Generated<number>;
@@ -23,6 +24,9 @@ export interface ApiLogRow {
   rate_limited: number;
   proxy_mode: string;
   client_origin: string;
+  /** Both null where nothing was detokenized. */
+  echo_guarded: number | null;
+  echo_not_guarded: number | null;
   /** When the row was handed to the database; the feed's watermark compares it. */
   logged_at: number;
 }
@@ -35,4 +39,4 @@ export const apiLogTables: TableSet<ApiLogTables> = {
   api_logs: { scope: 'tenant+mode', file: 'log' },
 };
 
-export const migrations: readonly Migration[] = [apiLogsMigration];
+export const migrations: readonly Migration[] = [apiLogsMigration, echoCountsMigration];

@@ -5,7 +5,7 @@ import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
 import type { StepTrace } from '../../platform/telemetry/tracing.js';
-import type { RedactionPlan } from '../redaction/index.js';
+import type { EchoGuard, RedactionPlan } from '../redaction/index.js';
 import { RequestHeaders } from './request-headers.js';
 
 /** One request as the HTTP floor hands it over: raw, its body unread, its answer unwritten. */
@@ -33,6 +33,8 @@ export class ProxyCall implements ClientPresence {
   path: string | null = null;
   /** Redaction of this call's answer and log row; known before the target is. */
   plan: RedactionPlan | null = null;
+  /** Keeps what was detokenized for the call out of its answer; null where nothing was. */
+  guard: EchoGuard | null = null;
   /** Started with the target's resolution, stopped when the call is over. */
   clock: CallClock | null = null;
   #isGone = false;

@@ -12,6 +12,7 @@ import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { ruleEntry } from './audit.js';
+import type { EchoGuard } from './echo/echo-guard.js';
 import { type RedactedHead, redactHead, redactLogText } from './engine/plan.js';
 import type { RuleSpec } from './engine/rule.js';
 import { RuleSet } from './engine/selection.js';
@@ -40,7 +41,12 @@ export interface RedactionPlan {
    * The head as it may leave, and what the body has to pass through. Throws `redaction_failed`, and the transforms fail
    * with it, where a rule covers what cannot be inspected.
    */
-  head(status: number, rawHeaders: readonly string[], method?: string): RedactedHead;
+  head(
+    status: number,
+    rawHeaders: readonly string[],
+    method?: string,
+    guard?: EchoGuard | null,
+  ): RedactedHead;
   /** Text of a log row as it may be stored: rules whose target is the log. */
   logText(text: string): string;
 }
@@ -82,8 +88,9 @@ export function createRedaction(deps: RedactionDeps): Redaction {
   const newSearch = (rules: RegexRules) => new RegexSearch(rules, { pool, clock });
   const planOf = (rules: RuleSet): RedactionPlan => ({
     hasBodyRules: rules.hasBodyRules,
-    head(status, rawHeaders, method = 'GET') {
-      return redactHead(rules, { method, status, rawHeaders }, { onRedacted: () => {}, newSearch });
+    head(status, rawHeaders, method = 'GET', guard = null) {
+      const options = { onRedacted: () => {}, newSearch, guard };
+      return redactHead(rules, { method, status, rawHeaders }, options);
     },
     logText: (text) => redactLogText(rules, text),
   });

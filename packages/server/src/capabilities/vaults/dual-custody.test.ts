@@ -48,9 +48,9 @@ forEachDatabase((_name, open) => {
         },
       });
       const [value] = await forProxy(token);
-      expect(value?.reveal()).toBe(CANARY);
+      expect(value?.value.reveal()).toBe(CANARY);
       const [unqualified] = await forProxy(token, null);
-      expect(unqualified?.reveal()).toBe(CANARY);
+      expect(unqualified?.value.reveal()).toBe(CANARY);
       const rows = await harness.db
         .view(vaultTables)
         .scoped({ tenantId: harness.tenant.id, sandbox: false })
@@ -70,7 +70,7 @@ forEachDatabase((_name, open) => {
       expect((await detokenize(await tokenize(long))).json['data'].value).toBe(long);
       const longest = 'x'.repeat(65_536);
       const [value] = await forProxy(await tokenize(longest));
-      expect(value?.reveal()).toBe(longest);
+      expect(value?.value.reveal()).toBe(longest);
     });
 
     it('makes up to 100 at once, in their order, or none', async () => {

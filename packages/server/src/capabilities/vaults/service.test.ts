@@ -257,6 +257,7 @@ forEachDatabase((_name, open) => {
       it('keeps the order, opens qualified and unqualified ones, and audits each occurrence', async () => {
         const cards = await create('cards');
         const notes = await create('notes');
+        await harness.vaults.update(live, 'notes', { echoGuard: false });
         const a = await harness.vaults.tokenize(live, 'cards', holding('a'));
         const b = await harness.vaults.tokenize(live, 'notes', holding('b'));
         const values = await harness.vaults.detokenizeForProxy(live, [
@@ -266,7 +267,8 @@ forEachDatabase((_name, open) => {
           { vault: 'cards', token: a.token },
           { vault: null, token: b.id },
         ]);
-        expect(values.map((value) => value.reveal())).toEqual(['b', 'a', 'a', 'a', 'b']);
+        expect(values.map(({ value }) => value.reveal())).toEqual(['b', 'a', 'a', 'a', 'b']);
+        expect(values.map(({ isEchoGuarded }) => isEchoGuarded)).toEqual([false, true, true, true, false]);
         const rows = await audit('vault.detokenize');
         expect(
           rows.map((row) => [row.resourceId, row.details['token_id'], row.details['via']]).sort(),
@@ -334,8 +336,8 @@ forEachDatabase((_name, open) => {
             status: 400,
           },
         );
-        const [value] = await harness.vaults.detokenizeForProxy(live, [{ vault: 'cards', token }]);
-        expect(value?.reveal()).toBe(number);
+        const [read] = await harness.vaults.detokenizeForProxy(live, [{ vault: 'cards', token }]);
+        expect(read?.value.reveal()).toBe(number);
       });
     });
 

@@ -1,36 +1,50 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline, type Transform, Writable } from 'node:stream';
 import type { RequestId } from '../../../kernel/ids.js';
+import { LIMITS } from '../../../kernel/limits.js';
 import type { RateLimitStatus } from '../../../kernel/rate-limit.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
 import { pushRateLimit } from '../../../platform/http/rate-limit-headers.js';
-import type { RedactionPlan } from '../../redaction/index.js';
+import type { EchoGuard, EchoScanner, RedactionPlan } from '../../redaction/index.js';
 import { hasHeader, hasRateLimit, headerValue, passedHeaders } from '../response-headers.js';
 
-/** Writes the upstream's answer to the caller: head rewritten, body passed on or through redaction. */
+/** Writes the upstream's answer to the caller: head rewritten, body passed on, guarded or through redaction. */
 export function beginAnswer(
   response: ServerResponse,
   method: string,
   requestId: RequestId,
   plan: RedactionPlan,
+  guard: EchoGuard | null,
   upstream: UpstreamHead,
   rateLimit: RateLimitStatus | null,
 ): Writable {
   const { status } = upstream;
-  const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method);
-  const rawHeaders = planned.rawHeaders;
-  rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
-  // An upstream's own limits are what its clients act on: ours do not mix with them (docs/decisions/0035).
-  if (rateLimit !== null && !hasRateLimit(rawHeaders)) pushRateLimit(rawHeaders, rateLimit);
+  const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method, guard);
   const isBodiless = method === 'HEAD' || status === 204 || status === 304;
-  if (planned.body.length === 0 || isBodiless) {
+  const { body, echo } = planned;
+  const head = (): string[] => {
+    const isCounted = echo === null || echo.scanner.isEnded;
+    const isSame = echo !== null && isCounted && body.length === 0 && !echo.scanner.hasReplaced;
+    const rawHeaders = isSame ? echo.unchangedHeaders : planned.rawHeaders;
+    rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
+    if (guard && isCounted && guard.guarded > 0)
+      rawHeaders.push('X-Knox-Echo-Guarded', String(guard.guarded));
+    // An upstream's own limits are what its clients act on: ours do not mix with them (docs/decisions/0035).
+    if (rateLimit !== null && !hasRateLimit(rawHeaders)) pushRateLimit(rawHeaders, rateLimit);
+    return rawHeaders;
+  };
+  if ((body.length === 0 && echo === null) || isBodiless) {
+    const rawHeaders = head();
     response.writeHead(status, rawHeaders);
     if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
     return response;
   }
-  const sink = new HeldAnswer(response, status, rawHeaders);
-  if (isRecordStream(headerValue(rawHeaders, 'content-type'))) sink.begin();
-  return new InspectedAnswer(planned.body, sink);
+  const isRecords = isRecordStream(headerValue(planned.rawHeaders, 'content-type'));
+  const heldBytesMax = echo?.mayWait && !isRecords ? LIMITS.echoHeldBytesMax : 0;
+  const scanner = body.length === 0 ? (echo?.scanner ?? null) : null;
+  const sink = new HeldAnswer({ response, status, head, heldBytesMax, scanner });
+  if (isRecords) sink.begin();
+  return scanner ? sink : new InspectedAnswer(body, sink);
 }
 
 /** A head whose body is still to come must not wait for it; one whose body follows at once shares its packet. */
@@ -83,32 +97,81 @@ class InspectedAnswer extends Writable {
 
 /** A whole document leaves redaction at once; written in pieces, each that the client takes counts as progress. */
 const PIECE_BYTES = 64 * 1024;
+const NONE = Buffer.alloc(0);
+
+interface HeldAnswerOptions {
+  readonly response: ServerResponse;
+  readonly status: number;
+  /** Asked for when it is written, once. */
+  readonly head: () => string[];
+  /** So much waits for the end, so that the head can tell what was found; 0 where the first bytes take it along. */
+  readonly heldBytesMax: number;
+  /** What the body has to pass here; null where it has passed all. */
+  readonly scanner: EchoScanner | null;
+}
 
 /**
- * Holds the head back until redaction lets the first bytes go: until then a body that it must not pass can still be
+ * Holds the head back until inspection lets the first bytes go: until then a body that it must not pass can still be
  * refused with 502 instead of a broken stream.
  */
 class HeldAnswer extends Writable {
+  readonly #options: HeldAnswerOptions;
   readonly #response: ServerResponse;
-  readonly #status: number;
-  readonly #rawHeaders: string[];
+  #held: Buffer[] = [];
+  #heldBytes = 0;
 
-  constructor(response: ServerResponse, status: number, rawHeaders: string[]) {
+  constructor(options: HeldAnswerOptions) {
     super();
-    this.#response = response;
-    this.#status = status;
-    this.#rawHeaders = rawHeaders;
+    this.#options = options;
+    this.#response = options.response;
   }
 
   begin(): void {
     if (this.#response.headersSent) return;
-    this.#response.writeHead(this.#status, this.#rawHeaders);
+    this.#writeHead();
     this.#response.flushHeaders();
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    if (!this.#response.headersSent) this.#response.writeHead(this.#status, this.#rawHeaders);
-    this.#writePieces(chunk, 0, callback);
+    let passed = chunk;
+    try {
+      passed = this.#options.scanner?.push(chunk) ?? chunk;
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    if (passed.length === 0) callback();
+    else if (this.#mayHold(passed)) callback();
+    else this.#writePieces(this.#release(passed), 0, callback);
+  }
+
+  override _final(callback: () => void): void {
+    const last = this.#options.scanner?.end() ?? NONE;
+    this.#writePieces(this.#release(last), 0, () => this.#response.end(callback));
+  }
+
+  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
+    if (error !== null && this.#response.headersSent) this.#response.destroy();
+    callback(error);
+  }
+
+  #mayHold(chunk: Buffer): boolean {
+    if (this.#response.headersSent || this.#heldBytes + chunk.length > this.#options.heldBytesMax)
+      return false;
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    return true;
+  }
+
+  #release(chunk: Buffer): Buffer {
+    if (!this.#response.headersSent) this.#writeHead();
+    if (this.#held.length === 0) return chunk;
+    this.#held.push(chunk);
+    return Buffer.concat(this.#held.splice(0));
+  }
+
+  #writeHead(): void {
+    this.#response.writeHead(this.#options.status, this.#options.head());
   }
 
   #writePieces(chunk: Buffer, from: number, done: () => void): void {
@@ -125,15 +188,5 @@ class HeldAnswer extends Writable {
       }
     }
     done();
-  }
-
-  override _final(callback: () => void): void {
-    if (!this.#response.headersSent) this.#response.writeHead(this.#status, this.#rawHeaders);
-    this.#response.end(callback);
-  }
-
-  override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
-    if (error !== null && this.#response.headersSent) this.#response.destroy();
-    callback(error);
   }
 }

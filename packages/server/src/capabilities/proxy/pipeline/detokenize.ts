@@ -1,13 +1,13 @@
 import type { Caller } from '../../../kernel/principal.js';
-import type { Secret } from '../../../kernel/secret.js';
 import type { PortableCipher } from '../../crypto-keys/index.js';
+import type { DetokenizedValue } from '../../redaction/index.js';
 import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
 import type { Vaults } from '../../vaults/index.js';
 
 export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy'>;
 
 export interface CallValues {
-  readonly tokens: readonly Secret<string>[];
+  readonly tokens: readonly DetokenizedValue[];
   readonly portables: PortableValues;
 }
 
@@ -32,10 +32,15 @@ export async function detokenize(
   return { tokens, portables: { sealed, opened } };
 }
 
-async function readTokens(vaults: TokenSource, caller: Caller, operands: readonly string[]) {
+async function readTokens(
+  vaults: TokenSource,
+  caller: Caller,
+  operands: readonly string[],
+): Promise<DetokenizedValue[]> {
   const names = await vaults.vaultNames(caller.principal.scope);
-  return vaults.detokenizeForProxy(
-    caller,
-    operands.map((operand) => referenceOf(operand, names)),
-  );
+  const references = operands.map((operand) => referenceOf(operand, names));
+  const values = await vaults.detokenizeForProxy(caller, references);
+  return values.map(({ value, isEchoGuarded }, i) => {
+    return { value, token: references[i]!.token, isGuarded: isEchoGuarded };
+  });
 }

@@ -3,7 +3,7 @@ import { isPending } from '../../../kernel/promisable.js';
 import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import type { Plans } from '../../plans/index.js';
-import type { Redaction } from '../../redaction/index.js';
+import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, NO_VALUES, type ValueSources } from './detokenize.js';
@@ -59,6 +59,7 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const scanned = isPending(read) ? await read : read;
   trace?.step('detokenize');
   const values = scanned.template === null ? NO_VALUES : await detokenize(deps, caller, scanned.template);
+  if (values.tokens.length > 0) call.guard = new EchoGuard(values.tokens);
   trace?.step('render');
   const outbound = render(guarded.target, scanned, values);
   trace?.stepUpstream('send', call.method, guarded.target);

@@ -44,6 +44,7 @@ export function writeLogRow(
     error: errorName(failure),
     rateLimited: isAppError(failure, 'rate_limit_exceeded'),
     proxyMode,
+    echo: call.guard && { guarded: call.guard.guarded, notGuarded: call.guard.notGuarded },
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   });
 }

@@ -11,7 +11,10 @@ export interface Outbound {
 export function render(target: JudgedTarget, scanned: Scanned, values: CallValues): Outbound {
   const { template } = scanned;
   if (template === null) return { path: pathOf(target, scanned.query), body: scanned.body };
-  const parts = template.render(values.tokens, values.portables);
+  const parts = template.render(
+    values.tokens.map(({ value }) => value),
+    values.portables,
+  );
   return { path: pathOf(target, parts.query), body: parts.body ?? scanned.body };
 }
 

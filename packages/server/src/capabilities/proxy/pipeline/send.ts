@@ -16,7 +16,8 @@ export interface SendDeps {
 function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: RedactionPlan): string[] {
   const inbound = call.headers;
   const authorization = inbound.upstreamAuthorization;
-  const headers = plan.hasBodyRules ? withIdentityEncoding(inbound.forward) : inbound.forward;
+  const isRead = plan.hasBodyRules || (call.guard?.isActive ?? false);
+  const headers = isRead ? withIdentityEncoding(inbound.forward) : inbound.forward;
   // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
   if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
     headers.push('content-length', String(inbound.contentLength));
@@ -50,7 +51,7 @@ export function send(
     },
     (head) => {
       trace?.upstreamAnswered(head.status);
-      return beginAnswer(response, call.method, requestId, plan, head, call.rateLimit);
+      return beginAnswer(response, call.method, requestId, plan, call.guard, head, call.rateLimit);
     },
   );
 }

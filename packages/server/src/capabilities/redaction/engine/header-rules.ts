@@ -1,3 +1,5 @@
+import type { EchoGuard } from '../echo/echo-guard.js';
+import { fromByteText, toByteText } from './byte-text.js';
 import { type RankedRule, replacementFor } from './rule.js';
 import type { Selection } from './selection.js';
 import { TextRedactor } from './text-redactor.js';
@@ -82,6 +84,16 @@ export function redactHeaders(rawHeaders: readonly string[], changes: HeaderChan
     }
   }
   return out;
+}
+
+/** Values of the call that come back in a header: in a `Location`, a cookie. */
+export function guardHeaders(rawHeaders: readonly string[], guard: EchoGuard): string[] {
+  return rawHeaders.map((text, i) => {
+    const name = rawHeaders[i - 1]?.toLowerCase() ?? '';
+    if (i % 2 === 0 || FRAMING.has(name) || NOT_SEARCHED.has(name)) return text;
+    // A scanner for each: headers are few, and what one begins another does not end.
+    return toByteText(guard.scanner('utf-8', 'none').whole(fromByteText(text)));
+  });
 }
 
 /** RFC 9110 §5.5: a field value is visible ASCII; all else of a replacement becomes `*`. */

@@ -1,11 +1,14 @@
 import type { Transform } from 'node:stream';
 import { LIMITS } from '../../../kernel/limits.js';
+import { type EchoGuard, EchoTransform } from '../echo/echo-guard.js';
+import type { EchoScanner } from '../echo/echo-scanner.js';
 import { redactionFailed } from '../errors.js';
 import type { RegexRules, RegexSearch } from '../regex/regex-search.js';
 import type { BodyOptions } from './body-options.js';
 import { JsonTransform, TextTransform } from './body-transforms.js';
+import type { TextEncoding } from './byte-text.js';
 import { decoderFor } from './decoding.js';
-import { redactHeaders } from './header-rules.js';
+import { guardHeaders, redactHeaders } from './header-rules.js';
 import { type BodyKind, bodyKind, type MediaType, parseMediaType, textEncoding } from './media-type.js';
 import { EventStreamTransform, JsonRecordsTransform } from './record-transforms.js';
 import type { RankedRule } from './rule.js';
@@ -13,9 +16,21 @@ import type { RuleSet, Selection } from './selection.js';
 import { TextRedactor } from './text-redactor.js';
 
 export interface RedactedHead {
+  /** Without what describes the body as it was, where that may change. */
   readonly rawHeaders: string[];
   /** What the body passes through, in this order; empty: it passes untouched. */
   readonly body: readonly Transform[];
+  /** Set where values of the call are looked for in the body. */
+  readonly echo: EchoedBody | null;
+}
+
+export interface EchoedBody {
+  /** Stands in `body` where that is not empty; else the body is to be given to it. */
+  readonly scanner: EchoScanner;
+  /** The head when it found nothing after all, and nothing else changes the body. */
+  readonly unchangedHeaders: string[];
+  /** Said to be short, or one document: the head can wait until all was read, and tell what was found. */
+  readonly mayWait: boolean;
 }
 
 export interface ResponseHead {
@@ -29,26 +44,51 @@ export interface ResponseHead {
 export interface HeadOptions {
   readonly onRedacted: (rule: RankedRule) => void;
   readonly newSearch: (rules: RegexRules) => RegexSearch;
+  /** Null when nothing was detokenized for the call, or nothing that is looked for. */
+  readonly guard: EchoGuard | null;
 }
 
 /** Decides from the head of an answer how its body is inspected. Throws `redaction_failed` where it cannot be. */
 export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOptions): RedactedHead {
-  if (rules.isEmpty) return { rawHeaders: [...head.rawHeaders], body: [] };
+  const guard = options.guard?.isActive ? options.guard : null;
+  if (rules.isEmpty && !guard) return { rawHeaders: [...head.rawHeaders], body: [], echo: null };
   const type = parseMediaType(firstValue(head.rawHeaders, 'content-type'));
   const selection = rules.select(type.essence);
   const kind = effectiveKind(rules, selection, type.essence);
+  const echoKind = guard ? bodyKind(type.essence) : 'binary';
   const hasBody = head.method !== 'HEAD' && ![204, 205, 304].includes(head.status);
   const isEmpty = firstValue(head.rawHeaders, 'content-length') === '0';
-  const isInspected = hasBody && !isEmpty && kind !== 'binary';
-  return {
-    rawHeaders: redactHeaders(head.rawHeaders, {
-      selection,
-      bodyMayChange: kind !== 'binary' && !isEmpty && head.status !== 304,
-      isDecoded: isInspected,
-      onRedacted: options.onRedacted,
-    }),
-    body: isInspected ? bodyTransforms(kind, type, selection, head, options) : [],
-  };
+  const isTextual = (kind !== 'binary' || echoKind !== 'binary') && !isEmpty;
+  const isInspected = hasBody && isTextual;
+  const guarded = guard ? guardHeaders(head.rawHeaders, guard) : head.rawHeaders;
+  const changes = { selection, onRedacted: options.onRedacted, isDecoded: isInspected };
+  const rawHeaders = redactHeaders(guarded, {
+    ...changes,
+    bodyMayChange: isTextual && head.status !== 304,
+  });
+  if (!isInspected) return { rawHeaders, body: [], echo: null };
+  refuseUnreadable(head);
+  const decoder = decoderFor(valuesOf(head.rawHeaders, 'content-encoding'));
+  const declared = firstValue(head.rawHeaders, 'content-length');
+  if (kind === 'json' && !decoder && Number(declared ?? 0) > LIMITS.redactionBodyBytesMax) {
+    throw redactionFailed('the JSON body is larger than redaction parses');
+  }
+  const scanner = guard && echoKind !== 'binary' ? echoScanner(guard, echoKind, type) : null;
+  const inspection = kind === 'binary' ? null : inspectionOf(kind, type, selection, options);
+  const isEchoOnly = !decoder && !inspection;
+  const way = [decoder, scanner && !isEchoOnly ? new EchoTransform(scanner) : null, inspection];
+  const body: Transform[] = way.filter((part) => part !== null);
+  if (!scanner) return { rawHeaders, body, echo: null };
+  const mayWait = echoKind === 'json' || Number(declared ?? Infinity) <= LIMITS.echoHeldBytesMax;
+  const unchangedHeaders = isEchoOnly
+    ? redactHeaders(guarded, { ...changes, bodyMayChange: false })
+    : rawHeaders;
+  return { rawHeaders, body, echo: { scanner, unchangedHeaders, mayWait } };
+}
+
+function echoScanner(guard: EchoGuard, kind: Exclude<BodyKind, 'binary'>, type: MediaType): EchoScanner {
+  const isSniffed = kind === 'text' || kind === 'unnamed';
+  return guard.scanner(readableEncoding(type), isSniffed ? 'unknown' : 'json');
 }
 
 /** `binary` also stands for "no rule covers it". */
@@ -62,23 +102,6 @@ function effectiveKind(rules: RuleSet, selection: Selection, essence: string): B
   return kind;
 }
 
-function bodyTransforms(
-  kind: Exclude<BodyKind, 'binary'>,
-  type: MediaType,
-  selection: Selection,
-  head: ResponseHead,
-  options: HeadOptions,
-): Transform[] {
-  refuseUnreadable(head);
-  const decoder = decoderFor(valuesOf(head.rawHeaders, 'content-encoding'));
-  const isTooLong = Number(firstValue(head.rawHeaders, 'content-length') ?? 0) > LIMITS.redactionBodyBytesMax;
-  if (kind === 'json' && !decoder && isTooLong) {
-    throw redactionFailed('the JSON body is larger than redaction parses');
-  }
-  const inspection = inspectionOf(kind, type, selection, options);
-  return decoder ? [decoder, inspection] : [inspection];
-}
-
 function refuseUnreadable(head: ResponseHead): void {
   if (valuesOf(head.rawHeaders, 'content-type').length > 1) {
     throw redactionFailed('the body is said to be of more than one type');
@@ -87,14 +110,19 @@ function refuseUnreadable(head: ResponseHead): void {
   if (head.status === 206) throw redactionFailed('the body is a part of a document');
 }
 
+function readableEncoding(type: MediaType): TextEncoding {
+  const encoding = textEncoding(type.charset);
+  if (!encoding) throw redactionFailed('the character set of the body is not one that redaction reads');
+  return encoding;
+}
+
 function inspectionOf(
   kind: Exclude<BodyKind, 'binary'>,
   type: MediaType,
   selection: Selection,
   { onRedacted, newSearch }: HeadOptions,
 ): Transform {
-  const encoding = textEncoding(type.charset);
-  if (!encoding) throw redactionFailed('the character set of the body is not one that redaction reads');
+  const encoding = readableEncoding(type);
   const search = selection.regexes && newSearch(selection.regexes);
   const options: BodyOptions = { rules: selection, encoding, onRedacted, search };
   switch (kind) {

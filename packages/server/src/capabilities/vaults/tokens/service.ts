@@ -45,6 +45,12 @@ export interface TokenReference {
   readonly token: string;
 }
 
+export interface ValueForProxy {
+  readonly value: Secret<string>;
+  /** False for a vault whose values may come back in answers. */
+  readonly isEchoGuarded: boolean;
+}
+
 export interface VaultTokens {
   tokenize(caller: Caller, vault: string, input: TokenizeInput): Promise<Token>;
   /** A token for each value, in their order, or none at all. */
@@ -63,7 +69,7 @@ export interface VaultTokens {
    * Values in the order of the references. One read for each distinct one, one audit row for each, all of them
    * durable before this resolves; any that is refused refuses the whole.
    */
-  detokenizeForProxy(caller: Caller, references: readonly TokenReference[]): Promise<Secret<string>[]>;
+  detokenizeForProxy(caller: Caller, references: readonly TokenReference[]): Promise<ValueForProxy[]>;
 }
 
 export interface VaultTokensDeps {
@@ -245,7 +251,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
           ),
         ),
       );
-      return resolved.map(({ value }) => value);
+      return resolved.map(({ vault, value }) => ({ value, isEchoGuarded: vault.echoGuard }));
     },
   };
 }

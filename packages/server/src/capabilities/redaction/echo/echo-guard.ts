@@ -1,0 +1,93 @@
+import { Transform, type TransformCallback } from 'node:stream';
+import { LIMITS } from '../../../kernel/limits.js';
+import type { Secret } from '../../../kernel/secret.js';
+import type { TextEncoding } from '../engine/byte-text.js';
+import { EchoPatterns } from './echo-patterns.js';
+import { EchoScanner } from './echo-scanner.js';
+import type { EscapedForm } from './escaped-view.js';
+import type { Syntax } from './number-track.js';
+
+/** A value that was read for a call. */
+export interface DetokenizedValue {
+  readonly value: Secret<string>;
+  /** As the caller's reference names it. */
+  readonly token: string;
+  /** False for the values of a vault whose guard is off. */
+  readonly isGuarded: boolean;
+}
+
+interface Guarded {
+  readonly bytes: Buffer;
+  readonly token: string;
+}
+
+/** Keeps the values of one call out of its answer: what comes back is the token again (dataplane §7). */
+export class EchoGuard {
+  readonly #values: readonly DetokenizedValue[];
+  /** Values that are not looked for: too short to be told from other text, or of a vault that does not want it. */
+  readonly notGuarded: number;
+  #guarded = 0;
+
+  constructor(values: readonly DetokenizedValue[]) {
+    this.#values = values.filter(isLookedFor);
+    this.notGuarded = values.length - this.#values.length;
+  }
+
+  get isActive(): boolean {
+    return this.#values.length > 0;
+  }
+
+  /** How often a token took the place of its value. */
+  get guarded(): number {
+    return this.#guarded;
+  }
+
+  scanner(encoding: TextEncoding, syntax: Syntax): EchoScanner {
+    const values = this.#values.map(({ value, token }): Guarded => {
+      return { bytes: bytesOf(value.reveal(), encoding), token };
+    });
+    const hasSpace = this.#values.some(({ value }) => value.reveal().includes(' '));
+    const forms: EscapedForm[] = hasSpace ? ['json', 'percent', 'form'] : ['json', 'percent'];
+    return new EchoScanner({
+      patterns: new EchoPatterns(values.map(({ bytes }) => bytes)),
+      tokens: values.map(({ token }) => token),
+      forms,
+      encoding,
+      syntax,
+      onReplaced: () => {
+        this.#guarded++;
+      },
+    });
+  }
+}
+
+function bytesOf(value: string, encoding: TextEncoding): Buffer {
+  const isSingleByte = encoding === 'single-byte' && /^[\0-\xff]*$/.test(value);
+  return Buffer.from(value, isSingleByte ? 'latin1' : 'utf8');
+}
+
+function isLookedFor({ value, isGuarded }: DetokenizedValue): boolean {
+  return isGuarded && Buffer.byteLength(value.reveal()) >= LIMITS.echoValueBytesMin;
+}
+
+/** The guard as a part of a longer way. */
+export class EchoTransform extends Transform {
+  readonly #scanner: EchoScanner;
+
+  constructor(scanner: EchoScanner) {
+    super();
+    this.#scanner = scanner;
+  }
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    try {
+      done(null, this.#scanner.push(chunk));
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+
+  override _flush(done: TransformCallback): void {
+    done(null, this.#scanner.end());
+  }
+}

@@ -1,0 +1,234 @@
+import { jsonEscape, type TextEncoding } from '../engine/byte-text.js';
+import { wideText } from '../engine/narrow-text-transform.js';
+import type { EchoPatterns } from './echo-patterns.js';
+import { type EscapedForm, EscapedView } from './escaped-view.js';
+import { ENDS_OF_STRINGS, NumberTrack, type Syntax } from './number-track.js';
+
+type Form = 'raw' | EscapedForm | 'number';
+
+/** A stretch of the answer that goes; `value` -1 when several overlap in it. */
+interface Stretch {
+  start: number;
+  end: number;
+  value: number;
+  form: Form;
+}
+
+export interface EchoScannerOptions {
+  readonly patterns: EchoPatterns;
+  /** What stands in the place of each value. */
+  readonly tokens: readonly string[];
+  readonly forms: readonly EscapedForm[];
+  readonly encoding: TextEncoding;
+  readonly syntax: Syntax;
+  readonly onReplaced: () => void;
+}
+
+const NONE = Buffer.alloc(0);
+/** Bits of a byte's kind. */
+const OF_VALUE = 1;
+const OF_STRING = 2;
+
+/**
+ * Puts tokens in the place of values in a text that arrives in pieces; one pass, linear, without parsing. Held back
+ * is only what may be the beginning of a value, or a number that it may be a part of.
+ */
+export class EchoScanner {
+  readonly #options: EchoScannerOptions;
+  readonly #patterns: EchoPatterns;
+  readonly #views: readonly EscapedView[];
+  readonly #numbers: NumberTrack;
+  /** What each byte may begin; one that begins nothing is skipped while nothing has begun. */
+  readonly #kinds = new Uint8Array(256);
+  #state = 0;
+  /** Bytes read so far, and those of them that have not left. */
+  #position = 0;
+  #held: Buffer = NONE;
+  #heldStart = 0;
+  #found: Stretch[] = [];
+  /** Finds in the number that is being read. */
+  #openNumber: Stretch | null = null;
+  #mark = 0;
+  #isEnded = false;
+  #hasReplaced = false;
+
+  constructor(options: EchoScannerOptions) {
+    this.#options = options;
+    this.#patterns = options.patterns;
+    this.#numbers = new NumberTrack(options.syntax);
+    this.#views = options.forms.map((form) => new EscapedView(form, options.patterns, options.encoding));
+    const begin = (byte: number, kind: number) => {
+      this.#kinds[byte] = this.#kinds[byte]! | kind;
+    };
+    for (const byte of this.#patterns.firstBytes) begin(byte, OF_VALUE);
+    for (const view of this.#views) for (const byte of view.escapes) begin(byte, OF_VALUE);
+    for (const byte of ENDS_OF_STRINGS) begin(byte, OF_STRING);
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded;
+  }
+
+  get hasReplaced(): boolean {
+    return this.#hasReplaced;
+  }
+
+  push(chunk: Buffer): Buffer {
+    this.#refuseWideMark(chunk);
+    this.#scan(chunk);
+    this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    return this.#release(this.#settled());
+  }
+
+  end(): Buffer {
+    this.#isEnded = true;
+    this.#openNumber = null;
+    return this.#release(this.#position);
+  }
+
+  whole(bytes: Buffer): Buffer {
+    return Buffer.concat([this.push(bytes), this.end()]);
+  }
+
+  #scan(chunk: Buffer): void {
+    const origin = this.#position;
+    this.#position += chunk.length;
+    let [state, isApart] = [this.#state, this.#views.some((view) => view.isApart)];
+    const [kinds, readsNumbers] = [this.#kinds, this.#numbers.isNeeded];
+    let isInString = this.#numbers.isInPlainString;
+    for (let i = 0; i < chunk.length; i++) {
+      const byte = chunk[i]!;
+      const kind = kinds[byte]!;
+      if (readsNumbers && (!isInString || (kind & OF_STRING) !== 0)) {
+        this.#readNumber(byte, origin + i);
+        isInString = this.#numbers.isInPlainString;
+      }
+      if (state === 0 && !isApart && (kind & OF_VALUE) === 0) continue;
+      const before = state;
+      state = this.#patterns.step(state, byte);
+      const value = this.#patterns.completeAt(state);
+      const end = origin + i + 1;
+      if (value !== -1) this.#find(end - this.#patterns.lengthOf(value), end, value, 'raw');
+      isApart = this.#readViews(byte, origin + i, before, state);
+    }
+    this.#state = state;
+  }
+
+  #readViews(byte: number, at: number, before: number, state: number): boolean {
+    let isApart = false;
+    for (const view of this.#views) {
+      if (!view.isApart) {
+        if (!view.begins(byte)) continue;
+        view.part(before, at);
+      }
+      const start = view.take(byte, at);
+      if (start !== -1) this.#find(start, at + 1, view.value, view.form);
+      view.rejoin(state, at + 1);
+      isApart ||= view.isApart;
+    }
+    return isApart;
+  }
+
+  #readNumber(byte: number, at: number): void {
+    this.#numbers.take(byte, at);
+    if (this.#openNumber === null) return;
+    if (this.#numbers.start === -1) this.#openNumber = null;
+    else this.#openNumber.end = at + 1;
+  }
+
+  #find(start: number, end: number, value: number, form: Form): void {
+    const numberStart = form === 'raw' ? this.#numbers.startOf(start, end) : -1;
+    if (numberStart === -1) {
+      this.#add({ start, end, value, form });
+    } else if (this.#openNumber === null) {
+      this.#openNumber = this.#add({ start: numberStart, end, value, form: 'number' });
+    }
+  }
+
+  #add(stretch: Stretch): Stretch {
+    for (let last = this.#found.at(-1); last && last.end > stretch.start; last = this.#found.at(-1)) {
+      this.#found.pop();
+      const isCovered = last.start <= stretch.start && last.end >= stretch.end;
+      const covers = stretch.start <= last.start && stretch.end >= last.end;
+      const form = isCovered ? last.form : stretch.form;
+      const value = isCovered ? last.value : covers ? stretch.value : -1;
+      stretch = {
+        start: Math.min(last.start, stretch.start),
+        end: Math.max(last.end, stretch.end),
+        value,
+        form,
+      };
+    }
+    this.#found.push(stretch);
+    return stretch;
+  }
+
+  #settled(): number {
+    const end = this.#position;
+    let settled = Math.min(end - this.#patterns.depth[this.#state]!, this.#numbers.settledBefore(end));
+    for (const view of this.#views) {
+      if (view.isApart) settled = Math.min(settled, view.settledBefore(end));
+    }
+    return settled;
+  }
+
+  /** What cannot change any more; a stretch that reaches over the settled place waits. */
+  #release(settled: number): Buffer {
+    const first = this.#found[0];
+    if (!first || first.end > settled) return this.#take(first ? Math.min(first.start, settled) : settled);
+    const out: Buffer[] = [];
+    let next: Stretch | undefined = first;
+    for (; next && next.end <= settled; next = this.#found[0]) {
+      this.#found.shift();
+      out.push(this.#take(next.start), Buffer.from(this.#replacement(next), 'latin1'));
+      this.#take(next.end);
+      this.#hasReplaced = true;
+      this.#options.onReplaced();
+    }
+    out.push(this.#take(next ? Math.min(next.start, settled) : settled));
+    return Buffer.concat(out);
+  }
+
+  #take(end: number): Buffer {
+    const length = Math.max(0, end - this.#heldStart);
+    const taken = this.#held.subarray(0, length);
+    this.#held = this.#held.subarray(length);
+    this.#heldStart += length;
+    return taken;
+  }
+
+  #replacement({ value, form }: Stretch): string {
+    const token = this.#options.tokens[value] ?? REDACTED;
+    switch (form) {
+      case 'number':
+        return 'null';
+      case 'raw':
+        return STANDS_ANYWHERE.test(token) ? token : REDACTED;
+      case 'json':
+        return jsonEscape(token);
+      case 'percent':
+        return percentEncoded(token);
+      case 'form':
+        return percentEncoded(token).replaceAll('%20', '+');
+    }
+  }
+
+  /** Readers believe a mark of UTF-16 over the head. Its two bytes may come in two pieces. */
+  #refuseWideMark(chunk: Buffer): void {
+    if (this.#position > 1) return;
+    const [first, second] = this.#position === 1 ? [this.#mark, chunk[0]] : [chunk[0], chunk[1]];
+    this.#mark = chunk[0] ?? 0;
+    if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) throw wideText();
+  }
+}
+
+const REDACTED = '[REDACTED]';
+/** In a JSON string, in HTML and in a line of text alike. */
+const STANDS_ANYWHERE = /^[A-Za-z0-9 _.~@:+,;/=()[\]{}!?*#$-]+$/;
+
+function percentEncoded(text: string): string {
+  return encodeURIComponent(text.replace(/\p{Surrogate}/gu, '?')).replace(
+    /[!'()*]/g,
+    (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`,
+  );
+}
