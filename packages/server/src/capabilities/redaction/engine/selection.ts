@@ -60,7 +60,7 @@ export class RuleSet {
     const selection = {
       builtins: builtinsOf(rules),
       paths: pathsOf(rules),
-      regexes: regexesOf(rules),
+      regexes: regexesOf(rules, this),
       headers: headersOf(rules),
     };
     if (this.#selections.size >= SELECTIONS_MAX) this.#selections.clear();
@@ -85,9 +85,9 @@ function pathsOf(rules: readonly RankedRule[]): PathAutomaton | null {
   return paths.length === 0 ? null : new PathAutomaton(paths);
 }
 
-function regexesOf(rules: readonly RankedRule[]): RegexRules | null {
+function regexesOf(rules: readonly RankedRule[], owner: RuleSet): RegexRules | null {
   const regexes = rules.filter(({ spec }) => spec.match.type === 'regex');
-  return regexes.length === 0 ? null : new RegexRules(regexes);
+  return regexes.length === 0 ? null : new RegexRules(regexes, owner);
 }
 
 function headersOf(rules: readonly RankedRule[]): ReadonlyMap<string, RankedRule> {

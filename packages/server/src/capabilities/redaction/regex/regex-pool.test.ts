@@ -11,8 +11,11 @@ function open(options: Partial<RegexPoolOptions> = {}): RegexPool {
   return pool;
 }
 
+const OWNER = {};
+const OWNERS: readonly object[] = Array.from({ length: 5 }, () => ({}));
+
 function job(text: string, overrides: Partial<RegexJob> = {}): RegexJob {
-  const set = { id: 1, patterns: ['b+', '^a'] };
+  const set = { id: 1, owner: OWNER, patterns: ['b+', '^a'] };
   return { set, text, ends: Uint32Array.of(text.length), timeMs: 200, findsMax: 100, ...overrides };
 }
 
@@ -40,7 +43,7 @@ describe('the pool', () => {
 
   it('says when the time is over', async () => {
     const text = 'x y'.repeat(20_000);
-    const slow = { set: { id: 1, patterns: ['\\b.{0,900}z'] }, timeMs: 1 };
+    const slow = { set: { id: 1, owner: OWNER, patterns: ['\\b.{0,900}z'] }, timeMs: 1 };
     expect((await open().run(job(text, slow))).finds).toBeNull();
   });
 
@@ -51,7 +54,7 @@ describe('the pool', () => {
   it('knows more sets than a thread keeps', async () => {
     open();
     for (let id = 1; id <= 80; id++) {
-      const set = { id: ((id * 7) % 40) + 1, patterns: [`x${((id * 7) % 40) + 1}y`] };
+      const set = { id: ((id * 7) % 40) + 1, owner: OWNER, patterns: [`x${((id * 7) % 40) + 1}y`] };
       const { finds } = await pool.run(job(`x${set.id}y`, { set }));
       expect([...finds!]).toEqual([0, 0, 0, `x${set.id}y`.length]);
     }
@@ -74,10 +77,29 @@ describe('the pool', () => {
     expect(all).toMatchObject(Array(2).fill({ status: 'rejected', reason: { type: 'redaction_failed' } }));
   });
 
-  it('lets a bounded number of jobs wait', async () => {
-    open({ jobsWaitingMax: 2 });
-    const all = await Promise.allSettled([pool.run(job('a')), pool.run(job('b')), pool.run(job('c'))]);
-    expect(all.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled', 'rejected']);
+  it('lets a bounded number of jobs wait, and a part of them of one owner', async () => {
+    open({ jobsWaitingMax: 8 });
+    const owners = [0, 0, 0, 1, 1, 2, 2, 3, 3, 4].map((id) => ({
+      id: 1,
+      owner: OWNERS[id]!,
+      patterns: ['a'],
+    }));
+    const all = await Promise.allSettled(owners.map((set) => pool.run(job('a', { set }))));
+    expect(all.map(({ status }) => status === 'fulfilled')).toEqual([
+      ...[true, true, false],
+      ...[true, true, true, true, true, true, false],
+    ]);
+  });
+
+  it('gives owners their turns one after the other, however much one of them asks', async () => {
+    open();
+    const done: string[] = [];
+    const run = async (name: string, owner: number) => {
+      await pool.run(job('a', { set: { id: 1, owner: OWNERS[owner]!, patterns: ['a'] } }));
+      done.push(name);
+    };
+    await Promise.all([run('a1', 0), run('a2', 0), run('a3', 0), run('b1', 1), run('b2', 1), run('c1', 2)]);
+    expect(done).toEqual(['a1', 'b1', 'c1', 'a2', 'b2', 'a3']);
   });
 
   it('lets what runs end when it closes, and takes nothing more', async () => {

@@ -6,6 +6,8 @@ import { redactionFailed } from '../errors.js';
 /** Expressions that are matched together, compiled once in each thread that meets them. */
 export interface RegexSet {
   readonly id: number;
+  /** Who waits in one line: the rules of one tenant and mode. */
+  readonly owner: object;
   readonly patterns: readonly string[];
 }
 
@@ -51,6 +53,8 @@ export interface RegexPoolOptions {
 
 const THREADS_MAX = 4;
 const JOBS_WAITING_MAX = 256;
+/** Of one owner, so that there is room for others. */
+const OWNER_SHARE = 4;
 const CHARACTERS_WAITING_MAX = 32 * 1024 * 1024;
 const SETS_KEPT_MAX = 32;
 /** A thread notices by itself that the time is over, but inside one match. */
@@ -82,7 +86,9 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
   const jobsWaitingMax = options.jobsWaitingMax ?? JOBS_WAITING_MAX;
   const script = options.script ?? new URL('./regex-worker.mjs', import.meta.url);
   const threads = new Set<Thread>();
-  const waiting: Waiting[] = [];
+  /** A line for each owner; who had a turn goes behind the others. */
+  const lines = new Map<object, Waiting[]>();
+  let jobsWaiting = 0;
   let charactersWaiting = 0;
   let isClosed = false;
   let whenIdle: (() => void) | null = null;
@@ -123,29 +129,37 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
   }
 
   function refuseWaiting(reason: string): void {
-    charactersWaiting = 0;
-    for (const job of waiting.splice(0)) job.reject(redactionFailed(reason));
+    while (jobsWaiting > 0) next().reject(redactionFailed(reason));
+  }
+
+  function next(): Waiting {
+    const [owner, line] = lines.entries().next().value!;
+    const job = line.shift()!;
+    lines.delete(owner);
+    if (line.length > 0) lines.set(owner, line);
+    jobsWaiting--;
+    charactersWaiting -= job.job.text.length;
+    return job;
   }
 
   function dispatch(): void {
     for (const thread of threads) {
-      if (waiting.length === 0) return;
-      if (thread.isReady && !thread.current) give(thread, waiting.shift()!);
+      if (jobsWaiting === 0) return;
+      if (thread.isReady && !thread.current) give(thread, next());
     }
     const starting = [...threads].filter(({ isReady }) => !isReady).length;
-    if (waiting.length > starting && threads.size < threadsMax) start();
+    if (jobsWaiting > starting && threads.size < threadsMax) start();
   }
 
-  function give(thread: Thread, next: Waiting): void {
-    const { set, ...job } = next.job;
-    charactersWaiting -= job.text.length;
+  function give(thread: Thread, taken: Waiting): void {
+    const { set, ...job } = taken.job;
     const isKnown = thread.sets.delete(set.id);
     thread.sets.add(set.id);
     const forget = [...thread.sets].slice(0, -SETS_KEPT_MAX);
     for (const id of forget) thread.sets.delete(id);
     const limitMs = job.timeMs + GRACE_MS + (isKnown ? 0 : COMPILE_MS);
     const stopTimer = clock.setTimer(limitMs, () => void thread.worker.terminate());
-    thread.current = { ...next, stopTimer };
+    thread.current = { ...taken, stopTimer };
     const question: RegexQuestion = { ...job, set: set.id, patterns: isKnown ? null : set.patterns, forget };
     thread.worker.postMessage(question);
   }
@@ -153,13 +167,16 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
   return {
     run(job) {
       return new Promise((resolve, reject) => {
-        const characters = charactersWaiting + job.text.length;
+        const line = lines.get(job.set.owner) ?? [];
+        const isFull = jobsWaiting >= jobsWaitingMax || line.length >= jobsWaitingMax / OWNER_SHARE;
         if (isClosed) reject(redactionFailed('the server is stopping'));
-        else if (waiting.length >= jobsWaitingMax || characters > CHARACTERS_WAITING_MAX) {
+        else if (isFull || charactersWaiting + job.text.length > CHARACTERS_WAITING_MAX) {
           reject(redactionFailed('too many answers wait for regex rules'));
         } else {
-          charactersWaiting = characters;
-          waiting.push({ job, resolve, reject });
+          jobsWaiting++;
+          charactersWaiting += job.text.length;
+          line.push({ job, resolve, reject });
+          lines.set(job.set.owner, line);
           dispatch();
         }
       });

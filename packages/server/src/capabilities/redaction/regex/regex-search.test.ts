@@ -14,7 +14,7 @@ function searchSpending(spentMs: number, finds: Int32Array | null = new Int32Arr
     },
     close: async () => {},
   };
-  const rules = new RegexRules([{ rank: 0, spec: regex('a') }]);
+  const rules = new RegexRules([{ rank: 0, spec: regex('a') }], {});
   return { clock, jobs, search: new RegexSearch(rules, { pool, clock }) };
 }
 

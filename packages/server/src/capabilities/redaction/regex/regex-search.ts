@@ -11,9 +11,9 @@ export class RegexRules {
   readonly rules: readonly RankedRule[];
   readonly set: RegexSet;
 
-  constructor(rules: readonly RankedRule[]) {
+  constructor(rules: readonly RankedRule[], owner: object) {
     this.rules = rules;
-    this.set = { id: ++lastSetId, patterns: rules.map(({ spec }) => spec.match.value) };
+    this.set = { id: ++lastSetId, owner, patterns: rules.map(({ spec }) => spec.match.value) };
   }
 }
 
