@@ -56,6 +56,12 @@ describe('a value that comes back is its token again', () => {
     expect(guarded(latin1, { tok_1: 'möller' }, { encoding: 'single-byte' })).toBe('grüße, tok_1');
   });
 
+  it('but not where a backslash makes another letter of its first', () => {
+    const text = '{"a":"x\\nabcdef","b":"nabcdef \\\\nabcdef"}';
+    expect(guarded(text, { tok_1: 'nabcdef' })).toBe('{"a":"x\\nabcdef","b":"tok_1 \\\\tok_1"}');
+    expect(guarded('C:\\nabcdef', { tok_1: 'nabcdef' })).toBe('C:\\tok_1');
+  });
+
   it('and the longest of several, the first of two alike', () => {
     const values = { tok_short: '411111', tok_long: '41111122', tok_same: '411111' };
     expect(guarded('4111112 41111122 411111', values)).toBe('tok_short2 tok_long tok_short');

@@ -137,6 +137,7 @@ export class EchoScanner {
   }
 
   #find(start: number, end: number, value: number, form: Form): void {
+    if (form === 'raw' && start === this.#numbers.escapedAt) return;
     const numberStart = form === 'raw' ? this.#numbers.startOf(start, end) : -1;
     if (numberStart === -1) {
       this.#add({ start, end, value, form });

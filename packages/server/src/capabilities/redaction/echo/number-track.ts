@@ -24,6 +24,7 @@ export class NumberTrack {
   #isInString = false;
   #isEscaped = false;
   #start = NOWHERE;
+  #escapedAt = NOWHERE;
 
   constructor(syntax: Syntax) {
     this.#syntax = syntax;
@@ -38,6 +39,11 @@ export class NumberTrack {
     return this.#start;
   }
 
+  /** The last letter of a string that a backslash makes another: it stands for itself in no value. */
+  get escapedAt(): number {
+    return this.#escapedAt;
+  }
+
   /** Inside of a string, where only some bytes change anything. */
   get isInPlainString(): boolean {
     return this.#isInString && !this.#isEscaped;
@@ -45,7 +51,7 @@ export class NumberTrack {
 
   take(byte: number, at: number): void {
     if (this.#syntax === 'none' || (this.#syntax === 'unknown' && !this.#sniff(byte))) return;
-    if (this.#isInString) this.#inString(byte);
+    if (this.#isInString) this.#inString(byte, at);
     else if (isOfNumber(byte)) {
       if (this.#start === NOWHERE) this.#start = at;
     } else {
@@ -67,7 +73,8 @@ export class NumberTrack {
     return this.#start;
   }
 
-  #inString(byte: number): void {
+  #inString(byte: number, at: number): void {
+    if (this.#isEscaped) this.#escapedAt = at;
     if (byte === LINE_FEED || byte === CARRIAGE_RETURN) this.#isInString = false;
     else if (!this.#isEscaped && byte === QUOTE) this.#isInString = false;
     this.#isEscaped = !this.#isEscaped && byte === BACKSLASH;
