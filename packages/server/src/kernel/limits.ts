@@ -13,6 +13,7 @@ export const LIMITS = {
   transparentBodyBytesMax: 100 * MiB,
   requestHeadersBytesMax: 32 * KiB,
   requestHeadersMax: 1_000,
+  responseHeadersMax: 1_000,
   connectionsMax: 10_000,
   requestHeadMs: 10_000,
   requestBodyMs: 30_000,

@@ -84,6 +84,12 @@ export function upstreamUnreachable(
   return new AppError('upstream_unreachable', publicMessage, { detail, cause });
 }
 
+export const responseHeadersTooLarge = (cause?: unknown): AppError =>
+  upstreamUnreachable('The response headers of the upstream are too large', cause, 'headers too large');
+
+export const invalidAnswer = (cause: unknown): AppError =>
+  upstreamUnreachable('The answer of the upstream is not valid HTTP', cause);
+
 /** Reasons that a caller can act on, by OpenSSL's and Node's codes; they tell nothing of addresses. */
 const TLS_REASONS: Record<string, string> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',

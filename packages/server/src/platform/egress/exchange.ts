@@ -1,12 +1,15 @@
 import { Readable, type Writable } from 'node:stream';
-import type { Dispatcher } from 'undici';
+import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../kernel/clock.js';
 import { AppError } from '../../kernel/errors.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { type Connection, type ConnectionPools, StaleConnection } from './connection-pools.js';
 import { ClientGone, type UpstreamCall, type UpstreamHead } from './egress.js';
 import {
   bodyLengthMismatch,
   codeOf,
+  invalidAnswer,
+  responseHeadersTooLarge,
   unsendable,
   upstreamSilent,
   upstreamTlsError,
@@ -203,11 +206,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     }
     if (code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return unsendable(error);
     if (code.startsWith('ERR_SSL_')) return upstreamTlsError(error);
-    if (code === 'UND_ERR_HEADERS_OVERFLOW') {
-      return upstreamUnreachable('The response headers of the upstream are too large', error);
-    }
-    if (code.startsWith('HPE_'))
-      return upstreamUnreachable('The answer of the upstream is not valid HTTP', error);
+    if (code === 'UND_ERR_HEADERS_OVERFLOW') return responseHeadersTooLarge(error);
+    if (error instanceof errors.HTTPParserError || error.message === 'bad response')
+      return invalidAnswer(error);
     return upstreamUnreachable('The upstream closed the connection before its answer was complete', error);
   }
 }
@@ -223,13 +224,19 @@ function sendableHeaders(headers: readonly string[], body: UpstreamCall['body'])
   return sendable;
 }
 
-/** Header bytes need not be UTF-8; latin1 keeps each as one character. `Alt-Svc` would lead past us (S109). */
+/**
+ * Header bytes need not be UTF-8; latin1 keeps each as one character. `Alt-Svc` would lead past us (S109). So many lines
+ * that clients cut them would hide our markers from them. A coding that stays on the body cannot be told to the client.
+ */
 function rawHeadersOf(headers: readonly Buffer[]): string[] {
+  if (headers.length > 2 * LIMITS.responseHeadersMax) throw responseHeadersTooLarge();
   const raw: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {
     const name = headers[i]!.toString('latin1');
-    if (name.length !== 7 || name.toLowerCase() !== 'alt-svc')
-      raw.push(name, headers[i + 1]!.toString('latin1'));
+    const value = headers[i + 1]!.toString('latin1');
+    if (name.length === 17 && name.toLowerCase() === 'transfer-encoding' && value.toLowerCase() !== 'chunked')
+      throw invalidAnswer(new Error('Transfer-Encoding'));
+    if (name.length !== 7 || name.toLowerCase() !== 'alt-svc') raw.push(name, value);
   }
   return raw;
 }

@@ -109,6 +109,8 @@ const FRAMEWORK_ERRORS: Record<string, () => AppError> = {
     new AppError('validation_error', 'Request body size did not match Content-Length'),
   // Node's word for a client that left before its body was whole; the database's and upstreams' are wrapped.
   ECONNRESET: () => new AppError('validation_error', 'The request ended before its body was whole'),
+  // Where no tree of paths has the method: those of RTSP, which Node's parser lets through.
+  FST_ERR_NOT_FOUND: () => new AppError('validation_error', 'The request method is not one of HTTP'),
   FST_ERR_BAD_URL: () => new AppError('validation_error', 'The path is not valid percent-encoded UTF-8'),
   FST_ERR_MAX_PARAM_LENGTH: () => new AppError('not_found', 'Resource not found'),
 };

@@ -30,6 +30,8 @@ const UNSERVED_LABELS = new Set(['hooks', 'wrap']);
 const PLAIN: ResolvedHost = { kind: 'plain', mode: null, tenantSlug: null };
 const SANDBOX_PREFIX = 'sandbox-';
 const HOST_CHARACTERS_MAX = 260;
+/** A name or an address, and a port. An empty one is valid (RFC 9112 §3.2). */
+const HOST_HEADER = /^(?:[\w.-]*|\[[\d:.a-f]+\])(?::\d{0,5})?$/i;
 
 const SLUG = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
@@ -84,6 +86,8 @@ function hostHeader(rawHeaders: readonly string[], httpVersion: string): string 
   }
   if (found !== null && found.length > HOST_CHARACTERS_MAX)
     throw new AppError('validation_error', 'The Host header is too long');
+  if (found !== null && !HOST_HEADER.test(found))
+    throw new AppError('validation_error', 'The Host header is not a name or an address');
   if (found === null && httpVersion !== '1.0')
     throw new AppError('validation_error', 'The request has no Host header');
   return found;

@@ -18,6 +18,7 @@ import {
   TOO_SLOW,
 } from './connections.js';
 import { errorAnswer, replyWithError } from './error-handler.js';
+import { framingFault } from './framing.js';
 import { createMethodTable } from './method-table.js';
 import type { RequestMetrics } from './request-metrics.js';
 
@@ -99,8 +100,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
   });
   limitConnections(app.server, limits.connectionsMax, deps.instruments);
-  // Of too many headers Node would drop the rest unseen, credentials among them: they are counted below and refused.
-  app.server.maxHeadersCount = 0;
+  // One more than is allowed is kept, so that too many are seen: Node drops what is above without a word.
+  app.server.maxHeadersCount = LIMITS.requestHeadersMax + 1;
   closeQueuedAnswers(app.server);
   // RFC 9110 §10.1.1 lets a server ignore an expectation it does not know; Node's 417 is not a status we have.
   app.server.on('checkExpectation', (request, response) => app.server.emit('request', request, response));
@@ -139,27 +140,32 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
 }
 
 function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: number): void {
+  /** Connections of a refused message whose end is in doubt: what follows it there may be part of it. */
+  const condemned = new WeakSet<Socket>();
   app.addHook('onRequest', (request, reply, done) => {
+    const { raw } = request;
+    if (condemned.has(raw.socket)) {
+      // Never carried out; its answer, which nobody waits for, ends with the connection.
+      reply.hijack();
+      return;
+    }
     watchEnd(app, deps, request, reply.raw);
     boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
-    if (request.raw.rawHeaders.length > 2 * LIMITS.requestHeadersMax) {
+    const fault = framingFault(raw);
+    if (fault) {
+      condemned.add(raw.socket);
       reply.header('connection', 'close');
-      done(
-        new AppError('headers_too_large', `There are more than ${LIMITS.requestHeadersMax} request headers`),
-      );
-    } else if (!request.raw.url?.startsWith('/')) {
+      done(fault);
+    } else if (!raw.url?.startsWith('/')) {
       done(new AppError('validation_error', 'The request target must be a path'));
-    } else if (request.raw.headers['transfer-encoding'] === undefined) {
+    } else if (raw.headers['transfer-encoding'] === undefined) {
       done();
-    } else if (request.raw.headers['transfer-encoding'].toLowerCase() !== 'chunked') {
-      reply.header('connection', 'close');
-      done(new AppError('validation_error', 'Transfer-Encoding must be chunked and nothing else'));
     } else {
       // Node trims `chunked<tab>` yet does not read chunks then; the parser's complaint about what follows comes in
       // this turn, and must win over our answer, else peers disagree on where the message ends (case P03).
       setImmediate(() => {
-        if (!request.raw.socket.destroyed) done();
+        if (!raw.socket.destroyed) done();
       });
     }
   });
@@ -219,6 +225,10 @@ function refuseMalformed(deps: HttpServerDeps, error: NodeJS.ErrnoException, soc
     socket.destroy();
     return;
   }
+  if (isBehindWholeRequest(socket)) {
+    endAfterAnswers(socket);
+    return;
+  }
   if (!mayAnswer(socket)) {
     socket.destroySoon();
     return;
@@ -253,9 +263,32 @@ function refusalOf(code: string | undefined): AppError {
   }
 }
 
+interface AnsweringSocket extends Socket {
+  /** Node's: the answer whose turn it is. */
+  readonly _httpMessage?: ServerResponse | null;
+}
+
+/** What is malformed came after a request that is being carried out, and is no part of it. */
+function isBehindWholeRequest({ _httpMessage: inFlight }: AnsweringSocket): boolean {
+  return !!inFlight && inFlight.req.complete && inFlight.req.headers['transfer-encoding'] === undefined;
+}
+
+/** Each further piece of what is malformed comes here again. */
+const ending = new WeakSet<Socket>();
+
+function endAfterAnswers(socket: AnsweringSocket): void {
+  if (ending.has(socket)) return;
+  ending.add(socket);
+  const next = () => {
+    const inFlight = socket._httpMessage;
+    if (inFlight) inFlight.once('close', () => setImmediate(next));
+    else socket.destroySoon();
+  };
+  next();
+}
+
 /** Never into an answer that has begun, nor in place of the answer to an earlier, well-formed request. */
-function mayAnswer(socket: Socket): boolean {
-  const inFlight = (socket as { _httpMessage?: ServerResponse | null })._httpMessage;
+function mayAnswer({ _httpMessage: inFlight }: AnsweringSocket): boolean {
   if (!inFlight) return true;
   const { req } = inFlight;
   return !inFlight.headersSent && (!req.complete || req.headers['transfer-encoding'] !== undefined);
