@@ -1,5 +1,5 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import type { IncomingHttpHeaders, RequestListener } from 'node:http';
+import type { RequestListener } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BootstrapContent } from '../app/bootstrap-file.js';
@@ -13,6 +13,7 @@ export const UPSTREAM_HOST = 'api.example.com';
 /** The server as `start` makes it, in this process: its listener, its database and its guard are those of the product. */
 export interface WholeServer {
   readonly port: number;
+  readonly dataDir: string;
   readonly bootstrap: BootstrapContent;
   readonly upstream: TlsUpstream;
   /** `https://api.example.com:<port>` */
@@ -22,17 +23,20 @@ export interface WholeServer {
   answer: RequestListener | null;
   /** A management call, as JSON. */
   api(method: string, path: string, body?: unknown, credential?: string): Promise<ApiAnswer>;
+  /** Stops, lets the test at the files, starts again. */
+  restart(meanwhile: () => void): Promise<void>;
   close(): Promise<void>;
 }
 
 export interface ApiAnswer {
   readonly status: number;
-  readonly headers: IncomingHttpHeaders | Headers;
   readonly json: ReturnType<typeof JSON.parse>;
 }
 
 export interface WholeServerOptions {
   readonly environment?: Readonly<Record<string, string>>;
+  /** What stands in `KNOX_PLAN_FILE`. */
+  readonly plans?: unknown;
   readonly records?: Record<string, readonly string[]>;
 }
 
@@ -50,6 +54,8 @@ export async function startWholeServer(options: WholeServerOptions = {}): Promis
   const dns = await startDnsServer({ records: { [UPSTREAM_HOST]: ['127.0.0.1'], ...options.records } });
   const caFile = join(dir, 'ca.pem');
   writeFileSync(caFile, ca.caPem);
+  const planFile = join(dir, 'plans.json');
+  writeFileSync(planFile, JSON.stringify(options.plans ?? {}));
   const environment = {
     KNOX_PORT: '0',
     KNOX_DATA_DIR: join(dir, 'data'),
@@ -57,30 +63,40 @@ export async function startWholeServer(options: WholeServerOptions = {}): Promis
     KNOX_DNS_SERVERS: `127.0.0.1:${dns.port}`,
     KNOX_ALLOW_PRIVATE_UPSTREAMS: '127.0.0.1/32',
     KNOX_LOG_LEVEL: 'error',
+    ...(options.plans === undefined ? {} : { KNOX_PLAN_FILE: planFile }),
     ...options.environment,
   };
   let bootstrap!: BootstrapContent;
-  const server = await startServer(loadConfig(environment, dir).config, {
-    version: '0.0.0',
-    onFirstStart: (content) => {
-      bootstrap = content;
-    },
-  });
-  const { port } = server.addresses[0]!;
+  const start = () =>
+    startServer(loadConfig(environment, dir).config, {
+      version: '0.0.0',
+      onFirstStart: (content) => {
+        bootstrap = content;
+      },
+    });
+  let server = await start();
   const whole: WholeServer = {
-    port,
+    get port() {
+      return server.addresses[0]!.port;
+    },
+    dataDir: environment.KNOX_DATA_DIR,
     bootstrap,
     upstream,
     target: `https://${UPSTREAM_HOST}:${upstream.port}`,
     ca,
     answer: null,
     async api(method, path, body, credential = bootstrap.live_api_key) {
-      const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+      const response = await fetch(`http://127.0.0.1:${whole.port}${path}`, {
         method,
         headers: { authorization: `Bearer ${credential}`, 'content-type': 'application/json' },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      return { status: response.status, headers: response.headers, json: await response.json() };
+      return { status: response.status, json: await response.json() };
+    },
+    async restart(meanwhile) {
+      await server.close();
+      meanwhile();
+      server = await start();
     },
     async close() {
       await server.close();
