@@ -1,10 +1,15 @@
-/** One line for each kill of the crash tests, and at the end the sums for each database. */
+/** One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body. */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash } = test.meta();
+    const { crash, grewBytes } = test.meta();
     const { state } = test.result();
+    if (grewBytes !== undefined) {
+      const result = state === 'failed' ? 'FAILED, ' : '';
+      console.log(`  large bodies ${test.name}: ${result}memory grew by ${(grewBytes / 1e6).toFixed(1)} MB`);
+      return;
+    }
     const database = outermost(test).name;
     if (state === 'failed') this.#sumsOf(database).failed += 1;
     if (state === 'skipped') return;

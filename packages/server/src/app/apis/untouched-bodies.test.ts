@@ -49,46 +49,37 @@ async function call(headers: Record<string, string>): Promise<{ head: IncomingMe
   return { head, body: await buffer(head) };
 }
 
+const MODES: readonly Record<string, string>[] = [{}, { 'x-knox-proxy-mode': 'transparent' }];
 const CASES = Object.keys(CODED).flatMap((coding) =>
-  [true, false].flatMap((hasLength) =>
-    [{}, { 'x-knox-proxy-mode': 'transparent' }].map((mode) => [coding, hasLength, mode] as const),
-  ),
+  [true, false].flatMap((hasLength) => MODES.map((mode) => [coding, hasLength, mode] as const)),
 );
 
-describe.each(['without a rule', 'beside a rule for other types'])(
-  'a coded answer, %s, passes byte for byte',
-  (rules) => {
-    beforeAll(async () => {
-      if (rules === 'without a rule') return;
-      const match = { type: 'builtin', value: 'pan' };
-      const rule = { name: 'csv', target: 'response', match, action: 'mask', content_types: ['text/csv'] };
-      expect((await server.api('POST', '/v1/redaction-rules', rule)).status).toBe(201);
-    });
+describe('a coded answer beside a rule for other types passes byte for byte', () => {
+  beforeAll(async () => {
+    const match = { type: 'builtin', value: 'pan' };
+    const rule = { name: 'csv', target: 'response', match, action: 'mask', content_types: ['text/csv'] };
+    expect((await server.api('POST', '/v1/redaction-rules', rule)).status).toBe(201);
+  });
 
-    it.each(CASES)('%s, length %s, %j', async (coding, hasLength, mode) => {
-      const bytes = CODED[coding]!;
-      const told = {
-        'content-type': 'application/json',
-        'content-encoding': coding,
-        etag: '"abc"',
-        digest: 'sha-256=x',
-        'content-md5': 'y',
-        vary: 'Accept-Encoding',
-      };
-      server.answer = (_request, response) => {
-        response.writeHead(200, hasLength ? { ...told, 'content-length': bytes.length } : told);
-        response.write(bytes.subarray(0, 20));
-        response.end(bytes.subarray(20));
-      };
-      const { head, body } = await call(mode);
-      expect(body.equals(bytes)).toBe(true);
-      expect(head.headers).toMatchObject(told);
-      expect(head.headers['content-length']).toBe(hasLength ? String(bytes.length) : undefined);
-      expect(head.headers['x-knox-destination-status']).toBe('200');
-      if (rules === 'without a rule') {
-        const { rawHeaders } = server.upstream.requests.at(-1)!;
-        expect(rawHeaders[rawHeaders.indexOf('accept-encoding') + 1]).toBe('zstd, br, gzip');
-      }
-    });
-  },
-);
+  it.each(CASES)('%s, length %s, %j', async (coding, hasLength, mode) => {
+    const bytes = CODED[coding]!;
+    const told = {
+      'content-type': 'application/json',
+      'content-encoding': coding,
+      etag: '"abc"',
+      digest: 'sha-256=x',
+      'content-md5': 'y',
+      vary: 'Accept-Encoding',
+    };
+    server.answer = (_request, response) => {
+      response.writeHead(200, hasLength ? { ...told, 'content-length': bytes.length } : told);
+      response.write(bytes.subarray(0, 20));
+      response.end(bytes.subarray(20));
+    };
+    const { head, body } = await call(mode);
+    expect(body.equals(bytes)).toBe(true);
+    expect(head.headers).toMatchObject(told);
+    expect(head.headers['content-length']).toBe(hasLength ? String(bytes.length) : undefined);
+    expect(head.headers['x-knox-destination-status']).toBe('200');
+  });
+});
