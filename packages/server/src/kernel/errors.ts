@@ -1,3 +1,4 @@
+import type { Principal } from './principal.js';
 import type { RateLimitStatus } from './rate-limit.js';
 
 /**
@@ -67,6 +68,8 @@ export interface AppErrorOptions {
   dependency?: string;
   /** The limit that refused (429): its headers, `Retry-After` and `error.limit` are written from it. */
   rateLimit?: RateLimitStatus;
+  /** Whose valid credential was refused: their log rows tell of it. */
+  principal?: Principal;
   /** Further members of the wire `error` object that the contract names for this type. */
   extra?: Record<string, unknown>;
   cause?: unknown;
@@ -83,6 +86,7 @@ export class AppError extends Error {
   readonly retryAfterSeconds: number | undefined;
   readonly dependency: string | undefined;
   readonly rateLimit: RateLimitStatus | undefined;
+  readonly principal: Principal | undefined;
   readonly extra: Record<string, unknown> | undefined;
 
   constructor(type: ErrorType, publicMessage: string, options: AppErrorOptions = {}) {
@@ -98,6 +102,7 @@ export class AppError extends Error {
       options.retryAfterSeconds ?? (options.rateLimit && options.rateLimit.retryAfterMs / 1000);
     this.dependency = options.dependency;
     this.rateLimit = options.rateLimit;
+    this.principal = options.principal;
     this.extra = options.extra;
   }
 }

@@ -52,6 +52,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         requestId: request.id as RequestId,
         trace: request.trace,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
+        refusedCaller: () => request.caller,
         refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
       });
       underWay.add(call);

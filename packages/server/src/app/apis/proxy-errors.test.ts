@@ -30,7 +30,7 @@ interface Row {
   call(): Call;
   before?(): Promise<unknown>;
   after?(): Promise<unknown>;
-  /** The credential is not valid, or not for this place: no tenant to whom a log row could belong. */
+  /** There is no valid credential, so no tenant to whom a log row could belong. */
   readonly isUnlogged?: true;
 }
 
@@ -225,7 +225,6 @@ const ROWS: readonly Row[] = [
     type: 'wrong_key_type',
     how: 'a live key on the sandbox host',
     call: withHeader('host', 'sandbox.localhost'),
-    isUnlogged: true,
   },
   {
     status: 403,
@@ -234,7 +233,6 @@ const ROWS: readonly Row[] = [
     before: () => setTenant({ subscription_status: 'paused' }),
     call: () => ({}),
     after: () => setTenant({ subscription_status: 'active' }),
-    isUnlogged: true,
   },
   {
     status: 404,

@@ -1,4 +1,5 @@
 import { AppError, type AppErrorOptions, notFound, validationError } from '../../kernel/errors.js';
+import type { Principal } from '../../kernel/principal.js';
 
 export function authenticationRequired(): AppError {
   return new AppError(
@@ -23,11 +24,11 @@ export function invalidToken(): AppError {
   return new AppError('invalid_token', 'The access token is not valid');
 }
 
-export function wrongKeyType(sandbox: boolean): AppError {
-  return new AppError(
-    'wrong_key_type',
-    sandbox ? 'A test key is not accepted on a live host' : 'A live key is not accepted on a sandbox host',
-  );
+export function wrongKeyType(principal: Principal): AppError {
+  const text = principal.scope.sandbox
+    ? 'A test key is not accepted on a live host'
+    : 'A live key is not accepted on a sandbox host';
+  return new AppError('wrong_key_type', text, { principal });
 }
 
 export function wrongMode(): AppError {
@@ -44,8 +45,10 @@ export function tenantNotYours(): AppError {
   return notFound('Tenant');
 }
 
-export function subscriptionInactive(): AppError {
-  return new AppError('subscription_inactive', 'The subscription of this tenant is not active');
+export function subscriptionInactive(principal?: Principal): AppError {
+  return new AppError('subscription_inactive', 'The subscription of this tenant is not active', {
+    ...(principal && { principal }),
+  });
 }
 
 export function tenantNotFound(): AppError {

@@ -121,8 +121,8 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
 
   function admit(found: KnownCredential, host: ResolvedHost, servesInactive: boolean): ApiKeyPrincipal {
     const { principal } = found;
-    if (!isModeOf(host.mode, principal)) throw wrongKeyType(principal.scope.sandbox);
-    if (!found.isActive && !servesInactive) throw subscriptionInactive();
+    if (!isModeOf(host.mode, principal)) throw wrongKeyType(principal);
+    if (!found.isActive && !servesInactive) throw subscriptionInactive(principal);
     apiKeys.recordUse(principal.scope, principal.apiKeyId);
     return principal;
   }

@@ -17,6 +17,8 @@ export interface Exchange {
   readonly trace: StepTrace | null;
   /** Version header, host, credential and mode (auth.md §5), without limits and permission. */
   authenticate(rawHeaders: readonly string[]): Promisable<Caller>;
+  /** Whose valid credential `authenticate` refused, where it did. */
+  refusedCaller(): Caller | null;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */
   refuse(cause: unknown, rateLimit: RateLimitStatus | null): void;
 }

@@ -82,6 +82,13 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
     return access === null ? caller : admitted(request, access, caller);
   }
 
+  /** A valid credential that is of no use here is in the log line, and in the proxy's log row (dataplane §1.7). */
+  function refuse(request: FastifyRequest, error: unknown): never {
+    if (error instanceof AppError && error.principal)
+      request.caller = { principal: error.principal, ...visitorOf(request) };
+    throw error;
+  }
+
   async function admitted(request: FastifyRequest, access: AccessRule, caller: Caller): Promise<Caller> {
     const { principal } = caller;
     const limited: Caller = { ...caller, rateLimit: await limits.admit(principal) };
@@ -94,9 +101,17 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
   return {
     tenant(request, access, rawHeaders = request.raw.rawHeaders) {
       const host = hostOf(request);
-      const found = authenticator.authenticate(rawHeaders, host, access?.servesInactive);
+      let found: Promisable<Principal>;
+      try {
+        found = authenticator.authenticate(rawHeaders, host, access?.servesInactive);
+      } catch (error) {
+        return refuse(request, error);
+      }
       return isPending(found)
-        ? found.then((principal) => callerOf(request, access, principal))
+        ? found.then(
+            (principal) => callerOf(request, access, principal),
+            (error) => refuse(request, error),
+          )
         : callerOf(request, access, found);
     },
     ...(authenticator.authenticateSession && {

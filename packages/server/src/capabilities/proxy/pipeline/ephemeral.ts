@@ -74,6 +74,7 @@ export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): P
     await run(deps, call);
   } catch (cause) {
     failure = call.isGone ? new ClientGone() : cause;
+    call.caller ??= exchange.refusedCaller();
     if (failure instanceof ClientGone) exchange.response.destroy();
     else exchange.refuse(failure, call.rateLimit);
   }
