@@ -93,6 +93,24 @@ forEachDatabase((open) => {
       expect(json(answer.text)).toEqual({ card: '[REDACTED]', approved: true, note: RESPONSE_CANARY });
     });
 
+    it('a dry run tells what would be sent, and is no operation', async () => {
+      const used = async () => dataOf<unknown>((await scene.api('GET', '/v1/account/usage')).text);
+      const before = await used();
+      const init = postJson({ card: `{{ token: cards.${token} }}` });
+      const answer = await scene.proxied(`${scene.target}/pay?card={{token:cards.${token}}}`, {
+        ...init,
+        headers: { ...init.headers, 'x-knox-dry-run': '1' },
+      });
+      expect(answer.headers.has('x-knox-destination-status')).toBe(false);
+      expect(dataOf(answer.text)).toMatchObject({
+        url: `${scene.target}/pay?card=%5BSECRET%5D`,
+        body_preview: '{"card":"[SECRET]"}',
+        would_send: true,
+        refusal: null,
+      });
+      expect(await used()).toEqual(before);
+    });
+
     it('server-sent events arrive as they are written', async () => {
       const opening = scene.open(`${scene.target}/events`);
       const { response } = await upstream.nextCall();
@@ -165,11 +183,12 @@ forEachDatabase((open) => {
         }),
       );
       expect(logs).toContainEqual(expect.objectContaining({ status_code: 403, error: 'ssrf_blocked' }));
+      expect(logs).toContainEqual(expect.objectContaining({ status_code: 200, error: 'dry_run' }));
       const audits = dataOf<{ action: string }[]>(
         (await scene.api('GET', '/v1/audit-logs?per_page=100')).text,
       );
       const count = (action: string) => audits.filter((row) => row.action === action).length;
-      // One for the body and one for the query of the one call that went out.
+      // One for the body and one for the query of the one call that went out; none of the dry run.
       expect([count('vault.detokenize'), count('vault.tokenize'), count('tenant.create')]).toEqual([2, 1, 1]);
     });
 

@@ -10,6 +10,8 @@ export const LIMITS = {
   tokenizeBodyBytesMax: 512 * KiB,
   bulkTokenizeBodyBytesMax: 16 * MiB,
   templatedBodyBytesMax: 10 * MiB,
+  /** Of a body in the answer to a dry run. */
+  dryRunPreviewBytesMax: 16 * KiB,
   transparentBodyBytesMax: 100 * MiB,
   requestHeadersBytesMax: 32 * KiB,
   requestHeadersMax: 1_000,

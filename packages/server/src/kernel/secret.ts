@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 
-const MASK = '[SECRET]';
+/** What stands where a secret would. */
+export const MASK_TEXT = '[SECRET]';
 
 /**
  * A value that must not reach a log, an error or a JSON body by accident: every way of printing it gives a mask.
@@ -18,14 +19,14 @@ export class Secret<T> {
   }
 
   toString(): string {
-    return MASK;
+    return MASK_TEXT;
   }
 
   toJSON(): string {
-    return MASK;
+    return MASK_TEXT;
   }
 
   [inspect.custom](): string {
-    return MASK;
+    return MASK_TEXT;
   }
 }

@@ -107,21 +107,28 @@ export const VALUES: Record<string, Record<string, string>> = {
 };
 
 function tokenSource(detokenized: TokenReference[]) {
+  function check(caller: Caller, references: readonly TokenReference[]) {
+    if (!caller.principal.may('vaults:detokenize')) {
+      throw new AppError('forbidden', 'This credential lacks the permission vaults:detokenize');
+    }
+    if (references.some((one) => one.vault === 'closed'))
+      throw new AppError('vault_disabled', 'Vault is disabled');
+    const values = VALUES[caller.principal.scope.tenantId] ?? {};
+    return references.map(({ token }) => {
+      const value = values[token];
+      if (value === undefined) throw new AppError('token_not_found', 'Token not found');
+      return { value: new Secret(value), isEchoGuarded: token !== 'tok_loud' };
+    });
+  }
   return {
     vaultNames: async () => new Set(['cards', 'closed']),
     async detokenizeForProxy(caller: Caller, references: readonly TokenReference[]) {
-      if (!caller.principal.may('vaults:detokenize')) {
-        throw new AppError('forbidden', 'This credential lacks the permission vaults:detokenize');
-      }
-      if (references.some((one) => one.vault === 'closed'))
-        throw new AppError('vault_disabled', 'Vault is disabled');
-      const values = VALUES[caller.principal.scope.tenantId] ?? {};
-      return references.map((reference) => {
-        const value = values[reference.token];
-        if (value === undefined) throw new AppError('token_not_found', 'Token not found');
-        detokenized.push(reference);
-        return { value: new Secret(value), isEchoGuarded: reference.token !== 'tok_loud' };
-      });
+      const values = check(caller, references);
+      detokenized.push(...references);
+      return values;
+    },
+    async checkForProxy(caller: Caller, references: readonly TokenReference[]) {
+      return check(caller, references);
     },
   };
 }
@@ -132,6 +139,9 @@ const portableSource: PortableCipher = {
   async openForProxy(caller, portables) {
     if (!caller.principal.may('crypto:decrypt')) throw permissionMissing('crypto:decrypt');
     return portables.map(({ datatype }) => new Secret(PORTABLES[datatype] ?? 'null'));
+  },
+  async checkForProxy(caller) {
+    if (!caller.principal.may('crypto:decrypt')) throw permissionMissing('crypto:decrypt');
   },
 };
 

@@ -603,7 +603,7 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
       { key: 'tk_live_invoke', headers: JSON_TYPE, body: `["${KC_TEXT}"]` },
       'crypto:decrypt',
     ],
-    ...['x-knox-upstream-auth-secret', 'x-knox-upstream-auth-scheme', 'x-knox-dry-run'].map(
+    ...['x-knox-upstream-auth-secret', 'x-knox-upstream-auth-scheme'].map(
       (name): [string, number, string, object, string] => [
         name,
         400,

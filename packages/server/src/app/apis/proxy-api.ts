@@ -109,6 +109,19 @@ export const describeProxy: Describe = (components) => {
       description: `\`transparent\`: bytes go on as they are, nothing is rendered; up to ${LIMITS.transparentBodyBytesMax / 1024 / 1024} MiB.`,
       schema: { type: 'string', enum: ['transparent'] },
     }),
+    components.add('parameters', 'ProxyUpstreamAuthorization', {
+      name: 'X-Knox-Upstream-Authorization',
+      in: 'header',
+      description: 'Becomes the `Authorization` header of the upstream as it is. Stands in no log.',
+      schema: { type: 'string' },
+    }),
+    components.add('parameters', 'ProxyDryRun', {
+      name: 'X-Knox-Dry-Run',
+      in: 'header',
+      description:
+        '`1`: judge and render everything and send nothing. The answer is ours, 200 with `data`: what would be sent (`method`, `url`, `headers`, `body_preview`; values and credentials masked; null where nothing would be), `address_class`, `rules` (`target`, `egress_allowlist`, `address`, `template`, `values`, each with its `verdict`: `passed`, `refused` or `not_judged`), `would_send`, and `refusal` with `type`, `status` and `message`, or null. No operation is counted and no token read.',
+      schema: { type: 'string', enum: ['1'] },
+    }),
   ];
   const answer = components.add('responses', 'UpstreamAnswer', {
     description: 'The answer of the upstream: its status, its headers and, after redaction, its body.',

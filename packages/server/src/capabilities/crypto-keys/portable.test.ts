@@ -52,6 +52,19 @@ forEachDatabase((_name, open) => {
       expect(await Promise.all(sealed.map(opened))).toEqual(['0', '1', '2', '3', '4']);
     });
 
+    it('is checked without opening, and without an audit row', async () => {
+      const portables = [parsePortable(await seal('1'))!];
+      expect(await portable.checkForProxy(callerOf(), portables)).toBeUndefined();
+      for (const caller of [callerOf(harness.other), callerOf(harness.tenant, 'test')]) {
+        await expect(portable.checkForProxy(caller, portables)).rejects.toMatchObject(FAILED);
+      }
+      const restrictedCaller = restricted(callerOf(), (permission) => permission !== 'crypto:decrypt');
+      await expect(portable.checkForProxy(restrictedCaller, portables)).rejects.toMatchObject({
+        type: 'forbidden',
+      });
+      expect(await entries('crypto.decrypt')).toEqual([]);
+    });
+
     it('needs crypto:decrypt', async () => {
       const sealed = await seal('1');
       const caller = restricted(callerOf(), (permission) => permission !== 'crypto:decrypt');
@@ -119,7 +132,10 @@ forEachDatabase((_name, open) => {
       expect((await harness.call('DELETE', '/v1/crypto/keys/kc-default/versions/1', { key })).status).toBe(
         200,
       );
-      await expect(opening(sealed)).rejects.toMatchObject({ type: 'key_version_destroyed', status: 410 });
+      const destroyed = { type: 'key_version_destroyed', status: 410 };
+      await expect(opening(sealed)).rejects.toMatchObject(destroyed);
+      const check = portable.checkForProxy(callerOf(), [parsePortable(sealed)!]);
+      await expect(check).rejects.toMatchObject(destroyed);
       expect(parsePortable(await seal('2'))?.keyRef.version).toBe(2);
     });
   });

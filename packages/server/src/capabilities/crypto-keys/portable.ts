@@ -23,6 +23,8 @@ export interface PortableCipher {
   sealForProxy(caller: Caller, texts: readonly string[]): Promise<Secret<string>[]>;
   /** As JSON texts. 403 without `crypto:decrypt`. All or nothing; the audit rows are durable before this resolves. */
   openForProxy(caller: Caller, portables: readonly Portable[]): Promise<Secret<string>[]>;
+  /** Refuses what `openForProxy` would, but for a forged ciphertext, which only opening finds. */
+  checkForProxy(caller: Caller, portables: readonly Portable[]): Promise<void>;
 }
 
 export interface PortableCipherDeps {
@@ -50,24 +52,28 @@ export function createPortableCipher(deps: PortableCipherDeps): PortableCipher {
     return made;
   }
 
-  async function open(scope: Scope, portable: Portable) {
+  async function withKey<T>(scope: Scope, portable: Portable, use: (privateKey: Buffer) => T) {
     const { tenantId, keyId, version } = portable.keyRef;
     const key = tenantId === scope.tenantId ? await cryptoKeys.find(scope, keyId) : undefined;
     if (!key || key.name === null || key.keyType !== 'ecdh-p256') throw decryptionFailed();
     try {
-      const opened = await cryptoKeys.use(scope, keyId, version, (privateKey) => {
-        const bytes = openPortable(privateKey, portable, NO_ROLE);
-        try {
-          return new Secret(jsonOf(portable.datatype, bytes));
-        } finally {
-          bytes.fill(0);
-        }
-      });
-      return { key, version, opened };
+      return { key, version, result: await cryptoKeys.use(scope, keyId, version, use) };
     } catch (error) {
       if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw decryptionFailed();
       throw error;
     }
+  }
+
+  async function open(scope: Scope, portable: Portable) {
+    const { key, version, result } = await withKey(scope, portable, (privateKey) => {
+      const bytes = openPortable(privateKey, portable, NO_ROLE);
+      try {
+        return new Secret(jsonOf(portable.datatype, bytes));
+      } finally {
+        bytes.fill(0);
+      }
+    });
+    return { key, version, opened: result };
   }
 
   return {
@@ -102,6 +108,12 @@ export function createPortableCipher(deps: PortableCipherDeps): PortableCipher {
         ),
       );
       return found.map(({ opened }) => opened);
+    },
+
+    async checkForProxy(caller, portables) {
+      if (!caller.principal.may('crypto:decrypt')) throw permissionMissing('crypto:decrypt');
+      const { scope } = caller.principal;
+      await Promise.all(portables.map((portable) => withKey(scope, portable, () => undefined)));
     },
   };
 }

@@ -37,6 +37,8 @@ export class ProxyCall implements ClientPresence {
   plan: RedactionPlan | null = null;
   /** Keeps what was detokenized for the call out of its answer; null where nothing was. */
   guard: EchoGuard | null = null;
+  /** Answered with what would be sent, and by nobody else (dataplane §1.1). */
+  isDryRun = false;
   /** Started with the target's resolution, stopped when the call is over. */
   clock: CallClock | null = null;
   #isGone = false;

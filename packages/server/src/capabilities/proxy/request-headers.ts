@@ -20,6 +20,7 @@ type Fate =
   | 'proxy-url'
   | 'timeout'
   | 'mode'
+  | 'dry-run'
   | 'encrypted'
   | 'upstream-authorization'
   | 'upstream-auth-secret'
@@ -57,10 +58,11 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-knox-proxy-url', 'proxy-url'],
   ['x-knox-timeout-ms', 'timeout'],
   ['x-knox-proxy-mode', 'mode'],
+  ['x-knox-dry-run', 'dry-run'],
   ['x-knox-encrypted', 'encrypted'],
   ['x-knox-upstream-authorization', 'upstream-authorization'],
   ['x-knox-upstream-auth-secret', 'upstream-auth-secret'],
-  ...['x-knox-upstream-auth-scheme', 'x-knox-dry-run'].map((name) => [name, 'unsupported'] as const),
+  ['x-knox-upstream-auth-scheme', 'unsupported'],
 ]);
 
 const STRIPPED_PREFIXES = ['x-knox-', 'x-knoxcall-', 'x-forwarded-'];
@@ -104,6 +106,7 @@ export class RequestHeaders {
   proxyUrl: string | null = null;
   timeoutMs: string | null = null;
   mode: string | null = null;
+  dryRun: string | null = null;
   encrypted: string | null = null;
   upstreamAuthorization: Secret<string> | null = null;
   hasUpstreamAuthSecret = false;
@@ -196,6 +199,10 @@ export class RequestHeaders {
       case 'mode':
         if (this.mode !== null) this.repeated ??= 'x-knox-proxy-mode';
         this.mode = value;
+        return;
+      case 'dry-run':
+        if (this.dryRun !== null) this.repeated ??= 'x-knox-dry-run';
+        this.dryRun = value;
         return;
       case 'encrypted':
         if (this.encrypted !== null) this.repeated ??= 'x-knox-encrypted';

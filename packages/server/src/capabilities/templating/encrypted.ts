@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { validationError } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { MASK_TEXT } from '../../kernel/secret.js';
 import { templateError } from './errors.js';
 import { scanJson } from './json-scanner.js';
 
@@ -21,6 +22,18 @@ export function parseEncryptedHeader(text: string): EncryptedDocument {
   const problem = isUtf8(bytes) ? scanJson(bytes, () => {}) : 'not UTF-8';
   if (problem !== null) throw validationError(HEADER, `must be the base64 of JSON (${problem})`);
   return { root: JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, '')) as unknown };
+}
+
+/** The same paths, each with the mask in place of what stands there. */
+export function maskedDocument(document: EncryptedDocument): EncryptedDocument {
+  return { root: masked(document.root) };
+}
+
+/** As deep as a document may be (`LIMITS.jsonDepthMax`). */
+function masked(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(masked);
+  if (typeof value !== 'object' || value === null) return MASK_TEXT;
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, masked(member)]));
 }
 
 const STEP = /\.([^.[\]\s{}]+)|\[(0|[1-9][0-9]{0,8})\]/y;

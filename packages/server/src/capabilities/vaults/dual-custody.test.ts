@@ -65,6 +65,20 @@ forEachDatabase((_name, open) => {
       expect(await tokenize()).not.toBe(token);
     });
 
+    it('is checked for a proxied call by what its ciphertext names, without opening it', async () => {
+      const token = await tokenize();
+      await create('elsewhere');
+      const check = (text: string, vaultName: string | null) =>
+        harness.vaults.checkForProxy(harness.callerOf(harness.tenant, 'live'), [
+          { vault: vaultName, token: text },
+        ]);
+      for (const vaultName of ['held', null]) expect(await check(token, vaultName)).toHaveLength(1);
+      const unknown = { type: 'token_not_found', status: 404 };
+      await expect(check(token, 'elsewhere')).rejects.toMatchObject(unknown);
+      await expect(check('tok_none', 'held')).rejects.toMatchObject(unknown);
+      expect((await call('GET', '/v1/audit-logs?action=vault.detokenize')).json['data']).toEqual([]);
+    });
+
     it('reads a value of some thousand bytes from the path, and every value for the proxy', async () => {
       const long = 'x'.repeat(8_000);
       expect((await detokenize(await tokenize(long))).json['data'].value).toBe(long);

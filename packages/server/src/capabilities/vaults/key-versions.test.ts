@@ -150,6 +150,8 @@ forEachDatabase((name, open) => {
       });
       const forProxy = harness.vaults.detokenizeForProxy(live, [{ vault: 'cards', token: erased }]);
       await expect(forProxy).rejects.toMatchObject({ type: 'token_not_found' });
+      const check = harness.vaults.checkForProxy(live, [{ vault: 'cards', token: erased }]);
+      await expect(check).rejects.toMatchObject({ type: 'token_not_found' });
       expect(await generations.refresh()).toBe(true);
       await expect(vaults.detokenize(live, 'cards', erased)).rejects.toMatchObject({ type: 'token_erased' });
       expect((await detokenize(kept)).json['data'].value).toBe('kept');

@@ -283,6 +283,28 @@ forEachDatabase((_name, open) => {
         );
       });
 
+      it('is checked without reading, and without an audit row', async () => {
+        await create('cards');
+        const { token, id } = await harness.vaults.tokenize(live, 'cards', holding('a'));
+        const references = [token, id].flatMap((text) => [
+          { vault: 'cards', token: text },
+          { vault: null, token: text },
+        ]);
+        const guarded = { isEchoGuarded: true };
+        expect(await harness.vaults.checkForProxy(live, references)).toEqual(references.map(() => guarded));
+        const noOne = restricted(live, () => false);
+        for (const reference of references) {
+          await expect(harness.vaults.checkForProxy(noOne, [reference])).rejects.toMatchObject({
+            type: 'forbidden',
+          });
+        }
+        await harness.vaults.update(live, 'cards', { enabled: false });
+        await expect(harness.vaults.checkForProxy(live, references)).rejects.toMatchObject({
+          type: 'vault_disabled',
+        });
+        expect(await audit('vault.detokenize')).toEqual([]);
+      });
+
       it('writes nothing and gives nothing when nothing is asked', async () => {
         expect(await harness.vaults.detokenizeForProxy(live, [])).toEqual([]);
       });
@@ -307,9 +329,11 @@ forEachDatabase((_name, open) => {
         const messages = new Set<string>();
         for (const [caller, reference] of attempts) {
           const own = caller === live ? [{ vault: 'cards', token: known.token }] : [];
-          const refused = harness.vaults.detokenizeForProxy(caller, [...own, reference]);
-          await expect(refused).rejects.toMatchObject({ type: 'token_not_found', status: 404 });
-          messages.add(await refused.catch((error) => error.publicMessage));
+          for (const ask of [harness.vaults.detokenizeForProxy, harness.vaults.checkForProxy]) {
+            const refused = ask(caller, [...own, reference]);
+            await expect(refused).rejects.toMatchObject({ type: 'token_not_found', status: 404 });
+            await refused.catch((error) => messages.add(error.publicMessage));
+          }
         }
         expect(messages.size).toBe(1);
         expect(await audit('vault.detokenize')).toEqual([]);

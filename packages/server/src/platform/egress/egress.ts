@@ -11,18 +11,20 @@ export interface EgressPolicy {
 }
 
 /** Classes a refusal may name; never the address itself (ssrf cases S119). */
-export type AddressClass =
-  | 'public'
-  | 'loopback'
-  | 'private'
-  | 'link_local'
-  | 'metadata'
-  | 'shared'
-  | 'multicast'
-  | 'reserved'
-  | 'unspecified'
-  | 'embedded_ipv4'
-  | 'own_listener';
+export const ADDRESS_CLASSES = [
+  'public',
+  'loopback',
+  'private',
+  'link_local',
+  'metadata',
+  'shared',
+  'multicast',
+  'reserved',
+  'unspecified',
+  'embedded_ipv4',
+  'own_listener',
+] as const;
+export type AddressClass = (typeof ADDRESS_CLASSES)[number];
 
 /** One clock for the whole call: started at name resolution, read by every stage, restarted by none (dataplane §1.4). */
 export interface CallClock {
@@ -58,6 +60,8 @@ export interface JudgedTarget {
   readonly url: URL;
   readonly hostname: string;
   readonly port: number;
+  /** Of its addresses; where they differ, of one that is not public. */
+  readonly addressClass: AddressClass;
 }
 
 export interface UpstreamHead {

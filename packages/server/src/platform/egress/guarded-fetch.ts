@@ -7,7 +7,7 @@ import { classifyAddress, nat64Target } from './address-policy.js';
 import { startCallClock, within } from './call-clock.js';
 import { type Connection, createConnectionPools } from './connection-pools.js';
 import { ConnectFailure, type Dialer, type DialTarget, dialTls, tcpDialer, unreachable } from './dial.js';
-import type { CallClock, Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
+import type { AddressClass, CallClock, Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
 import {
   type AddressRefusal,
   addressRefused,
@@ -56,6 +56,7 @@ type Verdict =
       readonly kind: 'open';
       readonly addresses: readonly JudgedAddress[];
       readonly poolKeys: readonly string[];
+      readonly addressClass: AddressClass;
     }
   | { readonly kind: 'refused'; readonly refusal: AddressRefusal; readonly detail: string };
 
@@ -72,6 +73,10 @@ class Judged implements JudgedTarget {
     verdict: OpenVerdict,
   ) {
     this.#verdict = verdict;
+  }
+
+  get addressClass(): AddressClass {
+    return this.#verdict.addressClass;
   }
 
   static verdictOf(target: JudgedTarget): OpenVerdict {
@@ -114,13 +119,19 @@ export function createEgress(deps: EgressDeps): Egress {
     }
   }
 
+  function subjectOf(address: IpAddress): IpAddress {
+    return (deps.nat64 && nat64Target(address)) || address;
+  }
+
+  const classOf = (address: IpAddress): AddressClass => classifyAddress(subjectOf(address));
+
   function refusalOf(
     hostname: string,
     address: IpAddress,
     port: number,
     tenantSlug: string,
   ): AddressRefusal | null {
-    const subject = (deps.nat64 && nat64Target(address)) || address;
+    const subject = subjectOf(address);
     if (isOwn(subject, port)) return 'own_listener';
     const addressClass = classifyAddress(subject);
     const target = { hostname, address: subject, port, tenantSlug };
@@ -145,7 +156,8 @@ export function createEgress(deps: EgressDeps): Egress {
     }
     const judged = addresses.map((address) => ({ address, text: formatIpAddress(address) }));
     const poolKeys = judged.map(({ text }) => `${hostname} ${port} ${text} ${tenantSlug}`);
-    return { kind: 'open', addresses: judged, poolKeys };
+    const addressClass = addresses.map(classOf).find((one) => one !== 'public') ?? 'public';
+    return { kind: 'open', addresses: judged, poolKeys, addressClass };
   }
 
   async function resolvedVerdict(

@@ -224,6 +224,7 @@ describe('the name is the only thing that leads anywhere', () => {
       port: 443,
       policyKey: 'acme',
       addresses: ['10.0.0.1'],
+      addressClass: 'public' as const,
     };
     const call = { method: 'GET', path: '/', headers: [], body: null, clock, idleTimeoutMs: 1000 };
     await expect(
@@ -233,6 +234,23 @@ describe('the name is the only thing that leads anywhere', () => {
     ).rejects.toThrow('judged');
     expect(dialer.dialled).toEqual([]);
     clock.stop();
+  });
+});
+
+describe('the class of what was let through', () => {
+  it.each([
+    ['public', ['8.8.8.8', '2606:2800:220:1::1']],
+    ['private', ['8.8.8.8', '10.1.2.3']],
+    ['loopback', ['127.0.0.1']],
+  ] as const)('%s', async (addressClass, addresses) => {
+    const records = { 'host.example.com': [...addresses] };
+    const open = await startEgressRig({ allowPrivateUpstreams: '10.0.0.0/8,127.0.0.0/8', records });
+    const policy = { tenantSlug: 'acme', allowedHosts: createHostList([]) };
+    const clock = open.egress.startClock(1000, { isGone: false, onGone: () => {} });
+    const url = open.egress.parse('https://host.example.com/', policy);
+    expect(await open.egress.judge(url, policy, clock)).toMatchObject({ addressClass });
+    clock.stop();
+    await open.close();
   });
 });
 

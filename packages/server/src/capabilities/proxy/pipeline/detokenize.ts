@@ -1,10 +1,11 @@
 import type { Caller } from '../../../kernel/principal.js';
+import { MASK_TEXT, Secret } from '../../../kernel/secret.js';
 import type { PortableCipher } from '../../crypto-keys/index.js';
 import type { DetokenizedValue } from '../../redaction/index.js';
 import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
 import type { Vaults } from '../../vaults/index.js';
 
-export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy'>;
+export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy' | 'checkForProxy'>;
 
 export interface CallValues {
   readonly tokens: readonly DetokenizedValue[];
@@ -12,6 +13,9 @@ export interface CallValues {
 }
 
 export const NO_VALUES: CallValues = { tokens: [], portables: { sealed: [], opened: [] } };
+
+const MASK = new Secret(MASK_TEXT);
+const MASK_AS_JSON = new Secret(JSON.stringify(MASK_TEXT));
 
 export interface ValueSources {
   readonly vaults: TokenSource;
@@ -37,10 +41,41 @@ async function readTokens(
   caller: Caller,
   operands: readonly string[],
 ): Promise<DetokenizedValue[]> {
-  const names = await vaults.vaultNames(caller.principal.scope);
-  const references = operands.map((operand) => referenceOf(operand, names));
+  const references = await referencesOf(vaults, caller, operands);
   const values = await vaults.detokenizeForProxy(caller, references);
   return values.map(({ value, isEchoGuarded }, i) => {
     return { value, token: references[i]!.token, isGuarded: isEchoGuarded };
+  });
+}
+
+async function referencesOf(vaults: TokenSource, caller: Caller, operands: readonly string[]) {
+  const names = await vaults.vaultNames(caller.principal.scope);
+  return operands.map((operand) => referenceOf(operand, names));
+}
+
+/** The same refusals in the same order, and a mask in place of each value: nothing is read, sealed or audited. */
+export async function maskValues(
+  { vaults, portable }: ValueSources,
+  caller: Caller,
+  template: CallTemplate,
+): Promise<CallValues> {
+  const { operands, seals, opens } = template;
+  if (opens.length > 0) await portable.checkForProxy(caller, opens);
+  const tokens = operands.length === 0 ? [] : await maskTokens(vaults, caller, operands);
+  return {
+    tokens,
+    portables: { sealed: seals.map(() => MASK), opened: opens.map(() => MASK_AS_JSON) },
+  };
+}
+
+async function maskTokens(
+  vaults: TokenSource,
+  caller: Caller,
+  operands: readonly string[],
+): Promise<DetokenizedValue[]> {
+  const references = await referencesOf(vaults, caller, operands);
+  const checked = await vaults.checkForProxy(caller, references);
+  return checked.map(({ isEchoGuarded }, i) => {
+    return { value: MASK, token: references[i]!.token, isGuarded: isEchoGuarded };
   });
 }

@@ -7,6 +7,7 @@ import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, NO_VALUES, type ValueSources } from './detokenize.js';
+import { dryRun } from './dry-run.js';
 import type { HopMarker } from './hop-marker.js';
 import { type CallLog, writeLogRow } from './log.js';
 import { readOptions } from './options.js';
@@ -48,6 +49,7 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   trace?.step('guard');
   const listed = deps.egressAllowlist.hostsFor(caller.principal.scope);
   const hosts = isPending(listed) ? await listed : listed;
+  if (options.isDryRun) return dryRun(deps, call, caller, { options, hosts, plan });
   const judged = guardTarget(deps.egress, call, caller, hosts, options.proxyUrl, options.timeoutMs);
   const guarded = isPending(judged) ? await judged : judged;
   operations.count();

@@ -10,6 +10,9 @@ export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append'>;
 /** As nginx writes it: the client left before there was an answer, so no status was seen by anyone. */
 const CLIENT_GONE_STATUS = 499;
 
+/** Tells the row of a call that was answered without being sent (docs/decisions/0066). */
+const DRY_RUN = 'dry_run';
+
 function errorName(failure: unknown): string | null {
   if (failure === null) return null;
   if (failure instanceof ClientGone) return 'client_disconnected';
@@ -41,7 +44,7 @@ export function writeLogRow(
     path: call.path === null ? null : (call.plan?.logText(call.path) ?? call.path),
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
-    error: errorName(failure),
+    error: errorName(failure) ?? (call.isDryRun ? DRY_RUN : null),
     rateLimited: isAppError(failure, 'rate_limit_exceeded'),
     proxyMode,
     echo: call.guard && { guarded: call.guard.guarded, notGuarded: call.guard.notGuarded },

@@ -15,6 +15,7 @@ export interface EphemeralOptions {
   readonly proxyUrl: string;
   readonly timeoutMs: number;
   readonly isTransparent: boolean;
+  readonly isDryRun: boolean;
   /** Null where the header was not sent. */
   readonly encrypted: EncryptedDocument | null;
 }
@@ -29,6 +30,7 @@ export function readOptions(headers: RequestHeaders): EphemeralOptions {
     proxyUrl: headers.proxyUrl,
     timeoutMs: readTimeout(headers.timeoutMs),
     isTransparent: readMode(headers.mode),
+    isDryRun: readDryRun(headers.dryRun),
     encrypted: headers.encrypted === null ? null : parseEncryptedHeader(headers.encrypted),
   };
 }
@@ -50,6 +52,13 @@ function readMode(text: string | null): boolean {
   if (text.toLowerCase() !== 'transparent') {
     throw validationError('X-Knox-Proxy-Mode', 'the only mode is transparent');
   }
+  return true;
+}
+
+function readDryRun(text: string | null): boolean {
+  if (text === null) return false;
+  // Whoever writes another value may have meant that nothing is sent.
+  if (text !== '1') throw validationError('X-Knox-Dry-Run', 'the only value is 1');
   return true;
 }
 

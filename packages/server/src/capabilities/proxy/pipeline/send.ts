@@ -13,10 +13,15 @@ export interface SendDeps {
   readonly hopMarker: HopMarker;
 }
 
-function upstreamHeaders(call: ProxyCall, deps: SendDeps, outbound: Outbound, plan: RedactionPlan): string[] {
+/** Flat name, value list of what the upstream gets, but for what belongs to the connection. `isRead`: its answer is. */
+export function upstreamHeaders(
+  call: ProxyCall,
+  deps: Pick<SendDeps, 'hopMarker'>,
+  outbound: Outbound,
+  isRead: boolean,
+): string[] {
   const inbound = call.headers;
   const authorization = inbound.upstreamAuthorization;
-  const isRead = plan.hasBodyRules || (call.guard?.isActive ?? false);
   const headers = isRead ? withIdentityEncoding(inbound.forward) : inbound.forward;
   // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
   if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
@@ -38,13 +43,14 @@ export function send(
 ): Promise<void> {
   const { response, requestId, trace } = call.exchange;
   const { target, clock } = guarded;
+  const isRead = plan.hasBodyRules || (call.guard?.isActive ?? false);
   call.assertClientPresent();
   return deps.egress.stream(
     target,
     {
       method: call.method,
       path: outbound.path,
-      headers: upstreamHeaders(call, deps, outbound, plan),
+      headers: upstreamHeaders(call, deps, outbound, isRead),
       body: outbound.body,
       clock,
       idleTimeoutMs: clock.timeoutMs,

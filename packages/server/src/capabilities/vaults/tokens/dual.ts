@@ -6,7 +6,13 @@ import { Secret } from '../../../kernel/secret.js';
 import { DecryptionRefused } from '../../../platform/crypto/authenticated-cipher.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
 import type { Random } from '../../../platform/crypto/random.js';
-import { type CryptoKeys, openPortable, parsePortable, sealPortable } from '../../crypto-keys/index.js';
+import {
+  type CryptoKeys,
+  openPortable,
+  type Portable,
+  parsePortable,
+  sealPortable,
+} from '../../crypto-keys/index.js';
 import type { VaultDefinition } from '../definitions.js';
 import { tokenErased } from '../errors.js';
 import type { Token } from './store.js';
@@ -24,6 +30,8 @@ export interface DualCustody {
   seal(caller: Caller, vault: VaultDefinition, value: Secret<string>): Promise<Token>;
   /** 404 for what this vault has not made, 410 `token_erased`. */
   open(scope: Scope, vault: VaultDefinition, token: string): Promise<DualToken>;
+  /** The same refusals but that of a forged ciphertext, which only opening finds. */
+  check(scope: Scope, vault: VaultDefinition, token: string): Promise<void>;
 }
 
 export interface DualCustodyDeps {
@@ -33,7 +41,31 @@ export interface DualCustodyDeps {
 }
 
 export function createDualCustody({ clock, random, cryptoKeys }: DualCustodyDeps): DualCustody {
+  function portableOf(scope: Scope, vault: VaultDefinition, token: string): Portable {
+    const portable = parsePortable(token);
+    const { tenantId, keyId } = portable?.keyRef ?? {};
+    if (!portable || tenantId !== scope.tenantId || keyId !== vault.cryptoKeyId) throw notFound('Token');
+    return portable;
+  }
+
+  async function withKey<T>(
+    scope: Scope,
+    vault: VaultDefinition,
+    portable: Portable,
+    use: (privateKey: Buffer) => T,
+  ): Promise<T> {
+    return cryptoKeys.use(scope, vault.cryptoKeyId, portable.keyRef.version, use).catch((error) => {
+      if (isAppError(error, 'key_version_destroyed')) throw tokenErased();
+      if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw notFound('Token');
+      throw error;
+    });
+  }
+
   return {
+    async check(scope, vault, token) {
+      await withKey(scope, vault, portableOf(scope, vault, token), () => undefined);
+    },
+
     async seal(caller, vault, value) {
       const { scope, apiKeyId, userId } = caller.principal;
       const { cryptoKeyId: keyId, keyVersion: version } = vault;
@@ -60,23 +92,14 @@ export function createDualCustody({ clock, random, cryptoKeys }: DualCustodyDeps
     },
 
     async open(scope, vault, token) {
-      const portable = parsePortable(token);
-      const { tenantId, keyId, version } = portable?.keyRef ?? {};
-      if (!portable || tenantId !== scope.tenantId || keyId !== vault.cryptoKeyId || version === undefined) {
-        throw notFound('Token');
-      }
-      const opening = cryptoKeys.use(scope, vault.cryptoKeyId, version, (privateKey) => {
+      const portable = portableOf(scope, vault, token);
+      const value = await withKey(scope, vault, portable, (privateKey) => {
         const plaintext = openPortable(privateKey, portable, roleOf(scope, vault));
         try {
           return new Secret(plaintext.toString('utf8'));
         } finally {
           plaintext.fill(0);
         }
-      });
-      const value = await opening.catch((error) => {
-        if (isAppError(error, 'key_version_destroyed')) throw tokenErased();
-        if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw notFound('Token');
-        throw error;
       });
       return {
         id: idOf(token),
@@ -89,7 +112,7 @@ export function createDualCustody({ clock, random, cryptoKeys }: DualCustodyDeps
         createdByUserId: null,
         value,
         metadata: null,
-        keyVersion: version,
+        keyVersion: portable.keyRef.version,
       };
     },
   };

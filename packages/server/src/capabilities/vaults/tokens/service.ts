@@ -51,6 +51,8 @@ export interface ValueForProxy {
   readonly isEchoGuarded: boolean;
 }
 
+export type CheckedForProxy = Pick<ValueForProxy, 'isEchoGuarded'>;
+
 export interface VaultTokens {
   tokenize(caller: Caller, vault: string, input: TokenizeInput): Promise<Token>;
   /** A token for each value, in their order, or none at all. */
@@ -70,6 +72,17 @@ export interface VaultTokens {
    * durable before this resolves; any that is refused refuses the whole.
    */
   detokenizeForProxy(caller: Caller, references: readonly TokenReference[]): Promise<ValueForProxy[]>;
+  /**
+   * Refuses what `detokenizeForProxy` would, as far as that shows without reading a value: whether a dual-custody
+   * vault has made a ciphertext does not.
+   */
+  checkForProxy(caller: Caller, references: readonly TokenReference[]): Promise<CheckedForProxy[]>;
+}
+
+/** Without a token in a dual-custody vault, which keeps no rows. */
+interface Located {
+  readonly vault: VaultDefinition;
+  readonly token: StoredToken | null;
 }
 
 export interface VaultTokensDeps {
@@ -119,7 +132,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     vault: VaultDefinition,
     token: StoredToken,
   ): Promise<Secret<string>> {
-    const opened = cryptoKeys.use(scope, vault.cryptoKeyId, token.keyVersion, (key) => {
+    return withKey(scope, vault, token, (key) => {
       const plaintext = openData(key, contextOf(scope, vault, token.id), token.ciphertext);
       try {
         return new Secret(plaintext.toString('utf8'));
@@ -127,7 +140,15 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
         plaintext.fill(0);
       }
     });
-    return opened.catch((error) => {
+  }
+
+  async function withKey<T>(
+    scope: Scope,
+    vault: VaultDefinition,
+    token: StoredToken,
+    use: (key: Buffer) => T,
+  ): Promise<T> {
+    return cryptoKeys.use(scope, vault.cryptoKeyId, token.keyVersion, use).catch((error) => {
       throw isAppError(error, 'key_version_destroyed') ? tokenErased() : error;
     });
   }
@@ -153,16 +174,13 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     return tokenizer.tokenize(caller, vault, inputs, form);
   }
 
-  /** The rows of distinct references, each judged as the contract orders: found, permitted, enabled. */
-  async function resolve(caller: Caller, reference: TokenReference) {
+  /** Where a reference leads, judged as the contract orders: found, permitted, enabled. */
+  async function locate(caller: Caller, reference: TokenReference): Promise<Located> {
     const { scope } = caller.principal;
     const named = await vaultOf(scope, reference);
     if (named === undefined) throw tokenNotFound();
     if (named) requireDetokenize(caller, named);
-    if (named?.custodyMode === 'dual') {
-      const { id, value } = await hidden(dual.open(scope, named, reference.token));
-      return { vault: named, tokenId: id, value };
-    }
+    if (named?.custodyMode === 'dual') return { vault: named, token: null };
     const found = named
       ? [await store.findInVault(scope, named.id, reference.token, clock.nowMs())]
       : await store.findInAnyVault(scope, reference.token, clock.nowMs());
@@ -171,7 +189,26 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     const vault = token && (named ?? (await definitions.find(scope, token.vaultId)));
     if (!token || !vault) throw tokenNotFound();
     requireDetokenize(caller, vault);
+    return { vault, token };
+  }
+
+  async function resolve(caller: Caller, reference: TokenReference) {
+    const { scope } = caller.principal;
+    const { vault, token } = await locate(caller, reference);
+    if (token === null) {
+      const { id, value } = await hidden(dual.open(scope, vault, reference.token));
+      return { vault, tokenId: id, value };
+    }
     return { vault, tokenId: token.id, value: await hidden(openToken(scope, vault, token)) };
+  }
+
+  /** The key is asked for, which a destroyed version and a sealed tenant have not; nothing is opened with it. */
+  async function check(caller: Caller, reference: TokenReference): Promise<CheckedForProxy> {
+    const { scope } = caller.principal;
+    const { vault, token } = await locate(caller, reference);
+    if (token === null) await hidden(dual.check(scope, vault, reference.token));
+    else await hidden(withKey(scope, vault, token, () => undefined));
+    return { isEchoGuarded: vault.echoGuard };
   }
 
   /** Null where the reference names none: a ciphertext names its vault itself, by the key. */
@@ -234,14 +271,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     },
 
     async detokenizeForProxy(caller, references) {
-      const distinct = new Map(references.map((reference) => [keyOf(reference), reference]));
-      const outcomes = await Promise.allSettled([...distinct.values()].map((one) => resolve(caller, one)));
-      const opened = new Map([...distinct.keys()].map((key, index) => [key, outcomes[index]]));
-      const resolved = references.map((reference) => {
-        const outcome = opened.get(keyOf(reference));
-        if (outcome?.status !== 'fulfilled') throw outcome?.reason;
-        return outcome.value;
-      });
+      const resolved = await eachOnce(references, (one) => resolve(caller, one));
       const actor = actorOf(caller);
       await db.commitInserts(
         resolved.map(({ vault, tokenId }) =>
@@ -253,6 +283,8 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       );
       return resolved.map(({ vault, value }) => ({ value, isEchoGuarded: vault.echoGuard }));
     },
+
+    checkForProxy: (caller, references) => eachOnce(references, (one) => check(caller, one)),
   };
 }
 
@@ -282,4 +314,19 @@ function requireDetokenize(caller: Caller, vault: VaultDefinition): void {
 /** No vault name holds a space. */
 function keyOf({ vault, token }: TokenReference): string {
   return `${vault ?? ''} ${token}`;
+}
+
+/** One question for each distinct reference, their answers in the order of all; the first that is refused refuses all. */
+async function eachOnce<T>(
+  references: readonly TokenReference[],
+  ask: (reference: TokenReference) => Promise<T>,
+): Promise<T[]> {
+  const distinct = new Map(references.map((reference) => [keyOf(reference), reference]));
+  const outcomes = await Promise.allSettled([...distinct.values()].map(ask));
+  const known = new Map([...distinct.keys()].map((key, index) => [key, outcomes[index]]));
+  return references.map((reference) => {
+    const outcome = known.get(keyOf(reference));
+    if (outcome?.status !== 'fulfilled') throw outcome?.reason;
+    return outcome.value;
+  });
 }
