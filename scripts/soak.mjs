@@ -1,40 +1,65 @@
-// The crash tests with the full count, and bodies of 100 MB again and again: `npm run soak [-- --points 100 --seed 7
-// --bodies 20]`. Each kill is told as it comes.
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz --points 100 --bodies 20 --fuzz-factor 50 --seed 7]`: kills of a
+// server under load, each told as it comes, bodies of 100 MB again and again, and fuzzed properties, each tried so many
+// times as often as under `npm test`.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ROOT } from './terminal.mjs';
+import { endWith, ROOT } from './terminal.mjs';
 
+const PARTS = ['crash', 'bodies', 'fuzz'];
 const { values: options } = parseArgs({
   options: {
+    only: { type: 'string', default: PARTS.join(',') },
     points: { type: 'string', default: '100' },
     bodies: { type: 'string', default: '20' },
+    'fuzz-factor': { type: 'string', default: '50' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
-console.log(
-  `${options.points} kills a database, seed ${options.seed}; ${options.bodies} bodies of 100 MB each way`,
-);
-const test = spawn(
-  process.execPath,
-  [
-    join(ROOT, 'scripts', 'test.mjs'),
-    'tests/e2e/crash.test.ts',
-    'tests/e2e/large-bodies.test.ts',
-    `--reporter=${join(ROOT, 'scripts', 'soak-reporter.mjs')}`,
-  ],
-  {
-    cwd: ROOT,
-    env: {
-      ...process.env,
+const FUZZED = ['.fuzz.test.ts', 'vaults/providers/'];
+const FUZZED_TEST_MS_MAX = 900_000;
+const REPORTER = `--reporter=${join(ROOT, 'scripts', 'soak-reporter.mjs')}`;
+const parts = new Set(options.only.split(','));
+for (const part of parts) {
+  if (!PARTS.includes(part)) {
+    endWith(new TypeError(`--only: there is no part "${part}"; it takes ${PARTS.join(', ')}`));
+  }
+}
+
+const codes = [];
+if (parts.has('crash')) {
+  console.log(`${options.points} kills a database, seed ${options.seed}`);
+  codes.push(
+    await runTests(['tests/e2e/crash.test.ts', REPORTER], {
       KNOX_CRASH_POINTS: options.points,
       KNOX_CRASH_SEED: options.seed,
-      KNOX_LARGE_BODY_ROUNDS: options.bodies,
-    },
+    }),
+  );
+}
+if (parts.has('bodies')) {
+  console.log(`${options.bodies} bodies of 100 MB each way`);
+  const args = ['tests/e2e/large-bodies.test.ts', REPORTER];
+  codes.push(await runTests(args, { KNOX_LARGE_BODY_ROUNDS: options.bodies }));
+}
+if (parts.has('fuzz')) {
+  console.log(`Fuzzed properties, ${options['fuzz-factor']} times their runs, seed ${options.seed}`);
+  codes.push(
+    await runTests([...FUZZED, `--testTimeout=${FUZZED_TEST_MS_MAX}`], {
+      KNOX_FUZZ_FACTOR: options['fuzz-factor'],
+      KNOX_FUZZ_SEED: options.seed,
+    }),
+  );
+}
+process.exit(Math.max(...codes));
+
+function runTests(args, settings) {
+  const test = spawn(process.execPath, [join(ROOT, 'scripts', 'test.mjs'), ...args], {
+    cwd: ROOT,
+    env: { ...process.env, ...settings },
     stdio: 'inherit',
-  },
-);
-// The terminal sends Ctrl-C to the whole group, and what the tests have started is stopped by them.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => test.kill(signal));
-test.on('close', (code) => process.exit(code ?? 1));
+  });
+  // The terminal sends Ctrl-C to the whole group, and what the tests have started is stopped by them.
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => test.kill(signal));
+  return new Promise((resolve) => test.on('close', (exitCode) => resolve(exitCode ?? 1)));
+}

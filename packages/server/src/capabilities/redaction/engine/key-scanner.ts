@@ -36,13 +36,15 @@ interface Open {
   dashGroups: number;
 }
 
+const ESCAPES: ReadonlySet<string> = new Set(['\\n', '\\r', '\\t', '\\b', '\\f']);
+
 /** Credentials: the prefix is looked for, the least that makes it certain is checked, the rest is read to its end. */
 export class KeyScanner implements Scanner {
   readonly #prefixes = new RegExp(ANY_PREFIX_SOURCE, 'g');
   #tail = '';
   #tailStart = 0;
-  /** The character before the tail, which decides about an edge. */
-  #before = 0;
+  /** The two characters before the tail, which decide about an edge. */
+  #before = '';
   #open: Open | null = null;
   /** The last long run as far as it was read, by its place in the whole text: prefixes inside it do not read it again. */
   #run = NO_RUN;
@@ -51,7 +53,7 @@ export class KeyScanner implements Scanner {
     this.#run = NO_RUN;
     this.#tail = '';
     this.#tailStart = 0;
-    this.#before = 0;
+    this.#before = '';
     this.#open = null;
   }
 
@@ -88,8 +90,8 @@ export class KeyScanner implements Scanner {
       }
       at = found.index;
       const shape = SHAPE_BY_PREFIX.get(found[0])!;
-      const before = at > 0 ? text.charCodeAt(at - 1) : this.#before;
-      const certainEnd = shape.edge && isIn(ALNUM, before) ? null : this.#certainUpTo(shape, text, at, ended);
+      const isPart = shape.edge && this.#isWithinWord(text, at);
+      const certainEnd = isPart ? null : this.#certainUpTo(shape, text, at, ended);
       if (certainEnd === 'undecided') break;
       if (certainEnd === null) {
         at++;
@@ -99,6 +101,12 @@ export class KeyScanner implements Scanner {
       at = certainEnd;
     }
     this.#keep(text, at);
+  }
+
+  /** A letter or digit stands right before, and is not the end of an escape: JSON in a text that does not say so. */
+  #isWithinWord(text: string, at: number): boolean {
+    const before = at > 1 ? text.slice(at - 2, at) : (this.#before + text.slice(0, at)).slice(-2);
+    return isIn(ALNUM, before.charCodeAt(before.length - 1)) && !ESCAPES.has(before);
   }
 
   /** Where the part that makes the shape certain ends; null when it is not that shape. */
@@ -134,7 +142,7 @@ export class KeyScanner implements Scanner {
   }
 
   #keep(text: string, from: number): void {
-    if (from > 0) this.#before = text.charCodeAt(from - 1);
+    this.#before = (this.#before + text.slice(Math.max(0, from - 2), from)).slice(-2);
     this.#tail = text.slice(from);
     this.#tailStart += from;
   }

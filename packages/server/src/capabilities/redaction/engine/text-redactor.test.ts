@@ -36,6 +36,7 @@ describe('found', () => {
     ['key', 'Bearer kc_test_abcdefgh12345678-_xyz"', 'Bearer [REDACTED]"'],
     ['key', 'AKE0123456789abc_secretSecret', '[REDACTED]'],
     ['key', 'key AKIAIOSFODNN7EXAMPLE.', 'key [REDACTED].'],
+    ['key', '{"a":"x\\nAKIAIOSFODNN7EXAMPLE"}', '{"a":"x\\n[REDACTED]"}'],
     ['key', 'sk_live_4eC39HqLyjWDarjtT1zdp7dc', '[REDACTED]'],
     ['key', `token: ${GITHUB};`, 'token: [REDACTED];'],
     ['key', 'xoxb-1234567890-abcdefghij', '[REDACTED]'],
