@@ -128,6 +128,13 @@ describe('an installation from its first start on', () => {
     expect(await stopServer(server)).toMatchObject({ code: 0, signal: null });
   });
 
+  it('ends with 0 on Ctrl-C, which npm hands on a second time', async () => {
+    server = await startServer(environment);
+    server.signal('SIGINT');
+    server.signal('SIGINT');
+    expect(await server.exited).toMatchObject({ code: 0, signal: null });
+  });
+
   it('shows no secret at later starts, and the keys still work', async () => {
     server = await startServer(environment);
     const { status } = await apiCall(server, bootstrap.live_api_key, 'GET', '/v1/vaults');

@@ -7,12 +7,20 @@ process.umask(0o077);
 
 const environment = processEnvironment();
 
+/** A terminal sends Ctrl-C to the whole group, and npm hands it on once more: that is one wish. */
+const SAME_WISH_MS = 1_000;
+
 const stopAsked = new Promise<void>((resolve) => {
-  let isAsked = false;
+  let askedAtMs: number | null = null;
   const onSignal = () => {
-    if (isAsked) process.exit(130);
-    isAsked = true;
-    resolve();
+    const nowMs = systemClock.monotonicMs();
+    if (askedAtMs === null) {
+      askedAtMs = nowMs;
+      resolve();
+    } else if (nowMs - askedAtMs > SAME_WISH_MS) {
+      // `exit` would tear down threads in the middle of their work, which ends in an abort. What is committed stays.
+      process.kill(process.pid, 'SIGKILL');
+    }
   };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);

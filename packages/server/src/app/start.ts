@@ -37,7 +37,7 @@ export interface StartDeps {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly startServer: StartServer;
-  /** Resolves at the first SIGTERM or SIGINT; the second ends the process without waiting. */
+  /** Resolves at the first SIGTERM or SIGINT; one that comes more than a second later ends the process without waiting. */
   readonly stopAsked: Promise<void>;
 }
 

@@ -109,6 +109,13 @@ export const describeProxy: Describe = (components) => {
       description: `\`transparent\`: bytes go on as they are, nothing is rendered; up to ${LIMITS.transparentBodyBytesMax / 1024 / 1024} MiB.`,
       schema: { type: 'string', enum: ['transparent'] },
     }),
+    components.add('parameters', 'ProxyEncrypted', {
+      name: 'X-Knox-Encrypted',
+      in: 'header',
+      description:
+        'Base64 of a JSON document, which `{{ encrypted | json: $.path }}` reads. It is not sent on and stands in no log.',
+      schema: { type: 'string', contentEncoding: 'base64', contentMediaType: 'application/json' },
+    }),
     components.add('parameters', 'ProxyUpstreamAuthorization', {
       name: 'X-Knox-Upstream-Authorization',
       in: 'header',
@@ -148,7 +155,7 @@ export const describeProxy: Describe = (components) => {
     path: PATH,
     operationId: `proxy${method[0]}${method.slice(1).toLowerCase()}`,
     summary: `Send a ${method} request through the proxy`,
-    description: `Every method is sent as it is, and every header but ours and those of one hop. \`{{ token: vault.token }}\` in a JSON body or in the query becomes the value; each vault touched needs \`vaults:detokenize\` as well. \`{{ encrypted | json: key:value }}\` becomes a sealed text, \`{{ encrypted | json: $.path }}\` what the document of \`X-Knox-Encrypted\` has there. A string of a JSON body that is a sealed text is opened, which needs \`crypto:decrypt\`.`,
+    description: `Every method is sent as it is, and every header but ours and those of one hop. \`{{ token: vault.token }}\` in a JSON, form or text body or in the query becomes the value; each vault touched needs \`vaults:detokenize\` as well. \`{{ encrypted | json: key:value }}\` becomes a sealed text, \`{{ encrypted | json: $.path }}\` what the document of \`X-Knox-Encrypted\` has there. A string of a JSON body that is a sealed text is opened, which needs \`crypto:decrypt\`.`,
     credential: 'key',
     permission: 'proxy:invoke',
     parameters,

@@ -43,7 +43,11 @@ const custodyMode = z
     '`managed`: values are stored here. `dual`: a token is the ciphertext itself, and only its key is here.',
   );
 
-const echoGuard = z.boolean().describe('Kept for a later version: nothing looks for echoed values yet.');
+const echoGuard = z
+  .boolean()
+  .describe(
+    'A value that an upstream sends back in the answer to a proxied call is replaced by the token that the call named.',
+  );
 
 const reference = z.string().min(1).max(LIMITS.nameCharactersMax);
 const vaultReference = reference.describe('Name or id of the vault.');

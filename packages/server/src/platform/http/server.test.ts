@@ -291,6 +291,19 @@ describe('404 and 405, before authentication', () => {
     },
   );
 
+  it.each([
+    ['no body behind a JSON type', { 'content-type': 'application/json' }, ''],
+    ['JSON that is malformed', { 'content-type': 'application/json' }, '{'],
+    ['another type', { 'content-type': 'text/plain' }, 'x'],
+    ['a large body', { 'content-type': 'application/json' }, 'x'.repeat(2 * 1024 * 1024)],
+  ])('whatever is sent: %s', async (_, headers, payload) => {
+    const { app } = build(things);
+    const send = (method: 'POST' | 'PUT', url: string) =>
+      app.inject({ method, url, headers: { host: 'x', ...headers }, payload });
+    expect((await send('POST', '/nowhere')).statusCode).toBe(404);
+    expect((await send('PUT', '/v1/things')).statusCode).toBe(405);
+  });
+
   it.each(['DELETE', 'OPTIONS', 'PROPFIND', 'TRACE'])('%s is not allowed on a list', async (method) => {
     const { app } = build(things);
     const answer = await app.inject({

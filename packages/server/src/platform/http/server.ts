@@ -94,6 +94,9 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
   addRequestHook(app, deps, limits.requestBodyMs);
+  // Where there is no endpoint there is no body to read: an unknown path is 404 whatever is sent to it.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
     const allow = methods.allowed(pathOf(request));
