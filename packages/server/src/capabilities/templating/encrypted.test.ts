@@ -76,6 +76,17 @@ describe('reading a path', () => {
     expect(() => parse(JSON.stringify([`{{ encrypted | json: ${path} }}`]))).toThrow(template);
   });
 
+  test('again and again makes no more than a body may have', () => {
+    const long = parseEncryptedHeader(
+      base64(JSON.stringify({ a: ['x'.repeat(12_000)], b: 'y'.repeat(200) })),
+    );
+    const read = (path: string, times: number) =>
+      parse(JSON.stringify(`{{encrypted|json:${path}}}`.repeat(times)), '', long);
+    expect(read('$.a', 870)?.render([]).body?.length).toBeGreaterThan(10_000_000);
+    expect(() => read('$.a', 880)).toThrow(template);
+    expect(() => read('$.b', 60_000)).toThrow(template);
+  });
+
   test('needs the header', () => {
     expect(() => parse('["{{ encrypted | json: $.card }}"]', '', null)).toThrow(template);
   });

@@ -19,6 +19,12 @@ export function tooManyPortables(): AppError {
   );
 }
 
+export function readsTooMuch(): AppError {
+  return templateError(
+    `The encrypted expressions of a call may read at most ${LIMITS.templatedBodyBytesMax} characters, body and query together`,
+  );
+}
+
 export function malformedJson(problem: string): AppError {
   return validationError(
     'body',

@@ -2,7 +2,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
 import { PORTABLE_PREFIX, type Portable } from '../crypto-keys/index.js';
 import { type EncryptedDocument, readPath } from './encrypted.js';
-import { templateError, tooManyPortables, tooManyTokens } from './errors.js';
+import { readsTooMuch, templateError, tooManyPortables, tooManyTokens } from './errors.js';
 
 /**
  * Every token operand of one call in order of appearance, body and query counted together (dataplane §2.1).
@@ -17,7 +17,12 @@ export class Operands {
   /** What a piece's number stands for, in order of appearance. */
   readonly slots: Slot[] = [];
 
-  constructor(readonly document: EncryptedDocument | null = null) {}
+  readonly #document: EncryptedDocument | null;
+  #charactersRead = 0;
+
+  constructor(document: EncryptedDocument | null = null) {
+    this.#document = document;
+  }
 
   add(operand: string): number {
     if (this.list.length === LIMITS.tokenReferencesMax) throw tooManyTokens();
@@ -32,6 +37,14 @@ export class Operands {
   open(portable: Portable): number {
     this.#refuseMorePortables();
     return this.#slot('opened', this.opens.push(portable));
+  }
+
+  /** What stands at a path of the document; each of a short expression may be as long as the whole of it. */
+  read(path: string): string {
+    const text = readPath(this.#document, path);
+    this.#charactersRead += text.length;
+    if (this.#charactersRead > LIMITS.templatedBodyBytesMax) throw readsTooMuch();
+    return text;
   }
 
   #slot(of: Slot['of'], count: number): number {
@@ -161,7 +174,7 @@ function encryptedAt(
   if (closing === -1) throw templateError('An encrypted expression is not closed by }}');
   if (text[at] === '$') {
     const path = text.slice(at, closing).trimEnd();
-    return { piece: readPath(operands.document, path), end: closing + 2 };
+    return { piece: operands.read(path), end: closing + 2 };
   }
   const key = textAt(text, at, () => {
     const colon = text.indexOf(':', at);
