@@ -179,6 +179,16 @@ describe('the guard', () => {
     expect(out + scanner.end().length).toBe(text.length);
   });
 
+  it('reads a value of many escapes that are none in a time that grows with the text', () => {
+    const value = '%zz\\q'.repeat(13_000);
+    const text = Buffer.from(value + '%zz\\q'.repeat(13_000));
+    const startedMs = performance.now();
+    const scanner = guardOf({ tok_1: value }).scanner('utf-8', 'none');
+    const out = [scanner.push(text), scanner.end()];
+    expect(Buffer.concat(out).toString()).toBe('[REDACTED]');
+    expect(performance.now() - startedMs).toBeLessThan(5_000);
+  });
+
   it('counts what it replaced, and what it does not look for', () => {
     const values = [
       { token: 'a', value: new Secret('123456'), isGuarded: true },

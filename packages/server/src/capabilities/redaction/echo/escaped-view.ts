@@ -29,8 +29,9 @@ export class EscapedView {
   readonly #encoding: TextEncoding;
   #isApart = false;
   #state = 0;
-  /** Where each byte of the view begins in the text; the last ones. */
+  /** Where each byte of the view begins in the text, from where it left the text; the last ones. */
   #starts: number[] = [];
+  #partedAt = 0;
   /** The bytes of an escape that is not complete, and where it begins. */
   #escape: number[] = [];
   #escapeStart = 0;
@@ -61,8 +62,8 @@ export class EscapedView {
   part(state: number, at: number): void {
     this.#isApart = true;
     this.#state = state;
-    const depth = this.#patterns.depth[state]!;
-    this.#starts = Array.from({ length: depth }, (_, i) => at - depth + i);
+    this.#partedAt = at;
+    this.#starts = [];
   }
 
   /** Takes the next byte of the text. Returns where a value begins that ends with it; -1 when none does. */
@@ -82,7 +83,7 @@ export class EscapedView {
   /** Nothing that begins before this place can become a value; `end` when nothing has begun. */
   settledBefore(end: number): number {
     const depth = this.#patterns.depth[this.#state]!;
-    if (depth > 0) return this.#starts[this.#starts.length - depth]!;
+    if (depth > 0) return this.#startOf(depth);
     if (this.#highHalf !== 0) return this.#highStart;
     return this.#escape.length > 0 ? this.#escapeStart : end;
   }
@@ -91,7 +92,13 @@ export class EscapedView {
   rejoin(state: number, end: number): void {
     if (this.#state !== state || this.#escape.length > 0 || this.#highHalf !== 0) return;
     const depth = this.#patterns.depth[state]!;
-    if (depth === 0 || this.#starts[this.#starts.length - depth] === end - depth) this.#isApart = false;
+    if (depth === 0 || this.#startOf(depth) === end - depth) this.#isApart = false;
+  }
+
+  /** Where the last so many bytes of the view begin in the text. Until it left the text, each was itself. */
+  #startOf(bytes: number): number {
+    const parted = bytes - this.#starts.length;
+    return parted > 0 ? this.#partedAt - parted : this.#starts[this.#starts.length - bytes]!;
   }
 
   #open(byte: number, at: number): number {
@@ -169,6 +176,6 @@ export class EscapedView {
     this.#starts.push(start);
     if (this.#starts.length > 2 * depth + 64) this.#starts = this.#starts.slice(this.#starts.length - depth);
     const value = this.#patterns.completeAt(this.#state);
-    return value === -1 ? -1 : this.#starts[this.#starts.length - this.#patterns.lengthOf(value)]!;
+    return value === -1 ? -1 : this.#startOf(this.#patterns.lengthOf(value));
   }
 }
