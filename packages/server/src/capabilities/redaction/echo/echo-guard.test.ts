@@ -189,6 +189,16 @@ describe('the guard', () => {
     expect(performance.now() - startedMs).toBeLessThan(5_000);
   });
 
+  it('lets go of what overlaps again and again, as one', () => {
+    const scanner = guardOf({ tok_1: 'aaaaaa' }).scanner('utf-8', 'none');
+    const chunk = Buffer.alloc(1024, 'a');
+    expect(scanner.push(Buffer.from(`x${'a'.repeat(20)}`)).toString()).toBe('x[REDACTED]');
+    for (let i = 0; i < 10; i++) expect(scanner.push(chunk)).toHaveLength(0);
+    expect(scanner.heldBytes).toBeLessThan(10);
+    expect(scanner.push(Buffer.from('aab y')).toString()).toBe('b y');
+    expect(scanner.end()).toHaveLength(0);
+  });
+
   it('counts what it replaced, and what it does not look for', () => {
     const values = [
       { token: 'a', value: new Secret('123456'), isGuarded: true },

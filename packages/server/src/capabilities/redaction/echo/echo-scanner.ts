@@ -12,6 +12,8 @@ interface Stretch {
   end: number;
   value: number;
   form: Form;
+  /** What stands in its place has left already, with all that was before `start`. */
+  isBegun: boolean;
 }
 
 export interface EchoScannerOptions {
@@ -71,6 +73,10 @@ export class EchoScanner {
 
   get hasReplaced(): boolean {
     return this.#hasReplaced;
+  }
+
+  get heldBytes(): number {
+    return this.#held.length;
   }
 
   push(chunk: Buffer): Buffer {
@@ -140,9 +146,9 @@ export class EchoScanner {
     if (form === 'raw' && start === this.#numbers.escapedAt) return;
     const numberStart = form === 'raw' ? this.#numbers.startOf(start, end) : -1;
     if (numberStart === -1) {
-      this.#add({ start, end, value, form });
+      this.#add({ start, end, value, form, isBegun: false });
     } else if (this.#openNumber === null) {
-      this.#openNumber = this.#add({ start: numberStart, end, value, form: 'number' });
+      this.#openNumber = this.#add({ start: numberStart, end, value, form: 'number', isBegun: false });
     }
   }
 
@@ -150,14 +156,15 @@ export class EchoScanner {
     for (let last = this.#found.at(-1); last && last.end > stretch.start; last = this.#found.at(-1)) {
       this.#found.pop();
       const isCovered = last.start <= stretch.start && last.end >= stretch.end;
-      const covers = stretch.start <= last.start && stretch.end >= last.end;
-      const form = isCovered ? last.form : stretch.form;
+      const covers = stretch.start <= last.start && stretch.end >= last.end && !last.isBegun;
+      const form = covers && !isCovered ? stretch.form : last.form;
       const value = isCovered ? last.value : covers ? stretch.value : -1;
       stretch = {
         start: Math.min(last.start, stretch.start),
         end: Math.max(last.end, stretch.end),
         value,
         form,
+        isBegun: last.isBegun,
       };
     }
     this.#found.push(stretch);
@@ -176,18 +183,30 @@ export class EchoScanner {
   /** What cannot change any more; a stretch that reaches over the settled place waits. */
   #release(settled: number): Buffer {
     const first = this.#found[0];
-    if (!first || first.end > settled) return this.#take(first ? Math.min(first.start, settled) : settled);
+    if (!first || first.start >= settled) return this.#take(settled);
     const out: Buffer[] = [];
     let next: Stretch | undefined = first;
     for (; next && next.end <= settled; next = this.#found[0]) {
       this.#found.shift();
-      out.push(this.#take(next.start), Buffer.from(this.#replacement(next), 'latin1'));
-      this.#take(next.end);
-      this.#hasReplaced = true;
-      this.#options.onReplaced();
+      this.#replace(next, next.end, out);
+    }
+    // Values that overlap again and again are one stretch, which may be as long as the answer.
+    if (next && next.start < settled && next.value === -1 && next.form !== 'number') {
+      this.#replace(next, settled, out);
+      next.start = settled;
+      next.isBegun = true;
     }
     out.push(this.#take(next ? Math.min(next.start, settled) : settled));
     return Buffer.concat(out);
+  }
+
+  #replace(stretch: Stretch, end: number, out: Buffer[]): void {
+    out.push(this.#take(stretch.start));
+    this.#take(end);
+    if (stretch.isBegun) return;
+    out.push(Buffer.from(this.#replacement(stretch), 'latin1'));
+    this.#hasReplaced = true;
+    this.#options.onReplaced();
   }
 
   #take(end: number): Buffer {
