@@ -56,6 +56,19 @@ describe('a value that comes back is its token again', () => {
     expect(guarded(latin1, { tok_1: 'möller' }, { encoding: 'single-byte' })).toBe('grüße, tok_1');
   });
 
+  it.each([
+    ['q=m%C3%B6ller&x', 'q=tok_1&x'],
+    ['q=m%F6ller', 'q=tok_1'],
+    ['"m\\u00f6ller"', '"tok_1"'],
+    ['"\\u0418\\u0432\\u0430\\u043d\\u00e9 \\ud83d\\ude00"', '"tok_2"'],
+    ['%D0%98%D0%B2%D0%B0%D0%BD%C3%A9%20%F0%9F%98%80', 'tok_2'],
+  ])('escaped in a text of another character set: %s', (text, expected) => {
+    const values = { tok_1: 'möller', tok_2: 'Иванé 😀' };
+    for (const pieces of [1, 1000]) {
+      expect(guarded(text, values, { encoding: 'single-byte', pieces })).toBe(expected);
+    }
+  });
+
   it('but not where a backslash makes another letter of its first', () => {
     const text = '{"a":"x\\nabcdef","b":"nabcdef \\\\nabcdef"}';
     expect(guarded(text, { tok_1: 'nabcdef' })).toBe('{"a":"x\\nabcdef","b":"tok_1 \\\\tok_1"}');

@@ -1,7 +1,7 @@
 import { Transform, type TransformCallback } from 'node:stream';
 import { LIMITS } from '../../../kernel/limits.js';
 import type { Secret } from '../../../kernel/secret.js';
-import type { TextEncoding } from '../engine/byte-text.js';
+import { bytesOf, type TextEncoding } from '../engine/byte-text.js';
 import { EchoPatterns } from './echo-patterns.js';
 import { EchoScanner } from './echo-scanner.js';
 import type { EscapedForm } from './escaped-view.js';
@@ -43,9 +43,9 @@ export class EchoGuard {
   }
 
   scanner(encoding: TextEncoding, syntax: Syntax): EchoScanner {
-    const values = this.#values.map(({ value, token }): Guarded => {
-      return { bytes: bytesOf(value.reveal(), encoding), token };
-    });
+    const values = this.#values.flatMap(({ value, token }): Guarded[] =>
+      spellingsOf(value.reveal(), encoding).map((bytes) => ({ bytes, token })),
+    );
     const hasSpace = this.#values.some(({ value }) => value.reveal().includes(' '));
     const forms: EscapedForm[] = hasSpace ? ['json', 'percent', 'form'] : ['json', 'percent'];
     return new EchoScanner({
@@ -61,9 +61,10 @@ export class EchoGuard {
   }
 }
 
-function bytesOf(value: string, encoding: TextEncoding): Buffer {
-  const isSingleByte = encoding === 'single-byte' && /^[\0-\xff]*$/.test(value);
-  return Buffer.from(value, isSingleByte ? 'latin1' : 'utf8');
+/** Percent-encoding is of UTF-8 in a text of any character set. */
+function spellingsOf(value: string, encoding: TextEncoding): Buffer[] {
+  const [own, utf8] = [bytesOf(value, encoding), Buffer.from(value, 'utf8')];
+  return own.equals(utf8) ? [own] : [own, utf8];
 }
 
 function isLookedFor({ value, isGuarded }: DetokenizedValue): boolean {

@@ -1,4 +1,4 @@
-import type { TextEncoding } from '../engine/byte-text.js';
+import { bytesOf, type TextEncoding } from '../engine/byte-text.js';
 import type { EchoPatterns } from './echo-patterns.js';
 
 /** How a value may be written beside as it is: in a JSON string, percent-encoded, and so with `+` for a space. */
@@ -156,7 +156,7 @@ export class EscapedView {
     if (isPair) this.#highHalf = 0;
     else this.#dropHalf();
     let found = -1;
-    for (const byte of Buffer.from(text, this.#encoding === 'utf-8' ? 'utf8' : 'latin1')) {
+    for (const byte of bytesOf(text, this.#encoding)) {
       found = this.#emit(byte, start);
     }
     return found;

@@ -21,6 +21,16 @@ export function encodeText(text: string, encoding: TextEncoding): string {
   return text.replace(/[^\x20-\x7e]/gu, '*');
 }
 
+/** Each character as the encoding writes it; one that is above its 256 as UTF-8, so that none reads as another. */
+export function bytesOf(text: string, encoding: TextEncoding): Buffer {
+  if (encoding === 'utf-8') return Buffer.from(text, 'utf8');
+  return Buffer.concat(
+    Array.from(text.match(/[\0-\xff]+|[^\0-\xff]+/gu) ?? [], (run) =>
+      Buffer.from(run, run.charCodeAt(0) <= 0xff ? 'latin1' : 'utf8'),
+    ),
+  );
+}
+
 export function decodeText(byteText: string, encoding: TextEncoding): string {
   return encoding === 'utf-8' ? fromByteText(byteText).toString('utf8') : byteText;
 }
