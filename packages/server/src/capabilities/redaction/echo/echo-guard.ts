@@ -3,8 +3,7 @@ import { LIMITS } from '../../../kernel/limits.js';
 import type { Secret } from '../../../kernel/secret.js';
 import { bytesOf, type TextEncoding } from '../engine/byte-text.js';
 import { EchoPatterns } from './echo-patterns.js';
-import { EchoScanner } from './echo-scanner.js';
-import type { EscapedForm } from './escaped-view.js';
+import { EchoScanner, type EchoScannerOptions } from './echo-scanner.js';
 import type { Syntax } from './number-track.js';
 
 /** A value that was read for a call. */
@@ -16,6 +15,8 @@ export interface DetokenizedValue {
   readonly isGuarded: boolean;
 }
 
+type Searched = Pick<EchoScannerOptions, 'patterns' | 'tokens' | 'forms'>;
+
 interface Guarded {
   readonly bytes: Buffer;
   readonly token: string;
@@ -26,6 +27,7 @@ export class EchoGuard {
   readonly #values: readonly DetokenizedValue[];
   /** Values that are not looked for: too short to be told from other text, or of a vault that does not want it. */
   readonly notGuarded: number;
+  readonly #searched = new Map<TextEncoding, Searched>();
   #guarded = 0;
 
   constructor(values: readonly DetokenizedValue[]) {
@@ -43,21 +45,31 @@ export class EchoGuard {
   }
 
   scanner(encoding: TextEncoding, syntax: Syntax): EchoScanner {
-    const values = this.#values.flatMap(({ value, token }): Guarded[] =>
-      spellingsOf(value.reveal(), encoding).map((bytes) => ({ bytes, token })),
-    );
-    const hasSpace = this.#values.some(({ value }) => value.reveal().includes(' '));
-    const forms: EscapedForm[] = hasSpace ? ['json', 'percent', 'form'] : ['json', 'percent'];
     return new EchoScanner({
-      patterns: new EchoPatterns(values.map(({ bytes }) => bytes)),
-      tokens: values.map(({ token }) => token),
-      forms,
+      ...this.#searchedIn(encoding),
       encoding,
       syntax,
       onReplaced: () => {
         this.#guarded++;
       },
     });
+  }
+
+  /** Made once for the many headers of an answer: with long values it takes a while. */
+  #searchedIn(encoding: TextEncoding): Searched {
+    const known = this.#searched.get(encoding);
+    if (known) return known;
+    const values = this.#values.flatMap(({ value, token }): Guarded[] =>
+      spellingsOf(value.reveal(), encoding).map((bytes) => ({ bytes, token })),
+    );
+    const hasSpace = this.#values.some(({ value }) => value.reveal().includes(' '));
+    const searched: Searched = {
+      patterns: new EchoPatterns(values.map(({ bytes }) => bytes)),
+      tokens: values.map(({ token }) => token),
+      forms: hasSpace ? ['json', 'percent', 'form'] : ['json', 'percent'],
+    };
+    this.#searched.set(encoding, searched);
+    return searched;
   }
 }
 
