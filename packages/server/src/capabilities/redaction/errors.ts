@@ -11,3 +11,9 @@ export function redactionFailed(reason: string): AppError {
 export function tooManyRules(rulesMax: number): AppError {
   return new AppError('conflict', `At most ${rulesMax} redaction rules can exist in one mode`);
 }
+
+export function redactionBusy(): AppError {
+  return new AppError('dependency_unavailable', 'Too many regular expressions are checked at once', {
+    retryAfterSeconds: 1,
+  });
+}

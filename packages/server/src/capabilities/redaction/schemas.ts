@@ -7,7 +7,7 @@ import { isFramingHeader } from './engine/header-rules.js';
 import { JsonPathError, parseJsonPath } from './engine/json-path.js';
 import type { RuleMatch } from './engine/rule.js';
 import { BUILTINS } from './engine/scanner.js';
-import { checkRegex, RegexError } from './regex/regex-syntax.js';
+import { RegexError, refuseConstructs } from './regex/regex-syntax.js';
 import type { RuleInput, Trial } from './service.js';
 import type { RedactionRule } from './store.js';
 
@@ -57,7 +57,7 @@ const match = matchFields.describe('What it finds.').transform(({ type, value },
       : { type, value };
   }
   try {
-    if (type === 'regex') checkRegex(value);
+    if (type === 'regex') refuseConstructs(value);
     else parseJsonPath(value);
     return { type, value };
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import { notFound, validationError } from '../../kernel/errors.js';
+import { notFound, validationError, validationErrors } from '../../kernel/errors.js';
 import { type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
@@ -17,6 +17,7 @@ import { type RedactedHead, redactHead, redactLogText } from './engine/plan.js';
 import type { RuleSpec } from './engine/rule.js';
 import { RuleSet } from './engine/selection.js';
 import { tooManyRules } from './errors.js';
+import { createRegexCheck } from './regex/regex-check.js';
 import { createRegexPool } from './regex/regex-pool.js';
 import { type RegexRules, RegexSearch } from './regex/regex-search.js';
 import { createRedactionStore, type RedactionRule, type RuleListOptions } from './store.js';
@@ -85,6 +86,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     counts: deps.cacheCounts,
   });
   const pool = createRegexPool({ clock });
+  const check = createRegexCheck(clock);
   const newSearch = (rules: RegexRules) => new RegexSearch(rules, { pool, clock });
   const planOf = (rules: RuleSet): RedactionPlan => ({
     hasBodyRules: rules.hasBodyRules,
@@ -102,6 +104,17 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     return rule;
   }
 
+  /** Before any transaction: it waits for a thread. */
+  async function requireRegexes(rules: readonly Partial<RuleInput>[], nameOf: (index: number) => string) {
+    const regexes = rules.flatMap(({ match }, index) =>
+      match?.type === 'regex' ? [{ name: nameOf(index), pattern: match.value }] : [],
+    );
+    const fields = new Map<string, string[]>();
+    for (const [i, problem] of (await check(regexes.map(({ pattern }) => pattern))).entries())
+      if (problem !== null) fields.set(regexes[i]!.name, [problem]);
+    if (fields.size > 0) throw validationErrors(fields);
+  }
+
   async function load(scope: Scope): Promise<Readonly<Record<ProxyMode, RedactionPlan>>> {
     const rules = await store.listEnabled(scope);
     return { route: planOf(new RuleSet(rules, 'route')), ephemeral: planOf(new RuleSet(rules, 'ephemeral')) };
@@ -111,6 +124,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     async create(caller, input) {
       const { scope } = caller.principal;
       requireEffect(input);
+      await requireRegexes([input], () => 'match.value');
       const nowMs = clock.nowMs();
       const rule: RedactionRule = { ...input, id: ids.uuid(), createdAtMs: nowMs, updatedAtMs: nowMs };
       await db.transaction(async (tx) => {
@@ -135,6 +149,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     async update(caller, id, changes) {
       const { scope } = caller.principal;
       const { id: rowId } = await getRule(scope, id);
+      await requireRegexes([changes], () => 'match.value');
       return db.transaction(async (tx) => {
         await tx.lock('redaction_rules', rowId);
         const rule = { ...(await getRule(scope, rowId, tx)), ...changes, updatedAtMs: clock.nowMs() };
@@ -160,6 +175,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     },
 
     async test(caller, { sample, contentType, rules }) {
+      await requireRegexes(rules ?? [], (index) => `rules[${index}].match.value`);
       const specs =
         rules
           ?.map((rule, index) => ({ ...rule, id: String(index) }))

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { checkRegex } from './regex-syntax.js';
+import { refuseConstructs } from './regex-syntax.js';
 
-describe('checkRegex', () => {
+describe('refuseConstructs', () => {
   it.each([
     'ACC-\\d{8}',
     '(?i)secret[:=]\\s*(?P<value>\\S+)',
@@ -13,7 +13,7 @@ describe('checkRegex', () => {
     '(?:x{1000})',
     '\\p{Lu}+',
   ])('takes %s', (pattern) => {
-    expect(() => checkRegex(pattern)).not.toThrow();
+    expect(() => refuseConstructs(pattern)).not.toThrow();
   });
 
   it.each([
@@ -29,12 +29,7 @@ describe('checkRegex', () => {
     ['a(?R)?b', /recursion/],
     ['(a)?(?(1)b|c)', /a condition/],
     ['(?#x)a', /a comment/],
-    ['(', /RE2's syntax: missing closing \)/],
-    ['a{1001}', /invalid repeat count/],
-    ['a++', /RE2's syntax/],
-    ['(?:(?:abcdefghijklm){30}){30}', /too large/],
-    ['a*', /matches the empty text/],
   ])('refuses %s', (pattern, message) => {
-    expect(() => checkRegex(pattern)).toThrow(message);
+    expect(() => refuseConstructs(pattern)).toThrow(message);
   });
 });

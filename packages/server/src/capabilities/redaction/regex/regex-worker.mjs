@@ -8,6 +8,9 @@ import { RE2JS, RE2Set } from 're2js';
 const CLOCK_STRIDE = 32;
 const DFA_BYTES_MAX = 8 * 1024 * 1024;
 
+/** Of a compiled program; counted repeats multiply it. */
+const INSTRUCTIONS_MAX = 4096;
+
 /** @typedef {{ all: RE2Set, each: (RE2JS | undefined)[], patterns: readonly string[] }} Compiled */
 /** @type {Map<number, Compiled>} */
 const sets = new Map();
@@ -48,12 +51,36 @@ function search(compiled, { text, ends, froms, timeMs, findsMax }) {
   return performance.now() > deadline ? null : Int32Array.from(finds);
 }
 
-port.on('message', (/** @type {import('./regex-pool.js').RegexQuestion} */ question) => {
-  for (const id of question.forget) sets.delete(id);
-  if (question.patterns) sets.set(question.set, compile(question.patterns));
-  const compiled = /** @type {Compiled} */ (sets.get(question.set));
-  const began = performance.now();
-  const finds = search(compiled, question);
-  port.postMessage({ finds, spentMs: performance.now() - began }, finds ? [finds.buffer] : []);
-});
+/** Null for what a rule may be. @param {string} pattern @returns {string | null} */
+function problemOf(pattern) {
+  let compiled;
+  try {
+    compiled = RE2JS.compile(pattern);
+  } catch (error) {
+    const reason = String(error instanceof Error ? error.message : error);
+    return `is not a regular expression in RE2's syntax: ${reason.replace(/^error parsing regexp: /, '')}`;
+  }
+  if (compiled.programSize() > INSTRUCTIONS_MAX) {
+    return 'is too large when its counted repeats are written out';
+  }
+  return compiled.matcher('').matches() ? 'matches the empty text, so it finds nothing' : null;
+}
+
+port.on(
+  'message',
+  (
+    /** @type {import('./regex-pool.js').RegexQuestion | import('./regex-check.js').CheckQuestion} */ question,
+  ) => {
+    if ('check' in question) {
+      for (const pattern of question.check) port.postMessage({ problem: problemOf(pattern) });
+      return;
+    }
+    for (const id of question.forget) sets.delete(id);
+    if (question.patterns) sets.set(question.set, compile(question.patterns));
+    const compiled = /** @type {Compiled} */ (sets.get(question.set));
+    const began = performance.now();
+    const finds = search(compiled, question);
+    port.postMessage({ finds, spentMs: performance.now() - began }, finds ? [finds.buffer] : []);
+  },
+);
 port.postMessage('ready');
