@@ -38,6 +38,16 @@ describe('decoderFor', () => {
     expect(() => decoderFor(['zstd'])).toThrow(expect.objectContaining(REFUSED));
   });
 
+  it.each([
+    ['gzip', zlib.gzipSync(TEXT)],
+    ['deflate', zlib.deflateSync(TEXT)],
+    ['br', zlib.brotliCompressSync(TEXT)],
+  ])('refuses bytes behind the end of %s', async (coding, bytes) => {
+    const more = Buffer.from('more');
+    for (const chunks of [[Buffer.concat([bytes, more])], [bytes, more]])
+      await expect(decode(coding, chunks)).rejects.toMatchObject(REFUSED);
+  });
+
   it.each(['compress', 'gzip, br', 'aes128gcm', '*'])('refuses %s', (coding) => {
     expect(() => decoderFor([coding])).toThrow(expect.objectContaining(REFUSED));
   });

@@ -47,6 +47,7 @@ class DecodingTransform extends Transform {
   readonly #decoder: Decoder;
   #bytesIn = 0;
   #bytesOut = 0;
+  #isFlushing = false;
 
   constructor(decoder: Decoder) {
     super();
@@ -57,9 +58,12 @@ class DecodingTransform extends Transform {
         this.destroy(redactionFailed('the body is compressed out of all proportion'));
       } else if (!this.push(chunk)) decoder.pause();
     });
-    decoder.on('error', () =>
-      this.destroy(redactionFailed('the body is not compressed as it is said to be')),
-    );
+    const fail = () => this.destroy(redactionFailed('the body is not compressed as it is said to be'));
+    decoder.on('error', fail);
+    // Behind its end Node's decoder takes no byte and answers none.
+    decoder.on('end', () => {
+      if (!this.#isFlushing) fail();
+    });
   }
 
   override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
@@ -71,6 +75,7 @@ class DecodingTransform extends Transform {
   }
 
   override _flush(done: TransformCallback): void {
+    this.#isFlushing = true;
     this.#decoder.once('end', () => done());
     this.#decoder.end();
   }
