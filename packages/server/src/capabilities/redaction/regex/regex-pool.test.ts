@@ -71,6 +71,21 @@ describe('the pool', () => {
     await expect(behind).resolves.toMatchObject({ spentMs: 1 });
   });
 
+  it('does not try a set again at once whose first job ended its thread', async () => {
+    const clock = createManualClock();
+    open({ clock, script: HANGS_ON_B });
+    await pool.run(job('a'));
+    const set = { id: 2, owner: OWNER, patterns: ['b'] };
+    const first = pool.run(job('b', { set }));
+    clock.advance(200 + 100 + 2_000);
+    const stopped = { type: 'redaction_failed' };
+    await expect(first).rejects.toMatchObject(stopped);
+    await expect(pool.run(job('a', { set }))).rejects.toMatchObject(stopped);
+    await expect(pool.run(job('a'))).resolves.toMatchObject({ spentMs: 1 });
+    clock.advance(60_000);
+    await expect(pool.run(job('a', { set }))).resolves.toMatchObject({ spentMs: 1 });
+  });
+
   it('refuses all that waits when no thread starts', async () => {
     open({ script: script('throw new Error("broken")') });
     const all = await Promise.allSettled([pool.run(job('a')), pool.run(job('b'))]);

@@ -44,7 +44,7 @@ export interface RegexPool {
 }
 
 export interface RegexPoolOptions {
-  readonly clock: Pick<Clock, 'setTimer'>;
+  readonly clock: Pick<Clock, 'setTimer' | 'monotonicMs'>;
   readonly threadsMax?: number;
   readonly jobsWaitingMax?: number;
   /** What a thread runs. */
@@ -61,6 +61,8 @@ const SETS_KEPT_MAX = 32;
 const GRACE_MS = 100;
 /** For 500 expressions of the largest kind; not of the answer's own time. */
 const COMPILE_MS = 2_000;
+/** So long a set whose first job ended its thread is not tried again: each try keeps all others waiting. */
+const STOPPED_MS = 60_000;
 
 interface Waiting {
   readonly job: RegexJob;
@@ -73,7 +75,7 @@ interface Thread {
   /** Sets it has compiled, the oldest use first. */
   readonly sets: Set<number>;
   isReady: boolean;
-  current: (Waiting & { readonly stopTimer: () => void }) | null;
+  current: (Waiting & { readonly stopTimer: () => void; readonly isCompiling: boolean }) | null;
 }
 
 /**
@@ -88,6 +90,7 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
   const threads = new Set<Thread>();
   /** A line for each owner; who had a turn goes behind the others. */
   const lines = new Map<object, Waiting[]>();
+  const stoppedUntilMs = new WeakMap<RegexSet, number>();
   let jobsWaiting = 0;
   let charactersWaiting = 0;
   let isClosed = false;
@@ -122,6 +125,8 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
 
   function lose(thread: Thread): void {
     if (!threads.delete(thread)) return;
+    const { current } = thread;
+    if (current?.isCompiling) stoppedUntilMs.set(current.job.set, clock.monotonicMs() + STOPPED_MS);
     settle(thread, (job) => job.reject(redactionFailed('its regex rules were stopped')));
     // Threads that do not even start would be started for ever.
     if (!thread.isReady) refuseWaiting('its regex rules cannot be run');
@@ -159,7 +164,7 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
     for (const id of forget) thread.sets.delete(id);
     const limitMs = job.timeMs + GRACE_MS + (isKnown ? 0 : COMPILE_MS);
     const stopTimer = clock.setTimer(limitMs, () => void thread.worker.terminate());
-    thread.current = { ...taken, stopTimer };
+    thread.current = { ...taken, stopTimer, isCompiling: !isKnown };
     const question: RegexQuestion = { ...job, set: set.id, patterns: isKnown ? null : set.patterns, forget };
     thread.worker.postMessage(question);
   }
@@ -169,7 +174,9 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
       return new Promise((resolve, reject) => {
         const line = lines.get(job.set.owner) ?? [];
         const isFull = jobsWaiting >= jobsWaitingMax || line.length >= jobsWaitingMax / OWNER_SHARE;
+        const isStopped = (stoppedUntilMs.get(job.set) ?? Number.NEGATIVE_INFINITY) > clock.monotonicMs();
         if (isClosed) reject(redactionFailed('the server is stopping'));
+        else if (isStopped) reject(redactionFailed('its regex rules were stopped'));
         else if (isFull || charactersWaiting + job.text.length > CHARACTERS_WAITING_MAX) {
           reject(redactionFailed('too many answers wait for regex rules'));
         } else {
