@@ -22,7 +22,7 @@ import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { jobDefinitions } from './jobs.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
-import { createServices, MIGRATIONS } from './services.js';
+import { closersOf, createServices, MIGRATIONS } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
 import { addBuildInfo, serverMetrics } from './telemetry.js';
 
@@ -75,17 +75,9 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const previous = config.previousRootKey;
   const { kms, sessions } = services;
   const { deploymentId } = await openKeys({ kms, sessions, rootKey, previous, logger });
+  closers.push(...closersOf(services));
   await services.auditChain.start();
-  closers.push(() => services.auditChain.stop());
   await services.generations.start();
-  closers.push(() => services.kms.close());
-  closers.push(() => services.cryptoKeys.close());
-  closers.push(() => services.generations.stop());
-  closers.push(() => services.apiKeys.stop());
-  closers.push(() => services.limiter.stop());
-  closers.push(() => services.plans.stop());
-  closers.push(() => services.apiLogs.flush());
-  closers.push(() => services.redaction.close());
 
   const state = { isStopping: false };
   const tracing = await openTracing(config, hooks.version, logger);

@@ -278,6 +278,21 @@ export function createServices(deps: ServicesDeps) {
   };
 }
 
+/** What the services hold open, in the order in which it was opened: the last is the first to be closed. */
+export function closersOf(services: Services): (() => unknown)[] {
+  return [
+    () => services.auditChain.stop(),
+    () => services.kms.close(),
+    () => services.cryptoKeys.close(),
+    () => services.generations.stop(),
+    () => services.apiKeys.stop(),
+    () => services.limiter.stop(),
+    () => services.plans.stop(),
+    () => services.apiLogs.flush(),
+    () => services.redaction.close(),
+  ];
+}
+
 /** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [

@@ -1,4 +1,4 @@
-import { createServices, type Services } from '../app/services.js';
+import { closersOf, createServices, type Services } from '../app/services.js';
 import type { Clock } from '../kernel/clock.js';
 import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
@@ -66,13 +66,6 @@ export function stepsOf(services: TestServices) {
 
 /** Ends what the services have begun; the database stays open. */
 export async function stopServices(services: TestServices): Promise<void> {
-  await services.apiKeys.stop();
-  await services.plans.stop();
-  await services.limiter.stop();
-  await services.generations.stop();
-  await services.auditChain.stop();
-  await services.apiLogs.flush();
-  services.cryptoKeys.close();
-  services.kms.close();
+  for (const close of closersOf(services).reverse()) await close();
   await services.egress.close();
 }
