@@ -8,8 +8,8 @@ import {
   openDatabase,
   type StorageOptions,
 } from '../../packages/server/src/platform/storage/open-database.js';
-import { createTestTenant, type TestTenant } from '../../packages/server/src/testing/harness.js';
 import { createTestServices, stopServices } from '../../packages/server/src/testing/services.js';
+import { createTestTenant, type TestTenant } from '../../packages/server/src/testing/tenants.js';
 
 /** Further tenants of an installation, with keys of both modes: no endpoint makes a tenant yet. */
 export async function addTenants(

@@ -10,8 +10,8 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
 import { createInstruments } from '../platform/telemetry/instruments.js';
+import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type OpenTestDatabase, openTestSqlite, type TestDatabase } from './databases.js';
-import { callInProcess, type TestAnswer, type TestCall } from './harness.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
 import { createTestServices, stopServices, type TestServices } from './services.js';
 

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { createComponents, type JsonObject } from '../platform/http/openapi/components.js';
 import { bodyBytesMaxOf, type RouteDefinition } from '../platform/http/route.js';
-import type { TestCall } from './harness.js';
+import type { TestCall } from './calls.js';
 
 export interface MalformedBody {
   readonly what: string;

@@ -2,15 +2,9 @@ import type { Mode } from '../kernel/ids.js';
 import { systemIds } from '../platform/crypto/random.js';
 import type { Mount } from '../platform/http/mounts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
-import {
-  callInProcess,
-  createTestTenant,
-  OWNER_PASSWORD,
-  type TestAnswer,
-  type TestCall,
-  type TestTenant,
-} from './harness.js';
+import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type InstallationOptions, openInstallation, type TestInstallation } from './installation.js';
+import { createTestTenant, OWNER_PASSWORD, type TestTenant } from './tenants.js';
 
 /** Who calls: all of a tenant at one mount and in one mode. */
 export interface World {

@@ -1,8 +1,8 @@
 import type { RequestId } from '../kernel/ids.js';
 import type { RouteDefinition } from '../platform/http/route.js';
-import { OWNER_PASSWORD } from './harness.js';
 import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
+import { OWNER_PASSWORD } from './tenants.js';
 
 type Body = Readonly<Record<string, unknown>>;
 

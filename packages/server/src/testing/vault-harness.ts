@@ -1,57 +1,25 @@
-import {
-  type CryptoKeys,
-  createCryptoKeys,
-  cryptoKeyRoutes,
-  migrations as cryptoKeysMigrations,
-} from '../capabilities/crypto-keys/index.js';
-import {
-  createVaults,
-  migrations,
-  type Vaults,
-  type VaultsDeps,
-  vaultRoutes,
-} from '../capabilities/vaults/index.js';
+import { createVaults, type Vaults, type VaultsDeps } from '../capabilities/vaults/index.js';
 import type { Caller } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
 import { createGenerations } from '../platform/cache/generations.js';
-import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
-import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { OpenTestDatabase } from './databases.js';
 import { createHarness, type Harness } from './harness.js';
 
 export interface VaultHarness extends Harness {
-  readonly vaults: Vaults;
-  readonly cryptoKeys: CryptoKeys;
-  /** The same over the same database, as in another process: with caches of its own. */
+  /** The vaults over the same database, as in another process: with caches of its own. */
   createVaultsElsewhere(more?: Partial<VaultsDeps>): Promise<Vaults>;
 }
 
 /** The harness with vaults. */
 export async function createVaultHarness(open?: OpenTestDatabase): Promise<VaultHarness> {
-  let deps: VaultsDeps | undefined;
-  let vaults: Vaults | undefined;
-  let cryptoKeys: CryptoKeys | undefined;
-  const harness = await createHarness({
-    ...(open && { open }),
-    migrations: [...cryptoKeysMigrations, ...jobsMigrations, ...outboxMigrations, ...migrations],
-    routes(floor) {
-      cryptoKeys = createCryptoKeys({ ...floor, tenantKeys: floor.kms });
-      deps = { ...floor, cryptoKeys };
-      vaults = createVaults(deps);
-      return [...vaultRoutes(vaults), ...cryptoKeyRoutes(cryptoKeys)];
-    },
-  });
-  if (!vaults || !deps || !cryptoKeys) throw new Error('the harness did not ask for routes');
-  const known = deps;
+  const harness = await createHarness(open && { open });
   return {
     ...harness,
-    vaults,
-    cryptoKeys,
     async createVaultsElsewhere(more) {
       const generations = createGenerations(harness);
       await generations.start();
       await generations.stop();
-      return createVaults({ ...known, generations, ...more });
+      return createVaults({ ...harness, generations, ...more });
     },
   };
 }

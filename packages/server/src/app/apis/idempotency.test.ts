@@ -3,7 +3,8 @@ import { z } from 'zod';
 import { CHANGE_WITHOUT_ANSWER } from '../../capabilities/idempotency/index.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
-import { createHarness, type Harness, type TestAnswer, type TestCall } from '../../testing/harness.js';
+import type { TestAnswer, TestCall } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
 import { type MatrixRig, nameOf, openMatrixRig } from '../../testing/matrix-rig.js';
 import { ROUTE_SAMPLES } from '../../testing/route-samples.js';
 
@@ -93,7 +94,7 @@ describe('a management call', () => {
   ];
   let harness: Harness;
   beforeAll(async () => {
-    harness = await createHarness({ routes: () => further });
+    harness = await createHarness({ furtherRoutes: further });
   });
   afterAll(() => harness.close());
 

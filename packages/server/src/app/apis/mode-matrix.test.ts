@@ -3,8 +3,8 @@ import { z } from 'zod';
 import type { Mode } from '../../kernel/ids.js';
 import { type Mount, mountedRoutes } from '../../platform/http/mounts.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import type { TestAnswer } from '../../testing/calls.js';
 import { forEachDatabase } from '../../testing/databases.js';
-import type { TestAnswer } from '../../testing/harness.js';
 import {
   type MatrixRig,
   MODES,

@@ -5,18 +5,13 @@ import { USER_ROLES } from '../../kernel/principal.js';
 import { systemIds } from '../../platform/crypto/random.js';
 import { type MountedRoute, mountedRoutes } from '../../platform/http/mounts.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import type { TestAnswer, TestCall } from '../../testing/calls.js';
 import { storedRows } from '../../testing/databases.js';
-import {
-  createMember,
-  OWNER_PASSWORD,
-  type TestAnswer,
-  type TestCall,
-  type TestKey,
-} from '../../testing/harness.js';
 import { METRICS_TOKEN, openInstallation } from '../../testing/installation.js';
 import { malformedCalls } from '../../testing/malformed-bodies.js';
 import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
 import { freshName, KINDS, ROUTE_SAMPLES, samplesAmiss, unknownPath } from '../../testing/route-samples.js';
+import { createMember, OWNER_PASSWORD, type TestKey } from '../../testing/tenants.js';
 
 /** Every endpoint of the server, at each of its mounts, and each way in which a call of it is refused. */
 let rig: MatrixRig;

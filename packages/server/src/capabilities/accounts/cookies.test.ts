@@ -1,7 +1,8 @@
 import { parseSetCookie } from 'cookie';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Secret } from '../../kernel/secret.js';
-import { createHarness, type Harness, OWNER_PASSWORD } from '../../testing/harness.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
+import { OWNER_PASSWORD } from '../../testing/tenants.js';
 import { endedCookies, sessionCookies } from './cookies.js';
 
 /** Over a real connection: what a browser is told, and what it sends. */

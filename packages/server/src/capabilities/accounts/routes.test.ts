@@ -1,7 +1,9 @@
 import { decodeJwt, decodeProtectedHeader } from 'jose';
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
-import { createHarness, type Harness, OWNER_PASSWORD, type TestCall } from '../../testing/harness.js';
+import type { TestCall } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
+import { OWNER_PASSWORD } from '../../testing/tenants.js';
 
 const AUTH = '/admin/auth';
 const MINUTE_MS = 60_000;

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createHarness, type Harness, type JsonTree, type TestKey } from '../../testing/harness.js';
+import type { JsonTree } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
+import type { TestKey } from '../../testing/tenants.js';
 
 let harness: Harness;
 beforeAll(async () => {

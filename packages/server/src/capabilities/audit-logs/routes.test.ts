@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { UserId } from '../../kernel/ids.js';
 import { actorOf } from '../../kernel/principal.js';
+import type { JsonTree } from '../../testing/calls.js';
 import { changeBehind, type TestDatabase } from '../../testing/databases.js';
-import { createHarness, type Harness, type JsonTree } from '../../testing/harness.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
 
 let harness: Harness;
 const times: string[] = [];

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { USER_ROLES, type UserRole } from '../../kernel/principal.js';
-import { createHarness, type Harness, type TestCall } from '../../testing/harness.js';
+import type { TestCall } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
 import { accountsTables } from '../accounts/tables.js';
-import { accountRoutes, createTenantSwitch } from '../plans/index.js';
+import { createTenantSwitch } from '../plans/index.js';
 
 let harness: Harness;
 let token: string;
@@ -11,7 +12,7 @@ let tokenOfTwo: string;
 let tokens: Record<UserRole, string>;
 
 beforeAll(async () => {
-  harness = await createHarness({ routes: ({ plans }) => accountRoutes(plans) });
+  harness = await createHarness();
   const { tenant, other } = harness;
   token = await harness.signIn(tenant.ownerEmail);
   await harness.join(other.ownerEmail, tenant.id, 'developer');

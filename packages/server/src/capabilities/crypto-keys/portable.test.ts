@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Mode } from '../../kernel/ids.js';
 import { forEachDatabase } from '../../testing/databases.js';
-import type { TestTenant } from '../../testing/harness.js';
+import type { TestTenant } from '../../testing/tenants.js';
 import { createVaultHarness, restricted, type VaultHarness } from '../../testing/vault-harness.js';
 import { createPortableCipher, type PortableCipher, parsePortable, sealPortable } from './index.js';
 

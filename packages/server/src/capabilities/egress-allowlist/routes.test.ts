@@ -1,26 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createHarness, type Harness, type JsonTree } from '../../testing/harness.js';
-import { createEgressAllowlist, type EgressAllowlist, egressAllowlistRoutes, migrations } from './index.js';
+import type { JsonTree } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
 
 const PATH = '/v1/egress/allowlist';
 let harness: Harness;
-let allowlist: EgressAllowlist;
 
 beforeAll(async () => {
-  harness = await createHarness({
-    migrations,
-    routes(floor) {
-      allowlist = createEgressAllowlist(floor);
-      return egressAllowlistRoutes(allowlist);
-    },
-  });
+  harness = await createHarness();
 });
 afterAll(() => harness.close());
 
 const put = (body: unknown, key = harness.tenant.live) => harness.call('PUT', PATH, { key, body });
 const get = (key = harness.tenant.live) => harness.call('GET', PATH, { key });
 const covers = async (host: string, mode: 'live' | 'test' = 'live') =>
-  (await allowlist.hostsFor(harness.callerOf(harness.tenant, mode).principal.scope)).covers(host);
+  (await harness.egressAllowlist.hostsFor(harness.callerOf(harness.tenant, mode).principal.scope)).covers(
+    host,
+  );
 async function audits(): Promise<JsonTree[]> {
   const answer = await harness.call('GET', '/v1/audit-logs?action=egress.update', {
     key: harness.tenant.live,
@@ -55,8 +50,8 @@ describe('200', () => {
 
   it('is known without waiting once it has been read', async () => {
     const { scope } = harness.callerOf(harness.tenant, 'live').principal;
-    const first = await allowlist.hostsFor(scope);
-    expect(allowlist.hostsFor(scope)).toBe(first);
+    const first = await harness.egressAllowlist.hostsFor(scope);
+    expect(harness.egressAllowlist.hostsFor(scope)).toBe(first);
   });
 
   it('leaves a row that says what changed', async () => {

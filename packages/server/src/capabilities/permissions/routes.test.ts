@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../kernel/ids.js';
-import { createHarness, type Harness, type JsonTree } from '../../testing/harness.js';
+import type { JsonTree } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
 import { SEEDED_ROLES } from './seeded-roles.js';
 import { rolesTables } from './tables.js';
 

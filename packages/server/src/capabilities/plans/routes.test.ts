@@ -2,22 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RequestId, SessionId, UserId } from '../../kernel/ids.js';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import type { Caller } from '../../kernel/principal.js';
-import { createHarness, type Floor, type Harness, type TestTenant } from '../../testing/harness.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
+import type { TestTenant } from '../../testing/tenants.js';
 import type { TenantChange } from '../accounts/index.js';
 import { accountsTables } from '../accounts/tables.js';
-import { accountRoutes, createTenantSwitch, type TenantSwitch, tenantSwitchRoutes } from './index.js';
 
 let harness: Harness;
-let tenants: TenantSwitch;
-
-function routes(floor: Floor) {
-  tenants = createTenantSwitch(floor);
-  return [...accountRoutes(floor.plans), ...tenantSwitchRoutes(tenants)];
-}
 
 beforeAll(async () => {
   harness = await createHarness({
-    routes,
     tiers: { ...DEFAULT_TIERS, starter: { ...DEFAULT_TIERS.starter, requestsPerMinute: 3 } },
   });
   // The clock stands still: without it no tenant would be the older one, whose owner is the operator.
@@ -31,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const set = ({ slug }: TestTenant, change: TenantChange) => tenants.changeBySlug(slug, change);
+const set = ({ slug }: TestTenant, change: TenantChange) => harness.tenantSwitch.changeBySlug(slug, change);
 const get = (path: string, tenant: TestTenant, mode: 'live' | 'test' = 'live') =>
   harness.call('GET', path, { key: tenant[mode] });
 const typeOf = (answer: { json: Record<string, { type?: string }> }) => answer.json['error']?.type;
@@ -271,16 +264,22 @@ describe('PATCH /admin/tenants/:id', () => {
   it("lets a tenant's owner switch ephemeral calls, and nothing else of it", async () => {
     const { other } = harness;
     const owner = await signedIn(other, ['tenant:write']);
-    expect(await tenants.change(owner, other.id, { ephemeralEnabled: false })).toMatchObject({
+    expect(await harness.tenantSwitch.change(owner, other.id, { ephemeralEnabled: false })).toMatchObject({
       ephemeralEnabled: false,
     });
     for (const change of [{ plan: 'enterprise' }, { subscriptionStatus: 'active' }] as const)
-      await expect(tenants.change(owner, other.id, change)).rejects.toMatchObject({ type: 'forbidden' });
-    await expect(tenants.change(owner, harness.tenant.id, { ephemeralEnabled: null })).rejects.toMatchObject({
+      await expect(harness.tenantSwitch.change(owner, other.id, change)).rejects.toMatchObject({
+        type: 'forbidden',
+      });
+    await expect(
+      harness.tenantSwitch.change(owner, harness.tenant.id, { ephemeralEnabled: null }),
+    ).rejects.toMatchObject({
       type: 'not_found',
     });
     const viewer = await signedIn(other, []);
-    await expect(tenants.change(viewer, other.id, { ephemeralEnabled: null })).rejects.toMatchObject({
+    await expect(
+      harness.tenantSwitch.change(viewer, other.id, { ephemeralEnabled: null }),
+    ).rejects.toMatchObject({
       type: 'forbidden',
     });
   });
@@ -289,14 +288,14 @@ describe('PATCH /admin/tenants/:id', () => {
     const { other } = harness;
     const operator = await signedIn(harness.tenant, []);
     const change = { plan: 'pro', subscriptionStatus: 'past_due', ephemeralEnabled: null } as const;
-    expect(await tenants.change(operator, other.id, change)).toMatchObject(change);
+    expect(await harness.tenantSwitch.change(operator, other.id, change)).toMatchObject(change);
     const { rows } = await harness.auditLogs.list(other.id, { page: 1, perPage: 1, order: 'desc' });
     expect(rows[0]).toMatchObject({
       action: 'tenant.update',
       resourceId: other.id,
       details: { plan: 'pro', subscription_status: 'past_due', ephemeral_enabled: null },
     });
-    await expect(tenants.change(operator, 'nobody' as never, change)).rejects.toMatchObject({
+    await expect(harness.tenantSwitch.change(operator, 'nobody' as never, change)).rejects.toMatchObject({
       type: 'not_found',
     });
     await set(other, { plan: 'enterprise', subscriptionStatus: 'active' });

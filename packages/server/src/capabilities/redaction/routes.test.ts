@@ -1,22 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
-import { createHarness, type Harness, type JsonTree } from '../../testing/harness.js';
-import { createRedaction, migrations, type Redaction, redactionRoutes } from './index.js';
+import type { JsonTree } from '../../testing/calls.js';
+import { createHarness, type Harness } from '../../testing/harness.js';
 
 const PAN = '4111111111111111';
 
 let harness: Harness;
-let redaction: Redaction;
 let ruleId: string;
 
 beforeAll(async () => {
-  harness = await createHarness({
-    migrations,
-    routes(floor) {
-      redaction = createRedaction(floor);
-      return redactionRoutes(redaction);
-    },
-  });
+  harness = await createHarness();
   ruleId = String(
     (await create({ name: 'cards', match: { type: 'builtin', value: 'pan' } })).json['data']?.['id'],
   );
@@ -32,7 +25,7 @@ const test = (body: unknown) =>
 
 async function planned(text: string, mode: 'live' | 'test' = 'live'): Promise<string | undefined> {
   const { scope } = harness.callerOf(harness.tenant, mode).principal;
-  const plan = await redaction.planFor(scope, 'ephemeral');
+  const plan = await harness.redaction.planFor(scope, 'ephemeral');
   return plan.head(200, ['x-echo', text]).rawHeaders[1];
 }
 
@@ -209,7 +202,7 @@ describe('409', () => {
       action: 'mask',
       priority: 1,
     } as const;
-    for (let i = 0; i < LIMITS.redactionRulesMax; i++) await redaction.create(caller, input);
-    await expect(redaction.create(caller, input)).rejects.toMatchObject({ type: 'conflict' });
+    for (let i = 0; i < LIMITS.redactionRulesMax; i++) await harness.redaction.create(caller, input);
+    await expect(harness.redaction.create(caller, input)).rejects.toMatchObject({ type: 'conflict' });
   });
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isoTime } from '../../kernel/clock.js';
-import type { TestAnswer } from '../../testing/harness.js';
+import type { TestAnswer } from '../../testing/calls.js';
 import { createVaultHarness, type VaultHarness } from '../../testing/vault-harness.js';
 
 const CARD = '4111 1111 1111 1111';
