@@ -96,6 +96,17 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
     };
   }
 
+  /** The audit row of every token, and the answer. */
+  function records(caller: Caller, vault: VaultDefinition, tokens: readonly Token[], result: unknown) {
+    const actor = actorOf(caller);
+    return [
+      ...tokens.map(({ id }) =>
+        auditLogs.insertion(actor, vaultEntry('vault.tokenize', vault, { token_id: id })),
+      ),
+      ...answerInsertions(caller, result),
+    ];
+  }
+
   /** Token rows, audit rows and answer together; false when a token text turns out to be taken. */
   async function insert(
     caller: Caller,
@@ -103,14 +114,10 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
     tokens: readonly NewToken[],
     result: unknown,
   ): Promise<boolean> {
-    const actor = actorOf(caller);
     try {
       await db.commitInserts([
         ...tokens.map((token) => store.insertion(caller.principal.scope, token)),
-        ...tokens.map(({ id }) =>
-          auditLogs.insertion(actor, vaultEntry('vault.tokenize', vault, { token_id: id })),
-        ),
-        ...answerInsertions(caller, result),
+        ...records(caller, vault, tokens, result),
       ]);
       return true;
     } catch (error) {
@@ -130,13 +137,7 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
   ): Promise<Result> {
     const tokens = await Promise.all(inputs.map(({ value }) => dual.seal(caller, vault, value)));
     const result = resultOf(tokens);
-    const actor = actorOf(caller);
-    await db.commitInserts([
-      ...tokens.map(({ id }) =>
-        auditLogs.insertion(actor, vaultEntry('vault.tokenize', vault, { token_id: id })),
-      ),
-      ...answerInsertions(caller, result),
-    ]);
+    await db.commitInserts(records(caller, vault, tokens, result));
     return result;
   }
 
