@@ -19,7 +19,7 @@ import {
 import { exchange } from './exchange.js';
 import { createJudgedNames } from './judged-names.js';
 import { judgeName, suffixes, withoutRootDot } from './name-policy.js';
-import { type IsOwnEndpoint, ownEndpoints } from './own-endpoints.js';
+import { type IsOwnEndpoint, ownEndpointCheck } from './own-endpoints.js';
 import { isPortOpenToAll } from './port-policy.js';
 import { parsePrivateUpstreams } from './private-upstreams.js';
 import { createResolver, type DnsServer } from './resolver.js';
@@ -95,7 +95,7 @@ export function createEgress(deps: EgressDeps): Egress {
   });
   const pools = createConnectionPools(clock);
   const trust = createTrust(deps.extraCaPem);
-  let isOwn: IsOwnEndpoint = ownEndpoints([]);
+  let isOwn: IsOwnEndpoint = ownEndpointCheck([]);
 
   /**
    * Everything that needs no DNS; the same at `parse` and at `judge`, so that no URL gets by. Gives the verdict on the
@@ -251,7 +251,7 @@ export function createEgress(deps: EgressDeps): Egress {
     startClock: (timeoutMs, client) => startCallClock(clock, timeoutMs, client),
 
     setOwnEndpoints(endpoints) {
-      isOwn = ownEndpoints(endpoints);
+      isOwn = ownEndpointCheck(endpoints);
       // What was let through before must be judged again.
       names.clear();
     },

@@ -15,7 +15,7 @@ export type IsOwnEndpoint = (address: IpAddress, port: number) => boolean;
  * An endpoint on this machine closes its port on every address of this machine: a wildcard listener answers on all of
  * them, and all of 127.0.0.0/8 leads to it. A remote endpoint closes its one address.
  */
-export function ownEndpoints(
+export function ownEndpointCheck(
   endpoints: readonly Endpoint[],
   localAddresses = interfaceAddresses,
 ): IsOwnEndpoint {
