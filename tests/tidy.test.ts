@@ -217,6 +217,10 @@ describe('names and sizes', () => {
   });
 });
 
+/** Whether a path is that file, or lies in that folder, wherever it stands. */
+const isAt = (name: string) => (path: string) =>
+  path.endsWith(`/${name}`) || path.includes(`/${name.replace(/\/$/, '')}/`);
+
 describe('documents', () => {
   const folders = (floor: string) =>
     readdirSync(join(SRC, floor), { withFileTypes: true })
@@ -242,6 +246,20 @@ describe('documents', () => {
     expect(lineCount(path)).toBeLessThanOrEqual(120);
     expect(named.length).toBeGreaterThan(5);
     expect(named.filter((name) => !existsSync(join(ROOT, name)))).toEqual([]);
+  });
+
+  it('every path that the architecture and the how-tos name exists', () => {
+    const paths = ['packages', 'tests', 'scripts', 'docs', 'bench', 'changes'].flatMap((folder) =>
+      filesBelow(join(ROOT, folder)).map((file) => `/${relative(ROOT, file)}`),
+    );
+    const documents = [join(ROOT, 'docs/architecture.md'), ...filesBelow(join(ROOT, 'docs/how-to'))];
+    const named = documents.flatMap((file) =>
+      Array.from(readFileSync(file, 'utf8').matchAll(/`([a-z][\w.-]*\/[\w./-]*)`/g), ([, name = '']) => name),
+    );
+    expect(named.length).toBeGreaterThan(40);
+    // `NNNN` stands for a number to be drawn.
+    const missing = named.filter((name) => !name.includes('NNNN') && !paths.some(isAt(name)));
+    expect(missing).toEqual([]);
   });
 
   it('links between documents lead somewhere', () => {
