@@ -1,3 +1,4 @@
+import { assert } from '../../kernel/assert.js';
 import { mountedRoutes } from '../../platform/http/mounts.js';
 import type { JsonObject } from '../../platform/http/openapi/components.js';
 import { openApiDocument, type Tag } from '../../platform/http/openapi/document.js';
@@ -50,6 +51,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
     description: 'Who did what: one row for every change and every read of a value.',
   },
   auth: { name: 'Sign-in', description: 'Sessions of users.' },
+  crypto: {
+    name: 'Keys',
+    description: 'Keys that vaults and portable texts are sealed with, and their versions.',
+  },
   egress: { name: 'Egress', description: 'Where calls may go.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
@@ -64,7 +69,9 @@ const OPERATIONS: Tag = { name: 'Operations', description: 'For those who run th
 function tagOf(path: string): Tag {
   const segment = /^\/(?:v1|admin)\/([^/]+)/.exec(path)?.[1];
   if (segment === undefined) return OPERATIONS;
-  return TAGS[segment] ?? { name: segment, description: `Endpoints under \`${segment}\`.` };
+  const tag = TAGS[segment];
+  assert(tag, `the first segment ${segment} has no tag`);
+  return tag;
 }
 
 /** The document of `/openapi.json`; docs/openapi.json is the same, checked in. */
