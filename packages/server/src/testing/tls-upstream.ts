@@ -133,6 +133,8 @@ export async function startTlsUpstream(options: TlsUpstreamOptions): Promise<Tls
         if (options.handler) options.handler(request, response);
         else request.resume().on('end', () => response.end());
       });
+  // It takes what is forwarded: newer versions of Node answer 431 above 1,000 headers, those of the hop included.
+  if ('maxHeadersCount' in server) server.maxHeadersCount = 0;
   const open = new Set<{ destroy(): void }>();
   const dropConnections = () => {
     for (const socket of open) socket.destroy();

@@ -49,7 +49,8 @@ async function converse(text: string): Promise<Received> {
   socket.on('data', (data) => {
     received += data.toString('latin1');
   });
-  const closed = once(socket, 'close');
+  // Not `once`, which would throw for a connection that is reset behind its answer.
+  const closed = new Promise((resolve) => socket.on('close', resolve));
   socket.write(Buffer.from(text, 'latin1'));
   await closed;
   return {
@@ -109,7 +110,7 @@ describe('a message whose end is in doubt is refused, and what follows it is not
       () => front(`Transfer-Encoding: ${coding}\r\n\r\n${LAST_CHUNK}`),
     ]),
     ...[
-      ...['+2', '-2', '2,2', '2, 2', '2 2', '0x2', '2.0', '2e0', '', '2\t', '2;', '2\0', '\x0b2', '\xb2'],
+      ...['+2', '-2', '2,2', '2, 2', '2 2', '0x2', '2.0', '2e0', '', '2;', '2\0', '\x0b2', '\xb2'],
       ...['18446744073709551618', '9'.repeat(400)],
     ].map((length): [string, () => string] => [
       `P02 the length ${JSON.stringify(length.slice(0, 24))}`,
