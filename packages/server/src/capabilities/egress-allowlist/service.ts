@@ -1,9 +1,10 @@
 import type { Clock } from '../../kernel/clock.js';
-import { modeOf, type Scope } from '../../kernel/ids.js';
+import type { Scope } from '../../kernel/ids.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
+import type { CacheCounts } from '../../platform/cache/lru.js';
+import { createScopeCache } from '../../platform/cache/scope-cache.js';
 import { createHostList, type HostList } from '../../platform/egress/name-policy.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Database } from '../../platform/storage/database.js';
@@ -27,18 +28,15 @@ export interface EgressAllowlistDeps {
   readonly cacheCounts?: CacheCounts;
 }
 
-const SCOPES_MAX = 1_000;
-
 export function createEgressAllowlist(deps: EgressAllowlistDeps): EgressAllowlist {
   const { db, clock, generations, auditLogs } = deps;
   const store = createEgressAllowlistStore(db);
-  const lists = createLru<string, HostList>({
-    entriesMax: SCOPES_MAX,
-    generation: (name) => generations.current(name),
-    isFresh: () => generations.isFresh(),
+  const lists = createScopeCache<HostList>({
+    name: 'egress-allowlist',
+    generations,
     counts: deps.cacheCounts,
+    load: async (scope) => createHostList(await store.hosts(scope)),
   });
-  const generationName = (scope: Scope) => `egress-allowlist:${scope.tenantId}:${modeOf(scope)}`;
 
   return {
     get: (caller) => store.hosts(caller.principal.scope),
@@ -47,7 +45,7 @@ export function createEgressAllowlist(deps: EgressAllowlistDeps): EgressAllowlis
       const { scope } = caller.principal;
       await db.transaction(async (tx) => {
         // Holds its row until the commit, so that of two writers the second reads what the first wrote.
-        await generations.bump(tx, generationName(scope));
+        await lists.changed(tx, scope);
         const former = await store.hosts(scope, tx);
         await store.replace(tx, scope, hosts, clock.nowMs());
         await auditLogs.record(tx, actorOf(caller), allowlistEntry(scope, former, hosts));
@@ -56,9 +54,6 @@ export function createEgressAllowlist(deps: EgressAllowlistDeps): EgressAllowlis
       return hosts;
     },
 
-    hostsFor(scope) {
-      const name = generationName(scope);
-      return lists.get(name) ?? lists.load(name, async () => createHostList(await store.hosts(scope)));
-    },
+    hostsFor: (scope) => lists.get(scope),
   };
 }

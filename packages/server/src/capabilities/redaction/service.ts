@@ -1,12 +1,13 @@
 import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError, validationErrors } from '../../kernel/errors.js';
-import { type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
+import { type IdSource, isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
-import type { Promisable } from '../../kernel/promisable.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
+import type { CacheCounts } from '../../platform/cache/lru.js';
+import { createScopeCache } from '../../platform/cache/scope-cache.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
@@ -74,17 +75,9 @@ export interface RedactionDeps {
   readonly cacheCounts?: CacheCounts;
 }
 
-const SCOPES_MAX = 1_000;
-
 export function createRedaction(deps: RedactionDeps): Redaction {
   const { db, clock, ids, generations, auditLogs } = deps;
   const store = createRedactionStore(db);
-  const plans = createLru<string, Readonly<Record<ProxyMode, RedactionPlan>>>({
-    entriesMax: SCOPES_MAX,
-    generation: (name) => generations.current(name),
-    isFresh: () => generations.isFresh(),
-    counts: deps.cacheCounts,
-  });
   const pool = createRegexPool({ clock });
   const check = createRegexCheck(clock);
   const newSearch = (rules: RegexRules) => new RegexSearch(rules, { pool, clock });
@@ -96,7 +89,6 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     },
     logText: (text) => redactLogText(rules, text),
   });
-  const generationName = (scope: Scope) => `redaction:${scope.tenantId}:${modeOf(scope)}`;
 
   async function getRule(scope: Scope, id: string, tx?: Transaction): Promise<RedactionRule> {
     const rule = isUuid(id) ? await store.find(scope, id, tx) : undefined;
@@ -120,6 +112,8 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     return { route: planOf(new RuleSet(rules, 'route')), ephemeral: planOf(new RuleSet(rules, 'ephemeral')) };
   }
 
+  const plans = createScopeCache({ name: 'redaction', generations, counts: deps.cacheCounts, load });
+
   return {
     async create(caller, input) {
       const { scope } = caller.principal;
@@ -132,7 +126,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         if ((await store.count(scope, tx)) >= rulesMax) throw tooManyRules(rulesMax);
         await store.insert(tx, scope, rule);
         await auditLogs.record(tx, actorOf(caller), ruleEntry('redaction_rule.create', rule));
-        await generations.bump(tx, generationName(scope));
+        await plans.changed(tx, scope);
         await recordAnswer(tx, caller, rule);
       });
       return rule;
@@ -157,7 +151,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         await store.update(tx, scope, rule);
         const entry = ruleEntry('redaction_rule.update', rule, changes);
         await auditLogs.record(tx, actorOf(caller), entry);
-        await generations.bump(tx, generationName(scope));
+        await plans.changed(tx, scope);
         await recordAnswer(tx, caller, rule);
         return rule;
       });
@@ -169,7 +163,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
         const rule = await getRule(scope, id, tx);
         await store.delete(tx, scope, rule.id);
         await auditLogs.record(tx, actorOf(caller), ruleEntry('redaction_rule.delete', rule));
-        await generations.bump(tx, generationName(scope));
+        await plans.changed(tx, scope);
         await recordAnswer(tx, caller, undefined);
       });
     },
@@ -184,9 +178,8 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     },
 
     planFor(scope, mode) {
-      const name = generationName(scope);
-      const kept = plans.get(name);
-      return kept ? kept[mode] : plans.load(name, () => load(scope)).then((loaded) => loaded[mode]);
+      const ofModes = plans.get(scope);
+      return isPending(ofModes) ? ofModes.then((loaded) => loaded[mode]) : ofModes[mode];
     },
 
     close: () => pool.close(),

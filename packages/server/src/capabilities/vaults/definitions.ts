@@ -1,6 +1,7 @@
-import { type CryptoKeyId, isUuid, modeOf, type Scope, type VaultId } from '../../kernel/ids.js';
+import { type CryptoKeyId, isUuid, type Scope, type VaultId } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { type CacheCounts, createLru } from '../../platform/cache/lru.js';
+import type { CacheCounts } from '../../platform/cache/lru.js';
+import { createScopeCache } from '../../platform/cache/scope-cache.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { CryptoKeys } from '../crypto-keys/index.js';
 import type { VaultStore } from './store.js';
@@ -43,18 +44,8 @@ interface Loaded {
   readonly names: ReadonlySet<string>;
 }
 
-const SCOPES_MAX = 1_000;
-
 export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinitions {
   const { store, cryptoKeys, generations } = deps;
-  const scopes = createLru<string, Loaded>({
-    entriesMax: SCOPES_MAX,
-    generation: (name) => generations.current(name),
-    isFresh: () => generations.isFresh(),
-    counts: deps.cacheCounts,
-  });
-  const generationName = (scope: Scope) => `vaults:${scope.tenantId}:${modeOf(scope)}`;
-
   async function load(scope: Scope): Promise<Loaded> {
     const rows = await store.listDefinitions(scope);
     // After the vaults: a vault found above whose key is gone was deleted in between.
@@ -73,15 +64,15 @@ export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinit
     return { byId, byKey, byName, names: new Set(byName.keys()) };
   }
 
-  const current = (scope: Scope) => scopes.load(generationName(scope), () => load(scope));
+  const scopes = createScopeCache({ name: 'vaults', generations, counts: deps.cacheCounts, load });
 
   return {
     async find(scope, nameOrId) {
-      const { byId, byName } = await current(scope);
+      const { byId, byName } = await scopes.get(scope);
       return isUuid(nameOrId) ? byId.get(nameOrId.toLowerCase()) : byName.get(nameOrId);
     },
-    findOfKey: async (scope, keyId) => (await current(scope)).byKey.get(keyId),
-    names: async (scope) => (await current(scope)).names,
-    changed: (tx, scope) => generations.bump(tx, generationName(scope)),
+    findOfKey: async (scope, keyId) => (await scopes.get(scope)).byKey.get(keyId),
+    names: async (scope) => (await scopes.get(scope)).names,
+    changed: scopes.changed,
   };
 }

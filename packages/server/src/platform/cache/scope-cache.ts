@@ -1,0 +1,45 @@
+import { modeOf, type Scope } from '../../kernel/ids.js';
+import type { Promisable } from '../../kernel/promisable.js';
+import type { Transaction } from '../storage/database.js';
+import type { Generations } from './generations.js';
+import { type CacheCounts, createLru } from './lru.js';
+
+/** What the hot path knows of a tenant and mode: read as a whole, and kept until a change of it is committed anywhere. */
+export interface ScopeCache<V> {
+  /** At once but for the first call after a change. */
+  get(scope: Scope): Promisable<V>;
+  /** With every change, in its transaction. */
+  changed(tx: Transaction, scope: Scope): Promise<void>;
+}
+
+export interface ScopeCacheOptions<V> {
+  /** Of its generations, `<name>:<tenant>:<mode>`. */
+  readonly name: string;
+  readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
+  readonly counts?: CacheCounts | undefined;
+  load(scope: Scope): Promise<V>;
+}
+
+const SCOPES_MAX = 1_000;
+
+export function createScopeCache<V>({
+  name,
+  generations,
+  counts,
+  load,
+}: ScopeCacheOptions<V>): ScopeCache<V> {
+  const kept = createLru<string, V>({
+    entriesMax: SCOPES_MAX,
+    generation: (generation) => generations.current(generation),
+    isFresh: () => generations.isFresh(),
+    ...(counts && { counts }),
+  });
+  const generationOf = (scope: Scope) => `${name}:${scope.tenantId}:${modeOf(scope)}`;
+  return {
+    get(scope) {
+      const generation = generationOf(scope);
+      return kept.get(generation) ?? kept.load(generation, () => load(scope));
+    },
+    changed: (tx, scope) => generations.bump(tx, generationOf(scope)),
+  };
+}
