@@ -1,5 +1,5 @@
 import { jsonEscape, type TextEncoding } from '../engine/byte-text.js';
-import { wideText } from '../engine/narrow-text-transform.js';
+import { WideMark, wideText } from '../engine/narrow-text-transform.js';
 import type { EchoPatterns } from './echo-patterns.js';
 import { type EscapedForm, EscapedView } from './escaped-view.js';
 import { ENDS_OF_STRINGS, NumberTrack, type Syntax } from './number-track.js';
@@ -50,7 +50,7 @@ export class EchoScanner {
   #found: Stretch[] = [];
   /** Finds in the number that is being read. */
   #openNumber: Stretch | null = null;
-  #mark = 0;
+  readonly #mark = new WideMark();
   #isEnded = false;
   #hasReplaced = false;
 
@@ -80,7 +80,7 @@ export class EchoScanner {
   }
 
   push(chunk: Buffer): Buffer {
-    this.#refuseWideMark(chunk);
+    if (this.#mark.endsIn(chunk)) throw wideText();
     this.#scan(chunk);
     this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     return this.#release(this.#settled());
@@ -231,14 +231,6 @@ export class EchoScanner {
       case 'form':
         return percentEncoded(token).replaceAll('%20', '+');
     }
-  }
-
-  /** Readers believe a mark of UTF-16 over the head. Its two bytes may come in two pieces. */
-  #refuseWideMark(chunk: Buffer): void {
-    if (this.#position > 1) return;
-    const [first, second] = this.#position === 1 ? [this.#mark, chunk[0]] : [chunk[0], chunk[1]];
-    this.#mark = chunk[0] ?? 0;
-    if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) throw wideText();
   }
 }
 

@@ -2,20 +2,14 @@ import { Transform, type TransformCallback } from 'node:stream';
 import type { AppError } from '../../../kernel/errors.js';
 import { redactionFailed } from '../errors.js';
 
-/** Fails for text that a byte order mark says to be UTF-16 or UTF-32: readers believe it over the head. */
-export abstract class NarrowTextTransform extends Transform {
+/** Whether a text begins with a byte order mark of UTF-16 or UTF-32: readers believe it over the head. */
+export class WideMark {
   #first: number | null = null;
   #isDecided = false;
 
-  protected abstract takeText(chunk: Buffer, done: TransformCallback): void;
-
-  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
-    if (!this.#isDecided && this.#endsWideMark(chunk)) done(wideText());
-    else this.takeText(chunk, done);
-  }
-
-  /** The mark's two bytes may come in two chunks. */
-  #endsWideMark(chunk: Buffer): boolean {
+  /** True for the piece that completes a mark: its two bytes may come in two. */
+  endsIn(chunk: Buffer): boolean {
+    if (this.#isDecided) return false;
     for (const byte of chunk.subarray(0, 2)) {
       if (this.#first !== null) {
         this.#isDecided = true;
@@ -24,6 +18,18 @@ export abstract class NarrowTextTransform extends Transform {
       this.#first = byte;
     }
     return false;
+  }
+}
+
+/** Fails for text that is said to be UTF-16 or UTF-32 by its mark. */
+export abstract class NarrowTextTransform extends Transform {
+  readonly #mark = new WideMark();
+
+  protected abstract takeText(chunk: Buffer, done: TransformCallback): void;
+
+  override _transform(chunk: Buffer, _encoding: BufferEncoding, done: TransformCallback): void {
+    if (this.#mark.endsIn(chunk)) done(wideText());
+    else this.takeText(chunk, done);
   }
 }
 

@@ -1,7 +1,7 @@
-import { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../kernel/clock.js';
 import { createLine } from '../../../kernel/line.js';
 import { redactionBusy } from '../errors.js';
+import { COMPILE_MS, startRegexThread } from './regex-thread.js';
 
 /** As it crosses to the thread; answered by one message for each, in their order. */
 export interface CheckQuestion {
@@ -11,8 +11,6 @@ export interface CheckQuestion {
 /** What is wrong with each expression, null where nothing is. */
 export type RegexCheck = (patterns: readonly string[]) => Promise<readonly (string | null)[]>;
 
-/** Of all expressions of one request. */
-const COMPILE_MS = 2_000;
 const WAITING_MAX = 32;
 const TOO_LONG = 'takes too long to be compiled, alone or with those before it';
 
@@ -25,13 +23,7 @@ export function createRegexCheck(clock: Pick<Clock, 'setTimer'>): RegexCheck {
 function checkOnce(clock: Pick<Clock, 'setTimer'>, patterns: readonly string[]): Promise<(string | null)[]> {
   return new Promise((resolve) => {
     const problems: (string | null)[] = [];
-    const worker = new Worker(new URL('./regex-worker.mjs', import.meta.url), {
-      name: 'redaction-regex-check',
-      execArgv: [],
-      env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 192 },
-    });
-    worker.unref();
+    const worker = startRegexThread('redaction-regex-check');
     const stopTimer = clock.setTimer(COMPILE_MS, () => void worker.terminate());
     worker.on('message', (message: 'ready' | { readonly problem: string | null }) => {
       if (message === 'ready') worker.postMessage({ check: patterns } satisfies CheckQuestion);

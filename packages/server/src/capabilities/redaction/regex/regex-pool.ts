@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import type { Clock } from '../../../kernel/clock.js';
 import { redactionFailed } from '../errors.js';
+import { COMPILE_MS, startRegexThread } from './regex-thread.js';
 
 /** Expressions that are matched together, compiled once in each thread that meets them. */
 export interface RegexSet {
@@ -59,8 +60,6 @@ const CHARACTERS_WAITING_MAX = 32 * 1024 * 1024;
 const SETS_KEPT_MAX = 32;
 /** A thread notices by itself that the time is over, but inside one match. */
 const GRACE_MS = 100;
-/** For 500 expressions of the largest kind; not of the answer's own time. */
-const COMPILE_MS = 2_000;
 /** So long a set whose first job ended its thread is not tried again: each try keeps all others waiting. */
 const STOPPED_MS = 60_000;
 
@@ -86,7 +85,6 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
   const { clock } = options;
   const threadsMax = options.threadsMax ?? Math.max(1, Math.min(THREADS_MAX, availableParallelism() - 1));
   const jobsWaitingMax = options.jobsWaitingMax ?? JOBS_WAITING_MAX;
-  const script = options.script ?? new URL('./regex-worker.mjs', import.meta.url);
   const threads = new Set<Thread>();
   /** A line for each owner; who had a turn goes behind the others. */
   const lines = new Map<object, Waiting[]>();
@@ -97,15 +95,9 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
   let whenIdle: (() => void) | null = null;
 
   function start(): void {
-    const worker = new Worker(script, {
-      name: 'redaction-regex',
-      execArgv: [],
-      env: {},
-      resourceLimits: { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 192 },
-    });
+    const worker = startRegexThread('redaction-regex', options.script);
     const thread: Thread = { worker, sets: new Set(), isReady: false, current: null };
     threads.add(thread);
-    worker.unref();
     worker.on('message', (message: 'ready' | RegexAnswer) => {
       if (message === 'ready') thread.isReady = true;
       else settle(thread, (job) => job.resolve(message));
@@ -162,6 +154,7 @@ export function createRegexPool(options: RegexPoolOptions): RegexPool {
     thread.sets.add(set.id);
     const forget = [...thread.sets].slice(0, -SETS_KEPT_MAX);
     for (const id of forget) thread.sets.delete(id);
+    // To compile is not of the answer's own time.
     const limitMs = job.timeMs + GRACE_MS + (isKnown ? 0 : COMPILE_MS);
     const stopTimer = clock.setTimer(limitMs, () => void thread.worker.terminate());
     thread.current = { ...taken, stopTimer, isCompiling: !isKnown };
