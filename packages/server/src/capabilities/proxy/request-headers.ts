@@ -189,28 +189,26 @@ export class RequestHeaders {
         this.unsupported ??= name.toLowerCase();
         return;
       case 'proxy-url':
-        if (this.proxyUrl !== null) this.repeated ??= 'x-knox-proxy-url';
-        this.proxyUrl = value;
+        this.proxyUrl = this.#only('x-knox-proxy-url', this.proxyUrl, value);
         return;
       case 'timeout':
-        if (this.timeoutMs !== null) this.repeated ??= 'x-knox-timeout-ms';
-        this.timeoutMs = value;
+        this.timeoutMs = this.#only('x-knox-timeout-ms', this.timeoutMs, value);
         return;
       case 'mode':
-        if (this.mode !== null) this.repeated ??= 'x-knox-proxy-mode';
-        this.mode = value;
+        this.mode = this.#only('x-knox-proxy-mode', this.mode, value);
         return;
       case 'dry-run':
-        if (this.dryRun !== null) this.repeated ??= 'x-knox-dry-run';
-        this.dryRun = value;
+        this.dryRun = this.#only('x-knox-dry-run', this.dryRun, value);
         return;
       case 'encrypted':
-        if (this.encrypted !== null) this.repeated ??= 'x-knox-encrypted';
-        this.encrypted = value;
+        this.encrypted = this.#only('x-knox-encrypted', this.encrypted, value);
         return;
       case 'upstream-authorization':
-        if (this.upstreamAuthorization !== null) this.repeated ??= 'x-knox-upstream-authorization';
-        this.upstreamAuthorization = new Secret(value);
+        this.upstreamAuthorization = this.#only(
+          'x-knox-upstream-authorization',
+          this.upstreamAuthorization,
+          new Secret(value),
+        );
         return;
       case 'upstream-auth-secret':
         this.hasUpstreamAuthSecret = true;
@@ -219,6 +217,12 @@ export class RequestHeaders {
       case 'strip':
         return;
     }
+  }
+
+  /** Of a header that may come once: the last one stands, and that it came again is told. */
+  #only<T>(name: string, known: T | null, given: T): T {
+    if (known !== null) this.repeated ??= name;
+    return given;
   }
 
   #takeConnection(value: string): void {

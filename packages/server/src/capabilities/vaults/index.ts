@@ -2,4 +2,4 @@ export { vaultJobs } from './jobs.js';
 export { vaultRoutes } from './routes.js';
 export { createVaults, type Vaults, type VaultsDeps } from './service.js';
 export { migrations, vaultTables } from './tables.js';
-export type { TokenReference } from './tokens/service.js';
+export type { TokenReference, ValueForProxy } from './tokens/service.js';

@@ -3,7 +3,7 @@ import { MASK_TEXT, Secret } from '../../../kernel/secret.js';
 import type { PortableCipher } from '../../crypto-keys/index.js';
 import type { DetokenizedValue } from '../../redaction/index.js';
 import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
-import type { Vaults } from '../../vaults/index.js';
+import type { TokenReference, ValueForProxy, Vaults } from '../../vaults/index.js';
 
 export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy' | 'checkForProxy'>;
 
@@ -31,26 +31,27 @@ export async function detokenize(
   const { operands, seals, opens } = template;
   // First, so that no token is read out for a caller who may not open the rest.
   const opened = opens.length === 0 ? [] : await portable.openForProxy(caller, opens);
-  const tokens = operands.length === 0 ? [] : await readTokens(vaults, caller, operands);
+  const tokens = await valuesFor(vaults, caller, operands, (references) =>
+    vaults.detokenizeForProxy(caller, references),
+  );
   const sealed = seals.length === 0 ? [] : await portable.sealForProxy(caller, seals);
   return { tokens, portables: { sealed, opened } };
 }
 
-async function readTokens(
+/** A value for each operand, under the token that it names. */
+async function valuesFor(
   vaults: TokenSource,
   caller: Caller,
   operands: readonly string[],
+  read: (references: readonly TokenReference[]) => Promise<readonly ValueForProxy[]>,
 ): Promise<DetokenizedValue[]> {
-  const references = await referencesOf(vaults, caller, operands);
-  const values = await vaults.detokenizeForProxy(caller, references);
+  if (operands.length === 0) return [];
+  const names = await vaults.vaultNames(caller.principal.scope);
+  const references = operands.map((operand) => referenceOf(operand, names));
+  const values = await read(references);
   return values.map(({ value, isEchoGuarded }, i) => {
     return { value, token: references[i]!.token, isGuarded: isEchoGuarded };
   });
-}
-
-async function referencesOf(vaults: TokenSource, caller: Caller, operands: readonly string[]) {
-  const names = await vaults.vaultNames(caller.principal.scope);
-  return operands.map((operand) => referenceOf(operand, names));
 }
 
 /** The same refusals in the same order, and a mask in place of each value: nothing is read, sealed or audited. */
@@ -61,21 +62,12 @@ export async function maskValues(
 ): Promise<CallValues> {
   const { operands, seals, opens } = template;
   if (opens.length > 0) await portable.checkForProxy(caller, opens);
-  const tokens = operands.length === 0 ? [] : await maskTokens(vaults, caller, operands);
+  const tokens = await valuesFor(vaults, caller, operands, async (references) => {
+    const checked = await vaults.checkForProxy(caller, references);
+    return checked.map((one) => ({ ...one, value: MASK }));
+  });
   return {
     tokens,
     portables: { sealed: seals.map(() => MASK), opened: opens.map(() => MASK_AS_JSON) },
   };
-}
-
-async function maskTokens(
-  vaults: TokenSource,
-  caller: Caller,
-  operands: readonly string[],
-): Promise<DetokenizedValue[]> {
-  const references = await referencesOf(vaults, caller, operands);
-  const checked = await vaults.checkForProxy(caller, references);
-  return checked.map(({ isEchoGuarded }, i) => {
-    return { value: MASK, token: references[i]!.token, isGuarded: isEchoGuarded };
-  });
 }

@@ -2,7 +2,7 @@ import type { Clock } from '../../../kernel/clock.js';
 import { isAppError, notFound } from '../../../kernel/errors.js';
 import { modeOf, type Scope, type TokenId } from '../../../kernel/ids.js';
 import type { Caller } from '../../../kernel/principal.js';
-import { Secret } from '../../../kernel/secret.js';
+import type { Secret } from '../../../kernel/secret.js';
 import { DecryptionRefused } from '../../../platform/crypto/authenticated-cipher.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
 import type { Random } from '../../../platform/crypto/random.js';
@@ -14,8 +14,8 @@ import {
   sealPortable,
 } from '../../crypto-keys/index.js';
 import type { VaultDefinition } from '../definitions.js';
-import { tokenErased } from '../errors.js';
 import type { Token } from './store.js';
+import { takeText, withVaultKey } from './vault-key.js';
 
 /** Of a token that has no row: when it was made is not known. */
 export interface DualToken extends Omit<Token, 'createdAtMs'> {
@@ -54,8 +54,8 @@ export function createDualCustody({ clock, random, cryptoKeys }: DualCustodyDeps
     portable: Portable,
     use: (privateKey: Buffer) => T,
   ): Promise<T> {
-    return cryptoKeys.use(scope, vault.cryptoKeyId, portable.keyRef.version, use).catch((error) => {
-      if (isAppError(error, 'key_version_destroyed')) throw tokenErased();
+    const { version } = portable.keyRef;
+    return withVaultKey(cryptoKeys, scope, vault, version, use).catch((error) => {
       if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw notFound('Token');
       throw error;
     });
@@ -93,14 +93,9 @@ export function createDualCustody({ clock, random, cryptoKeys }: DualCustodyDeps
 
     async open(scope, vault, token) {
       const portable = portableOf(scope, vault, token);
-      const value = await withKey(scope, vault, portable, (privateKey) => {
-        const plaintext = openPortable(privateKey, portable, roleOf(scope, vault));
-        try {
-          return new Secret(plaintext.toString('utf8'));
-        } finally {
-          plaintext.fill(0);
-        }
-      });
+      const value = await withKey(scope, vault, portable, (privateKey) =>
+        takeText(openPortable(privateKey, portable, roleOf(scope, vault))),
+      );
       return {
         id: idOf(token),
         vaultId: vault.id,

@@ -3,7 +3,7 @@ import type { Clock } from '../../../kernel/clock.js';
 import { isAppError, notFound } from '../../../kernel/errors.js';
 import type { IdSource, Scope } from '../../../kernel/ids.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
-import { Secret } from '../../../kernel/secret.js';
+import type { Secret } from '../../../kernel/secret.js';
 import { openData } from '../../../platform/crypto/data-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
@@ -17,7 +17,6 @@ import type { VaultDefinition, VaultDefinitions } from '../definitions.js';
 import {
   dualKeepsNoRow,
   tokenAmbiguous,
-  tokenErased,
   tokenNotFound,
   vaultDisabled,
   vaultPermissionMissing,
@@ -30,6 +29,7 @@ import { createDualCustody } from './dual.js';
 import { listPage } from './pages.js';
 import type { StoredToken, Token, TokenStore } from './store.js';
 import { createTokenizer, type TokenizeForm, type TokenizeInput } from './tokenizer.js';
+import { takeText, withVaultKey } from './vault-key.js';
 
 export interface DetokenizedToken extends Omit<Token, 'createdAtMs'> {
   /** Null where a vault keeps no row of it. */
@@ -127,30 +127,10 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     return token;
   }
 
-  async function openToken(
-    scope: Scope,
-    vault: VaultDefinition,
-    token: StoredToken,
-  ): Promise<Secret<string>> {
-    return withKey(scope, vault, token, (key) => {
-      const plaintext = openData(key, contextOf(scope, vault, token.id), token.ciphertext);
-      try {
-        return new Secret(plaintext.toString('utf8'));
-      } finally {
-        plaintext.fill(0);
-      }
-    });
-  }
-
-  async function withKey<T>(
-    scope: Scope,
-    vault: VaultDefinition,
-    token: StoredToken,
-    use: (key: Buffer) => T,
-  ): Promise<T> {
-    return cryptoKeys.use(scope, vault.cryptoKeyId, token.keyVersion, use).catch((error) => {
-      throw isAppError(error, 'key_version_destroyed') ? tokenErased() : error;
-    });
+  function openToken(scope: Scope, vault: VaultDefinition, token: StoredToken): Promise<Secret<string>> {
+    return withVaultKey(cryptoKeys, scope, vault, token.keyVersion, (key) =>
+      takeText(openData(key, contextOf(scope, vault, token.id), token.ciphertext)),
+    );
   }
 
   async function readToken(
@@ -207,7 +187,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     const { scope } = caller.principal;
     const { vault, token } = await locate(caller, reference);
     if (token === null) await hidden(dual.check(scope, vault, reference.token));
-    else await hidden(withKey(scope, vault, token, () => undefined));
+    else await hidden(withVaultKey(cryptoKeys, scope, vault, token.keyVersion, () => undefined));
     return { isEchoGuarded: vault.echoGuard };
   }
 
