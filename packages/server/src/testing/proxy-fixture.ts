@@ -68,6 +68,10 @@ export interface ProxyFixture {
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
   raw(text: string): Promise<Socket>;
+  /** The first row. It is written when the answer is complete, which the client may see a turn earlier. */
+  row(): Promise<ApiLogEntry>;
+  /** As at the start, but for `plans`. */
+  reset(): void;
   /** Resolves when the server is done with every call. */
   close(): Promise<void>;
 }
@@ -150,6 +154,18 @@ export const PORTABLES: Record<string, string> = {
   s: '"opened {{ token: cards.tok_pan }}"',
   j: '{"a":[1e400]}',
 };
+
+/** One of the form that the proxy tells from other text; what it holds is in `PORTABLES`. */
+export const KC_TEXT = [
+  'kc:1:j',
+  Buffer.from('aaaaaaaa-0000-4000-8000-000000000001:bbbbbbbb-0000-4000-8000-000000000001:1').toString(
+    'base64url',
+  ),
+  'A'.repeat(87),
+  'B'.repeat(16),
+  'C'.repeat(32),
+  '$',
+].join(':');
 
 async function collect(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
@@ -287,6 +303,12 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
       },
     });
 
+  const atStart = () => ({
+    upstream: null,
+    plan: { hasBodyRules: false, body: [] },
+    logHasRoom: true,
+    allowedHosts: [],
+  });
   let closing: Promise<void> | null = null;
   async function close(): Promise<void> {
     app.server.closeAllConnections();
@@ -302,10 +324,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     rows,
     seen,
     detokenized,
-    upstream: null,
-    plan: { hasBodyRules: false, body: [] },
-    logHasRoom: true,
-    allowedHosts: [],
+    ...atStart(),
     plans: UNLIMITED,
     open,
     async call(options = {}) {
@@ -320,6 +339,14 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
       await once(socket, 'connect');
       socket.write(withPort(text));
       return socket;
+    },
+    async row() {
+      while (rows.length === 0) await new Promise((resolve) => setImmediate(resolve));
+      return rows[0]!;
+    },
+    reset() {
+      Object.assign(fixture, atStart());
+      for (const list of [rows, seen, detokenized]) list.length = 0;
     },
     close() {
       closing ??= close();

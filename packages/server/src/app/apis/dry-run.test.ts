@@ -5,6 +5,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import {
   type CallOptions,
   DEPLOYMENT_ID,
+  KC_TEXT,
   type ProxyFixture,
   REQUEST_ID,
   startProxyFixture,
@@ -16,26 +17,12 @@ beforeAll(async () => {
   proxy = await startProxyFixture();
 });
 afterAll(() => proxy.close());
-afterEach(() => {
-  proxy.upstream = null;
-  proxy.plan = { hasBodyRules: false, body: [] };
-  proxy.logHasRoom = true;
-  proxy.allowedHosts = [];
-  for (const list of [proxy.rows, proxy.seen, proxy.detokenized]) list.length = 0;
-});
+afterEach(() => proxy.reset());
 
 const JSON_TYPE = { 'content-type': 'application/json' };
 const FORM_TYPE = { 'content-type': 'application/x-www-form-urlencoded' };
 const to = (url: string) => ({ 'x-knox-proxy-url': url });
 const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64');
-const KC_TEXT = `kc:1:j:${Buffer.from(
-  'aaaaaaaa-0000-4000-8000-000000000001:bbbbbbbb-0000-4000-8000-000000000001:1',
-).toString('base64url')}:${'A'.repeat(87)}:${'B'.repeat(16)}:${'C'.repeat(32)}:$`;
-
-async function rowOf() {
-  while (proxy.rows.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  return proxy.rows[0]!;
-}
 
 /** The call as a dry run: whatever it is, nothing is sent, read out or counted. */
 async function dryRun(options: CallOptions = {}) {
@@ -109,7 +96,7 @@ describe('a dry run of what would be sent', () => {
       would_send: true,
       refusal: null,
     });
-    expect(await rowOf()).toMatchObject({
+    expect(await proxy.row()).toMatchObject({
       statusCode: 200,
       error: 'dry_run',
       upstreamHost: 'api.example.com',
@@ -294,7 +281,7 @@ describe('a dry run of what would be refused', () => {
       refusal: { type, status, message: expect.stringMatching(/./) },
     });
     expect(JSON.stringify(data)).not.toContain('10.1.2.3');
-    expect(await rowOf()).toMatchObject({ statusCode: 200, error: 'dry_run' });
+    expect(await proxy.row()).toMatchObject({ statusCode: 200, error: 'dry_run' });
     // The same call in earnest is refused with just that.
     proxy.upstream = (request) => request.resume();
     const refused = await proxy.call(options());
@@ -350,7 +337,7 @@ describe('what refuses a dry run itself, as any call', () => {
   test.each(cases)('%s: %i %s', async (_name, status, type, options) => {
     const answer = await dryRun(options);
     expect([answer.status, JSON.parse(answer.body.toString()).error.type]).toEqual([status, type]);
-    if (status !== 401) expect(await rowOf()).toMatchObject({ statusCode: status, error: type });
+    if (status !== 401) expect(await proxy.row()).toMatchObject({ statusCode: status, error: type });
   });
 
   test.each([['0'], ['true'], [''], ['1, 1'], [['1', '1']]])('X-Knox-Dry-Run: %j', async (value) => {

@@ -11,10 +11,7 @@ beforeAll(async () => {
   proxy = await startProxyFixture();
 });
 afterAll(() => proxy.close());
-afterEach(() => {
-  proxy.upstream = null;
-  proxy.rows.length = 0;
-});
+afterEach(() => proxy.reset());
 
 const withToken = {
   method: 'POST',
@@ -24,12 +21,6 @@ const withToken = {
 
 /** What the upstream was asked for. */
 let accepted: string | string[] | undefined;
-
-/** The row is written when the answer is complete, which the client may see a turn earlier. */
-async function rowOf() {
-  while (proxy.rows.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  return proxy.rows[0]!;
-}
 
 function answering(headers: Record<string, string>, body: string | Buffer, status = 200): RequestListener {
   return (request, response) => {
@@ -49,7 +40,7 @@ describe('a value that the upstream sends back', () => {
     expect([answer.status, answer.body.toString()]).toEqual([200, '{"pan":"tok_pan","n":null}']);
     expect(answer.headers['x-knox-echo-guarded']).toBe('2');
     expect(answer.headers).not.toHaveProperty('etag');
-    expect((await rowOf()).echo).toEqual({ guarded: 2, notGuarded: 0 });
+    expect((await proxy.row()).echo).toEqual({ guarded: 2, notGuarded: 0 });
     expect(accepted).toBe('identity');
   });
 
@@ -74,7 +65,7 @@ describe('a value that the upstream sends back', () => {
     const answer = await proxy.call(withToken);
     expect(answer.body.toString().slice(200_000)).toBe(' tok_pan end');
     expect(answer.headers).not.toHaveProperty('x-knox-echo-guarded');
-    expect((await rowOf()).echo).toEqual({ guarded: 1, notGuarded: 0 });
+    expect((await proxy.row()).echo).toEqual({ guarded: 1, notGuarded: 0 });
   });
 
   test('in a JSON document above what waits', async () => {
@@ -108,7 +99,7 @@ test('a value of a vault without the guard comes back as it is', async () => {
   const body = '["{{ token: cards.tok_loud }}","{{ token: cards.tok_pan }}"]';
   const answer = await proxy.call({ ...withToken, body });
   expect(answer.body.toString()).toBe('["spoken aloud","tok_pan"]');
-  expect((await rowOf()).echo).toEqual({ guarded: 1, notGuarded: 1 });
+  expect((await proxy.row()).echo).toEqual({ guarded: 1, notGuarded: 1 });
 });
 
 describe('an answer without one', () => {
@@ -119,7 +110,7 @@ describe('an answer without one', () => {
     expect(answer.body.toString()).toBe(body);
     expect(answer.headers).toMatchObject({ 'content-length': String(body.length), etag: '"1"' });
     expect(answer.headers).not.toHaveProperty('x-knox-echo-guarded');
-    expect((await rowOf()).echo).toEqual({ guarded: 0, notGuarded: 0 });
+    expect((await proxy.row()).echo).toEqual({ guarded: 0, notGuarded: 0 });
   });
 
   test('is not looked into when it is binary', async () => {
@@ -134,7 +125,7 @@ describe('an answer without one', () => {
     proxy.upstream = answering({ ...json, 'content-encoding': 'zzz' }, PAN);
     const answer = await proxy.call({ ...withToken, body: '{"a":1}' });
     expect([answer.status, answer.body.toString()]).toEqual([200, PAN]);
-    expect((await rowOf()).echo).toBeNull();
+    expect((await proxy.row()).echo).toBeNull();
     expect(accepted).toBe('gzip');
   });
 });
@@ -149,5 +140,5 @@ test.each([
   proxy.upstream = answering(headers as Record<string, string>, body, status);
   const answer = await proxy.call(withToken);
   expect([answer.status, JSON.parse(answer.body.toString()).error.type]).toEqual([502, 'redaction_failed']);
-  expect(await rowOf()).toMatchObject({ statusCode: 502, error: 'redaction_failed' });
+  expect(await proxy.row()).toMatchObject({ statusCode: 502, error: 'redaction_failed' });
 });

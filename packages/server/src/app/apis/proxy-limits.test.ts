@@ -26,10 +26,7 @@ afterAll(async () => {
   await proxy.close();
   await harness.close();
 });
-afterEach(() => {
-  proxy.upstream = null;
-  for (const list of [proxy.rows, proxy.seen]) list.length = 0;
-});
+afterEach(() => proxy.reset());
 
 /** The plans of the product, over the tenant that the fixture's keys belong to. */
 function plansOf(tiers: PlanTiers): Plans {
@@ -47,10 +44,6 @@ function plansOf(tiers: PlanTiers): Plans {
 const errorOf = ({ body }: Answer) => JSON.parse(body.toString()).error;
 const rateHeaders = ({ headers }: Answer) =>
   ['limit', 'remaining'].map((name) => headers[`x-ratelimit-${name}`]);
-const rowOf = async () => {
-  while (proxy.rows.length === 0) await new Promise((resolve) => setImmediate(resolve));
-  return proxy.rows[0]!;
-};
 
 describe('limits of a proxied call', () => {
   it('show beside the upstream’s answer, unless the upstream has its own', async () => {
@@ -71,7 +64,7 @@ describe('limits of a proxied call', () => {
     proxy.rows.length = 0;
     const refused = await proxy.call();
     expect([refused.status, errorOf(refused).type]).toEqual([402, 'plan_limit']);
-    expect(await rowOf()).toMatchObject({ statusCode: 402, error: 'plan_limit', rateLimited: false });
+    expect(await proxy.row()).toMatchObject({ statusCode: 402, error: 'plan_limit', rateLimited: false });
     expect(proxy.seen).toHaveLength(2);
   });
 
@@ -88,7 +81,7 @@ describe('limits of a proxied call', () => {
     ]);
     expect(errorOf(refused).limit).toMatchObject({ scope: 'proxy', limit: 3, window_sec: 1 });
     expect(rateHeaders(refused)).toEqual(['3', '0']);
-    expect(await rowOf()).toMatchObject({ statusCode: 429, rateLimited: true, upstreamHost: null });
+    expect(await proxy.row()).toMatchObject({ statusCode: 429, rateLimited: true, upstreamHost: null });
     expect(proxy.seen).toHaveLength(3);
   });
 

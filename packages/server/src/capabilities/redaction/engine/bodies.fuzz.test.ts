@@ -1,9 +1,8 @@
-import { Readable, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { fuzz } from '../../../testing/fuzz.js';
 import { builtin, ruleSet } from '../../../testing/redaction-rules.js';
+import { through } from '../../../testing/transforms.js';
 import { withCheckDigit } from '../../../testing/vault-harness.js';
 import { redactHead } from './plan.js';
 import { BUILTINS } from './scanner.js';
@@ -29,15 +28,7 @@ async function receive(contentType: string | null, chunks: readonly Buffer[]): P
       guard: null,
     },
   );
-  const out: Buffer[] = [];
-  const collected = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      out.push(chunk);
-      done();
-    },
-  });
-  await pipeline([Readable.from(chunks), ...body, collected]);
-  return Buffer.concat(out);
+  return through(body, chunks);
 }
 
 /** Cuts anywhere, within characters too. */

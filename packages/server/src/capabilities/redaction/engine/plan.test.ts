@@ -1,9 +1,8 @@
-import { Readable, type Transform, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../kernel/clock.js';
 import { builtin, header, jsonPath, regex, ruleSet } from '../../../testing/redaction-rules.js';
+import { through } from '../../../testing/transforms.js';
 import { createRegexPool } from '../regex/regex-pool.js';
 import { RegexSearch } from '../regex/regex-search.js';
 import { type HeadOptions, type ResponseHead, redactHead, redactLogText } from './plan.js';
@@ -44,18 +43,6 @@ async function send(
   const { body } = open({ headers: type === null ? {} : { 'Content-Type': type } }, ...rules);
   const buffers = chunks.map((chunk) => Buffer.from(chunk));
   return through(body, buffers);
-}
-
-async function through(body: readonly Transform[], chunks: readonly Buffer[]): Promise<Buffer> {
-  const out: Buffer[] = [];
-  const collected = new Writable({
-    write(chunk: Buffer, _encoding, done) {
-      out.push(chunk);
-      done();
-    },
-  });
-  await pipeline([Readable.from(chunks), ...body, collected]);
-  return Buffer.concat(out);
 }
 
 async function text(
