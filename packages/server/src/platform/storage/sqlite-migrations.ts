@@ -4,7 +4,7 @@ import type { StatementResult } from './engine.js';
 import type { Migration } from './migration.js';
 import { migrate } from './migrator.js';
 import type { SqliteEngine } from './sqlite.js';
-import type { Ask } from './sqlite-writer.js';
+import type { Ask } from './sqlite-thread.js';
 
 /** The writer is the lock; each file has its own migrations and its own record of them. */
 export async function migrateSqlite(

@@ -20,9 +20,9 @@ import {
   type Ask,
   DriverError,
   type DriverFailure,
-  type SqliteWriter,
-  startSqliteWriter,
-} from './sqlite-writer.js';
+  type SqliteThread,
+  startSqliteThread,
+} from './sqlite-thread.js';
 
 /** How long the writer waits for another process, such as a backup, before the caller is told to come back. */
 const WRITER_BUSY_MS = 2_000;
@@ -154,17 +154,17 @@ export async function openSqlite(
 }
 
 interface DatabaseFile {
-  readonly writer: SqliteWriter;
+  readonly writer: SqliteThread;
   readonly reader: Reader;
   /** For reads that would hold up the event loop; started when the first one comes. */
-  openThread(): Promise<SqliteWriter>;
+  openThread(): Promise<SqliteThread>;
   closeThread(): Promise<void>;
 }
 
 async function openFile(path: string, { commitHook, logger }: SqliteOptions = {}): Promise<DatabaseFile> {
   // Made here for its mode, which the write-ahead log inherits.
   closeSync(openSync(path, 'a', 0o600));
-  const writer = await startSqliteWriter(
+  const writer = await startSqliteThread(
     { module: SQLITE_MODULE, path, pragmas: WRITER_PRAGMAS, commitHook: commitHook?.href },
     (failure) => logger?.error({ err: storageError(new DriverError(failure), '') }, 'a commit hook failed'),
   );
@@ -178,12 +178,12 @@ async function openFile(path: string, { commitHook, logger }: SqliteOptions = {}
 
 function readingThread(path: string): Pick<DatabaseFile, 'openThread' | 'closeThread'> {
   const pragmas = [`busy_timeout = ${WRITER_BUSY_MS}`, ...READER_PRAGMAS];
-  let thread: Promise<SqliteWriter> | null = null;
+  let thread: Promise<SqliteThread> | null = null;
   let isClosed = false;
   return {
     openThread() {
       if (isClosed) return Promise.reject(databaseUnavailable('the database is closed'));
-      thread ??= startSqliteWriter({ module: SQLITE_MODULE, path, pragmas, isReadOnly: true }, () => {});
+      thread ??= startSqliteThread({ module: SQLITE_MODULE, path, pragmas, isReadOnly: true }, () => {});
       thread.catch(() => {
         thread = null;
       });
@@ -255,7 +255,7 @@ function openSession(ask: Ask): Session {
   };
 }
 
-function runOnThread(thread: SqliteWriter, statement: Statement): Promise<StatementResult> {
+function runOnThread(thread: SqliteThread, statement: Statement): Promise<StatementResult> {
   return thread.exclusive((ask) => runOnWriter(ask, statement, false));
 }
 

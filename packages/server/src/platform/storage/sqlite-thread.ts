@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { databaseUnavailable } from './engine.js';
 
-/** Uses of the writer that may wait for it. Group commits are one use each, however many rows they hold. */
+/** Uses of the connection that may wait for it. Group commits are one use each, however many rows they hold. */
 const WAITING_MAX = 1_000;
 
 /** What the driver said, as plain data; it crosses threads. */
@@ -33,14 +33,14 @@ export type WriterMessage =
 /** Talks to the worker; valid while the use that was given it lasts. */
 export type Ask = <T>(message: WriterMessage) => Promise<T>;
 
-export interface SqliteWriter {
-  /** First come, first served: nobody else reaches the writer until the promise of `use` settles. */
+export interface SqliteThread {
+  /** First come, first served: nobody else reaches the connection until the promise of `use` settles. */
   exclusive<T>(use: (ask: Ask) => Promise<T>): Promise<T>;
   /** After all that came before it. */
   close(): Promise<void>;
 }
 
-export interface SqliteWriterOptions {
+export interface SqliteThreadOptions {
   readonly module: string;
   readonly path: string;
   readonly pragmas: readonly string[];
@@ -59,10 +59,10 @@ interface Waiting {
 }
 
 /** Starts the thread that owns the only writing connection of a database file, or one that only reads. */
-export async function startSqliteWriter(
-  options: SqliteWriterOptions,
+export async function startSqliteThread(
+  options: SqliteThreadOptions,
   onHookFailure: (failure: DriverFailure) => void,
-): Promise<SqliteWriter> {
+): Promise<SqliteThread> {
   const worker = new Worker(new URL('./sqlite-worker.mjs', import.meta.url), {
     name: options.isReadOnly ? 'sqlite-reader' : 'sqlite-writer',
     workerData: options,
@@ -120,7 +120,7 @@ export async function startSqliteWriter(
   };
 }
 
-function createTurns(ask: Ask): SqliteWriter['exclusive'] {
+function createTurns(ask: Ask): SqliteThread['exclusive'] {
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   return (use) => {
