@@ -34,7 +34,28 @@ const sizes = fc.array(fc.integer({ min: 1, max: 9 }), { maxLength: 200 });
 /** Never a part of a value, so that what stands beside one cannot become one with it. */
 const filler = fc.stringMatching(/^[;|<>^~]{1,6}$/);
 const unit = fc.oneof(
-  fc.constantFrom('a', 'b', '1', ' ', '+', '%', '%41', '"', '\\', '\\n', '/', '\n', 'é', '😀', '{', ','),
+  fc.constantFrom(
+    'a',
+    'b',
+    '1',
+    ' ',
+    '+',
+    '%',
+    '%41',
+    '"',
+    '\\',
+    '\\n',
+    '/',
+    '\n',
+    '\r',
+    '\t',
+    '\b',
+    '\f',
+    'é',
+    '😀',
+    '{',
+    ',',
+  ),
   fc.string({ unit: 'grapheme', maxLength: 3 }),
 );
 const value = fc
@@ -73,6 +94,10 @@ const percentEncoded: Write = (text, choose) =>
     })
     .join('');
 
+/** As a URL writes it: a percent sign that begins no escape stays as it is. */
+const strayPercents: Write = (text, choose) =>
+  percentEncoded(text, choose).replaceAll(/%25(?!%?[0-9A-Fa-f])/g, '%');
+
 interface Place {
   readonly write: Write;
   readonly syntaxes: readonly Syntax[];
@@ -98,6 +123,12 @@ const PLACES: Record<string, Place> = {
     syntaxes: ['none', 'unknown'],
     bodyOf: (text) => text,
     read: (body) => decodeURIComponent(body.replaceAll('+', ' ')),
+  },
+  'percent with stray signs': {
+    write: strayPercents,
+    syntaxes: ['none', 'unknown'],
+    bodyOf: (text) => text,
+    read: (body) => new URLSearchParams(`read=${body}`).get('read')!,
   },
 };
 

@@ -45,8 +45,13 @@ describe('a value that comes back is its token again', () => {
     ['of a form', `q=${new URLSearchParams({ v: odd.tok_odd })}`, odd, 'q=v=tok_odd'],
     ['behind what is no escape', `\\x${PAN} 100%${PAN} %4`, { tok_1: PAN }, '\\xtok_1 100%tok_1 %4'],
     ['behind half of one', `\\u004${PAN}"`, { tok_1: PAN }, '\\u004tok_1"'],
+    ['with what begins no escape', 'q=a%20b%g1%1g', { tok_1: 'a b%g1%1g' }, 'q=tok_1'],
+    ['with an end like the beginning of an escape', 'q=a%20b%20c%&x', { tok_1: 'a b c%' }, 'q=tok_1&x'],
+    ['with such an end, last', 'q=a%20b%20c%4', { tok_1: 'a b c%4' }, 'q=tok_1'],
     ['in the form of the place', '"\\u00341111111 x"', { 'a"é b': '41111111' }, '"a\\"\\u00e9 b x"'],
     ['encoded where that is the form', 'a=%34111111', { 'tok é+1': '4111111' }, 'a=tok%20%C3%A9%2B1'],
+    ['encoded in full', 'a=%34111111', { "it's\ud800": '4111111' }, 'a=it%27s%3F'],
+    ['encoded as a form is', 'a=b+cdefg', { 'tok 1': 'b cdefg' }, 'a=tok+1'],
     ['hidden where its token cannot stand', '<b>4111111</b>', { '<i>': '4111111' }, '<b>[REDACTED]</b>'],
   ])('%s', (_, text, values, expected) => {
     for (const pieces of [1, 3, 1000]) expect(guarded(text, values, { pieces })).toBe(expected);
@@ -76,13 +81,38 @@ describe('a value that comes back is its token again', () => {
     expect(guarded('C:\\nabcdef', { tok_1: 'nabcdef' })).toBe('C:\\tok_1');
   });
 
+  it.each([
+    ['abcdef', 'abc\\ud83ddef'],
+    ['abcX😀', 'abc\\ud83dX\\ude00'],
+    ['abc\n😀', 'abc\\ud83d\\n\\ude00'],
+    ['abc\\q😀', 'abc\\ud83d\\q\\ude00'],
+    ['abcd😀', 'abc\\ud83d\\u0064\\ude00'],
+    ['abc😀', 'abc\\ud83d\\ud83d\\ude00'],
+  ])('nor is %j where half a character stands in it: %s', (value, written) => {
+    for (const pieces of [1, 1000])
+      expect(guarded(`"${written}"`, { tok_1: value }, { pieces })).toBe(`"${written}"`);
+  });
+
   it('and the longest of several, the first of two alike', () => {
     const values = { tok_short: '411111', tok_long: '41111122', tok_same: '411111' };
     expect(guarded('4111112 41111122 411111', values)).toBe('tok_short2 tok_long tok_short');
   });
 
+  it('also where a longer one had begun around it', () => {
+    expect(guarded('xxabcdef!', { tok_long: 'xxabcdef9', tok_1: 'abcdef' })).toBe('xxtok_1!');
+  });
+
   it('and hidden where two overlap', () => {
     expect(guarded('xabcdefghij', { tok_1: 'abcdef', tok_2: 'efghij' })).toBe('x[REDACTED]');
+    expect(guarded('xabcdefghijk', { tok_1: 'abcdef', tok_2: 'fghijk' })).toBe('x[REDACTED]');
+  });
+
+  it('behind ever so many escapes', () => {
+    const written = '\\u0061';
+    for (let count = 1; count < 100; count++) {
+      const text = `"${written.repeat(count)}bcdef"`;
+      expect(guarded(text, { tok_1: 'abcdef' })).toBe(`"${written.repeat(count - 1)}tok_1"`);
+    }
   });
 });
 
@@ -94,6 +124,10 @@ describe('a JSON number', () => {
     [`{"a":"1",\n"b": ${PAN} }`, '{"a":"1",\n"b": null }'],
     [`{"a":"\\"",  "b":${PAN}}`, '{"a":"\\"",  "b":null}'],
     [`{"a":"it is 5 ${PAN}","n":${PAN}${PAN}}`, '{"a":"it is 5 tok_1","n":null}'],
+    [`{"a":5E${PAN},"b":5e+${PAN}}`, '{"a":null,"b":null}'],
+    [`{"a":"b\r","c":${PAN}}`, '{"a":"b\r","c":tok_1}'],
+    [`\ufeff{"a":${PAN}}`, '\ufeff{"a":null}'],
+    [`{}\n{"a":${PAN}}`, '{}\n{"a":null}'],
     [`[INFO] card ${PAN}`, '[INFO] card tok_1'],
     [`${PAN}`, 'tok_1'],
   ])('%s', (text, expected) => {
@@ -105,6 +139,16 @@ describe('a JSON number', () => {
     expect(guarded(`data: {"a":${PAN}}\n\n`, { tok_1: PAN }, { syntax: 'json', pieces: 2 })).toBe(
       'data: {"a":null}\n\n',
     );
+  });
+
+  it('whose exponent a form would read as a space', () => {
+    const values = { tok_1: '12345678', tok_2: '78e 9999' };
+    for (const pieces of [1, 1000]) {
+      const given = (text: string) => guarded(text, values, { syntax: 'json', pieces });
+      expect(given('{"a":178e+999912}')).toBe('{"a":null}');
+      expect(given('{"a":12345678e+999912}')).toBe('{"a":null}');
+      expect(given('"178e+9999"')).toBe('"1tok_2"');
+    }
   });
 
   it('that has no end fails closed', () => {

@@ -58,7 +58,11 @@ export class EchoScanner {
     this.#options = options;
     this.#patterns = options.patterns;
     this.#numbers = new NumberTrack(options.syntax);
-    this.#views = options.forms.map((form) => new EscapedView(form, options.patterns, options.encoding));
+    const find = (start: number, end: number, value: number, form: EscapedForm) =>
+      this.#find(start, end, value, form);
+    this.#views = options.forms.map(
+      (form) => new EscapedView(form, options.patterns, options.encoding, find),
+    );
     const begin = (byte: number, kind: number) => {
       this.#kinds[byte] = this.#kinds[byte]! | kind;
     };
@@ -89,6 +93,7 @@ export class EchoScanner {
   end(): Buffer {
     this.#isEnded = true;
     this.#openNumber = null;
+    for (const view of this.#views) view.end();
     return this.#release(this.#position);
   }
 
@@ -127,8 +132,7 @@ export class EchoScanner {
         if (!view.begins(byte)) continue;
         view.part(before, at);
       }
-      const start = view.take(byte, at);
-      if (start !== -1) this.#find(start, at + 1, view.value, view.form);
+      view.take(byte, at);
       view.rejoin(state, at + 1);
       isApart ||= view.isApart;
     }
@@ -144,7 +148,8 @@ export class EchoScanner {
 
   #find(start: number, end: number, value: number, form: Form): void {
     if (form === 'raw' && start === this.#numbers.escapedAt) return;
-    const numberStart = form === 'raw' ? this.#numbers.startOf(start, end) : -1;
+    // In any form: the plus of an exponent reads as a space.
+    const numberStart = this.#numbers.startOf(start, end);
     if (numberStart === -1) {
       this.#add({ start, end, value, form, isBegun: false });
     } else if (this.#openNumber === null) {

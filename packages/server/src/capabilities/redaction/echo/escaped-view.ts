@@ -19,6 +19,8 @@ const JSON_ESCAPES: ReadonlyMap<number, number> = new Map(
   ),
 );
 
+type OnValue = (start: number, end: number, value: number, form: EscapedForm) => void;
+
 /**
  * A text as it reads when its escapes are undone. It runs along only while it differs from the text itself: from an
  * escape until both have matched the same last bytes, so that text without escapes costs nothing.
@@ -27,6 +29,7 @@ export class EscapedView {
   readonly form: EscapedForm;
   readonly #patterns: EchoPatterns;
   readonly #encoding: TextEncoding;
+  readonly #onValue: OnValue;
   #isApart = false;
   #state = 0;
   /** Where each byte of the view begins in the text, from where it left the text; the last ones. */
@@ -39,10 +42,11 @@ export class EscapedView {
   #highHalf = 0;
   #highStart = 0;
 
-  constructor(form: EscapedForm, patterns: EchoPatterns, encoding: TextEncoding) {
+  constructor(form: EscapedForm, patterns: EchoPatterns, encoding: TextEncoding, onValue: OnValue) {
     this.form = form;
     this.#patterns = patterns;
     this.#encoding = encoding;
+    this.#onValue = onValue;
   }
 
   get isApart(): boolean {
@@ -66,18 +70,19 @@ export class EscapedView {
     this.#starts = [];
   }
 
-  /** Takes the next byte of the text. Returns where a value begins that ends with it; -1 when none does. */
-  take(byte: number, at: number): number {
-    if (this.#escape.length > 0) return this.#goOn(byte, at);
-    if (byte === BACKSLASH && this.form === 'json') return this.#open(byte, at);
-    if (byte === PERCENT && this.form !== 'json') return this.#open(byte, at);
-    this.#dropHalf();
-    return this.#emit(byte === PLUS && this.form === 'form' ? SPACE : byte, at);
+  /** Takes the next byte of the text. */
+  take(byte: number, at: number): void {
+    if (this.#escape.length > 0) this.#goOn(byte, at);
+    else if (byte === (this.form === 'json' ? BACKSLASH : PERCENT)) this.#open(byte, at);
+    else {
+      this.#dropHalf();
+      this.#emit(byte === PLUS && this.form === 'form' ? SPACE : byte, at, at + 1);
+    }
   }
 
-  /** The value that ends with the last byte taken. */
-  get value(): number {
-    return this.#patterns.completeAt(this.#state);
+  /** No more comes: what had begun as an escape is none. */
+  end(): void {
+    if (this.#isApart) this.#emitAsWritten();
   }
 
   /** Nothing that begins before this place can become a value; `end` when nothing has begun. */
@@ -101,53 +106,64 @@ export class EscapedView {
     return parted > 0 ? this.#partedAt - parted : this.#starts[this.#starts.length - bytes]!;
   }
 
-  #open(byte: number, at: number): number {
+  #open(byte: number, at: number): void {
     this.#escape = [byte];
     this.#escapeStart = at;
-    return -1;
   }
 
-  #goOn(byte: number, at: number): number {
+  #goOn(byte: number, at: number): void {
     const begun = this.#escape;
     const isHex = /[0-9A-Fa-f]/.test(String.fromCharCode(byte));
     const isUnicode = this.form === 'json' && begun.length >= 2;
     if (this.form === 'json' && begun.length === 1) {
-      if (byte === 0x75) return this.#more(byte);
+      if (byte === 0x75) {
+        begun.push(byte);
+        return;
+      }
       const meant = JSON_ESCAPES.get(byte);
-      if (meant === undefined) return this.#asWritten(byte, at);
+      if (meant === undefined) {
+        this.#asWritten(byte, at);
+        return;
+      }
       this.#escape = [];
       this.#dropHalf();
-      return this.#emit(meant, this.#escapeStart);
+      this.#emit(meant, this.#escapeStart, at + 1);
+      return;
     }
-    if (!isHex) return this.#asWritten(byte, at);
-    const length = isUnicode ? 6 : 3;
-    if (begun.length + 1 < length) return this.#more(byte);
-    const digits = [...begun.slice(isUnicode ? 2 : 1), byte];
-    const unit = Number.parseInt(String.fromCharCode(...digits), 16);
+    if (!isHex) {
+      this.#asWritten(byte, at);
+      return;
+    }
+    begun.push(byte);
+    if (begun.length < (isUnicode ? 6 : 3)) return;
+    const unit = Number.parseInt(String.fromCharCode(...begun.slice(isUnicode ? 2 : 1)), 16);
     this.#escape = [];
-    return isUnicode ? this.#unit(unit) : this.#emit(unit, this.#escapeStart);
+    if (isUnicode) this.#unit(unit, at + 1);
+    else this.#emit(unit, this.#escapeStart, at + 1);
   }
 
-  #more(byte: number): number {
-    this.#escape.push(byte);
-    return -1;
+  #asWritten(byte: number, at: number): void {
+    this.#emitAsWritten();
+    this.take(byte, at);
   }
 
-  /** No escape after all: its bytes stand for themselves. */
-  #asWritten(byte: number, at: number): number {
+  /** No escape after all: its bytes stand for themselves, and a value may end with one of them. */
+  #emitAsWritten(): void {
     const written = this.#escape;
     this.#escape = [];
     this.#dropHalf();
-    for (const [i, one] of written.entries()) this.#emit(one, this.#escapeStart + i);
-    return this.take(byte, at);
+    for (const [i, one] of written.entries()) {
+      const start = this.#escapeStart + i;
+      this.#emit(one, start, start + 1);
+    }
   }
 
-  #unit(unit: number): number {
+  #unit(unit: number, end: number): void {
     if (unit >= 0xd800 && unit <= 0xdbff) {
       this.#dropHalf();
       this.#highHalf = unit;
       this.#highStart = this.#escapeStart;
-      return -1;
+      return;
     }
     const isLowHalf = unit >= 0xdc00 && unit <= 0xdfff;
     const isPair = isLowHalf && this.#highHalf !== 0;
@@ -155,11 +171,7 @@ export class EscapedView {
     const text = isPair ? String.fromCharCode(this.#highHalf, unit) : String.fromCharCode(unit);
     if (isPair) this.#highHalf = 0;
     else this.#dropHalf();
-    let found = -1;
-    for (const byte of bytesOf(text, this.#encoding)) {
-      found = this.#emit(byte, start);
-    }
-    return found;
+    for (const byte of bytesOf(text, this.#encoding)) this.#emit(byte, start, end);
   }
 
   /** Half a pair stands in no value. */
@@ -170,12 +182,13 @@ export class EscapedView {
     this.#starts = [];
   }
 
-  #emit(byte: number, start: number): number {
+  /** One byte of the view, and the stretch of the text that it stands for. */
+  #emit(byte: number, start: number, end: number): void {
     this.#state = this.#patterns.step(this.#state, byte);
     const depth = this.#patterns.depth[this.#state]!;
     this.#starts.push(start);
     if (this.#starts.length > 2 * depth + 64) this.#starts = this.#starts.slice(this.#starts.length - depth);
     const value = this.#patterns.completeAt(this.#state);
-    return value === -1 ? -1 : this.#startOf(this.#patterns.lengthOf(value));
+    if (value !== -1) this.#onValue(this.#startOf(this.#patterns.lengthOf(value)), end, value, this.form);
   }
 }
