@@ -124,6 +124,8 @@ describe('sealing', () => {
     '{{ encrypted | json: a: "b" c }}',
     '{{ encrypted | json: a: "b }}',
     '{{ encrypted | json: a: b\u0000 }}',
+    '{{ encrypted | json: a\u0000: b }}',
+    '{{ encrypted | json: a }} b:c }}',
   ])('%j is refused', (text) => {
     expect(() => parse(JSON.stringify([text]))).toThrow(template);
   });

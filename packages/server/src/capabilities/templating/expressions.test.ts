@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Secret } from '../../kernel/secret.js';
+import { PORTABLE_PREFIX } from '../crypto-keys/index.js';
 import { holdsExpression, Operands, parseText, renderPieces } from './expressions.js';
 
 function parse(text: string): { operands: string[]; rendered: string } {
@@ -25,6 +26,16 @@ describe('expressions that are read', () => {
     ['{{ {{ token: a }}', ['a'], '{{ <0>'],
   ])('%j', (text, operands, rendered) => {
     expect(parse(text)).toEqual({ operands, rendered });
+    expect(holdsExpression(text)).toBe(true);
+  });
+
+  test('up to 1,024 characters, a ciphertext up to twice the length of a value', () => {
+    for (const operand of ['a'.repeat(1024), PORTABLE_PREFIX.padEnd(2 * 65_536, 'a')]) {
+      expect(parse(`{{token:${operand}}}`).operands).toEqual([operand]);
+      expect(() => parse(`{{token:${operand}a}}`)).toThrow(
+        expect.objectContaining({ type: 'template_error' }),
+      );
+    }
   });
 });
 
@@ -64,6 +75,7 @@ describe('escapes', () => {
     ['\\{{secret:A}}', '{{secret:A}}'],
     ['\\{{token:a}}\\{{token:b}}', '{{token:a}}{{token:b}}'],
     ['\\{{token:a}}{{token:b}}', '{{token:a}}<0>'],
+    ['\\{{token:{{token:b}}', '{{token:<0>'],
     ['\\\\{{token:a}}', '\\{{token:a}}'],
   ])('%j', (text, rendered) => {
     expect(parse(text).rendered).toBe(rendered);

@@ -52,6 +52,9 @@ describe('400 for a body that is relied on but cannot be rendered', () => {
     '{"a":"{{token:a}}"} x',
     '{"a":01,"b":"{{token:a}}"}',
     '{"a":"{{token:a}}\n"}',
+    '{"a":"{{token:a}}\x1f"}',
+    '{"a":"{{token:a}}\\u007"}',
+    '{"a":"{{token:a}}\\u007g"}',
     `${'['.repeat(65)}"{{token:a}}"${']'.repeat(65)}`,
   ])('%s', (body) => {
     expect(() => render(body)).toThrow(expect.objectContaining({ type: 'validation_error' }));

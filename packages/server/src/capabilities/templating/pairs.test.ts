@@ -20,6 +20,7 @@ function render(query: string, value = 'v'): string {
 
 test.each([
   ['a={{token:t}}', 'a=v'],
+  ['a=&={{token:t}}', 'a=&=v'],
   ['a=%7B%7B%20token%3A%20t%20%7D%7D', 'a=v'],
   ['a=%7b%7btoken:t}}', 'a=v'],
   ['a={{+token:+t+}}&b=1+2', 'a=v&b=1+2'],

@@ -104,3 +104,30 @@ test('what was sealed for one place opens in no other', () => {
     fuzz(1000),
   );
 });
+
+test('nor where the same text is parted at other borders', () => {
+  const borders = fc.array(fc.nat(12), { minLength: 4, maxLength: 4 });
+  const partsAt = (whole: string, at: readonly number[]) => {
+    const sorted = [0, ...at.map((one) => Math.min(one, whole.length)), whole.length].sort((a, b) => a - b);
+    return sorted.slice(1).map((end, index) => whole.slice(sorted[index], end));
+  };
+  const placeOf = ([tenantId, mode, table, rowId, column]: readonly string[]) =>
+    ({ tenantId, mode, table, rowId, column }) as Parameters<typeof openEnvelope>[1];
+  fc.assert(
+    fc.property(
+      fc.string({ unit: fc.constantFrom('a', '\0'), minLength: 1, maxLength: 12 }),
+      borders,
+      borders,
+      (whole, one, two) => {
+        const [here, there] = [partsAt(whole, one), partsAt(whole, two)];
+        fc.pre(here.join() !== there.join());
+        const envelope = sealEnvelope(systemRandom, key, 1, placeOf(here), Buffer.from('v'));
+        expect(() => openEnvelope(key, placeOf(there), envelope)).toThrow(DecryptionRefused);
+        const [from, to] = [here, there].map((parts) => ({ purpose: 'p', rowId: 'r', parts }));
+        const sealed = sealData(systemRandom, key, from!, Buffer.from('v'));
+        expect(() => openData(key, to!, sealed)).toThrow(DecryptionRefused);
+      },
+    ),
+    fuzz(500),
+  );
+});

@@ -74,6 +74,15 @@ describe('refusals', () => {
     );
   });
 
+  it('names the key version of no other format', () => {
+    for (const at of [0, 4]) {
+      const other = Buffer.from(envelope);
+      other[at]! += 1;
+      expect(() => envelopeVersion(other)).toThrow(DecryptionRefused);
+    }
+    expect(() => envelopeVersion(envelope.subarray(0, 8))).toThrow(DecryptionRefused);
+  });
+
   it.each([
     ['tenant', { tenantId: '7b1f2c3d-0000-4000-8000-000000000009' as TenantId }],
     ['mode', { mode: 'test' }],

@@ -25,6 +25,8 @@ const label = fc.oneof(
     'internal',
     'metadata',
     'goog',
+    'home',
+    'arpa',
   ),
   fc.constantFrom(
     '127',
@@ -152,7 +154,7 @@ const address = fc.oneof(
   fc
     .tuple(
       fc.constantFrom(10, 100, 127, 169, 172, 192, 198, 203, 224),
-      fc.constantFrom(0, 2, 16, 18, 51, 64, 168, 254),
+      fc.constantFrom(0, 2, 16, 18, 19, 31, 51, 64, 127, 168, 254),
       fc.nat(255),
       fc.nat(255),
     )

@@ -19,6 +19,7 @@ describe('built-ins', () => {
     ['{"a":"4111111111111111"}', '{"a":"[REDACTED]"}'],
     ['{"a":4111111111111111,"b":1}', '{"a":"[REDACTED]","b":1}'],
     ['[4.111111111111111e15]', '["[REDACTED]"]'],
+    ['[630400000000,6.3040000E+15]', '["[REDACTED]","[REDACTED]"]'],
     [
       '{ "n" : 1e400, "big":12345678901234567890123, "c":"x 4111 1111 1111 1111 y" }',
       '{ "n" : 1e400, "big":12345678901234567890123, "c":"x [REDACTED] y" }',
@@ -45,6 +46,9 @@ describe('built-ins', () => {
   it('writes a replacement as JSON', () => {
     expect(redact('["4111111111111111"]', builtin('pan', { replacement: '"\\ •' }))).toBe(
       '["\\"\\\\ \\u2022"]',
+    );
+    expect(redact('["4111111111111111\\n"]', builtin('pan', { replacement: '"\\ •' }))).toBe(
+      '["\\"\\\\ \\u2022\\n"]',
     );
   });
 });

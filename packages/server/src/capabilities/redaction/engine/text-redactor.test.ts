@@ -23,20 +23,30 @@ describe('found', () => {
     ['pan', '4111 1111 1111 1111 12/28', '[REDACTED] 12/28'],
     ['pan', 'id4111111111111111x', 'id[REDACTED]x'],
     ['pan', '6304000000000000', '[REDACTED]'],
+    ['pan', 'of 12 digits 630400000000', 'of 12 digits [REDACTED]'],
+    ['pan', 'of 19 digits 6304000000000000000', 'of 19 digits [REDACTED]'],
+    ['pan', '411-111-111-111-1111', '[REDACTED]'],
+    ['pan', 'No.4111111111111111', 'No.[REDACTED]'],
     ['pan', '100000000000009', '[REDACTED]'],
     ['ssn', 'ssn 123-45-6789.', 'ssn [REDACTED].'],
     ['ssn', '123 45 6789', '[REDACTED]'],
     ['ssn', '987-65-4321', '[REDACTED]'],
+    ['ssn', '987-70-4321', '[REDACTED]'],
     ['email', 'mail <a.b+c@mail.example.co.uk>.', 'mail <[REDACTED]>.'],
     ['email', "'joe@example.com'", "'[REDACTED]'"],
     ['email', 'a@b.com,c@d.org', '[REDACTED],[REDACTED]'],
     ['email', 'x@bücher.de', '[REDACTED]'],
     ['email', 'a@x.com.', '[REDACTED].'],
+    ['email', 'a@x.xn--p1ai', '[REDACTED]'],
+    ['email', `${'a'.repeat(64)}@x.com`, '[REDACTED]'],
+    ['email', `a@${'x'.repeat(251)}.com`, '[REDACTED]'],
     ['key', 'tk_live_abcdef123456_SECRETsecretSECRET', '[REDACTED]'],
     ['key', 'Bearer kc_test_abcdefgh12345678-_xyz"', 'Bearer [REDACTED]"'],
     ['key', 'AKE0123456789abc_secretSecret', '[REDACTED]'],
     ['key', 'key AKIAIOSFODNN7EXAMPLE.', 'key [REDACTED].'],
     ['key', '{"a":"x\\nAKIAIOSFODNN7EXAMPLE"}', '{"a":"x\\n[REDACTED]"}'],
+    ['key', 'x\\rAKIAIOSFODNN7EXAMPLE x\\tAKIAIOSFODNN7EXAMPLE', 'x\\r[REDACTED] x\\t[REDACTED]'],
+    ['key', 'x\\bAKIAIOSFODNN7EXAMPLE x\\fAKIAIOSFODNN7EXAMPLE', 'x\\b[REDACTED] x\\f[REDACTED]'],
     ['key', 'sk_live_4eC39HqLyjWDarjtT1zdp7dc', '[REDACTED]'],
     ['key', `token: ${GITHUB};`, 'token: [REDACTED];'],
     ['key', 'xoxb-1234567890-abcdefghij', '[REDACTED]'],
@@ -45,6 +55,24 @@ describe('found', () => {
     ['key', JSON.stringify({ pem: PEM }), '{"pem":"[REDACTED]"}'],
   ])('%s in %j', (kind, text, expected) => {
     expect(redact(text, [kind])).toBe(expected);
+  });
+});
+
+describe('one redactor', () => {
+  it('reads each text for itself', () => {
+    const redactor = new TextRedactor(builtinRules(), () => {});
+    for (const before of ['x', '4111 ', 'a@', 'tk_live_abcdef12', '-----BEGIN RSA PRIV', '123-45-']) {
+      for (const secret of ['4111111111111111', '123-45-6789', 'a@b.com', 'AKIAIOSFODNN7EXAMPLE', JWT]) {
+        redactor.whole(before);
+        expect(redactor.whole(`${secret} x`)).toBe('[REDACTED] x');
+      }
+    }
+  });
+
+  it('replaces finds that have one character in common as one', () => {
+    const [rule] = builtinRules(['pan']).values();
+    const finds = [0, 2].map((start) => ({ rule: rule!, start, end: start + 3 }));
+    expect(new TextRedactor(new Map(), () => {}).whole('abcdef', finds)).toBe('[REDACTED]f');
   });
 });
 
@@ -66,9 +94,13 @@ describe('not found', () => {
     ['pan', '0000000000000000'],
     ['pan', '4111  1111 1111 1111'],
     ['pan', '4111-1111 1111-1111'],
+    ['pan', '41-11-11-11-11-11-11-11'],
+    ['pan', '41111111111111111111'],
     ['pan', '4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1'],
     ['ssn', '000-45-6789'],
     ['ssn', '123-00-6789'],
+    ['ssn', '123-45-0000'],
+    ['ssn', '666-45-6789'],
     ['ssn', '123-45-67890'],
     ['ssn', '123-45 6789'],
     ['ssn', '900-12-3456'],
@@ -78,6 +110,7 @@ describe('not found', () => {
     ['key', 'tk_live_abc'],
     ['key', 'tk_live_new...'],
     ['key', 'XAKIAIOSFODNN7EXAMPLE'],
+    ['key', 'XAKIAIOSFODNN7EXAMPLE '],
     ['key', 'AKIAIOSFODNN7EXAMPLEX'],
     ['key', 'eyJhbGciOiJIUzI1NiJ9 alone'],
     ['key', 'task_id risk_live'],

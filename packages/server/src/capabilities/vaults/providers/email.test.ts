@@ -23,6 +23,7 @@ vaultFormatContract('email', {
     'ada@example.com ',
     'ada lovelace@example.com',
     'ada\n@example.com',
+    'ada\0@example.com',
     'ada@.example.com',
     'ada@example..com',
     'ada@example.com.',
@@ -39,6 +40,7 @@ it.each([
   ["o'brien@mail.example.org", 'mail.example.org'],
   ['root@localhost', 'localhost'],
   ['info@BÜCHER.example', 'bücher.example'],
+  ['info@उदाहरण.भारत', 'उदाहरण.भारत'],
 ])('keeps the domain of %s in lower case', (value, domain) => {
   expect(emailFormat.validate(value)).toBeNull();
   const [name, at, ...more] = emailFormat.generate(value, systemRandom).split('@');

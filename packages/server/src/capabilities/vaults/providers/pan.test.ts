@@ -16,11 +16,20 @@ const written = fc
   .tuple(pan, fc.constantFrom('', ' ', '-'))
   .map(([digits, separator]) => digits.replaceAll(/(.{4})(?=.)/g, `$1${separator}`));
 
+/** One wrong digit is never right. */
+function otherCheckDigits(number: string): string[] {
+  return [...'0123456789']
+    .filter((digit) => !number.endsWith(digit))
+    .map((digit) => number.slice(0, -1) + digit);
+}
+
 vaultFormatContract('pan', {
   fitting: written,
   refused: [
     '',
-    '4111111111111112',
+    ...otherCheckDigits('4111111111111111'),
+    withCheckDigit('4111111111'),
+    withCheckDigit('4111111111111111111'),
     '41111111111',
     '42424242424242424242',
     '4111 1111 1111 111a',
