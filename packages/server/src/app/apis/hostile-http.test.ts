@@ -101,6 +101,7 @@ describe('a message whose end is in doubt is refused, and what follows it is not
     ['chunk data longer than its size', () => front(`${CHUNKED}\r\n2\r\n{}}\r\n${LAST_CHUNK}`)],
     ['a last chunk that ends with bare LF', () => front(`${CHUNKED}\r\n2\r\n{}\r\n0\n\n`)],
     ['a trailer with a space in its name', () => front(`${CHUNKED}\r\n2\r\n{}\r\n0\r\nX a: b\r\n\r\n`)],
+    ['a coding as trailer', () => front(`${CHUNKED}\r\n2\r\n{}\r\n0\r\n${CHUNKED}\r\n${LAST_CHUNK}`)],
     ['a length as trailer', () => front(`${CHUNKED}\r\n2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n`)],
     ...[
       ...['chunked, identity', 'identity, chunked', 'identity', 'gzip', 'chunked, chunked', 'chunked,', ''],
@@ -131,6 +132,14 @@ describe('a message whose end is in doubt is refused, and what follows it is not
 
   it.each(withoutBody.slice(0, 3))('%s, at a path that there is not', async (_what, request) => {
     expectRefused(await converse(request().replace('/v1/proxy', '/nowhere') + smuggled()));
+  });
+
+  it.each(['/%zz', '/v1/%zz'])('the path %s, which is not even routed', async (path) => {
+    const request = front(
+      `Transfer-Encoding: identity, chunked\r\n\r\n${LAST_CHUNK}`,
+      `POST ${path} HTTP/1.1`,
+    );
+    expectRefused(await converse(request + smuggled()));
   });
 
   it.each([
@@ -207,6 +216,7 @@ describe('what is no request of HTTP/1.1 is refused', () => {
     'GET /v1/proxy?a=\x01 HTTP/1.1',
     'GET /v1/proxy?a=\xe9 HTTP/1.1',
     'GET /v1/proxy?a HTTP/1.1 b HTTP/1.1',
+    'GET api.example.com:443 HTTP/1.1',
   ])('the line %j', async (line) => {
     expectRefused(await converse(get(line)));
   });
@@ -287,13 +297,32 @@ describe('what only looks odd goes on, in a form that leaves no doubt', () => {
     ]);
   });
 
-  it('an upgrade is not made, and the connection serves on', async () => {
-    const socket = await dial();
-    socket.write(front('Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 2\r\n\r\n{}'));
-    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+  it.each([
+    ['', '\r\n'],
+    [' with a body', 'Content-Length: 2\r\n\r\n{}'],
+    [' with chunks', `${CHUNKED}\r\n2\r\n{}\r\n0\r\n\r\n`],
+  ])('an upgrade%s is not made, and nothing is carried out behind it', async (_what, rest) => {
+    const upgrade = front(`Connection: Upgrade\r\nUpgrade: h2c\r\n${rest}`);
+    const inner = smuggled();
+    // Another's request, whose head comes in one piece with the upgrade and is lost, and whose body comes later.
+    const other = front(`Content-Length: ${inner.length}\r\n\r\n`);
+    server.answer = (_request, response) => {
+      sockets.at(-1)!.write(inner, () => setImmediate(() => response.end()));
+    };
+    const { statuses, text, forwarded } = await converse(upgrade + other);
+    expect([statuses, forwarded]).toEqual([['200'], ['POST /front']]);
+    expect(text.toLowerCase()).toContain('\r\nconnection: close\r\n');
     expect(server.upstream.requests.at(-1)!.rawHeaders.join().toLowerCase()).not.toContain('upgrade');
-    socket.write(front('\r\n'));
-    expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  it.each([
+    ['of a length', 'Content-Length: 10\r\n\r\n{}'],
+    ['in chunks', `${CHUNKED}\r\n2\r\n{}\r\n`],
+    ['in chunks, but for its last line end', `${CHUNKED}\r\n2\r\n{}\r\n0\r\n`],
+  ])('half a body %s is not forwarded as a whole one', async (_what, rest) => {
+    const received = converse(front(rest));
+    sockets.at(-1)!.end();
+    expectRefused(await received);
   });
 
   it('a request in the body of another is its body', async () => {

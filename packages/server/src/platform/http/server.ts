@@ -1,4 +1,4 @@
-import { METHODS, type ServerResponse } from 'node:http';
+import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
 import type { Clock } from '../../kernel/clock.js';
@@ -143,11 +143,10 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
 }
 
 function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: number): void {
-  /** Connections of a refused message whose end is in doubt: what follows it there may be part of it. */
-  const condemned = new WeakSet<Socket>();
+  const lastOf = watchLast(app.server);
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request;
-    if (condemned.has(raw.socket)) {
+    if ((lastOf.get(raw.socket) ?? raw) !== raw) {
       // Never carried out; its answer, which nobody waits for, ends with the connection.
       reply.hijack();
       return;
@@ -157,8 +156,6 @@ function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: numb
     reply.header('x-request-id', request.id);
     const fault = framingFault(raw);
     if (fault) {
-      condemned.add(raw.socket);
-      reply.header('connection', 'close');
       done(fault);
     } else if (!raw.url?.startsWith('/')) {
       done(new AppError('validation_error', 'The request target must be a path'));
@@ -172,6 +169,22 @@ function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: numb
       });
     }
   });
+}
+
+/**
+ * Connections of a message whose end is in doubt, with that message: what follows it there may be part of it, or of
+ * another. Looked at before anything is routed, which a malformed path is not.
+ */
+function watchLast(server: FastifyInstance['server']): WeakMap<Socket, IncomingMessage> {
+  const lastOf = new WeakMap<Socket, IncomingMessage>();
+  server.prependListener('request', (request, response: ServerResponse) => {
+    if (lastOf.has(request.socket)) return;
+    // Node's parser drops what came in one piece with an upgrade, so that the next piece may begin within a request.
+    if (framingFault(request) === null && request.headers.upgrade === undefined) return;
+    lastOf.set(request.socket, request);
+    response.shouldKeepAlive = false;
+  });
+  return lastOf;
 }
 
 function pathOf(request: FastifyRequest): string {
