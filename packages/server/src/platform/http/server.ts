@@ -154,7 +154,7 @@ function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: numb
     watchEnd(app, deps, request, reply.raw);
     boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
-    const fault = framingFault(raw);
+    const fault = lastOf.has(raw.socket) ? framingFault(raw) : null;
     if (fault) {
       done(fault);
     } else if (!raw.url?.startsWith('/')) {
