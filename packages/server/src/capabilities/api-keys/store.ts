@@ -91,10 +91,7 @@ export function createApiKeyStore(db: Database) {
         .execute();
     },
 
-    async list(
-      scope: Scope,
-      { page, perPage, order }: PageOptions,
-    ): Promise<{ rows: ApiKey[]; total: number }> {
+    async list(scope: Scope, { page, perPage, order }: PageOptions): Promise<ApiKey[]> {
       const rows = await view
         .aside(scope)
         .selectFrom('api_keys')
@@ -104,25 +101,26 @@ export function createApiKeyStore(db: Database) {
         .limit(perPage)
         .offset(offsetOf(page, perPage))
         .execute();
-      const counted = await view
+      return rows.map((row) => ({
+        id: row.id,
+        keyId: row.key_id,
+        prefix: row.key_prefix,
+        type: row.key_type,
+        name: row.name,
+        createdAtMs: row.created_at,
+        lastUsedAtMs: row.last_used_at,
+        revokedAtMs: row.revoked_at,
+        ...termsOf(row),
+      }));
+    },
+
+    async count(scope: Scope): Promise<number> {
+      const { total } = await view
         .aside(scope)
         .selectFrom('api_keys')
         .select((select) => select.fn.countAll<number>().as('total'))
         .executeTakeFirstOrThrow();
-      return {
-        rows: rows.map((row) => ({
-          id: row.id,
-          keyId: row.key_id,
-          prefix: row.key_prefix,
-          type: row.key_type,
-          name: row.name,
-          createdAtMs: row.created_at,
-          lastUsedAtMs: row.last_used_at,
-          revokedAtMs: row.revoked_at,
-          ...termsOf(row),
-        })),
-        total: counted.total,
-      };
+      return total;
     },
 
     /** Undefined when no active key has that name, so that of two concurrent revokes one finds nothing. */

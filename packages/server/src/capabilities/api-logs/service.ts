@@ -85,9 +85,13 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
       // Whoever asks at once after a call finds its row.
       await queue.flush();
       const youngSinceMs = watermarkSeconds === 0 ? null : deps.clock.nowMs() - watermarkSeconds * 1000;
+      const isFiltered = Object.values(filter).some((wanted) => wanted !== undefined);
       const found: ApiLog[] = [];
       for (let window = 0; window < windowsMax; window++) {
-        const upToId = await store.windowEnd(scope, { afterId, youngSinceMs }, windowRows);
+        // Without a filter the first rows are those that are wanted: the limit is the window.
+        const upToId = isFiltered
+          ? await store.windowEnd(scope, { afterId, youngSinceMs }, windowRows)
+          : null;
         const wanted = limit + 1 - found.length;
         found.push(...(await store.feed(scope, filter, { afterId, upToId, limit: wanted, youngSinceMs })));
         if (found.length > limit) {

@@ -33,7 +33,7 @@ export interface EventWindow {
 
 export type NewAuditRow = Omit<Record<keyof AuditTables['audit_logs'], Bindable>, 'tenant_id'>;
 
-export interface AuditListFilter extends PageOptions {
+export interface AuditListFilter {
   readonly action?: ActionFilter | undefined;
   readonly resourceType?: string | undefined;
   readonly userId?: string | undefined;
@@ -42,6 +42,8 @@ export interface AuditListFilter extends PageOptions {
   readonly fromMs?: number | undefined;
   readonly toMs?: number | undefined;
 }
+
+export type AuditListOptions = AuditListFilter & PageOptions;
 
 /** Of code points the last one: every text that begins with a prefix stands before prefix and this. */
 const LAST_CHARACTER = '\u{10ffff}';
@@ -85,21 +87,22 @@ export function createAuditStore(db: Database) {
         .execute();
     },
 
-    async list(tenantId: TenantId, filter: AuditListFilter): Promise<{ rows: AuditRow[]; total: number }> {
-      const rows = await filtered(tenantId, filter)
+    async list(tenantId: TenantId, options: AuditListOptions): Promise<AuditRow[]> {
+      const rows = await filtered(tenantId, options)
         .select(SHOWN_COLUMNS)
-        .orderBy('created_at', filter.order)
-        .orderBy('id', filter.order)
-        .limit(filter.perPage)
-        .offset(offsetOf(filter.page, filter.perPage))
+        .orderBy('created_at', options.order)
+        .orderBy('id', options.order)
+        .limit(options.perPage)
+        .offset(offsetOf(options.page, options.perPage))
         .execute();
-      const counted = await filtered(tenantId, filter)
+      return rows.map(fromRow);
+    },
+
+    async count(tenantId: TenantId, filter: AuditListFilter): Promise<number> {
+      const { total } = await filtered(tenantId, filter)
         .select((select) => select.fn.countAll<number>().as('total'))
         .executeTakeFirstOrThrow();
-      return {
-        rows: rows.map(fromRow),
-        total: counted.total,
-      };
+      return total;
     },
 
     /** Sealed rows in the order of the chain. */
