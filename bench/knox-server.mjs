@@ -1,12 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startNode, stop } from './processes.mjs';
+import { freePort, startNode, stop, until } from './processes.mjs';
 
 const BIN = fileURLToPath(new URL('../packages/server/bin/knox-server.mjs', import.meta.url));
-const START_SECONDS_MAX = 30;
 const PAN = '4111111111111111';
 
 /** What `npm run up` and the unit give Node. */
@@ -86,23 +84,4 @@ function firstAnswer(port, child) {
     const answer = await send(port, 'GET', '/readyz', undefined, {}).catch(() => null);
     return answer?.status === 200;
   }, child);
-}
-
-async function until(condition, child) {
-  const deadline = performance.now() + START_SECONDS_MAX * 1000;
-  while (!(await condition())) {
-    if (child.exitCode !== null) throw new Error('the server ended before it was ready; see its log');
-    if (performance.now() > deadline) throw new Error(`the server was not ready in ${START_SECONDS_MAX} s`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
-}
-
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

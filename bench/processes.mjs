@@ -1,6 +1,8 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { openSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 
+const START_SECONDS_MAX = 30;
 const running = new Set();
 const TICKS_PER_SECOND = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
@@ -25,12 +27,14 @@ export function residentMiB(pid) {
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)[1]) / 1024;
 }
 
-/** Starts Node on one core (`cpu` null = anywhere); its output goes to a file, or comes back as lines. */
-export function startNode(args, { cpu, env = {}, logFile = null }) {
+export function startNode(args, options) {
+  return startProgram([process.execPath, ...args], options);
+}
+
+/** Starts it on one core (`cpu` null = anywhere); its output goes to a file, or comes back as lines. */
+export function startProgram(command, { cpu, env = {}, logFile = null }) {
   const log = logFile === null ? 'inherit' : openSync(logFile, 'a');
-  const command = [process.execPath, ...args];
-  if (cpu !== null) command.unshift('taskset', '-c', String(cpu));
-  const [program, ...rest] = command;
+  const [program, ...rest] = cpu === null ? command : ['taskset', '-c', String(cpu), ...command];
   const child = spawn(program, rest, {
     env: { ...cleanEnvironment(), ...env },
     stdio: ['ignore', logFile === null ? 'pipe' : log, log],
@@ -62,6 +66,26 @@ export function firstLine(child) {
     });
     child.on('error', reject);
     child.on('close', (code) => reject(new Error(`ended with ${code} before its first line`)));
+  });
+}
+
+/** Asks again and again; fails when the process has ended, or has not come so far in half a minute. */
+export async function until(condition, child) {
+  const deadline = performance.now() + START_SECONDS_MAX * 1000;
+  while (!(await condition())) {
+    if (child.exitCode !== null) throw new Error('it ended before it was ready; see its log');
+    if (performance.now() > deadline) throw new Error(`it was not ready in ${START_SECONDS_MAX} s`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
   });
 }
 

@@ -1,37 +1,55 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only proxy,start,idle,slow-disk,keys,audit,redaction --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { checkEphemeral, startKnox, tokenize } from '../bench/knox-server.mjs';
-import { firstLine, residentMiB, startNode, stop, stopAll } from '../bench/processes.mjs';
+import { startKnox, tokenize } from '../bench/knox-server.mjs';
+import { CONNECTIONS, describe, ephemeralRequest, load } from '../bench/load.mjs';
+import { firstLine, residentMiB, startNode, stopAll } from '../bench/processes.mjs';
+import { compareProxies } from '../bench/proxy-comparison.mjs';
+import {
+  bar,
+  beginPart,
+  conclude,
+  median,
+  note,
+  record,
+  skip,
+  spreadPercent,
+  title,
+} from '../bench/report.mjs';
 import { buildServer, installEverything } from './install.mjs';
 import { providePostgres } from './postgres.mjs';
-import { bold, dim, endWith, green, ROOT, red, requireNode, yellow } from './terminal.mjs';
+import { dim, endWith, ROOT, requireNode, yellow } from './terminal.mjs';
 
-const CONNECTIONS = 50;
-const WARMUP_SECONDS = 2;
-const SERVER_BUSY_MIN = 0.95;
-const OTHERS_BUSY_MAX = 0.9;
-const PEER_SPREAD_MAX = 0.15;
-/** More of the server's core than this spent by other processes makes a run worth repeating. */
-const STRANGERS_BUSY_MAX = 0.1;
 const IDLE_SECONDS = 10;
 const STARTS = 5;
 const SLOW_SYNC_MS = 3;
 const KEYS = 100_000;
+const GROWTH_ROWS = [100, 10_000, 1_000_000];
+const GROWTH_ROUNDS = 7;
 const AUDIT_IN_FLIGHT = 200;
 const REDACTED_DOCUMENTS = 40;
 const REDACTED_EVENTS = 5_000;
-const PARTS = ['proxy', 'start', 'idle', 'slow-disk', 'keys', 'audit', 'redaction'];
+/** In the order in which they run. */
+const PARTS = {
+  start: measureStart,
+  idle: measureIdle,
+  proxy: measureProxies,
+  'slow-disk': measureSlowDisk,
+  keys: measureKeyChecks,
+  growth: measureGrowth,
+  audit: measureAudit,
+  redaction: measureRedaction,
+};
 const BARS = {
-  transparentRatio: 0.6,
   startMs: 2000,
   idleMiB: 150,
   loopDelayP99Ms: 5,
   keyCheckP99Micros: 1000,
+  growthOfP99: 1.2,
   redactionLoopP99Ms: 20,
   redactedEventP99Ms: 50,
 };
@@ -40,14 +58,14 @@ const { values: options } = parseArgs({
   options: {
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
-    only: { type: 'string', default: PARTS.join(',') },
+    only: { type: 'string', default: Object.keys(PARTS).join(',') },
     record: { type: 'boolean', default: false },
   },
 });
 const parts = new Set(options.only.split(','));
 for (const part of parts) {
-  if (!PARTS.includes(part))
-    endWith(new TypeError(`--only: there is no part "${part}"; it takes ${PARTS.join(', ')}`));
+  if (!Object.hasOwn(PARTS, part))
+    endWith(new TypeError(`--only: there is no part "${part}"; it takes ${Object.keys(PARTS).join(', ')}`));
 }
 
 requireNode();
@@ -59,9 +77,7 @@ const workDir = mkdtempSync(join(tmpdir(), 'knox-bench-'));
 const dataDir = join(workDir, 'data');
 const caFile = join(workDir, 'ca.pem');
 mkdirSync(dataDir, { mode: 0o700 });
-const NOT_RUN = 'a part that did not run';
-const missed = [];
-const results = [];
+let isWhole = true;
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
@@ -79,24 +95,21 @@ try {
   const place = { dataDir, upstream, caFile, cpu: cores.server };
   const url = `https://${upstream.name}:${upstream.port}`;
   await (await startKnox(place)).stop();
-  if (parts.has('start')) await measureStart(place);
-  if (parts.has('idle')) await measureIdle(place);
-  if (parts.has('proxy')) await compareProxies(place, url);
-  if (parts.has('slow-disk')) await measureSlowDisk(place, url);
-  if (parts.has('keys')) await measureKeyChecks();
-  if (parts.has('audit')) await measureAudit();
-  if (parts.has('redaction')) await measureRedaction();
+  for (const [part, measure] of Object.entries(PARTS)) {
+    if (!parts.has(part)) continue;
+    beginPart(part);
+    await measure(place, url);
+  }
 } catch (error) {
   console.error(error);
-  missed.push(NOT_RUN);
+  isWhole = false;
   console.error(dim(readFileSync(join(workDir, 'server.log'), 'utf8').slice(-4000)));
 } finally {
   await stopAll();
   rmSync(workDir, { recursive: true, force: true });
 }
-if (options.record && !missed.includes(NOT_RUN)) record();
-console.log(missed.length === 0 ? green('\nEvery bar holds.') : red(`\nMissed: ${missed.join(', ')}.`));
-process.exit(missed.length === 0 ? 0 : 1);
+if (isWhole && options.record) record(join(ROOT, 'docs', 'benchmarks.md'));
+process.exit(conclude({ isWhole }));
 
 /** One core for the server, another for all else, where the machine has two and the means to say so. */
 function pinning() {
@@ -136,68 +149,13 @@ async function measureIdle(place) {
   bar('idle memory', `${mib.toFixed(0)} MiB resident`, '', mib <= BARS.idleMiB, `≤ ${BARS.idleMiB} MiB`);
 }
 
-async function compareProxies(place, url) {
+async function measureProxies(place, url) {
   title(
     `Proxy: ${options.rounds} rounds of ${options.seconds} s, ${CONNECTIONS} connections, 1 KB JSON POST`,
   );
-  const knox = await startKnox(place);
-  const peerProcess = startNode([join(ROOT, 'bench', 'peer.mjs'), JSON.stringify(peerTarget(place))], {
-    cpu: cores.server,
-  });
-  const peer = await firstLine(peerProcess);
-  const expression = await tokenize(knox);
-  await checkEphemeral(knox, url, expression);
-  const sides = {
-    peer: { pid: peerProcess.pid, port: peer.port, ...peerRequest() },
-    transparent: { pid: knox.pid, port: knox.port, ...transparentRequest(knox, url) },
-    ephemeral: { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) },
-  };
-  const measured = { peer: [], transparent: [], ephemeral: [] };
-  for (let round = 0; round < Number(options.rounds); round++) {
-    const names = Object.keys(sides);
-    // Interleaved, and turned round each time, so that no side always follows the same one.
-    for (const name of round % 2 === 0 ? names : names.reverse()) {
-      const result = await load(sides[name]);
-      measured[name].push(result);
-      console.log(dim(`  ${round + 1} ${name.padEnd(11)} ${describe(result)}`));
-    }
-  }
-  await knox.stop();
-  await stop(peerProcess);
-  judge(measured);
-}
-
-function judge({ peer, transparent, ephemeral }) {
-  for (const [name, rounds] of Object.entries({ peer, transparent, ephemeral })) {
-    const each = rounds.map((round) => round.serverMicrosEach);
-    const rate = rounds.map((round) => round.perSecond);
-    note(
-      `${name}, requests a second; CPU of the server a request`,
-      `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${median(each).toFixed(0)} µs ±${spreadPercent(each)} %`,
-      '',
-    );
-  }
-  const counts = (round) => round.serverBusy >= SERVER_BUSY_MIN && round.othersBusy <= OTHERS_BUSY_MAX;
-  const bySpeed = (rounds) => [...peer, ...rounds].every(counts);
-  for (const [name, rounds, ratioMin] of [
-    ['transparent', transparent, BARS.transparentRatio],
-    ['ephemeral', ephemeral, null],
-  ]) {
-    const isBySpeed = bySpeed(rounds);
-    const cost = (round) => (isBySpeed ? 1e6 / round.perSecond : round.serverMicrosEach);
-    const ratio = median(peer.map(cost)) / median(rounds.map(cost));
-    const basis = isBySpeed ? 'by requests a second' : 'by CPU time a request: the generator was the bound';
-    const value = `${ratio.toFixed(2)} of the peer`;
-    if (ratioMin !== null) bar(`${name} call`, value, `(${basis})`, ratio >= ratioMin, `≥ ${ratioMin}`);
-    else note(`${name} call with one detokenize`, value, `(${basis})`);
-    if (spread(peer.map(cost)) > PEER_SPREAD_MAX) {
-      console.log(
-        yellow(
-          `  ! the peer's spread is ${(spread(peer.map(cost)) * 100).toFixed(0)} %: run again on a quiet machine`,
-        ),
-      );
-    }
-  }
+  await compareProxies(place, url, { ...loadPlan(), rounds: Number(options.rounds) }, (line) =>
+    console.log(dim(`  ${line}`)),
+  );
 }
 
 async function measureSlowDisk(place, url) {
@@ -218,10 +176,10 @@ async function measureSlowDisk(place, url) {
   });
   const expression = await tokenize(knox);
   const side = { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) };
-  await load(side);
+  await load(side, loadPlan());
   // Forget the warm-up.
   process.kill(knox.pid, 'SIGUSR2');
-  const result = await load(side);
+  const result = await load(side, loadPlan());
   process.kill(knox.pid, 'SIGUSR2');
   await pause(200);
   const delay = JSON.parse(readFileSync(delayFile, 'utf8'));
@@ -241,7 +199,7 @@ async function measureKeyChecks() {
   await keyChecks('SQLite', { kind: 'sqlite', ...files });
   const postgres = await providePostgres();
   if (postgres.reason) {
-    console.log(yellow(`  skipped on PostgreSQL: ${postgres.reason}`));
+    skip(' on PostgreSQL', postgres.reason);
     return;
   }
   try {
@@ -260,6 +218,58 @@ async function keyChecks(database, storage) {
     const wanted = `≤ ${BARS.keyCheckP99Micros} µs`;
     const range = `(p50 ${p50Micros.toFixed(1)} µs)`;
     bar(`key check, ${database}, ${state}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
+  }
+}
+
+/** Calls whose cost may not follow the rows: with few, many and very many of them, in turns. */
+async function measureGrowth() {
+  title(`Growth: ${GROWTH_ROWS.join(', ')} tokens, keys and log rows`);
+  const file = (rows, name) => join(workDir, `growth-${rows}${name}.db`);
+  const children = new Map();
+  const ofSqlite = (rows) => ({ kind: 'sqlite', path: file(rows, ''), logPath: file(rows, '-log') });
+  children.set('SQLite', startGrowth(GROWTH_ROWS.map(ofSqlite)));
+  const postgres = await providePostgres();
+  if (postgres.reason) skip(' on PostgreSQL', postgres.reason);
+  try {
+    if (!postgres.reason) {
+      const storages = [];
+      for (const rows of GROWTH_ROWS) {
+        const url = await freshDatabase(postgres.url, `bench_growth_${rows}`);
+        storages.push({ kind: 'postgres', url, poolMax: 10 });
+      }
+      children.set('PostgreSQL', startGrowth(storages));
+    }
+    // Filled at the same time, measured one after the other.
+    for (const [database, { filled }] of children)
+      console.log(dim(`  ${database} was filled in ${(await filled).fillSeconds.toFixed(0)} s`));
+    for (const [database, { child }] of children) {
+      process.kill(child.pid, 'SIGUSR2');
+      judgeGrowth(database, await firstLine(child));
+    }
+  } finally {
+    postgres.stop?.();
+  }
+}
+
+function startGrowth(storages) {
+  const sides = storages.map((storage, at) => ({ rows: GROWTH_ROWS[at], storage }));
+  const plan = JSON.stringify({ sides, rounds: GROWTH_ROUNDS });
+  const args = ['--max-semi-space-size=32', '--import', 'tsx', join(ROOT, 'bench', 'growth.ts'), plan];
+  const child = startNode(args, { cpu: null });
+  return { child, filled: firstLine(child) };
+}
+
+function judgeGrowth(database, { operations }) {
+  for (const { name, calls, sides } of operations) {
+    const ratio = sides.at(-1).p99Micros / sides[0].p99Micros;
+    const each = (key) => sides.map((side) => side[key].toFixed(0)).join(' / ');
+    bar(
+      `${name}, ${database}`,
+      `p99 ${each('p99Micros')} µs (p50 ${each('p50Micros')}): × ${ratio.toFixed(2)}`,
+      `(${calls} calls each)`,
+      ratio < BARS.growthOfP99,
+      `< × ${BARS.growthOfP99}`,
+    );
   }
 }
 
@@ -300,7 +310,7 @@ async function measureAudit() {
   }
   const postgres = await providePostgres({ isDurable: true });
   if (postgres.reason) {
-    console.log(yellow(`  skipped on PostgreSQL: ${postgres.reason}`));
+    skip(' on PostgreSQL', postgres.reason);
     return;
   }
   try {
@@ -348,6 +358,10 @@ async function freshDatabase(url, name) {
   return fresh.href;
 }
 
+function loadPlan() {
+  return { cores, seconds: Number(options.seconds), upstreamPid: upstreamProcess.pid };
+}
+
 function buildShim() {
   const library = join(workDir, 'slow-sync.so');
   try {
@@ -360,111 +374,9 @@ function buildShim() {
     );
     return library;
   } catch (error) {
-    console.log(yellow(`  skipped: no C compiler made the library (${error.code ?? error.stderr})`));
+    skip('', `no C compiler made the library (${error.code ?? error.stderr})`);
     return null;
   }
-}
-
-function peerTarget({ upstream }) {
-  return { origin: `https://127.0.0.1:${upstream.port}`, servername: upstream.name, caFile };
-}
-
-function peerRequest() {
-  return { head: head('POST /charge', []), body: JSON.stringify({ card: 'x', filler: 'y'.repeat(1000) }) };
-}
-
-function transparentRequest(knox, url) {
-  const headers = [`Authorization: Bearer ${knox.apiKey}`, `X-Knox-Proxy-URL: ${url}/charge`];
-  return { ...peerRequest(), head: head('POST /v1/proxy', [...headers, 'X-Knox-Proxy-Mode: transparent']) };
-}
-
-function ephemeralRequest(knox, url, expression) {
-  const headers = [`Authorization: Bearer ${knox.apiKey}`, `X-Knox-Proxy-URL: ${url}/charge`];
-  const body = JSON.stringify({ card: expression, filler: 'y'.repeat(950) });
-  return { head: head('POST /v1/proxy', headers), body };
-}
-
-function head(line, headers) {
-  const all = ['Host: 127.0.0.1', 'Content-Type: application/json', 'Accept: */*', ...headers];
-  return `${line} HTTP/1.1\r\n${all.map((header) => `${header}\r\n`).join('')}`;
-}
-
-/** One measured stretch against one side. */
-async function load({ pid, port, head: requestHead, body }) {
-  const plan = {
-    port,
-    head: requestHead,
-    body,
-    connections: CONNECTIONS,
-    warmupSeconds: WARMUP_SECONDS,
-    seconds: Number(options.seconds),
-    pids: { server: pid, upstream: upstreamProcess.pid },
-    serverCore: cores.server,
-  };
-  const generator = startNode([join(ROOT, 'bench', 'generator.mjs'), JSON.stringify(plan)], {
-    cpu: cores.others,
-  });
-  const result = await firstLine(generator);
-  if (result.refused > 0)
-    throw new Error(`${result.refused} calls were refused, the first with\n${result.firstRefusal}`);
-  return result;
-}
-
-function describe(result) {
-  return (
-    `${result.perSecond.toFixed(0)}/s, ${result.serverMicrosEach.toFixed(0)} µs CPU, p50 ${result.p50Ms.toFixed(1)} ms, ` +
-    `p99 ${result.p99Ms.toFixed(1)} ms; server ${percent(result.serverBusy)}, others ${percent(result.othersBusy)} busy` +
-    (result.strangersBusy > STRANGERS_BUSY_MAX
-      ? `; other processes took ${percent(result.strangersBusy)} of the server's core`
-      : '')
-  );
-}
-
-function bar(name, value, note, holds, wanted) {
-  console.log(`  ${holds ? green('✓') : red('✗')} ${name}: ${bold(value)} ${dim(`${note} bar ${wanted}`)}`);
-  results.push({ name, value, wanted });
-  if (!holds) missed.push(name);
-}
-
-/** Puts the figures of this run in place of the last ones. */
-function record() {
-  const path = join(ROOT, 'docs', 'benchmarks.md');
-  const machine = `${cpus()[0].model.trim()}, ${cpus().length} cores, Node ${process.versions.node}`;
-  const rows = results.map((result) => `| ${result.name} | ${result.value} | ${result.wanted} |`);
-  const table = ['| What | Result | Bar |', '|---|---|---|', ...rows].join('\n');
-  const text = `${new Date().toISOString().slice(0, 10)}, ${machine}.\n\n${table}`;
-  const marked = /(<!-- results -->\n)[\s\S]*(\n<!-- end of results -->)/;
-  writeFileSync(
-    path,
-    readFileSync(path, 'utf8').replace(marked, (_all, before, after) => before + text + after),
-  );
-}
-
-function note(name, value, remark) {
-  console.log(`  · ${name}: ${bold(value)} ${dim(`${remark} no bar`)}`);
-  results.push({ name, value, wanted: 'none' });
-}
-
-function title(text) {
-  console.log(`\n${bold(text)}`);
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
-function spread(values) {
-  return (Math.max(...values) - Math.min(...values)) / median(values);
-}
-
-function spreadPercent(values) {
-  return ((spread(values) / 2) * 100).toFixed(0);
-}
-
-function percent(share) {
-  return `${(share * 100).toFixed(0)} %`;
 }
 
 function pause(ms) {

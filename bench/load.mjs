@@ -1,0 +1,57 @@
+// One measured stretch against one side, and the requests that the sides get.
+import { fileURLToPath } from 'node:url';
+import { firstLine, startNode } from './processes.mjs';
+import { percent } from './report.mjs';
+
+const GENERATOR = fileURLToPath(new URL('./generator.mjs', import.meta.url));
+export const CONNECTIONS = 50;
+const WARMUP_SECONDS = 2;
+/** More of the server's core than this spent by other processes makes a run worth repeating. */
+const STRANGERS_BUSY_MAX = 0.1;
+
+export async function load({ pid, port, head: requestHead, body }, { cores, seconds, upstreamPid }) {
+  const plan = {
+    port,
+    head: requestHead,
+    body,
+    connections: CONNECTIONS,
+    warmupSeconds: WARMUP_SECONDS,
+    seconds,
+    pids: { server: pid, upstream: upstreamPid },
+    serverCore: cores.server,
+  };
+  const result = await firstLine(startNode([GENERATOR, JSON.stringify(plan)], { cpu: cores.others }));
+  if (result.refused > 0)
+    throw new Error(`${result.refused} calls were refused, the first with\n${result.firstRefusal}`);
+  return result;
+}
+
+export function describe(result) {
+  return (
+    `${result.perSecond.toFixed(0)}/s, ${result.serverMicrosEach.toFixed(0)} µs CPU, p50 ${result.p50Ms.toFixed(1)} ms, ` +
+    `p99 ${result.p99Ms.toFixed(1)} ms; server ${percent(result.serverBusy)}, others ${percent(result.othersBusy)} busy` +
+    (result.strangersBusy > STRANGERS_BUSY_MAX
+      ? `; other processes took ${percent(result.strangersBusy)} of the server's core`
+      : '')
+  );
+}
+
+export function plainRequest() {
+  return { head: head('POST /charge', []), body: JSON.stringify({ card: 'x', filler: 'y'.repeat(1000) }) };
+}
+
+export function transparentRequest(knox, url) {
+  const headers = [`Authorization: Bearer ${knox.apiKey}`, `X-Knox-Proxy-URL: ${url}/charge`];
+  return { ...plainRequest(), head: head('POST /v1/proxy', [...headers, 'X-Knox-Proxy-Mode: transparent']) };
+}
+
+export function ephemeralRequest(knox, url, expression) {
+  const headers = [`Authorization: Bearer ${knox.apiKey}`, `X-Knox-Proxy-URL: ${url}/charge`];
+  const body = JSON.stringify({ card: expression, filler: 'y'.repeat(950) });
+  return { head: head('POST /v1/proxy', headers), body };
+}
+
+function head(line, headers) {
+  const all = ['Host: 127.0.0.1', 'Content-Type: application/json', 'Accept: */*', ...headers];
+  return `${line} HTTP/1.1\r\n${all.map((header) => `${header}\r\n`).join('')}`;
+}

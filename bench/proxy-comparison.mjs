@@ -1,0 +1,104 @@
+// The proxy and its peers under the same load, in turns.
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { checkEphemeral, startKnox, tokenize } from './knox-server.mjs';
+import { CONNECTIONS, describe, ephemeralRequest, load, plainRequest, transparentRequest } from './load.mjs';
+import { findNginx, startNginx } from './nginx.mjs';
+import { firstLine, startNode, stop } from './processes.mjs';
+import { bar, median, note, percent, skip, spread, spreadPercent, warn } from './report.mjs';
+
+const PEER = fileURLToPath(new URL('./peer.mjs', import.meta.url));
+const HTTP_PROXY_PEER = fileURLToPath(new URL('./http-proxy-peer.mjs', import.meta.url));
+const SERVER_BUSY_MIN = 0.95;
+const OTHERS_BUSY_MAX = 0.9;
+const PEER_SPREAD_MAX = 0.15;
+/** What our own calls reach of the peer; null = no bar. */
+const RATIOS_MIN = { transparent: 0.6, ephemeral: null };
+
+/** `plan`: `cores`, `seconds`, `upstreamPid` and `rounds`; `tell` gets a line of each round. */
+export async function compareProxies(place, url, plan, tell) {
+  const knox = await startKnox(place);
+  const target = {
+    origin: `https://127.0.0.1:${place.upstream.port}`,
+    servername: place.upstream.name,
+    caFile: place.caFile,
+  };
+  const peers = {
+    peer: await startPeer(PEER, target, plan),
+    '@fastify/http-proxy': await startPeer(HTTP_PROXY_PEER, target, plan),
+  };
+  const nginx = findNginx();
+  if (nginx === null) skip(' nginx', 'nginx is not installed (apt-get install nginx-light)');
+  else {
+    const settings = {
+      dir: join(place.dataDir, '..', 'nginx'),
+      cpu: plan.cores.server,
+      connections: CONNECTIONS,
+    };
+    peers[`nginx ${nginx.version}`] = await startNginx(nginx, target, settings);
+  }
+  const expression = await tokenize(knox);
+  await checkEphemeral(knox, url, expression);
+  const sides = {
+    ...Object.fromEntries(
+      Object.entries(peers).map(([name, { child, port }]) => [
+        name,
+        { pid: child.pid, port, ...plainRequest() },
+      ]),
+    ),
+    transparent: { pid: knox.pid, port: knox.port, ...transparentRequest(knox, url) },
+    ephemeral: { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) },
+  };
+  const measured = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
+  for (let round = 0; round < plan.rounds; round++) {
+    const names = Object.keys(sides);
+    // Interleaved, and turned round each time, so that no side always follows the same one.
+    for (const name of round % 2 === 0 ? names : names.reverse()) {
+      const result = await load(sides[name], plan);
+      measured[name].push(result);
+      tell(`${round + 1} ${name.padEnd(19)} ${describe(result)}`);
+    }
+  }
+  await knox.stop();
+  for (const { child } of Object.values(peers)) await stop(child);
+  judge(measured);
+}
+
+async function startPeer(file, target, { cores }) {
+  const child = startNode([file, JSON.stringify(target)], { cpu: cores.server });
+  return { child, port: (await firstLine(child)).port };
+}
+
+function judge(measured) {
+  for (const [name, rounds] of Object.entries(measured)) {
+    const each = rounds.map((round) => round.serverMicrosEach);
+    const rate = rounds.map((round) => round.perSecond);
+    note(
+      `${name}, requests a second; CPU of the server a request`,
+      `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${median(each).toFixed(0)} µs ±${spreadPercent(each)} %`,
+      '',
+    );
+  }
+  const { peer, ...others } = measured;
+  const counts = (round) => round.serverBusy >= SERVER_BUSY_MIN && round.othersBusy <= OTHERS_BUSY_MAX;
+  for (const [name, rounds] of Object.entries(others)) {
+    const isBySpeed = [...peer, ...rounds].every(counts);
+    const cost = (round) => (isBySpeed ? 1e6 / round.perSecond : round.serverMicrosEach);
+    const ratio = median(peer.map(cost)) / median(rounds.map(cost));
+    const basis = isBySpeed
+      ? '(by requests a second)'
+      : '(by CPU time a request: the generator was the bound)';
+    const value = `${ratio.toFixed(2)} of the peer`;
+    const ratioMin = RATIOS_MIN[name] ?? null;
+    if (ratioMin !== null) bar(nameOfCall(name), value, basis, ratio >= ratioMin, `≥ ${ratioMin}`);
+    else note(nameOfCall(name), value, basis);
+    const peerSpread = spread(peer.map(cost));
+    if (peerSpread > PEER_SPREAD_MAX)
+      warn(`the peer's spread is ${percent(peerSpread)}: run again on a quiet machine`);
+  }
+}
+
+function nameOfCall(name) {
+  if (name === 'transparent') return 'transparent call';
+  return name === 'ephemeral' ? 'ephemeral call with one detokenize' : `transparent call of ${name}`;
+}
