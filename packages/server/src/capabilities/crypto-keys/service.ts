@@ -3,6 +3,7 @@ import { notFound } from '../../kernel/errors.js';
 import { type CryptoKeyId, type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
@@ -42,8 +43,8 @@ export interface CryptoKeys {
   listCurrentVersions(scope: Scope): Promise<ReadonlyMap<CryptoKeyId, number>>;
   /** By name, or by id: the only way to a key that has no name. */
   find(scope: Scope, nameOrId: string): Promise<CryptoKey | undefined>;
-  /** Lends the key for one synchronous call; 404 when the version is unknown, 410 `key_version_destroyed`. */
-  use<T>(scope: Scope, keyId: CryptoKeyId, version: number, act: (key: Buffer) => T): Promise<T>;
+  /** Lends the key for one synchronous call, at once where it is open; 404 when the version is unknown, 410 `key_version_destroyed`. */
+  use<T>(scope: Scope, keyId: CryptoKeyId, version: number, act: (key: Buffer) => T): Promisable<T>;
   /** What was encrypted under it is unreadable once the transaction commits. */
   destroy(tx: Transaction, scope: Scope, keyId: CryptoKeyId): Promise<void>;
   /** The latch that stands before `destroyVersion`. */

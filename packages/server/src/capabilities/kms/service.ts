@@ -67,7 +67,7 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
   const root = createRootKey({ db, store, clock, random, key: rootKey });
   const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
 
-  function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
+  async function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
     return keyring.use(`${tenantId}:${version}`, () => unwrapKey(tenantId, version), act);
   }
 

@@ -1,4 +1,5 @@
 import { type CryptoKeyId, isUuid, type Scope, type VaultId } from '../../kernel/ids.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { CacheCounts } from '../../platform/cache/lru.js';
 import { createScopeCache } from '../../platform/cache/scope-cache.js';
@@ -23,9 +24,9 @@ export interface VaultDefinition {
 }
 
 export interface VaultDefinitions {
-  find(scope: Scope, nameOrId: string): Promise<VaultDefinition | undefined>;
-  findOfKey(scope: Scope, keyId: CryptoKeyId): Promise<VaultDefinition | undefined>;
-  names(scope: Scope): Promise<ReadonlySet<string>>;
+  find(scope: Scope, nameOrId: string): Promisable<VaultDefinition | undefined>;
+  findOfKey(scope: Scope, keyId: CryptoKeyId): Promisable<VaultDefinition | undefined>;
+  names(scope: Scope): Promisable<ReadonlySet<string>>;
   /** With every change of a vault, in its transaction. */
   changed(tx: Transaction, scope: Scope): Promise<void>;
 }
@@ -66,13 +67,18 @@ export function createVaultDefinitions(deps: VaultDefinitionsDeps): VaultDefinit
 
   const scopes = createScopeCache({ name: 'vaults', generations, counts: deps.cacheCounts, load });
 
+  function ofScope<T>(scope: Scope, look: (loaded: Loaded) => T): Promisable<T> {
+    const loaded = scopes.get(scope);
+    return isPending(loaded) ? loaded.then(look) : look(loaded);
+  }
+
   return {
-    async find(scope, nameOrId) {
-      const { byId, byName } = await scopes.get(scope);
-      return isUuid(nameOrId) ? byId.get(nameOrId.toLowerCase()) : byName.get(nameOrId);
-    },
-    findOfKey: async (scope, keyId) => (await scopes.get(scope)).byKey.get(keyId),
-    names: async (scope) => (await scopes.get(scope)).names,
+    find: (scope, nameOrId) =>
+      ofScope(scope, ({ byId, byName }) =>
+        isUuid(nameOrId) ? byId.get(nameOrId.toLowerCase()) : byName.get(nameOrId),
+      ),
+    findOfKey: (scope, keyId) => ofScope(scope, ({ byKey }) => byKey.get(keyId)),
+    names: (scope) => ofScope(scope, ({ names }) => names),
     changed: scopes.changed,
   };
 }

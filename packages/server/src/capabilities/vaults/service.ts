@@ -3,6 +3,7 @@ import { notFound, validationError } from '../../kernel/errors.js';
 import type { IdSource, Scope, VaultId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { CacheCounts } from '../../platform/cache/lru.js';
 import type { Random } from '../../platform/crypto/random.js';
@@ -52,7 +53,7 @@ export interface VaultRecords {
   /** Destroys the vault's key with it. Refused while it holds tokens that have not expired, unless forced. */
   delete(caller: Caller, nameOrId: string, options: { force: boolean }): Promise<void>;
   /** From memory; what a template's qualifier may be. */
-  vaultNames(scope: Scope): Promise<ReadonlySet<string>>;
+  vaultNames(scope: Scope): Promisable<ReadonlySet<string>>;
 }
 
 export interface Vaults extends VaultRecords, VaultTokens, TokenReaper, CardNotices {}

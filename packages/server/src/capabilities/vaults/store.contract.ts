@@ -155,7 +155,11 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       await addToken(LIVE, row);
       for (const reference of [row.token, row.id, row.id.toUpperCase()]) {
         expect(await inFirst(reference)).toEqual(row);
-        expect(await tokens.findInAnyVault(LIVE, reference, NOW_MS)).toEqual([row]);
+        const { id, vaultId, keyVersion, ciphertext } = row;
+        for (const vault of [vaultId, null]) {
+          const found = await tokens.findSealed(LIVE, vault, reference, NOW_MS);
+          expect(found).toEqual([{ id, vaultId, keyVersion, ciphertext }]);
+        }
       }
     });
 
@@ -163,9 +167,12 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       await addToken(LIVE, token(1, 1));
       for (const reference of ['tok_1', uuid(2001)]) {
         expect(await tokens.findInVault(LIVE, uuid(2) as VaultId, reference, NOW_MS)).toBeUndefined();
+        expect(await tokens.findSealed(LIVE, uuid(2) as VaultId, reference, NOW_MS)).toEqual([]);
         for (const scope of [TEST, FOREIGN]) {
           expect(await inFirst(reference, scope)).toBeUndefined();
-          expect(await tokens.findInAnyVault(scope, reference, NOW_MS)).toEqual([]);
+          for (const vault of [uuid(1) as VaultId, null]) {
+            expect(await tokens.findSealed(scope, vault, reference, NOW_MS)).toEqual([]);
+          }
         }
       }
     });
@@ -178,7 +185,9 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       const id = uuid(1) as VaultId;
       for (const reference of ['tok_1', uuid(2001)]) {
         expect(await inFirst(reference)).toBeUndefined();
-        expect(await tokens.findInAnyVault(LIVE, reference, NOW_MS)).toEqual([]);
+        for (const vault of [id, null]) {
+          expect(await tokens.findSealed(LIVE, vault, reference, NOW_MS)).toEqual([]);
+        }
       }
       expect((await inFirst('tok_2'))?.expiresAtMs).toBe(NOW_MS + 1);
       const options = { order: 'asc', from: null, skip: 0, limit: 9 } as const;
@@ -191,7 +200,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
     it('does not take an expired one for a second of the same text', async () => {
       await addToken(LIVE, token(1, 1, { expiresAtMs: NOW_MS }));
       await addToken(LIVE, token(2, 2, { token: 'tok_1' }));
-      expect(await tokens.findInAnyVault(LIVE, 'tok_1', NOW_MS)).toMatchObject([{ id: uuid(2002) }]);
+      expect(await tokens.findSealed(LIVE, null, 'tok_1', NOW_MS)).toMatchObject([{ id: uuid(2002) }]);
     });
 
     it.each([
@@ -263,7 +272,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       expect(await inFirst(uuid(2001))).toEqual(lookAlike);
       await addToken(LIVE, token(1, 1));
       expect((await inFirst(uuid(2001)))?.id).toBe(uuid(2001));
-      expect(await tokens.findInAnyVault(LIVE, uuid(2001), NOW_MS)).toHaveLength(1);
+      expect(await tokens.findSealed(LIVE, null, uuid(2001), NOW_MS)).toHaveLength(1);
     });
 
     it('finds the text of a row whose id belongs to another vault', async () => {
@@ -271,6 +280,8 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       const lookAlike = token(2, 1, { token: uuid(2001) });
       await addToken(LIVE, lookAlike);
       expect(await inFirst(uuid(2001))).toEqual(lookAlike);
+      const found = await tokens.findSealed(LIVE, uuid(1) as VaultId, uuid(2001), NOW_MS);
+      expect(found).toMatchObject([{ id: lookAlike.id }]);
     });
 
     it('has each text once in a vault, and the same in another', async () => {
@@ -280,7 +291,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       const twice = addToken(LIVE, token(3, 1, { token: 'tok_1' }));
       await expect(twice).rejects.toThrow(UniqueViolation);
       await expect(twice).rejects.toMatchObject({ table: 'vault_tokens' });
-      expect(await tokens.findInAnyVault(LIVE, 'tok_1', NOW_MS)).toHaveLength(2);
+      expect(await tokens.findSealed(LIVE, null, 'tok_1', NOW_MS)).toHaveLength(2);
     });
 
     it('refuses a token of a vault that is not there, alone', async () => {
@@ -292,7 +303,7 @@ export function vaultStoreContract(open: () => Promise<Database>): void {
       expect(orphan).toMatchObject({ status: 'rejected' });
       expect(orphan?.status === 'rejected' && orphan.reason).toBeInstanceOf(ReferenceViolation);
       expect(kept).toMatchObject({ status: 'fulfilled' });
-      expect(await tokens.findInAnyVault(FOREIGN, 'tok_3', NOW_MS)).toEqual([]);
+      expect(await tokens.findSealed(FOREIGN, null, 'tok_3', NOW_MS)).toEqual([]);
     });
 
     it('refuses to delete a vault that holds tokens', async () => {

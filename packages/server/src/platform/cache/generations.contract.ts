@@ -138,7 +138,7 @@ function readThrough(
       ...real,
       defineSystem: (...args) => {
         const query = real.defineSystem(...args);
-        return { ...query, all: (...given) => read(() => query.all(...given)) };
+        return { ...query, all: (...given) => read(async () => query.all(...given)) };
       },
     } as typeof real;
   };

@@ -1,13 +1,14 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
+import type { Promisable } from '../../kernel/promisable.js';
 
 /** Opened keys in process memory only, for a bounded time; the bytes are zeroed when a key leaves (kms-admin.md §3.4). */
 export interface Keyring {
   /**
    * Lends the key of that name for one synchronous call. It must not be kept: it may be zeroed when the loop turns.
-   * Concurrent first uses share one `open`; a failed one is not remembered.
+   * At once where it is open. Concurrent first uses share one `open`; a failed one is not remembered.
    */
-  use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => T): Promise<T>;
+  use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => T): Promisable<T>;
   /** Those whose names begin so. */
   forget(prefix: string): void;
   clear(): void;
@@ -16,6 +17,8 @@ export interface Keyring {
 
 interface Entry {
   readonly key: Promise<Buffer>;
+  /** Null until it is open. */
+  opened: Buffer | null;
   borrowers: number;
   evicted: boolean;
   cancelExpiry: () => void;
@@ -54,7 +57,13 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
       entries.set(name, known);
       return known;
     }
-    const entry: Entry = { key: open(), borrowers: 0, evicted: false, cancelExpiry: () => undefined };
+    const entry: Entry = {
+      key: open(),
+      opened: null,
+      borrowers: 0,
+      evicted: false,
+      cancelExpiry: () => undefined,
+    };
     // From the opening, not from the last use: a withdrawn key must die within one TTL.
     entry.cancelExpiry = clock.setTimer(ttlMs, () => evict(name, entry));
     entries.set(name, entry);
@@ -65,22 +74,24 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
     return entry;
   }
 
+  async function useWhenOpen<T>(name: string, entry: Entry, act: (key: Buffer) => T): Promise<T> {
+    entry.borrowers += 1;
+    try {
+      entry.opened = await entry.key;
+      return lend(entry.opened, act);
+    } catch (error) {
+      await entry.key.catch(() => evict(name, entry));
+      throw error;
+    } finally {
+      entry.borrowers -= 1;
+      zeroIfUnused(entry);
+    }
+  }
+
   return {
-    async use(name, open, act) {
+    use(name, open, act) {
       const entry = entryOf(name, open);
-      entry.borrowers += 1;
-      try {
-        const key = await entry.key;
-        const result = act(key);
-        assert(!(result instanceof Promise), 'a borrowed key was kept over an await');
-        return result;
-      } catch (error) {
-        await entry.key.catch(() => evict(name, entry));
-        throw error;
-      } finally {
-        entry.borrowers -= 1;
-        zeroIfUnused(entry);
-      }
+      return entry.opened === null ? useWhenOpen(name, entry, act) : lend(entry.opened, act);
     },
     forget(prefix) {
       for (const [name, entry] of [...entries]) if (name.startsWith(prefix)) evict(name, entry);
@@ -92,4 +103,10 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
       return entries.size;
     },
   };
+}
+
+function lend<T>(key: Buffer, act: (key: Buffer) => T): T {
+  const result = act(key);
+  assert(!(result instanceof Promise), 'a borrowed key was kept over an await');
+  return result;
 }

@@ -1,5 +1,6 @@
 import type { CompiledQuery, Kysely } from 'kysely';
 import type { Scope } from '../../kernel/ids.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { SystemReason } from './system-reasons.js';
 
 /** What may be bound to a statement; all else throws before the driver sees it (architecture, "One writer thread"). */
@@ -48,8 +49,8 @@ export interface Compilable<Row> {
 /** A query compiled once at start, run as a prepared statement. `SystemArgs` replaces the scope for system queries. */
 export interface DefinedQuery<Where, Args, Row> {
   readonly name: string;
-  all(where: Where, args: Args, tx?: Transaction): Promise<Row[]>;
-  first(where: Where, args: Args, tx?: Transaction): Promise<Row | undefined>;
+  all(where: Where, args: Args, tx?: Transaction): Promisable<Row[]>;
+  first(where: Where, args: Args, tx?: Transaction): Promisable<Row | undefined>;
 }
 
 /** Stands for the argument of that name while a defined query is built. */

@@ -1,5 +1,6 @@
 import type { DialectAdapter, QueryCompiler } from 'kysely';
 import { AppError } from '../../kernel/errors.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import type { Insertion } from './database.js';
 
 export type FileName = 'main' | 'log';
@@ -9,7 +10,7 @@ export interface Statement {
   readonly sql: string;
   readonly parameters: readonly unknown[];
   /** Defined queries have one: PostgreSQL keeps the prepared statement under it. */
-  readonly name?: string;
+  readonly name?: string | undefined;
   readonly kind: 'read' | 'write';
   readonly returnsRows: boolean;
   readonly table: string;
@@ -39,8 +40,8 @@ export interface Engine {
   readonly dialect: 'sqlite' | 'postgres';
   readonly adapter: DialectAdapter;
   createCompiler(): QueryCompiler;
-  /** A statement that stands alone; a write is durable when it resolves. */
-  run(statement: Statement): Promise<StatementResult>;
+  /** A statement that stands alone; a write is durable when it resolves. SQLite answers most reads at once. */
+  run(statement: Statement): Promisable<StatementResult>;
   /** May call `attempt` again with a new session when the database asks for a retry. */
   transaction<T>(attempt: (session: Session) => Promise<T>): Promise<T>;
   /**

@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import { isAppError } from '../../kernel/errors.js';
+import { isPending } from '../../kernel/promisable.js';
 import { type Instruments, SECONDS_BOUNDS } from '../telemetry/instruments.js';
 import { type Engine, type FileName, StatementFailure } from './engine.js';
 
@@ -45,7 +46,14 @@ export function measuredEngine(engine: Engine, instruments: Instruments, clock: 
 
   return {
     ...engine,
-    run: (statement) => engine.run(statement).catch(count),
+    run(statement) {
+      try {
+        const result = engine.run(statement);
+        return isPending(result) ? result.catch(count) : result;
+      } catch (error) {
+        return count(error);
+      }
+    },
     transaction(attempt) {
       let isAgain = false;
       return engine

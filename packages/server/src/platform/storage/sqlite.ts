@@ -94,11 +94,12 @@ export async function openSqlite(
     dialect: 'sqlite',
     adapter: new SqliteAdapter(),
     createCompiler: () => new SqliteCompiler(),
-    async run(statement) {
+    run(statement) {
+      const { reader, openThread } = files[statement.file];
       if (statement.kind === 'write') return write(statement);
-      if (statement.isAside) return runOnThread(await files[statement.file].openThread(), statement);
+      if (statement.isAside) return openThread().then((thread) => runOnThread(thread, statement));
       try {
-        const rows = files[statement.file].reader.all(statement.sql, statement.parameters.map(toDriver));
+        const rows = reader.all(statement.sql, statement.parameters.map(toDriver));
         return { rows, changes: 0 };
       } catch (error) {
         // The main thread never waits for a lock: the writer's thread does it instead.

@@ -9,6 +9,7 @@ import {
   type RootOperationNode,
 } from 'kysely';
 import { assert } from '../../kernel/assert.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { Aside } from './aside.js';
 import { assertBindable, assertIdentifier, bytesOf } from './binding.js';
 import type {
@@ -59,6 +60,14 @@ export interface ViewContext {
 
 type Template = Omit<Statement, 'parameters'>;
 
+/** Written out: an object that is spread has a shape of its own each time, and all that reads it is slower for that. */
+function statementOf(
+  { sql, name, kind, returnsRows, table, file }: Template,
+  parameters: readonly unknown[],
+): Statement {
+  return { sql, parameters, name, kind, returnsRows, table, file };
+}
+
 /** Compiles through the guard and runs on the engine; what it did not compile itself it does not run. */
 class ViewExecutor implements QueryExecutor {
   readonly plugins = [];
@@ -82,7 +91,7 @@ class ViewExecutor implements QueryExecutor {
 
   async executeQuery<R>(compiled: CompiledQuery<R>): Promise<QueryResult<R>> {
     const template = this.#view.templateOf(compiled);
-    const statement = { ...template, parameters: compiled.parameters };
+    const statement = statementOf(template, compiled.parameters);
     const result =
       this.#tx === 'aside'
         ? await this.#view.runAside(statement, this.#scope)
@@ -147,7 +156,7 @@ class ViewInternals {
     return template;
   }
 
-  async run(statement: Statement, tx: Transaction | undefined): Promise<StatementResult> {
+  run(statement: Statement, tx: Transaction | undefined): Promisable<StatementResult> {
     for (const value of statement.parameters) assertBindable(value);
     if (tx === undefined) return this.context.engine.run(statement);
     assert(
@@ -162,7 +171,7 @@ class ViewInternals {
     for (const value of statement.parameters) assertBindable(value);
     assert(statement.kind === 'read' && scope !== null, 'only reads of a tenant are put aside');
     const { aside, engine } = this.context;
-    return aside.inTurn(String(scope.tenant_id), () => engine.run({ ...statement, isAside: true }));
+    return aside.inTurn(String(scope.tenant_id), async () => engine.run({ ...statement, isAside: true }));
   }
 
   declarationOf(table: string): TableDeclaration {
@@ -193,15 +202,27 @@ export function createView<DB>(context: ViewContext, tables: TableSet<DB>): View
     assert(known === undefined || known === compiled.sql, `two defined queries are named "${name}"`);
     context.definitions.set(name, compiled.sql);
 
-    async function all(where: Where, args: Args, tx?: Transaction): Promise<R[]> {
+    function run(where: Where, args: Args, tx: Transaction | undefined): Promisable<StatementResult> {
       const parameters = compiled.parameters.map((value) => {
         if (value === SCOPE_PLACEHOLDERS.tenant_id) return scopeValue(where, 'tenant_id');
         if (value === SCOPE_PLACEHOLDERS.sandbox) return scopeValue(where, 'sandbox');
         return value instanceof Placeholder ? args[value.name] : value;
       });
-      return (await internals.run({ ...template, parameters }, tx)).rows as R[];
+      return internals.run(statementOf(template, parameters), tx);
     }
-    return { name, all, first: async (where, args, tx) => (await all(where, args, tx))[0] };
+    return {
+      name,
+      all(where, args, tx) {
+        const result = run(where, args, tx);
+        return isPending(result) ? result.then(({ rows }) => rows as R[]) : (result.rows as R[]);
+      },
+      first(where, args, tx) {
+        const result = run(where, args, tx);
+        return isPending(result)
+          ? result.then(({ rows }) => rows[0] as R | undefined)
+          : (result.rows[0] as R | undefined);
+      },
+    };
   }
 
   return {

@@ -1,4 +1,5 @@
 import type { Caller } from '../../../kernel/principal.js';
+import { isPending } from '../../../kernel/promisable.js';
 import { MASK_TEXT, Secret } from '../../../kernel/secret.js';
 import type { PortableCipher } from '../../crypto-keys/index.js';
 import type { DetokenizedValue } from '../../redaction/index.js';
@@ -46,7 +47,8 @@ async function valuesFor(
   read: (references: readonly TokenReference[]) => Promise<readonly ValueForProxy[]>,
 ): Promise<DetokenizedValue[]> {
   if (operands.length === 0) return [];
-  const names = await vaults.vaultNames(caller.principal.scope);
+  const known = vaults.vaultNames(caller.principal.scope);
+  const names = isPending(known) ? await known : known;
   const references = operands.map((operand) => referenceOf(operand, names));
   const values = await read(references);
   return values.map(({ value, isEchoGuarded }, i) => {

@@ -55,10 +55,12 @@ export function createDualCustody({ clock, random, cryptoKeys }: DualCustodyDeps
     use: (privateKey: Buffer) => T,
   ): Promise<T> {
     const { version } = portable.keyRef;
-    return withVaultKey(cryptoKeys, scope, vault, version, use).catch((error) => {
+    try {
+      return await withVaultKey(cryptoKeys, scope, vault, version, use);
+    } catch (error) {
       if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw notFound('Token');
       throw error;
-    });
+    }
   }
 
   return {

@@ -3,6 +3,7 @@ import type { Clock } from '../../../kernel/clock.js';
 import { isAppError, notFound } from '../../../kernel/errors.js';
 import type { IdSource, Scope } from '../../../kernel/ids.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
+import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import type { Secret } from '../../../kernel/secret.js';
 import { openData } from '../../../platform/crypto/data-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
@@ -27,7 +28,7 @@ import type { TokenCounter } from './counts.js';
 import { contextOf } from './data-context.js';
 import { createDualCustody } from './dual.js';
 import { listPage } from './pages.js';
-import type { StoredToken, Token, TokenStore } from './store.js';
+import type { SealedToken, StoredToken, Token, TokenStore } from './store.js';
 import { createTokenizer, type TokenizeForm, type TokenizeInput } from './tokenizer.js';
 import { takeText, withVaultKey } from './vault-key.js';
 
@@ -82,7 +83,7 @@ export interface VaultTokens {
 /** Without a token in a dual-custody vault, which keeps no rows. */
 interface Located {
   readonly vault: VaultDefinition;
-  readonly token: StoredToken | null;
+  readonly token: SealedToken | null;
 }
 
 export interface VaultTokensDeps {
@@ -127,7 +128,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     return token;
   }
 
-  function openToken(scope: Scope, vault: VaultDefinition, token: StoredToken): Promise<Secret<string>> {
+  function openToken(scope: Scope, vault: VaultDefinition, token: SealedToken): Promisable<Secret<string>> {
     return withVaultKey(cryptoKeys, scope, vault, token.keyVersion, (key) =>
       takeText(openData(key, contextOf(scope, vault, token.id), token.ciphertext)),
     );
@@ -157,14 +158,12 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   /** Where a reference leads, judged as the contract orders: found, permitted, enabled. */
   async function locate(caller: Caller, reference: TokenReference): Promise<Located> {
     const { scope } = caller.principal;
-    const named = await vaultOf(scope, reference);
+    const naming = vaultOf(scope, reference);
+    const named = isPending(naming) ? await naming : naming;
     if (named === undefined) throw tokenNotFound();
     if (named) requireDetokenize(caller, named);
     if (named?.custodyMode === 'dual') return { vault: named, token: null };
-    const found = named
-      ? [await store.findInVault(scope, named.id, reference.token, clock.nowMs())]
-      : await store.findInAnyVault(scope, reference.token, clock.nowMs());
-    const [token, other] = found;
+    const [token, other] = await store.findSealed(scope, named?.id ?? null, reference.token, clock.nowMs());
     if (other) throw tokenAmbiguous();
     const vault = token && (named ?? (await definitions.find(scope, token.vaultId)));
     if (!token || !vault) throw tokenNotFound();
@@ -179,7 +178,8 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       const { id, value } = await hidden(dual.open(scope, vault, reference.token));
       return { vault, tokenId: id, value };
     }
-    return { vault, tokenId: token.id, value: await hidden(openToken(scope, vault, token)) };
+    const opening = openToken(scope, vault, token);
+    return { vault, tokenId: token.id, value: isPending(opening) ? await hidden(opening) : opening };
   }
 
   /** The key is asked for, which a destroyed version and a sealed tenant have not; nothing is opened with it. */
@@ -192,7 +192,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   }
 
   /** Null where the reference names none: a ciphertext names its vault itself, by the key. */
-  async function vaultOf(scope: Scope, { vault, token }: TokenReference) {
+  function vaultOf(scope: Scope, { vault, token }: TokenReference) {
     if (vault !== null) return definitions.find(scope, vault);
     const portable = parsePortable(token);
     return portable === null ? null : definitions.findOfKey(scope, portable.keyRef.keyId);
@@ -269,7 +269,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
 }
 
 /** In a proxied call what is erased is as what never was. */
-async function hidden<T>(opening: Promise<T>): Promise<T> {
+async function hidden<T>(opening: Promisable<T>): Promise<T> {
   try {
     return await opening;
   } catch (error) {
@@ -301,6 +301,7 @@ async function eachOnce<T>(
   references: readonly TokenReference[],
   ask: (reference: TokenReference) => Promise<T>,
 ): Promise<T[]> {
+  if (references.length === 1) return [await ask(references[0]!)];
   const distinct = new Map(references.map((reference) => [keyOf(reference), reference]));
   const outcomes = await Promise.allSettled([...distinct.values()].map(ask));
   const known = new Map([...distinct.keys()].map((key, index) => [key, outcomes[index]]));

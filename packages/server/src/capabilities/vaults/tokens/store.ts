@@ -7,6 +7,7 @@ import {
   type UserId,
   type VaultId,
 } from '../../../kernel/ids.js';
+import { isPending } from '../../../kernel/promisable.js';
 import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
 import type { Metadata } from '../store.js';
@@ -26,9 +27,13 @@ export interface Token {
   readonly createdByUserId: UserId | null;
 }
 
-export interface StoredToken extends Token {
+/** What it takes to read a value; a proxied call asks for no more. */
+export interface SealedToken extends Pick<Token, 'id' | 'vaultId'> {
   readonly keyVersion: number;
   readonly ciphertext: Buffer;
+}
+
+export interface StoredToken extends Token, SealedToken {
   readonly metadata: Metadata | null;
 }
 
@@ -50,6 +55,7 @@ const TOKEN_COLUMNS = [
   'created_by_user_id',
 ] as const;
 const STORED_COLUMNS = [...TOKEN_COLUMNS, 'crypto_key_version', 'ciphertext', 'metadata'] as const;
+const SEALED_COLUMNS = ['id', 'vault_id', 'crypto_key_version', 'ciphertext'] as const;
 type TokenColumns = Pick<Selectable<VaultTokenRow>, (typeof TOKEN_COLUMNS)[number]>;
 export interface TokenCounts {
   readonly tokens: number;
@@ -73,6 +79,7 @@ export interface TokenWindow {
 }
 
 type StoredColumns = Pick<Selectable<VaultTokenRow>, (typeof STORED_COLUMNS)[number]>;
+type SealedColumns = Pick<Selectable<VaultTokenRow>, (typeof SEALED_COLUMNS)[number]>;
 
 export function createTokenStore(db: Database) {
   const view = db.view(vaultTables);
@@ -96,23 +103,35 @@ export function createTokenStore(db: Database) {
         .where('vault_id', '=', arg('vault_id'))
         .where(isActiveAt(arg('now_ms'))),
   );
-  const inAnyVault = view.define<{ token: string; now_ms: number }, StoredColumns>(
-    'vault_token_in_any_vault',
+  const sealedById = view.define<{ id: string; now_ms: number }, SealedColumns>(
+    'sealed_token_by_id',
     (queries, arg) =>
       queries
         .selectFrom('vault_tokens')
-        .select(STORED_COLUMNS)
+        .select(SEALED_COLUMNS)
+        .where('id', '=', arg('id'))
+        .where(isActiveAt(arg('now_ms'))),
+  );
+  const sealedInVault = view.define<{ vault_id: string; token: string; now_ms: number }, SealedColumns>(
+    'sealed_token_in_vault',
+    (queries, arg) =>
+      queries
+        .selectFrom('vault_tokens')
+        .select(SEALED_COLUMNS)
+        .where('token', '=', arg('token'))
+        .where('vault_id', '=', arg('vault_id'))
+        .where(isActiveAt(arg('now_ms'))),
+  );
+  const sealedInAnyVault = view.define<{ token: string; now_ms: number }, SealedColumns>(
+    'sealed_token_in_any_vault',
+    (queries, arg) =>
+      queries
+        .selectFrom('vault_tokens')
+        .select(SEALED_COLUMNS)
         .where('token', '=', arg('token'))
         .where(isActiveAt(arg('now_ms')))
         .limit(2),
   );
-
-  /** A row id comes before a token text that looks like one. */
-  async function findById(scope: Scope, idOrToken: string, nowMs: number): Promise<StoredToken | undefined> {
-    if (!isUuid(idOrToken)) return undefined;
-    const row = await byId.first(scope, { id: idOrToken.toLowerCase(), now_ms: nowMs });
-    return row && storedTokenOf(row);
-  }
 
   return {
     insertion(scope: Scope, token: NewToken): Insertion {
@@ -139,17 +158,31 @@ export function createTokenStore(db: Database) {
       idOrToken: string,
       nowMs: number,
     ): Promise<StoredToken | undefined> {
-      const named = await findById(scope, idOrToken, nowMs);
-      if (named?.vaultId === vaultId) return named;
+      // A row id comes before a token text that looks like one.
+      if (isUuid(idOrToken)) {
+        const named = await byId.first(scope, { id: idOrToken.toLowerCase(), now_ms: nowMs });
+        if (named?.vault_id === vaultId) return storedTokenOf(named);
+      }
       const row = await inVault.first(scope, { vault_id: vaultId, token: idOrToken, now_ms: nowMs });
       return row && storedTokenOf(row);
     },
 
-    /** Two when the text stands in more than one vault; no more are read. */
-    async findInAnyVault(scope: Scope, idOrToken: string, nowMs: number): Promise<StoredToken[]> {
-      const named = await findById(scope, idOrToken, nowMs);
-      if (named) return [named];
-      return (await inAnyVault.all(scope, { token: idOrToken, now_ms: nowMs })).map(storedTokenOf);
+    /** The same, in any vault for null. Two when the text stands in more than one; no more are read. */
+    async findSealed(
+      scope: Scope,
+      vaultId: VaultId | null,
+      idOrToken: string,
+      nowMs: number,
+    ): Promise<SealedToken[]> {
+      if (isUuid(idOrToken)) {
+        const named = await sealedById.first(scope, { id: idOrToken.toLowerCase(), now_ms: nowMs });
+        if (named && (vaultId === null || named.vault_id === vaultId)) return [sealedTokenOf(named)];
+      }
+      const found =
+        vaultId === null
+          ? sealedInAnyVault.all(scope, { token: idOrToken, now_ms: nowMs })
+          : sealedInVault.all(scope, { vault_id: vaultId, token: idOrToken, now_ms: nowMs });
+      return (isPending(found) ? await found : found).map(sealedTokenOf);
     },
 
     /** Expired ones that are not removed yet among them: their texts are taken. */
@@ -318,6 +351,15 @@ function tokenOf(row: TokenColumns): Token {
     cardExpiresOn: row.card_expires_on,
     createdByApiKeyId: row.created_by_api_key_id as ApiKeyId | null,
     createdByUserId: row.created_by_user_id as UserId | null,
+  };
+}
+
+function sealedTokenOf(row: SealedColumns): SealedToken {
+  return {
+    id: row.id as TokenId,
+    vaultId: row.vault_id as VaultId,
+    keyVersion: row.crypto_key_version,
+    ciphertext: row.ciphertext,
   };
 }
 
