@@ -146,8 +146,9 @@ class HeldAnswer extends Writable {
   }
 
   override _final(callback: () => void): void {
-    const last = this.#options.scanner?.end() ?? NONE;
-    this.#writePieces(this.#release(last), 0, () => this.#response.end(callback));
+    const last = this.#release(this.#options.scanner?.end() ?? NONE);
+    if (last.length <= PIECE_BYTES) this.#response.end(last, callback);
+    else this.#writePieces(last, 0, () => this.#response.end(callback));
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -166,7 +167,8 @@ class HeldAnswer extends Writable {
   #release(chunk: Buffer): Buffer {
     if (!this.#response.headersSent) this.#writeHead();
     if (this.#held.length === 0) return chunk;
-    this.#held.push(chunk);
+    if (chunk.length > 0) this.#held.push(chunk);
+    if (this.#held.length === 1) return this.#held.pop()!;
     return Buffer.concat(this.#held.splice(0));
   }
 

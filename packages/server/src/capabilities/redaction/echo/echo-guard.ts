@@ -45,8 +45,11 @@ export class EchoGuard {
   }
 
   scanner(encoding: TextEncoding, syntax: Syntax): EchoScanner {
+    const { patterns, tokens, forms } = this.#searchedIn(encoding);
     return new EchoScanner({
-      ...this.#searchedIn(encoding),
+      patterns,
+      tokens,
+      forms,
       encoding,
       syntax,
       onReplaced: () => {

@@ -55,16 +55,21 @@ export function isFramingHeader(name: string): boolean {
 
 export interface HeaderChanges {
   readonly selection: Selection;
-  /** The body may differ from what these headers say. */
-  readonly bodyMayChange: boolean;
   /** The body leaves without the content coding that it came with. */
   readonly isDecoded: boolean;
   readonly onRedacted: (rule: RankedRule) => void;
 }
 
-/** Applies header rules, then the built-ins to every other value, a cookie's too. Raw name, value, name, value ... */
-export function redactHeaders(rawHeaders: readonly string[], changes: HeaderChanges): string[] {
-  const { selection, bodyMayChange, isDecoded, onRedacted } = changes;
+/**
+ * Applies header rules, then the built-ins to every other value, a cookie's too. Raw name, value, name, value ...
+ * `bodyMayChange`: the body may differ from what the headers say of it.
+ */
+export function redactHeaders(
+  rawHeaders: readonly string[],
+  changes: HeaderChanges,
+  bodyMayChange: boolean,
+): string[] {
+  const { selection, isDecoded, onRedacted } = changes;
   const values =
     selection.builtins.size > 0 ? new TextRedactor(selection.builtins, onRedacted, headerText) : null;
   const out: string[] = [];

@@ -62,10 +62,7 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
   const isInspected = hasBody && isTextual;
   const guarded = guard ? guardHeaders(head.rawHeaders, guard) : head.rawHeaders;
   const changes = { selection, onRedacted: options.onRedacted, isDecoded: isInspected };
-  const rawHeaders = redactHeaders(guarded, {
-    ...changes,
-    bodyMayChange: isTextual && head.status !== 304,
-  });
+  const rawHeaders = redactHeaders(guarded, changes, isTextual && head.status !== 304);
   if (!isInspected) return { rawHeaders, body: [], echo: null };
   refuseUnreadable(head);
   const decoder = decoderFor(valuesOf(head.rawHeaders, 'content-encoding'));
@@ -80,9 +77,7 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
   const body: Transform[] = way.filter((part) => part !== null);
   if (!scanner) return { rawHeaders, body, echo: null };
   const mayWait = echoKind === 'json' || Number(declared ?? Infinity) <= LIMITS.echoHeldBytesMax;
-  const unchangedHeaders = isEchoOnly
-    ? redactHeaders(guarded, { ...changes, bodyMayChange: false })
-    : rawHeaders;
+  const unchangedHeaders = isEchoOnly ? redactHeaders(guarded, changes, false) : rawHeaders;
   return { rawHeaders, body, echo: { scanner, unchangedHeaders, mayWait } };
 }
 
@@ -151,6 +146,11 @@ function firstValue(rawHeaders: readonly string[], name: string): string | undef
   return valuesOf(rawHeaders, name)[0];
 }
 
-function valuesOf(rawHeaders: readonly string[], name: string): string[] {
-  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]!.toLowerCase() === name);
+function valuesOf(rawHeaders: readonly string[], lowerName: string): string[] {
+  const values: string[] = [];
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) values.push(rawHeaders[i + 1]!);
+  }
+  return values;
 }
