@@ -44,7 +44,8 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
 
   function rowOf(actor: Actor, entry: AuditEntry): NewAuditRow & { details: string; created_at: number } {
     const { sandbox } = actor.scope;
-    const details = { ...(sanitiseDetails(entry.details) as Record<string, unknown>), sandbox };
+    const details = sanitiseDetails(entry.details) as Record<string, unknown>;
+    details.sandbox = sandbox;
     return {
       id: deps.ids.uuid(),
       user_id: actor.userId,

@@ -52,12 +52,13 @@ export function deriveKey(secret: Buffer, salt: Uint8Array, info: string): Buffe
 
 /** Each part as u32be length ‖ UTF-8 bytes, so that no two lists of parts give the same bytes (kms-admin.md §3.2). */
 export function lengthPrefixed(parts: readonly string[]): Buffer {
-  const lengths = parts.map((part) => Buffer.byteLength(part, 'utf8'));
-  const bytes = Buffer.alloc(lengths.reduce((sum, length) => sum + 4 + length, 0));
+  let size = 0;
+  for (const part of parts) size += 4 + Buffer.byteLength(part, 'utf8');
+  const bytes = Buffer.alloc(size);
   let at = 0;
-  for (const [index, part] of parts.entries()) {
-    at = bytes.writeUInt32BE(lengths[index]!, at);
-    at += bytes.write(part, at, 'utf8');
+  for (const part of parts) {
+    const length = bytes.write(part, at + 4, 'utf8');
+    at = bytes.writeUInt32BE(length, at) + length;
   }
   return bytes;
 }
