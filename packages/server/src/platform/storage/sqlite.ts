@@ -204,31 +204,40 @@ async function closeFile(file: DatabaseFile): Promise<void> {
   await file.writer.close();
 }
 
+interface PreparedQuery {
+  readonly statement: StatementSyncInstance;
+  readonly columns: readonly string[];
+}
+
 export function openReader(path: string, busyMs = 0): Reader {
   const { DatabaseSync } = loadSqlite();
   // The reference is kept by the closures below: the driver closes a connection that is collected.
   const connection: DatabaseSyncInstance = new DatabaseSync(path, { readOnly: true });
   for (const pragma of [`busy_timeout = ${busyMs}`, ...READER_PRAGMAS]) connection.exec(`PRAGMA ${pragma}`);
-  const statements = new Map<string, StatementSyncInstance>();
+  const queries = new Map<string, PreparedQuery>();
 
-  function prepared(sql: string): StatementSyncInstance {
-    let statement = statements.get(sql);
-    if (!statement) {
-      statement = connection.prepare(sql);
-      if (statements.size >= READER_STATEMENTS_MAX) statements.delete(statements.keys().next().value ?? '');
-      statements.set(sql, statement);
+  function prepared(sql: string): PreparedQuery {
+    let query = queries.get(sql);
+    if (!query) {
+      const statement = connection.prepare(sql);
+      // Rows that the driver makes of names and values are slow to make and to read.
+      statement.setReturnArrays(true);
+      query = { statement, columns: statement.columns().map(({ name }) => name) };
+      if (queries.size >= READER_STATEMENTS_MAX) queries.delete(queries.keys().next().value ?? '');
+      queries.set(sql, query);
     }
-    return statement;
+    return query;
   }
 
   return {
     // `all` runs the statement to its end, so that no read transaction stays open on the write-ahead log.
     all(sql, parameters) {
       if (!connection.isOpen) throw databaseUnavailable('the database is closed');
-      return fromDriver(prepared(sql).all(...parameters) as Row[]);
+      const { statement, columns } = prepared(sql);
+      return (statement.all(...parameters) as unknown[][]).map((values) => rowOf(columns, values));
     },
     close() {
-      statements.clear();
+      queries.clear();
       connection.close();
     },
   };
@@ -265,7 +274,8 @@ async function runOnWriter(ask: Ask, statement: Statement, begin: boolean): Prom
   const parameters = statement.parameters.map(toDriver);
   try {
     const result = await ask<StatementResult>({ op: 'run', sql, parameters, returnsRows, begin });
-    return { rows: fromDriver(result.rows), changes: result.changes };
+    for (const row of result.rows) for (const column in row) row[column] = fromDriver(row[column]);
+    return result;
   } catch (error) {
     throw storageError(error, statement.table);
   }
@@ -291,15 +301,14 @@ export function toDriver(value: unknown): unknown {
   return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : unshared(value);
 }
 
-function fromDriver(rows: Row[]): Row[] {
-  for (const row of rows) {
-    for (const column in row) {
-      const value = row[column];
-      if (value instanceof Uint8Array)
-        row[column] = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
-    }
-  }
-  return rows;
+function rowOf(columns: readonly string[], values: readonly unknown[]): Row {
+  const row: Row = {};
+  for (let i = 0; i < columns.length; i++) row[columns[i]!] = fromDriver(values[i]);
+  return row;
+}
+
+function fromDriver(value: unknown): unknown {
+  return value instanceof Uint8Array ? Buffer.from(value.buffer, value.byteOffset, value.byteLength) : value;
 }
 
 function errcodeOf(error: unknown): number | undefined {
