@@ -95,7 +95,8 @@ function startOf(bytes: Buffer): number {
  * Returns what is wrong, or null.
  */
 export function scanJson(bytes: Buffer, onString: (start: number, end: number) => void): string | null {
-  const isObject = new Uint8Array(LIMITS.jsonDepthMax);
+  /** Of each level that is open. */
+  const isObject: boolean[] = [];
   let depth = 0;
   let expect: Expect = 'value';
   let at = skipSpace(bytes, startOf(bytes));
@@ -103,7 +104,7 @@ export function scanJson(bytes: Buffer, onString: (start: number, end: number) =
     const byte = bytes[at]!;
     if (expect === 'after value') {
       if (depth === 0) return 'text after its end';
-      const inObject = isObject[depth - 1] === 1;
+      const inObject = isObject[depth - 1]!;
       if (byte === COMMA) expect = inObject ? 'key' : 'value';
       else if (byte === (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) depth -= 1;
       else return 'a comma or a closing bracket is missing';
@@ -127,7 +128,7 @@ export function scanJson(bytes: Buffer, onString: (start: number, end: number) =
       at += 1;
     } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       if (depth === LIMITS.jsonDepthMax) return `nested deeper than ${LIMITS.jsonDepthMax} levels`;
-      isObject[depth] = byte === OPEN_OBJECT ? 1 : 0;
+      isObject[depth] = byte === OPEN_OBJECT;
       depth += 1;
       expect = byte === OPEN_OBJECT ? 'key or }' : 'value or ]';
       at += 1;

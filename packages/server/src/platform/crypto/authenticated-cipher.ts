@@ -54,7 +54,7 @@ export function deriveKey(secret: Buffer, salt: Uint8Array, info: string): Buffe
 export function lengthPrefixed(parts: readonly string[]): Buffer {
   let size = 0;
   for (const part of parts) size += 4 + Buffer.byteLength(part, 'utf8');
-  const bytes = Buffer.alloc(size);
+  const bytes = Buffer.allocUnsafe(size);
   let at = 0;
   for (const part of parts) {
     const length = bytes.write(part, at + 4, 'utf8');

@@ -22,7 +22,7 @@ beforeEach(() => {
 
 it('opens once and lends again', async () => {
   expect(await keyring.use('a', open, read)).toBe(1);
-  expect(await keyring.use('a', open, read)).toBe(1);
+  expect(keyring.use('a', open, read)).toBe(1);
   expect(opened).toHaveLength(1);
 });
 

@@ -78,7 +78,9 @@ export class EchoGuard {
 
 /** Percent-encoding is of UTF-8 in a text of any character set. */
 function spellingsOf(value: string, encoding: TextEncoding): Buffer[] {
-  const [own, utf8] = [bytesOf(value, encoding), Buffer.from(value, 'utf8')];
+  const utf8 = Buffer.from(value, 'utf8');
+  if (encoding === 'utf-8') return [utf8];
+  const own = bytesOf(value, encoding);
   return own.equals(utf8) ? [own] : [own, utf8];
 }
 
