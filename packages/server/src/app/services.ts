@@ -29,6 +29,10 @@ import {
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
 import {
+  envelopeColumns as dynDbEnvelopeColumns,
+  migrations as dynDbMigrations,
+} from '../capabilities/dyn-db/index.js';
+import {
   createEgressAllowlist,
   migrations as egressAllowlistMigrations,
   egressAllowlistRoutes,
@@ -100,9 +104,14 @@ export const MIGRATIONS: readonly Migration[] = [
   ...plansMigrations,
   ...limitsMigrations,
   ...egressAllowlistMigrations,
+  ...dynDbMigrations,
 ];
 
-const ENVELOPE_COLUMNS = [...cryptoKeysEnvelopeColumns, ...idempotencyEnvelopeColumns];
+const ENVELOPE_COLUMNS = [
+  ...cryptoKeysEnvelopeColumns,
+  ...idempotencyEnvelopeColumns,
+  ...dynDbEnvelopeColumns,
+];
 
 export interface ServicesDeps {
   readonly db: Database;

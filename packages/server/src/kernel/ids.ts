@@ -8,6 +8,8 @@ export type ApiKeyId = Branded<'ApiKeyId'>;
 export type VaultId = Branded<'VaultId'>;
 export type TokenId = Branded<'TokenId'>;
 export type CryptoKeyId = Branded<'CryptoKeyId'>;
+export type DbConnectionId = Branded<'DbConnectionId'>;
+export type DbRoleId = Branded<'DbRoleId'>;
 export type RequestId = Branded<'RequestId'>;
 
 /** Source of row ids; injected so that tests can fix them. */

@@ -93,4 +93,18 @@ export const LIMITS = {
   sessionsPerUserMax: 50,
   refreshesPerSessionMax: 10_000,
   tenantsPerUserMax: 200,
+  dbConnectionsMax: 1_000,
+  dbRolesMax: 1_000,
+  leaseTtlSecondsMin: 60,
+  leaseTtlSecondsMax: 7_776_000,
+  leasesPerPage: 100,
+  leasesPerPageMax: 500,
+  /** Made due, or forgotten, by one transaction. */
+  leasesChangedAtOnce: 500,
+  liveLeasesCapMax: 1_000_000,
+  dbConnectTimeoutMs: 10_000,
+  dbConnectTimeoutMsMax: 30_000,
+  dbStatementTimeoutMs: 30_000,
+  dbStatementTimeoutMsMax: 60_000,
+  dbTlsCaCharactersMax: 64 * KiB,
 } as const;

@@ -1,0 +1,2 @@
+export { envelopeColumns } from './envelope-columns.js';
+export { migrations } from './tables.js';
