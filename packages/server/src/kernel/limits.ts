@@ -107,4 +107,8 @@ export const LIMITS = {
   dbStatementTimeoutMs: 30_000,
   dbStatementTimeoutMsMax: 60_000,
   dbTlsCaCharactersMax: 64 * KiB,
+  /** Of a creation or a revocation of a database user. */
+  roleStatementsBytesMax: 16 * KiB,
+  roleStatementsMax: 50,
+  usernameTemplateCharactersMax: 200,
 } as const;
