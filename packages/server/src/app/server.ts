@@ -24,6 +24,7 @@ import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { closersOf, createServices, MIGRATIONS } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
+import { targetDatabases } from './target-databases.js';
 import { addBuildInfo, serverMetrics } from './telemetry.js';
 
 const clock = systemClock;
@@ -71,6 +72,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
     instruments,
+    targets: targetDatabases(config),
   });
   const previous = config.previousRootKey;
   const { kms, sessions } = services;

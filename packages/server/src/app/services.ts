@@ -29,8 +29,12 @@ import {
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
 import {
+  createDynDb,
   envelopeColumns as dynDbEnvelopeColumns,
   migrations as dynDbMigrations,
+  dynDbRoutes,
+  type Engines,
+  type Transports,
 } from '../capabilities/dyn-db/index.js';
 import {
   createEgressAllowlist,
@@ -130,6 +134,15 @@ export interface ServicesDeps {
   readonly counter: SharedCounter | null;
   readonly signIn: SignInSettings;
   readonly instruments: Instruments;
+  readonly targets: TargetDatabases;
+}
+
+/** Databases that credentials are minted for. */
+export interface TargetDatabases {
+  readonly engines: Engines;
+  readonly transports: Transports;
+  /** `KNOX_LEASE_WORKER_PAUSED`. */
+  readonly isWorkerPaused: boolean;
 }
 
 export interface SignInSettings {
@@ -236,6 +249,18 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     cacheCounts: cacheCounts(instruments, 'egress_allowlists'),
   });
+  const dynDb = createDynDb({
+    db,
+    clock,
+    ids,
+    random,
+    tenantKeys: kms,
+    auditLogs,
+    outbox,
+    jobs,
+    instruments,
+    ...deps.targets,
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -282,6 +307,7 @@ export function createServices(deps: ServicesDeps) {
     userAuthentication,
     redaction,
     egressAllowlist,
+    dynDb,
     apiLogs,
     proxy,
   };
@@ -319,6 +345,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...cryptoKeyRoutes(services.cryptoKeys),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
+    ...dynDbRoutes(services.dynDb),
     ...apiLogRoutes(services.apiLogs),
   ];
 }

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { createHealth } from '../app/apis/health.js';
 import { createManagementApi } from '../app/apis/management-api.js';
-import { MIGRATIONS, managementRoutes } from '../app/services.js';
+import { MIGRATIONS, managementRoutes, type TargetDatabases } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
@@ -37,6 +37,8 @@ export interface HarnessOptions {
   readonly open?: OpenTestDatabase;
   /** Those of the product unless a suite brings its own. */
   readonly tiers?: PlanTiers;
+  /** Databases in memory unless a suite brings real ones. */
+  readonly targets?: TargetDatabases;
   /** Beside those of the product. */
   readonly furtherRoutes?: readonly RouteDefinition[];
   /** Registers what is no management route, a proxy for one. */
@@ -73,7 +75,13 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   const logger = createLogger('debug', sink);
   const requestLog = createRequestLog('debug', sink, clock);
   const db = await (options.open ?? openTestSqlite)(MIGRATIONS, { clock, commitHook });
-  const services = createTestServices({ db, clock, logger, ...(options.tiers && { tiers: options.tiers }) });
+  const services = createTestServices({
+    db,
+    clock,
+    logger,
+    ...(options.tiers && { tiers: options.tiers }),
+    ...(options.targets && { targets: options.targets }),
+  });
   const further = { db, clock, ids: systemIds, random: systemRandom, logger };
   const floor: Floor = { ...services, ...further, ...stepsOf(services) };
   await floor.generations.start();

@@ -2,6 +2,7 @@ import type { RequestId } from '../kernel/ids.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
+import { MEMORY_PASSWORD } from './memory-databases.js';
 import { OWNER_PASSWORD } from './tenants.js';
 
 type Body = Readonly<Record<string, unknown>>;
@@ -11,6 +12,8 @@ export interface RouteSample {
   path?(world: World): Promise<string>;
   /** Bodies that are taken, the first of them in both modes, and that have every member of the schema between them. */
   bodies?(world: World): Promise<readonly Body[]> | readonly Body[];
+  /** The status where this version refuses the call, whatever it says. */
+  readonly refused?: 400;
   /** Further bodies, which are taken from the operator alone. */
   readonly operatorBodies?: readonly Body[];
 }
@@ -42,6 +45,27 @@ const RULE = {
 };
 const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, default_ttl_seconds: 3600 };
 const TOKEN_OPTIONS = { metadata: { a: 1 }, ttl_seconds: 60, card_exp_month: null, card_exp_year: null };
+const DB = '/v1/dyn-db-credentials';
+const DB_TTLS = { default_ttl_seconds: 3_600, max_ttl_seconds: 86_400 };
+const DB_LIMITS = { username_template: '{{actor}}', max_live_leases: 10 };
+const DB_OPTIONS = {
+  sslmode: 'verify-full',
+  ssl_ca: '-----BEGIN CERTIFICATE-----',
+  connect_timeout_ms: 5_000,
+  statement_timeout_ms: 5_000,
+};
+const OF_OTHER_MODES = {
+  agent_id: null,
+  ssh_host: null,
+  ssh_port: null,
+  ssh_username: null,
+  ssh_private_key: null,
+  ssh_passphrase: null,
+  ssh_host_fingerprint: null,
+  iam_region: null,
+  iam_db_user: null,
+};
+const SQL = { creation_sql: "{{username}} '{{password}}'", revocation_sql: '{{username}}' };
 const REQUEST_IDS = '00000000-0000-4000-8000-';
 
 const newKey = async (world: World) =>
@@ -60,12 +84,53 @@ const newToken = async (world: World) => {
 };
 const newRule = async ({ create }: World) =>
   `/v1/redaction-rules/${(await create('/v1/redaction-rules', { name: freshName(), match: PAN })).id}`;
+const connectionOf = (name = freshName()) => ({
+  name,
+  engine: 'postgres',
+  host: `${name}.example.com`,
+  port: 5_432,
+  database_name: 'app',
+  admin_username: 'admin',
+  admin_password: MEMORY_PASSWORD,
+  execution_mode: 'direct',
+  ...DB_TTLS,
+  ...DB_LIMITS,
+  connect_options: DB_OPTIONS,
+  ...OF_OTHER_MODES,
+});
+/** Beside the one above, what only mongo has. */
+const mongoOf = () => ({
+  ...connectionOf(),
+  engine: 'mongodb',
+  connect_options: { authSource: 'admin', replicaSet: 'rs0', tls: true },
+});
+const newConnection = async ({ create }: World) => `${DB}/${(await create(DB, connectionOf())).name}`;
+const newDbRole = async (world: World) => {
+  const connection = await newConnection(world);
+  return { connection, role: (await world.create(`${connection}/roles`, roleOf())).name };
+};
+const roleOf = (name = freshName()) => ({
+  name,
+  template: 'readonly',
+  schemas: ['public'],
+  ...DB_TTLS,
+  ...DB_LIMITS,
+});
+const newLease = async (world: World) => {
+  const { connection, role } = await newDbRole(world);
+  return `${DB}/leases/${(await world.create(`${connection}/creds/${role}`, {})).lease_id}`;
+};
 const vaultOf = (name = freshName()) => ({
   name,
   token_format: 'generic',
   custody_mode: 'managed',
   ...VAULT,
 });
+
+async function dbRolePath(world: World): Promise<string> {
+  const { connection, role } = await newDbRole(world);
+  return `${connection}/roles/${role}`;
+}
 
 async function keyRole(world: World): Promise<string> {
   const { json } = await world.call('GET', '/v1/roles?subject_kind=api_key');
@@ -182,6 +247,66 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
   'PATCH /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken, bodies: () => [{ metadata: { a: 1 } }] },
   'DELETE /v1/vaults/:nameOrId/tokens/:idOrToken': { path: newToken },
+  [`POST ${DB}`]: { bodies: () => [connectionOf(), mongoOf()] },
+  [`GET ${DB}/:name`]: { path: newConnection },
+  [`PATCH ${DB}/:name`]: {
+    path: newConnection,
+    bodies: () => {
+      const { name, engine, execution_mode, ...changes } = connectionOf();
+      const { ssh_host, ssh_port, ssh_username, ssh_private_key, ssh_passphrase, ...rest } = changes;
+      const { ssh_host_fingerprint, iam_region, iam_db_user, ...left } = rest;
+      return [{ ...left, enabled: true }];
+    },
+  },
+  [`DELETE ${DB}/:name`]: { path: newConnection },
+  [`POST ${DB}/:name/rotate-ssh-key`]: {
+    path: async (world) => `${await newConnection(world)}/rotate-ssh-key`,
+    bodies: () => [{ ssh_private_key: 'k', ssh_passphrase: 'p', ssh_host_fingerprint: 'f' }],
+    refused: 400,
+  },
+  [`POST ${DB}/:name/rotate-admin-password`]: {
+    path: async (world) => `${await newConnection(world)}/rotate-admin-password`,
+  },
+  [`POST ${DB}/:name/test`]: {
+    async path(world) {
+      const connection = await newConnection(world);
+      await world.create(`${connection}/roles`, roleOf('tested'));
+      return `${connection}/test`;
+    },
+    bodies: () => [{ role: 'tested' }],
+  },
+  'POST /admin/dyn-db-credentials/test': { bodies: () => [connectionOf(), mongoOf()] },
+  [`GET ${DB}/:name/orphans`]: { path: async (world) => `${await newConnection(world)}/orphans` },
+  [`GET ${DB}/:name/roles`]: { path: async (world) => `${await newConnection(world)}/roles` },
+  [`POST ${DB}/:name/roles`]: {
+    path: async (world) => `${await newConnection(world)}/roles`,
+    bodies: () => [roleOf(), { name: freshName(), ...SQL, ...DB_TTLS, ...DB_LIMITS }],
+  },
+  [`GET ${DB}/:name/roles/:role`]: { path: dbRolePath },
+  [`PATCH ${DB}/:name/roles/:role`]: {
+    path: dbRolePath,
+    bodies: () => [{ ...SQL, ...DB_TTLS, ...DB_LIMITS }],
+  },
+  [`DELETE ${DB}/:name/roles/:role`]: { path: dbRolePath },
+  [`POST ${DB}/:name/creds/:role`]: {
+    async path(world) {
+      const { connection, role } = await newDbRole(world);
+      return `${connection}/creds/${role}`;
+    },
+    bodies: () => [{ ttl_seconds: 60 }],
+  },
+  [`GET ${DB}/leases/:id`]: { path: newLease },
+  [`POST ${DB}/leases/:id/renew`]: {
+    path: async (world) => `${await newLease(world)}/renew`,
+    bodies: () => [{ ttl_seconds: 60 }],
+  },
+  [`POST ${DB}/leases/:id/revoke`]: {
+    path: async (world) => `${await newLease(world)}/revoke`,
+    bodies: () => [{ force: true }],
+  },
+  [`POST ${DB}/leases/revoke`]: {
+    bodies: () => [{ connection: 'orders', role: 'reader', ids: [1] }],
+  },
   'PUT /v1/egress/allowlist': { bodies: () => [{ hosts: [] }] },
   'POST /v1/redaction-rules': { bodies: () => [{ name: freshName(), ...RULE }] },
   'POST /v1/redaction-rules/test': {
@@ -225,6 +350,16 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       const list = `/v1/vaults/${name}/tokens`;
       const { tokens } = await create(`${list}/bulk`, { values: [{ value: 'canary' }] });
       return { list, id: (tokens as unknown as { id: string }[])[0]!.id };
+    },
+  },
+  [DB]: {
+    make: async ({ create }, name) => ({ list: DB, id: (await create(DB, connectionOf(name))).id }),
+  },
+  [`${DB}/:name/roles`]: {
+    async make({ create }, name) {
+      await create(DB, connectionOf(name));
+      const list = `${DB}/${name}/roles`;
+      return { list, id: (await create(list, roleOf(name))).id };
     },
   },
   '/v1/redaction-rules': {

@@ -1,4 +1,4 @@
-import { closersOf, createServices, type Services } from '../app/services.js';
+import { closersOf, createServices, type Services, type TargetDatabases } from '../app/services.js';
 import type { Clock } from '../kernel/clock.js';
 import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
@@ -10,6 +10,7 @@ import { createHosts } from '../platform/http/hosts.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { createInstruments } from '../platform/telemetry/instruments.js';
+import { createMemoryDatabases } from './memory-databases.js';
 
 export interface TestServicesOptions {
   readonly db: Database;
@@ -19,6 +20,8 @@ export interface TestServicesOptions {
   readonly rootKey?: Secret<Buffer>;
   /** Those of the product unless a suite brings its own. */
   readonly tiers?: PlanTiers;
+  /** Some in memory unless a suite brings real ones. */
+  readonly targets?: TargetDatabases;
 }
 
 export interface TestServices extends Services {
@@ -49,6 +52,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     tiers,
     counter: null,
     instruments: createInstruments(),
+    targets: options.targets ?? { ...createMemoryDatabases(), isWorkerPaused: false },
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   return { ...services, egress };

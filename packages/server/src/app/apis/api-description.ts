@@ -55,6 +55,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
     name: 'Keys',
     description: 'Keys that vaults and portable texts are sealed with, and their versions.',
   },
+  'dyn-db-credentials': {
+    name: 'Dynamic database credentials',
+    description: 'Users of a database that live as long as their lease.',
+  },
   egress: { name: 'Egress', description: 'Where calls may go.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },

@@ -107,8 +107,9 @@ forEachDatabase((_name, open) => {
       for (const { definition } of mountedRoutes(rig.routes).filter((route) => route.mount === mount)) {
         const name = nameOf(definition);
         if (!namesRow(definition) || name in SHARED_ROWS) continue;
-        const { method, status = 200 } = definition;
-        const { path, bodies } = ROUTE_SAMPLES[name]!;
+        const { method } = definition;
+        const { path, bodies, refused } = ROUTE_SAMPLES[name]!;
+        const status = refused ?? definition.status ?? 200;
         const row = await path!(own);
         const [body] = (await bodies?.(own)) ?? [];
         const unknown = await foreign.call(method, unknownPath(definition.path), { body });

@@ -275,7 +275,9 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
 
   it('takes its samples', async () => {
     for (const { definition } of here()) {
-      const { method, status = 200 } = definition;
+      const { method } = definition;
+      const { refused } = sampleOf(definition);
+      const status = refused ?? definition.status ?? 200;
       const bodies = await bodiesOf(definition);
       const answers = [];
       for (const body of bodies.length === 0 ? [undefined] : bodies)
@@ -286,7 +288,7 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
         expect([nameOf(definition), answer.status, typeOf(answer)]).toEqual([
           nameOf(definition),
           status,
-          undefined,
+          refused && 'validation_error',
         ]);
     }
   });

@@ -29,6 +29,8 @@ export interface AuditEntry {
 export interface AuditLogs {
   /** Writes the row in the transaction of the change it describes. */
   record(tx: Transaction, actor: Actor, entry: AuditEntry): Promise<void>;
+  /** The same for several at once. */
+  recordAll(tx: Transaction, actor: Actor, entries: readonly AuditEntry[]): Promise<void>;
   /** The same for an act of the critical list: into both chains, the critical one numbered and sealed here and now. */
   recordCritical(tx: Transaction, actor: Actor, entry: AuditEntry): Promise<void>;
   /** The same row as part of a group commit, for acts that change nothing else (a detokenize). */
@@ -64,13 +66,14 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
     };
   }
 
-  async function record(tx: Transaction, actor: Actor, row: NewAuditRow): Promise<void> {
-    await store.insert(tx, actor.scope.tenantId, row);
+  async function record(tx: Transaction, actor: Actor, ...rows: readonly NewAuditRow[]): Promise<void> {
+    await store.insert(tx, actor.scope.tenantId, rows);
     if (deps.onWrite) tx.afterCommit(deps.onWrite);
   }
 
   return {
     record: (tx, actor, entry) => record(tx, actor, rowOf(actor, entry)),
+    recordAll: (tx, actor, entries) => record(tx, actor, ...entries.map((entry) => rowOf(actor, entry))),
     async recordCritical(tx, actor, entry) {
       assert(isCritical(entry.action), `${entry.action} is not an act of the critical chain`);
       const row = rowOf(actor, entry);

@@ -79,11 +79,11 @@ export function createAuditStore(db: Database) {
   return {
     insertion,
 
-    async insert(tx: Transaction, tenantId: TenantId, row: NewAuditRow): Promise<void> {
+    async insert(tx: Transaction, tenantId: TenantId, rows: readonly NewAuditRow[]): Promise<void> {
       await view
         .scoped({ tenantId }, tx)
         .insertInto('audit_logs')
-        .values(row as AuditTables['audit_logs'] & { tenant_id: undefined })
+        .values(rows as readonly (AuditTables['audit_logs'] & { tenant_id: undefined })[])
         .execute();
     },
 

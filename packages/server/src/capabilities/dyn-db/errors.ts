@@ -1,5 +1,7 @@
 import { AppError } from '../../kernel/errors.js';
 
+const TARGET_RETRY_SECONDS = 5;
+
 export function connectionNameTaken(name: string): AppError {
   return new AppError('conflict', `A connection named "${name}" exists already`);
 }
@@ -34,4 +36,47 @@ export function leaseLimit(what: string, max: number): AppError {
 
 export function mintForbidden(resource: string): AppError {
   return new AppError('forbidden', `Missing permission dyn-db:mint for "${resource}"`);
+}
+
+export function leaseLost(): AppError {
+  return new AppError('conflict', 'The lease was revoked while it was being made or renewed');
+}
+
+export function leaseNotRenewable(status: string): AppError {
+  return new AppError('conflict', `A lease that is ${status} cannot be renewed`);
+}
+
+export function revocationPending(cause: AppError): AppError {
+  return new AppError(
+    'dependency_unavailable',
+    'The database could not be reached; the lease will be revoked as soon as it can',
+    { dependency: 'target_database', retryAfterSeconds: TARGET_RETRY_SECONDS, cause },
+  );
+}
+
+/** `code` is the engine's own (SQLSTATE, number or name); `message` has passed `redactedMessage`. */
+export function databaseError(code: string, message: string): AppError {
+  return new AppError('database_error', `The database refused (${code}): ${message}`, { reason: code });
+}
+
+/** The target database went away or did not answer in time; `reason` is for operators. */
+export function targetUnavailable(reason: string): AppError {
+  return new AppError('dependency_unavailable', 'The database cannot be reached or did not answer in time', {
+    dependency: 'target_database',
+    retryAfterSeconds: TARGET_RETRY_SECONDS,
+    detail: reason,
+  });
+}
+
+/** Every GRANT on it, anybody's, would soon fail (contract dyn-db.md §3.1). */
+export function tableAclFull(table: string): AppError {
+  return new AppError(
+    'conflict',
+    `The access list of table ${table} has 7 KiB or more: no further user is granted anything on it; use a template, or grant to one role that the users are members of`,
+  );
+}
+
+/** What a test finds: the admin lacks a right. `hint` is what an operator would run. */
+export function grantMissing(problem: string, hint: string): AppError {
+  return new AppError('database_error', problem, { extra: { hint } });
 }

@@ -86,6 +86,7 @@ export interface Config {
     readonly extraCaPem: string | null;
     readonly nat64: boolean;
   };
+  readonly leaseWorker: { readonly isPaused: boolean };
   /** Null = for ever. */
   readonly audit: { readonly retentionMs: number | null };
   readonly log: { readonly level: LogLevel };
@@ -160,6 +161,7 @@ function configOf(
       extraCaPem,
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
     },
+    leaseWorker: { isPaused: values.KNOX_LEASE_WORKER_PAUSED === 'on' },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
     metricsToken: values.KNOX_METRICS_TOKEN ?? null,

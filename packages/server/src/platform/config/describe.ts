@@ -21,7 +21,7 @@ export function describeConfig(config: Config, source: EnvironmentSource): Effec
 }
 
 function shownValues(config: Config, source: EnvironmentSource): Record<VariableName, string> {
-  const { listen, hosts, egress, storage, rootKey, tracing } = config;
+  const { listen, hosts, egress, leaseWorker, storage, rootKey, tracing } = config;
   // Whether there are traces follows from all of these; each is shown as it was set.
   const asSet = (variable: VariableName, fallback: string) => source[variable]?.trim() || fallback;
   return {
@@ -62,6 +62,7 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
       '(/etc/resolv.conf)',
     KNOX_EXTRA_CA_FILE: egress.extraCaFile ?? '(none)',
     KNOX_EGRESS_NAT64: egress.nat64 ? 'on' : 'off',
+    KNOX_LEASE_WORKER_PAUSED: leaseWorker.isPaused ? 'on' : 'off',
   };
 }
 

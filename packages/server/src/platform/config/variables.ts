@@ -180,6 +180,11 @@ export const VARIABLES = {
     '`off`',
     '`on`: judge the IPv4 address inside `64:ff9b::/96`.',
   ),
+  KNOX_LEASE_WORKER_PAUSED: variable(
+    oneOf('on', 'off'),
+    '`off`',
+    '`on`: database leases that are due are left alone, for a start from a backup: users may have been renewed since. What a caller revokes is revoked. Start again without it to go on.',
+  ),
 };
 
 export type VariableName = keyof typeof VARIABLES;
@@ -212,7 +217,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_WRAP_SUBDOMAINS: ['off'],
   KNOX_DB_ALLOW_TARGETS: [],
   KNOX_DB_DENY_TARGETS: [],
-  KNOX_LEASE_WORKER_PAUSED: ['off'],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
   KNOX_KMS_OPERATOR_PROVIDER: [],
   KNOX_KMS_OPERATOR_KEY_REF: [],

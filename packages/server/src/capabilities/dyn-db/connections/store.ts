@@ -135,6 +135,23 @@ export function createConnectionStore(db: Pick<Database, 'view'>) {
         .execute();
     },
 
+    /** A rotation has ended, if it is still the one that the connection names: a password set since then stands. */
+    async settlePassword(
+      tx: Transaction,
+      scope: Scope,
+      { id, nextPasswordEnvelope }: Pick<Connection, 'id' | 'nextPasswordEnvelope'>,
+      passwordEnvelope: Buffer,
+      nowMs: number,
+    ): Promise<void> {
+      await view
+        .scoped(scope, tx)
+        .updateTable('dyn_db_connections')
+        .set({ admin_password_envelope: passwordEnvelope, next_password_envelope: null, updated_at: nowMs })
+        .where('id', '=', id)
+        .where('next_password_envelope', '=', nextPasswordEnvelope)
+        .execute();
+    },
+
     async delete(tx: Transaction, scope: Scope, id: DbConnectionId): Promise<void> {
       await view.scoped(scope, tx).deleteFrom('dyn_db_connections').where('id', '=', id).execute();
     },

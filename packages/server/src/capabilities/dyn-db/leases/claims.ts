@@ -1,3 +1,4 @@
+import { sql } from 'kysely';
 import type { DbConnectionId, Scope, TenantId } from '../../../kernel/ids.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { dynDbTables, type EndCause, type LeaseStatus } from '../tables.js';
@@ -181,9 +182,11 @@ export function createLeaseClaims(db: Pick<Database, 'view'>) {
       const rows = await owned(tx, scope, owner)
         .set({
           attempts: failure.attempts,
+          // One that was being renewed lives on as it was.
+          status:
+            failure.status ?? sql<LeaseStatus>`case when status = 'renewing' then 'active' else status end`,
           next_attempt_at: failure.nextAttemptAtMs,
           last_error: failure.lastError,
-          ...(failure.status && { status: failure.status }),
           ...FREED,
         })
         .where('id', 'in', [...failure.ids])
@@ -201,6 +204,17 @@ export function createLeaseClaims(db: Pick<Database, 'view'>) {
         .where('connection_id', '=', connectionId)
         .where('claim_owner', '=', owner)
         .where('next_attempt_at', 'is not', null)
+        .execute();
+    },
+
+    /** Of a mint that came to nothing before there could be a user. */
+    async discard(tx: Transaction, scope: Scope, owner: string, id: number): Promise<void> {
+      await view
+        .scoped(scope, tx)
+        .deleteFrom('dyn_db_leases')
+        .where('id', '=', id)
+        .where('status', '=', 'pending')
+        .where('claim_owner', '=', owner)
         .execute();
     },
 

@@ -155,8 +155,8 @@ export function statementColumns({ creation, revocation, group }: RoleStatements
   return {
     creation_sql: creation,
     revocation_sql: revocation,
-    template: group?.template,
-    group_name: group?.name,
+    template: group?.template ?? null,
+    group_name: group?.name ?? null,
     group_schemas: group?.schemas ? JSON.stringify(group.schemas) : null,
   };
 }

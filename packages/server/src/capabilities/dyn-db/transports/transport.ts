@@ -25,3 +25,11 @@ export interface Transport {
   resolve(address: DatabaseAddress, signal: AbortSignal): Promise<readonly IpAddress[]>;
   close(): Promise<void>;
 }
+
+/** What the operator allows, and the ways that lead there. */
+export interface Transports {
+  /** Why such an address may not be stored (contract README §9); null = it may. Resolves no name. */
+  problem(address: DatabaseAddress): string | null;
+  /** A way that lives as long as one operation; each of its waits ends after that time. */
+  create(connectTimeoutMs: number): Transport;
+}

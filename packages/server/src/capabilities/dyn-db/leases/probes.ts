@@ -1,0 +1,86 @@
+import type { Clock } from '../../../kernel/clock.js';
+import type { IdSource } from '../../../kernel/ids.js';
+import type { Caller } from '../../../kernel/principal.js';
+import type { Random } from '../../../platform/crypto/random.js';
+import type { Database } from '../../../platform/storage/database.js';
+import { actorName } from '../audit.js';
+import { actBudgetMs } from '../connections/databases.js';
+import type { Probe } from '../connections/preflight.js';
+import type { Connection } from '../connections/store.js';
+import type { Role, RoleStore } from '../roles/store.js';
+import { generateUsername } from '../statements/names.js';
+import { generatePassword } from '../statements/password.js';
+import type { LeaseClaims } from './claims.js';
+import type { LeaseStore } from './store.js';
+
+export interface ProbesDeps {
+  readonly db: Pick<Database, 'transaction'>;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly roles: Pick<RoleStore, 'setGroupMade'>;
+  readonly leases: Pick<LeaseStore, 'insertPending'>;
+  readonly claims: Pick<LeaseClaims, 'discard'>;
+}
+
+export type Probes = ReturnType<typeof createProbes>;
+
+const PROBE_TTL_SECONDS = 60;
+
+/**
+ * Users that are made to be dropped. Each is written ahead like any other, so that no crash leaves one; of those that
+ * were dropped nothing is kept.
+ */
+export function createProbes({ db, clock, ids, random, roles, leases, claims }: ProbesDeps) {
+  function probeOf(caller: Caller, connection: Connection, role: Role): Probe {
+    const { scope } = caller.principal;
+    const username = generateUsername(random);
+    const owner = ids.uuid();
+    let leaseId: number | null = null;
+
+    return {
+      role: role.name,
+      async mint(session) {
+        const nowMs = clock.nowMs();
+        const expiresAtMs = nowMs + PROBE_TTL_SECONDS * 1_000;
+        leaseId = await db.transaction((tx) =>
+          leases.insertPending(tx, scope, {
+            connectionId: connection.id,
+            connectionName: connection.name,
+            roleId: role.id,
+            roleName: role.name,
+            engine: connection.engine,
+            username,
+            statements: role.statements,
+            actor: actorName(caller.principal),
+            ttlSeconds: PROBE_TTL_SECONDS,
+            issuedAtMs: nowMs,
+            expiresAtMs,
+            maxExpiresAtMs: expiresAtMs,
+            endCause: 'probe',
+            claim: { owner, untilMs: nowMs + 2 * actBudgetMs(connection) },
+          }),
+        );
+        const { group } = role.statements;
+        if (group) {
+          await session.ensureGroupRole(group);
+          await db.transaction((tx) => roles.setGroupMade(tx, scope, connection.id, group.name, true));
+        }
+        await session.createUser(
+          { username, password: generatePassword(random), expiresAtMs },
+          role.statements,
+        );
+      },
+      async drop(session) {
+        await session.dropUser(username, role.statements);
+        const id = leaseId;
+        if (id !== null) await db.transaction((tx) => claims.discard(tx, scope, owner, id));
+      },
+    };
+  }
+
+  return {
+    of: (caller: Caller, connection: Connection, probed: readonly Role[]): readonly Probe[] =>
+      probed.map((role) => probeOf(caller, connection, role)),
+  };
+}

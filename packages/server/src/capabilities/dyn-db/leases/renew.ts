@@ -1,0 +1,94 @@
+import { type Clock, isoTime } from '../../../kernel/clock.js';
+import { notFound } from '../../../kernel/errors.js';
+import type { IdSource, Scope } from '../../../kernel/ids.js';
+import { actorOf, type Caller } from '../../../kernel/principal.js';
+import { recordAnswer } from '../../../platform/http/idempotency.js';
+import type { Database } from '../../../platform/storage/database.js';
+import type { AuditLogs } from '../../audit-logs/index.js';
+import { leaseEntry } from '../audit.js';
+import { actBudgetMs, type Databases } from '../connections/databases.js';
+import type { ConnectionStore } from '../connections/store.js';
+import { leaseLost, leaseNotRenewable } from '../errors.js';
+import type { LeaseClaims } from './claims.js';
+import type { Ending } from './ending.js';
+import type { Lease } from './lease.js';
+import type { LeaseStore } from './store.js';
+import { SWEEP_MS } from './sweep.js';
+import { renewedExpiryMs } from './ttl.js';
+
+export interface RenewedLease {
+  readonly leaseId: number;
+  readonly expiresAtMs: number;
+}
+
+export interface RenewalDeps {
+  readonly db: Pick<Database, 'transaction'>;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly databases: Pick<Databases, 'use'>;
+  readonly connections: ConnectionStore;
+  readonly leases: LeaseStore;
+  readonly claims: LeaseClaims;
+  readonly ending: Ending;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+  wakeWorker(): void;
+}
+
+export function createRenewal(deps: RenewalDeps) {
+  const { db, clock, ids, databases, connections, leases, claims, ending, auditLogs } = deps;
+
+  /** Shown as `renewing`. Due when the claim ends: then a worker finds that nobody renews it any more. */
+  function begin(scope: Scope, id: number, owner: string) {
+    return db.transaction(async (tx) => {
+      const known = await leases.find(scope, id, tx);
+      if (!known || known.status === 'pending') throw notFound('Lease');
+      const nowMs = clock.nowMs();
+      if (known.endCause !== null || known.expiresAtMs <= nowMs || known.status === 'errored')
+        throw leaseNotRenewable(known.status === 'active' ? 'about to end' : known.status);
+      const connection = await connections.findById(scope, known.connectionId, tx);
+      if (!connection) throw notFound('Lease');
+      const untilMs = Math.min(nowMs + actBudgetMs(connection), known.expiresAtMs);
+      const claim = { owner, untilMs };
+      const lease = await claims.take(tx, scope, id, claim, { status: 'renewing', nextAttemptAtMs: untilMs });
+      if (!lease) throw notFound('Lease');
+      return { lease, connection };
+    });
+  }
+
+  /** As it was, one failure later; the fifth in a row makes it `errored`, and it ends when it was to end. */
+  async function giveUp(owner: string, lease: Lease, error: unknown): Promise<void> {
+    await db.transaction(async (tx) => {
+      const { scope, expiresAtMs } = lease;
+      await ending.failIn(tx, scope, owner, [lease], error, expiresAtMs);
+    });
+  }
+
+  return async function renew(
+    caller: Caller,
+    id: number,
+    askedSeconds: number | null,
+  ): Promise<RenewedLease> {
+    const { scope } = caller.principal;
+    const owner = ids.uuid();
+    const { lease, connection } = await begin(scope, id, owner);
+    const expiresAtMs = renewedExpiryMs(lease, askedSeconds, clock.nowMs());
+    try {
+      await databases.use(scope, connection, (session) => session.renewUser(lease.username, expiresAtMs));
+    } catch (error) {
+      await giveUp(owner, lease, error);
+      throw error;
+    }
+    const renewed = { leaseId: id, expiresAtMs };
+    await db.transaction(async (tx) => {
+      if (!(await claims.activate(tx, scope, owner, id, expiresAtMs))) throw leaseLost();
+      const entry = leaseEntry('dyn_db.lease.renew', lease, {
+        ttl_seconds_asked: askedSeconds,
+        expires_at: isoTime(expiresAtMs),
+      });
+      await auditLogs.record(tx, actorOf(caller), entry);
+      await recordAnswer(tx, caller, renewed);
+    });
+    if (expiresAtMs - clock.nowMs() < SWEEP_MS) deps.wakeWorker();
+    return renewed;
+  };
+}

@@ -1,0 +1,58 @@
+import type { Clock } from '../../../kernel/clock.js';
+import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
+import type { Jobs } from '../../../platform/jobs/jobs.js';
+import type { Database } from '../../../platform/storage/database.js';
+import type { LeaseClaims, LeaseCounts } from './claims.js';
+
+export const LEASE_JOB = 'dyn_db_lease';
+export const SWEEP_JOB = 'dyn_db_lease_sweep';
+export const SWEEP_MS = 15_000;
+/** Leases that fall due within it are found by one sweep. */
+const PAUSE_MS = 250;
+/** Past its end for longer than the contract allows on an idle server (dyn-db.md §4). */
+const LATE_MS = 2_000;
+
+export interface LeaseSweepDeps {
+  readonly db: Pick<Database, 'transaction'>;
+  readonly clock: Clock;
+  readonly jobs: Pick<Jobs, 'enqueue'>;
+  readonly claims: Pick<LeaseClaims, 'dueConnections' | 'nextDueAtMs' | 'counts'>;
+  onCounts(counts: LeaseCounts): void;
+}
+
+/**
+ * Finds where leases are due and has each connection's worked off by a job of its own. It runs again when the next lease
+ * falls due, and after 15 s at the latest: whatever was lost on the way is found then.
+ */
+export function createLeaseSweep({ db, clock, jobs, claims, onCounts }: LeaseSweepDeps) {
+  let countedAtMs = Number.NEGATIVE_INFINITY;
+
+  /** It reads all that live: no oftener than an idle server sweeps. */
+  async function count(nowMs: number): Promise<void> {
+    if (nowMs - countedAtMs < SWEEP_MS) return;
+    countedAtMs = nowMs;
+    onCounts(await claims.counts(nowMs, nowMs - LATE_MS));
+  }
+
+  return async function sweep({ batchMax }: Pick<JobContext, 'batchMax'>): Promise<JobReport> {
+    const nowMs = clock.nowMs();
+    const places = await claims.dueConnections(nowMs, batchMax);
+    if (places.length > 0) {
+      await db.transaction(async (tx) => {
+        for (const { scope, connectionId } of places) {
+          const payload = {
+            tenant_id: scope.tenantId,
+            sandbox: scope.sandbox,
+            connection_id: connectionId,
+          };
+          await jobs.enqueue(tx, LEASE_JOB, payload, { key: connectionId });
+        }
+      });
+    }
+    await count(nowMs);
+    if (places.length === batchMax) return { rows: places.length, againInMs: 0 };
+    const nextAtMs = await claims.nextDueAtMs(nowMs);
+    const waitMs = nextAtMs === null ? SWEEP_MS : nextAtMs - clock.nowMs();
+    return { rows: places.length, againInMs: Math.min(Math.max(waitMs, PAUSE_MS), SWEEP_MS) };
+  };
+}
