@@ -22,6 +22,8 @@ export interface EngineTarget {
   readonly sslMode: SslMode;
   /** PEM; null = the system's authorities. */
   readonly sslCa: string | null;
+  /** PEM of KNOX_EXTRA_CA_FILE, which adds to the system's authorities. */
+  readonly extraCa?: string | null;
   readonly connectTimeoutMs: number;
   readonly statementTimeoutMs: number;
   /** mongo only; null = the database. */
