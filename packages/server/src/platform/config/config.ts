@@ -9,6 +9,7 @@ import {
   withLogRetention,
 } from '../../kernel/plan-tiers.js';
 import type { Secret } from '../../kernel/secret.js';
+import { EVERY_TARGET, type TargetEntry } from '../egress/database-targets.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
 import type { LogLevel } from '../log/logger.js';
@@ -87,6 +88,12 @@ export interface Config {
     readonly nat64: boolean;
   };
   readonly leaseWorker: { readonly isPaused: boolean };
+  /** Of dynamic database credentials; these do not pass the egress guard (contract README §9). */
+  readonly databaseTargets: {
+    readonly allow: readonly TargetEntry[];
+    /** Wins. */
+    readonly deny: readonly TargetEntry[];
+  };
   /** Null = for ever. */
   readonly audit: { readonly retentionMs: number | null };
   readonly log: { readonly level: LogLevel };
@@ -162,6 +169,10 @@ function configOf(
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
     },
     leaseWorker: { isPaused: values.KNOX_LEASE_WORKER_PAUSED === 'on' },
+    databaseTargets: {
+      allow: values.KNOX_DB_ALLOW_TARGETS ?? EVERY_TARGET,
+      deny: values.KNOX_DB_DENY_TARGETS ?? [],
+    },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
     metricsToken: values.KNOX_METRICS_TOKEN ?? null,

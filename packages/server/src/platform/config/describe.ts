@@ -22,7 +22,7 @@ export function describeConfig(config: Config, source: EnvironmentSource): Effec
 
 function shownValues(config: Config, source: EnvironmentSource): Record<VariableName, string> {
   const { listen, hosts, egress, leaseWorker, storage, rootKey, tracing } = config;
-  // Whether there are traces follows from all of these; each is shown as it was set.
+  // Of the traces: whether there are any follows from all of their variables; each is shown as it was set.
   const asSet = (variable: VariableName, fallback: string) => source[variable]?.trim() || fallback;
   return {
     MASTER_KEY_B64: rootKey.kind === 'value' ? String(rootKey.key) : '(root key file)',
@@ -63,6 +63,8 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_EXTRA_CA_FILE: egress.extraCaFile ?? '(none)',
     KNOX_EGRESS_NAT64: egress.nat64 ? 'on' : 'off',
     KNOX_LEASE_WORKER_PAUSED: leaseWorker.isPaused ? 'on' : 'off',
+    KNOX_DB_ALLOW_TARGETS: asSet('KNOX_DB_ALLOW_TARGETS', '*'),
+    KNOX_DB_DENY_TARGETS: asSet('KNOX_DB_DENY_TARGETS', '(none)'),
   };
 }
 

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { Secret } from '../../kernel/secret.js';
 import { parseSigningKey } from '../crypto/signed-tokens.js';
+import { parseTargetList, type TargetEntry } from '../egress/database-targets.js';
 import type { DnsServer } from '../egress/resolver.js';
 
 /** Says which rule a value broke; the reader of the environment adds the variable's name. */
@@ -179,4 +180,10 @@ export const dnsServers: Parse<readonly DnsServer[]> = (text) => {
   const servers = listOf(text).map(dnsServer);
   if (servers.length > 8) throw new RuleBroken('must name at most 8 servers');
   return servers;
+};
+
+export const databaseTargets: Parse<readonly TargetEntry[]> = (text) => {
+  const list = parseTargetList(text);
+  if (typeof list === 'string') throw new RuleBroken(list);
+  return list;
 };

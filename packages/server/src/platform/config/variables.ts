@@ -3,6 +3,7 @@ import {
   bearerToken,
   customHosts,
   databaseAddress,
+  databaseTargets,
   dnsServers,
   domainName,
   emailAddress,
@@ -185,6 +186,12 @@ export const VARIABLES = {
     '`off`',
     '`on`: database leases that are due are left alone, for a start from a backup: users may have been renewed since. What a caller revokes is revoked. Start again without it to go on.',
   ),
+  KNOX_DB_ALLOW_TARGETS: variable(
+    databaseTargets,
+    '`*`',
+    'Databases that dynamic credentials may be made on: comma list of `*`, `public`, host, `*.host` or CIDR, each with optional `:port`. [Database targets](database-targets.md).',
+  ),
+  KNOX_DB_DENY_TARGETS: variable(databaseTargets, 'empty', 'The same form; wins.'),
 };
 
 export type VariableName = keyof typeof VARIABLES;
@@ -215,8 +222,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_ACME_HTTP01_PORT: [],
   KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],
   KNOX_WRAP_SUBDOMAINS: ['off'],
-  KNOX_DB_ALLOW_TARGETS: [],
-  KNOX_DB_DENY_TARGETS: [],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
   KNOX_KMS_OPERATOR_PROVIDER: [],
   KNOX_KMS_OPERATOR_KEY_REF: [],

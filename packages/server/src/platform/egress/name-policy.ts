@@ -61,17 +61,29 @@ export function isUnderAny(hostname: string, among: readonly Suffix[]): boolean 
   return among.some(({ name, dotted }) => hostname === name || hostname.endsWith(dotted));
 }
 
+/** In lower case and A-labels, without the dot of the root. */
+export function isDnsName(hostname: string): boolean {
+  return hostname.length <= 253 && hostname.split('.').every((label) => LABEL.test(label));
+}
+
+/** RFC 3696 §2: no top-level domain is all digits. Some resolver reads such a name as an address. */
+export function readsAsAddress(hostname: string): boolean {
+  return /^(\d+|0x[0-9a-f]*)$/.test(hostname.slice(hostname.lastIndexOf('.') + 1));
+}
+
+export function isMetadataName(hostname: string): boolean {
+  return isUnderAny(hostname, METADATA_NAMES);
+}
+
 /** Judges a host as `URL` gives it, root dot removed. Null = it may be resolved. */
 export function judgeName(hostname: string, rules: NameRules): NameRefusal | null {
   if (hostname.startsWith('[') || isIP(hostname) !== 0) return 'ip_literal';
-  const labels = hostname.split('.');
-  if (hostname.length > 253 || !labels.every((label) => LABEL.test(label))) return 'not_a_name';
-  // RFC 3696 §2: no top-level domain is all digits. Some resolver reads such a name as an address.
-  if (/^(\d+|0x[0-9a-f]*)$/.test(labels.at(-1)!)) return 'ip_literal';
-  if (isUnderAny(hostname, METADATA_NAMES)) return 'metadata_name';
+  if (!isDnsName(hostname)) return 'not_a_name';
+  if (readsAsAddress(hostname)) return 'ip_literal';
+  if (isMetadataName(hostname)) return 'metadata_name';
   if (isUnderAny(hostname, rules.ownNames)) return 'own_name';
   if (isUnderAny(hostname, LOCALHOST) && !rules.isOpened(hostname)) return 'internal_name';
-  if (labels.length === 1) return 'single_label';
+  if (!hostname.includes('.')) return 'single_label';
   if (isUnderAny(hostname, INTERNAL_SUFFIXES) && !rules.isOpened(hostname)) return 'internal_name';
   return null;
 }
@@ -101,10 +113,9 @@ export function hostEntryProblem(entry: string): string | null {
   const name = host.startsWith('*.') ? host.slice(2) : host;
   if (name.includes('*')) return 'may hold a star only as its whole first label, as in *.example.com';
   if (isIP(name) !== 0 || name.startsWith('[')) return 'must be a name, not an address';
-  const labels = name.split('.');
-  if (name.length > 253 || !labels.every((label) => LABEL.test(label))) {
+  if (!isDnsName(name)) {
     return 'must be a DNS host name without scheme, port or path, in ASCII (xn-- form)';
   }
-  if (labels.length === 1 && name === host) return 'must have at least two labels';
+  if (!name.includes('.') && name === host) return 'must have at least two labels';
   return null;
 }

@@ -93,7 +93,7 @@ function parseEntry(text: string): Entry {
   return { opens: parseSubject(subject, text), ports, tenantSlug };
 }
 
-function splitPorts(target: string): { subject: string; portsText: string | null } {
+export function splitPorts(target: string): { subject: string; portsText: string | null } {
   const bracketed = /^\[([^\]]*)\](\/\d+)?(?::(.*))?$/.exec(target);
   if (bracketed) return { subject: `${bracketed[1]}${bracketed[2] ?? ''}`, portsText: bracketed[3] ?? null };
   // In IPv6 the colon of the ports is the one after the prefix.
