@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
-import { type CallClock, ClientGone, type ClientPresence } from './egress.js';
+import { type CallClock, ClientGone, type ClientPresence, type Ending } from './egress.js';
 import { upstreamTimeout } from './errors.js';
 
 /** The one clock of a call (dataplane §1.4). Every call has one, so it calls back and makes no AbortSignal. */
@@ -50,10 +50,10 @@ class RunningClock implements CallClock {
   }
 }
 
-/** The promise, unless the clock ends first. What the promise brings later is dropped. */
-export function within<T>(promise: Promise<T>, callClock: CallClock): Promise<T> {
+/** The promise, unless the wait ends first. What the promise brings later is dropped. */
+export function within<T>(promise: Promise<T>, ending: Ending): Promise<T> {
   return new Promise((resolve, reject) => {
-    const letGo = callClock.onEnd(reject);
+    const letGo = ending.onEnd(reject);
     promise.then(resolve, reject).finally(letGo);
   });
 }

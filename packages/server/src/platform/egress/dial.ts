@@ -2,7 +2,7 @@ import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls, type SecureContext, type TLSSocket } from 'node:tls';
 import type { Clock } from '../../kernel/clock.js';
 import { type IpAddress, parseIpAddress, sameIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
-import type { CallClock } from './egress.js';
+import type { Ending } from './egress.js';
 import { peerRefused, upstreamTlsError, upstreamUnreachable } from './errors.js';
 
 export interface DialTarget {
@@ -21,26 +21,35 @@ export const tcpDialer: Dialer = ({ address, port }) =>
 /** The TCP connection did not come about; no byte was sent, so the next judged address may be tried. */
 export class ConnectFailure extends Error {}
 
-export interface TlsDial {
+export interface TcpDial {
   readonly target: DialTarget;
   readonly address: IpAddress;
   readonly dialer: Dialer;
-  readonly trust: SecureContext;
-  readonly session: Buffer | undefined;
-  readonly callClock: CallClock;
+  readonly ending: Ending;
   readonly clock: Clock;
   /** Longest wait for TCP, ms, where other addresses are left to try. */
   readonly tcpTimeoutMs: number | null;
 }
 
-/** TCP, then the peer check, and only then the TLS hello. Throws ConnectFailure, an AppError or the clock's reason. */
-export async function dialTls(dial: TlsDial): Promise<TLSSocket> {
+export interface TlsDial extends TcpDial {
+  readonly trust: SecureContext;
+  readonly session: Buffer | undefined;
+}
+
+/** TCP, then the peer check. Throws ConnectFailure, an AppError or the clock's reason. */
+export async function dialTcp(dial: TcpDial): Promise<Socket> {
   const raw = await establish(dial, dial.dialer(dial.target), 'connect', dial.tcpTimeoutMs, asConnectFailure);
   const peer = raw.remoteAddress ? parseIpAddress(raw.remoteAddress) : null;
   if (!peer || !sameIpAddress(unmapIpv4(peer), dial.address)) {
     raw.destroy();
     throw peerRefused(`dialled ${dial.target.address}, reached ${raw.remoteAddress ?? 'nobody'}`);
   }
+  return raw;
+}
+
+/** And only then the TLS hello. */
+export async function dialTls(dial: TlsDial): Promise<TLSSocket> {
+  const raw = await dialTcp(dial);
   const socket = connectTls({
     socket: raw,
     servername: dial.target.servername,
@@ -60,7 +69,7 @@ function asConnectFailure(cause: unknown): Error {
 
 /** Waits for the event; otherwise destroys the socket, whatever ended the wait. */
 function establish<S extends Socket>(
-  { callClock, clock }: TlsDial,
+  { ending, clock }: TcpDial,
   socket: S,
   event: string,
   timeoutMs: number | null,
@@ -92,7 +101,7 @@ function establish<S extends Socket>(
         ? () => {}
         : clock.setTimer(timeoutMs, () => fail(asError(new Error('no answer in time'))));
     socket.on(event, onDone).on('error', onError).on('close', onClose);
-    leaveClock = callClock.onEnd(fail);
+    leaveClock = ending.onEnd(fail);
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Readable, Writable } from 'node:stream';
+import type { IpAddress } from '../../kernel/ip-address.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { HostList } from './name-policy.js';
 
@@ -26,13 +27,17 @@ export const ADDRESS_CLASSES = [
 ] as const;
 export type AddressClass = (typeof ADDRESS_CLASSES)[number];
 
+/** Whatever may end a wait before its time: a clock, a signal, a client that goes. */
+export interface Ending {
+  /** Calls back once when it ends, at once if it has; the returned function takes that back. */
+  onEnd(callback: (error: Error) => void): () => void;
+}
+
 /** One clock for the whole call: started at name resolution, read by every stage, restarted by none (dataplane §1.4). */
-export interface CallClock {
+export interface CallClock extends Ending {
   readonly timeoutMs: number;
   /** The error with which the call ends: out of time, or ClientGone. Null while neither has come. */
   readonly ended: Error | null;
-  /** Calls back once when the clock ends the call, at once if it has; the returned function takes that back. */
-  onEnd(callback: (error: Error) => void): () => void;
   /**
    * No more time is to be kept: the response headers have come, or the call is over. The client may still go. `stream`
    * does it, and a `judge` that refuses; whoever ends the call between the two does it himself.
@@ -110,5 +115,7 @@ export interface Egress {
   startClock(timeoutMs: number, client: ClientPresence): CallClock;
   /** Our own listeners, database and cache, by address and port, known once they listen. */
   setOwnEndpoints(endpoints: readonly { address: string; port: number }[]): void;
+  /** Whether such an address and port is one of them; of no use before they are known. */
+  isOwnEndpoint(address: IpAddress, port: number): boolean;
   close(): Promise<void>;
 }

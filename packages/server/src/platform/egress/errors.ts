@@ -105,12 +105,19 @@ const TLS_REASONS: Record<string, string> = {
   ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'it does not speak HTTP/1.1',
 };
 
+export function tlsReasonOf(cause: unknown): string {
+  return TLS_REASONS[codeOf(cause)] ?? 'the handshake failed';
+}
+
 export function upstreamTlsError(cause: unknown): AppError {
-  const reason = TLS_REASONS[codeOf(cause)] ?? 'the handshake failed';
-  return new AppError('upstream_tls_error', `No trusted TLS connection to the upstream: ${reason}`, {
-    detail: `${codeOf(cause)} ${messageOf(cause)}`.trim(),
-    cause,
-  });
+  return new AppError(
+    'upstream_tls_error',
+    `No trusted TLS connection to the upstream: ${tlsReasonOf(cause)}`,
+    {
+      detail: `${codeOf(cause)} ${messageOf(cause)}`.trim(),
+      cause,
+    },
+  );
 }
 
 export function unsendable(cause: unknown): AppError {

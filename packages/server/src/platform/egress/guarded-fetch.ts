@@ -191,7 +191,7 @@ export function createEgress(deps: EgressDeps): Egress {
           dialer,
           trust,
           session: pools.sessionFor(poolKey),
-          callClock: call.clock,
+          ending: call.clock,
           clock,
           tcpTimeoutMs: i < tries.length - 1 ? TCP_TRY_MS : null,
         });
@@ -255,6 +255,8 @@ export function createEgress(deps: EgressDeps): Egress {
       // What was let through before must be judged again.
       names.clear();
     },
+
+    isOwnEndpoint: (address, port) => isOwn(subjectOf(address), port),
 
     close: () => pools.close(),
   };

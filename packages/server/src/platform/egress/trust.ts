@@ -6,8 +6,9 @@ import { createSecureContext, rootCertificates, type SecureContext } from 'node:
  * --tls-min-v1.0. Made once: parsing the roots takes milliseconds.
  */
 export function createTrust(extraCaPem: string | null): SecureContext {
-  return createSecureContext({
-    ca: extraCaPem === null ? [...rootCertificates] : [...rootCertificates, extraCaPem],
-    minVersion: 'TLSv1.2',
-  });
+  return createSecureContext({ ca: trustedAuthorities(extraCaPem), minVersion: 'TLSv1.2' });
+}
+
+export function trustedAuthorities(extraCaPem: string | null): string[] {
+  return extraCaPem === null ? [...rootCertificates] : [...rootCertificates, extraCaPem];
 }
