@@ -1,8 +1,8 @@
 import { lookup } from 'node:dns/promises';
 import type { Config } from '../platform/config/config.js';
+import { postgresAddress } from '../platform/storage/postgres-address.js';
 import type { ListenAddress } from './self-check.js';
 
-const POSTGRES_PORT = 5432;
 const REDIS_PORT = 6379;
 
 /**
@@ -15,16 +15,19 @@ export async function ownEndpoints(
 ): Promise<ListenAddress[]> {
   return [
     ...listeners,
-    ...(storage.kind === 'postgres' ? await endpointsOf(storage.url.reveal(), POSTGRES_PORT) : []),
-    ...(redisUrl ? await endpointsOf(redisUrl.reveal(), REDIS_PORT) : []),
+    ...(storage.kind === 'postgres' ? await endpointsOf(postgresAddress(storage.url.reveal())) : []),
+    ...(redisUrl ? await endpointsOf(redisAddress(redisUrl.reveal())) : []),
   ];
 }
 
-async function endpointsOf(url: string, portDefault: number): Promise<ListenAddress[]> {
-  const { hostname, port } = new URL(url);
-  // An empty host is a Unix socket, which no URL of a caller can reach.
-  if (hostname === '') return [];
-  const name = hostname.replace(/^\[|\]$/g, '');
-  const found = await lookup(name, { all: true });
-  return found.map(({ address }) => ({ address, port: port === '' ? portDefault : Number(port) }));
+function redisAddress(text: string): ListenAddress {
+  const { hostname, port } = new URL(text);
+  return { address: hostname.replace(/^\[|\]$/g, ''), port: port === '' ? REDIS_PORT : Number(port) };
+}
+
+async function endpointsOf({ address: host, port }: ListenAddress): Promise<ListenAddress[]> {
+  // Who listens at a socket file mostly listens on this machine's addresses too, at the port that the file is named by.
+  if (host.startsWith('/')) return [{ address: '127.0.0.1', port }];
+  const found = await lookup(host, { all: true });
+  return found.map(({ address }) => ({ address, port }));
 }

@@ -13,6 +13,7 @@ import {
   type StatementResult,
   type StorageLogger,
 } from './engine.js';
+import { postgresAddress } from './postgres-address.js';
 import { DatabaseUnreachable, endsConnection, postgresFailure } from './postgres-errors.js';
 import { insertGroups } from './postgres-insert.js';
 import { SerializationFailure, TRANSACTION_LIMIT_MS } from './transaction.js';
@@ -145,9 +146,8 @@ async function reachServer(pool: pg.Pool, url: string): Promise<void> {
   try {
     (await pool.connect()).release();
   } catch (error) {
-    // As the driver reads it: the host may stand in the query or in PGHOST.
-    const { host, port } = new pg.Client({ connectionString: url });
-    throw new DatabaseUnreachable(`${isIPv6(host) ? `[${host}]` : host}:${port}`, error);
+    const { address, port } = postgresAddress(url);
+    throw new DatabaseUnreachable(`${isIPv6(address) ? `[${address}]` : address}:${port}`, error);
   }
 }
 
