@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { AppError } from '../../kernel/errors.js';
+import { parseIpAddress } from '../../kernel/ip-address.js';
 import type { DnsAnswers } from '../../testing/dns-server.js';
 import {
   clientOf,
@@ -366,6 +367,8 @@ describe('refused by address', () => {
     rig.egress.setOwnEndpoints([{ address: PUBLIC, port: 8787 }]);
     expect(await resolved([PUBLIC], 8787)).toBe('ssrf_blocked');
     expect(await resolved([PUBLIC], 8788)).toBe('PASS');
+    const isOwn = (port: number) => rig.egress.isOwnEndpoint(parseIpAddress(PUBLIC)!, port);
+    expect([isOwn(8787), isOwn(8788)]).toEqual([true, false]);
   });
 
   it('S119 no refusal tells an address', async () => {
