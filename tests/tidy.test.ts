@@ -126,7 +126,14 @@ describe('what only one place may use', () => {
     ['node:crypto', ['platform/crypto/', 'platform/storage/migrator.ts', 'platform/egress/resolver.ts']],
     ['undici', ['platform/egress/']],
     ['node:https', ['platform/egress/']],
-    ['node:tls', ['platform/egress/', 'capabilities/dyn-db/providers/tls.ts']],
+    [
+      'node:tls',
+      [
+        'platform/egress/',
+        'capabilities/dyn-db/providers/tls.ts',
+        'capabilities/dyn-db/providers/postgres/socket.ts',
+      ],
+    ],
     ['node:dns', ['platform/egress/']],
     // The database's name is resolved as its driver resolves it, to be kept out of the guard's reach.
     ['node:dns/promises', ['platform/egress/', 'app/own-endpoints.ts']],
@@ -134,7 +141,7 @@ describe('what only one place may use', () => {
     // A listener, and the server's question to its own health.
     ['node:http', ['platform/http/', 'app/']],
     ['fastify', ['platform/http/', 'app/']],
-    ['pg', ['platform/storage/']],
+    ['pg', ['platform/storage/', 'capabilities/dyn-db/providers/postgres/']],
     ['node:sqlite', ['platform/storage/']],
     ['@photostructure/sqlite', ['platform/storage/']],
     ['ioredis', ['platform/limits/']],

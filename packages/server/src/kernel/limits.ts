@@ -111,4 +111,8 @@ export const LIMITS = {
   roleStatementsBytesMax: 16 * KiB,
   roleStatementsMax: 50,
   usernameTemplateCharactersMax: 200,
+  /** Of what a target database sends during one log-in. */
+  databaseAnswersBytesMax: 32 * MiB,
+  /** In the report of orphans. */
+  mintedUsersMax: 100_000,
 } as const;

@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.js';
+import { targetUnreachable } from './transports/errors.js';
 
 const TARGET_RETRY_SECONDS = 5;
 
@@ -61,11 +62,7 @@ export function databaseError(code: string, message: string): AppError {
 
 /** The target database went away or did not answer in time; `reason` is for operators. */
 export function targetUnavailable(reason: string): AppError {
-  return new AppError('dependency_unavailable', 'The database cannot be reached or did not answer in time', {
-    dependency: 'target_database',
-    retryAfterSeconds: TARGET_RETRY_SECONDS,
-    detail: reason,
-  });
+  return targetUnreachable('The database cannot be reached or did not answer in time', reason);
 }
 
 /** Every GRANT on it, anybody's, would soon fail (contract dyn-db.md §3.1). */

@@ -1,0 +1,106 @@
+import type { Clock } from '../../../../kernel/clock.js';
+import type { Secret } from '../../../../kernel/secret.js';
+import { parseCreation, parseRevocation } from '../../statements/template.js';
+import type { Engine, EngineSession, GroupRole, MintedUser, RoleStatements } from '../engine.js';
+import { PostgresConnection, sqlState } from './connection.js';
+import { dropGroupRole, ensureGroupRole } from './group-role.js';
+import { aclWarnings, missingGrant } from './inspection.js';
+import { createCustomUser, createTemplateUser, dropUser, mintedUsers, renewUser } from './users.js';
+
+const DEFAULT_DATABASE = 'postgres';
+/** A role that does not exist. */
+const UNDEFINED_OBJECT = '42704';
+
+export function createPostgresEngine(clock: Clock): Engine {
+  return {
+    name: 'postgres',
+    defaultPort: 5432,
+    usernameCharactersMax: 63,
+    templateStatements,
+    checkStatements(creation, revocation) {
+      parseCreation(creation, 'postgres');
+      parseRevocation(revocation, 'postgres');
+    },
+    async connect(target, transport, signal) {
+      const database = target.database ?? DEFAULT_DATABASE;
+      return new PostgresSession(
+        await PostgresConnection.open({ clock, target, database, transport, signal }),
+      );
+    },
+  };
+}
+
+/** What is run at revocation is more careful than this text, which says what it comes to. */
+function templateStatements(group: GroupRole): RoleStatements {
+  const creation = `CREATE ROLE "{{username}}" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}' IN ROLE "${group.name}"`;
+  const revocation = [
+    'ALTER ROLE "{{username}}" NOLOGIN',
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{username}}'",
+    'REASSIGN OWNED BY "{{username}}" TO CURRENT_USER',
+    'DROP OWNED BY "{{username}}"',
+    'DROP ROLE IF EXISTS "{{username}}"',
+  ].join(';\n');
+  return { creation, revocation, group };
+}
+
+class PostgresSession implements EngineSession {
+  readonly #connection: PostgresConnection;
+  #notGranted: readonly string[] = [];
+
+  constructor(connection: PostgresConnection) {
+    this.#connection = connection;
+  }
+
+  get serverVersion(): string {
+    return this.#connection.serverVersion;
+  }
+
+  async ensureGroupRole(group: GroupRole): Promise<void> {
+    this.#notGranted = await ensureGroupRole(this.#connection, group);
+  }
+
+  dropGroupRole(group: GroupRole): Promise<void> {
+    return dropGroupRole(this.#connection, group.name);
+  }
+
+  async createUser(user: MintedUser, statements: RoleStatements): Promise<void> {
+    if (statements.group === null) return createCustomUser(this.#connection, user, statements);
+    try {
+      await createTemplateUser(this.#connection, user, statements);
+    } catch (error) {
+      if (sqlState(error) !== UNDEFINED_OBJECT) throw error;
+      // The database was away when the role was registered, or it was restored from before.
+      await this.ensureGroupRole(statements.group);
+      await createTemplateUser(this.#connection, user, statements);
+    }
+  }
+
+  renewUser(username: string, expiresAtMs: number): Promise<void> {
+    return renewUser(this.#connection, username, expiresAtMs);
+  }
+
+  dropUser(username: string, statements: RoleStatements): Promise<void> {
+    return dropUser(this.#connection, username, statements);
+  }
+
+  missingGrant() {
+    return missingGrant(this.#connection);
+  }
+
+  mintedUsers() {
+    return mintedUsers(this.#connection);
+  }
+
+  async changeAdminPassword(next: Secret<string>): Promise<void> {
+    const literal = this.#connection.literal(next.reveal());
+    await this.#connection.batch([`ALTER ROLE CURRENT_USER PASSWORD ${literal}`], [next]);
+  }
+
+  async warnings(): Promise<readonly string[]> {
+    return [...(await aclWarnings(this.#connection)), ...this.#notGranted];
+  }
+
+  close(): Promise<void> {
+    return this.#connection.close();
+  }
+}
