@@ -72,7 +72,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
     instruments,
-    targets: targetDatabases(config),
+    targets: targetDatabases(config, egress, clock),
   });
   const previous = config.previousRootKey;
   const { kms, sessions } = services;

@@ -141,6 +141,8 @@ export interface ServicesDeps {
 export interface TargetDatabases {
   readonly engines: Engines;
   readonly transports: Transports;
+  /** PEM of `KNOX_EXTRA_CA_FILE`. */
+  readonly extraCa: string | null;
   /** `KNOX_LEASE_WORKER_PAUSED`. */
   readonly isWorkerPaused: boolean;
 }

@@ -39,6 +39,8 @@ export interface HarnessOptions {
   readonly tiers?: PlanTiers;
   /** Databases in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
+  /** What the clock shows at first; a day of its own unless another server's clock has a say. */
+  readonly startMs?: number;
   /** Beside those of the product. */
   readonly furtherRoutes?: readonly RouteDefinition[];
   /** Registers what is no management route, a proxy for one. */
@@ -69,7 +71,7 @@ const POLL_STEP_MS = 500;
 
 /** A server in this process on real parts: only the clock is manual. */
 export async function createHarness(options: HarnessOptions = {}): Promise<Harness> {
-  const clock = createManualClock();
+  const clock = createManualClock(options.startMs);
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);

@@ -4,6 +4,7 @@ import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
 import { OWNER_PASSWORD } from './tenants.js';
+import { createTestCa } from './tls-upstream.js';
 
 type Body = Readonly<Record<string, unknown>>;
 
@@ -50,7 +51,7 @@ const DB_TTLS = { default_ttl_seconds: 3_600, max_ttl_seconds: 86_400 };
 const DB_LIMITS = { username_template: '{{actor}}', max_live_leases: 10 };
 const DB_OPTIONS = {
   sslmode: 'verify-full',
-  ssl_ca: '-----BEGIN CERTIFICATE-----',
+  ssl_ca: (await createTestCa()).caPem,
   connect_timeout_ms: 5_000,
   statement_timeout_ms: 5_000,
 };
@@ -64,6 +65,17 @@ const OF_OTHER_MODES = {
   ssh_host_fingerprint: null,
   iam_region: null,
   iam_db_user: null,
+};
+const DB_CHANGES = {
+  host: 'db.example.com',
+  port: 5_432,
+  database_name: 'app',
+  admin_username: 'admin',
+  admin_password: MEMORY_PASSWORD,
+  enabled: true,
+  agent_id: null,
+  ...DB_TTLS,
+  ...DB_LIMITS,
 };
 const SQL = { creation_sql: "{{username}} '{{password}}'", revocation_sql: '{{username}}' };
 const REQUEST_IDS = '00000000-0000-4000-8000-';
@@ -250,13 +262,11 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`POST ${DB}`]: { bodies: () => [connectionOf(), mongoOf()] },
   [`GET ${DB}/:name`]: { path: newConnection },
   [`PATCH ${DB}/:name`]: {
-    path: newConnection,
-    bodies: () => {
-      const { name, engine, execution_mode, ...changes } = connectionOf();
-      const { ssh_host, ssh_port, ssh_username, ssh_private_key, ssh_passphrase, ...rest } = changes;
-      const { ssh_host_fingerprint, iam_region, iam_db_user, ...left } = rest;
-      return [{ ...left, enabled: true }];
-    },
+    path: async ({ create }) => `${DB}/${(await create(DB, mongoOf())).name}`,
+    bodies: () => [
+      { ...DB_CHANGES, connect_options: { ...DB_OPTIONS, authSource: 'admin', replicaSet: 'rs0' } },
+      { ...DB_CHANGES, connect_options: { tls: true } },
+    ],
   },
   [`DELETE ${DB}/:name`]: { path: newConnection },
   [`POST ${DB}/:name/rotate-ssh-key`]: {

@@ -52,7 +52,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     tiers,
     counter: null,
     instruments: createInstruments(),
-    targets: options.targets ?? { ...createMemoryDatabases(), isWorkerPaused: false },
+    targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   return { ...services, egress };

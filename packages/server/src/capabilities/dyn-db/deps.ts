@@ -30,6 +30,8 @@ export interface DynDbDeps {
   readonly jobs: Pick<Jobs, 'enqueue' | 'wake'>;
   readonly engines: Engines;
   readonly transports: Transports;
+  /** PEM of KNOX_EXTRA_CA_FILE. */
+  readonly extraCa: string | null;
   readonly instruments: Instruments;
   /** `KNOX_LEASE_WORKER_PAUSED`: after a restore nothing is revoked that was not asked for (dyn-db.md §4). */
   readonly isWorkerPaused: boolean;

@@ -34,7 +34,7 @@ export function dynDbRoutes(dynDb: DynDb): RouteDefinition[] {
   return [...connectionRoutes(dynDb), ...databaseRoutes(dynDb), ...roleRoutes(dynDb), ...leaseRoutes(dynDb)];
 }
 
-function connectionRoutes({ connections }: DynDb): RouteDefinition[] {
+function connectionRoutes(dynDb: DynDb): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -43,7 +43,7 @@ function connectionRoutes({ connections }: DynDb): RouteDefinition[] {
       permission: 'dyn-db:read',
       audit: null,
       response: connectionResponse.array(),
-      handle: async ({ caller }) => (await connections.list(caller)).map(connectionWire),
+      handle: async ({ caller }) => (await dynDb.connections.list(caller)).map(connectionWire),
     }),
     route({
       method: 'POST',
@@ -55,7 +55,7 @@ function connectionRoutes({ connections }: DynDb): RouteDefinition[] {
       body: createConnectionBody,
       response: createdConnectionResponse,
       errors: ['conflict', ...DATABASE_ERRORS],
-      handle: ({ caller, body, query }) => connections.create(caller, newConnectionOf(body), query),
+      handle: ({ caller, body, query }) => dynDb.connections.create(caller, newConnectionOf(body), query),
       wire: connectionWire,
     }),
     route({
@@ -66,7 +66,7 @@ function connectionRoutes({ connections }: DynDb): RouteDefinition[] {
       audit: null,
       params: connectionParams,
       response: connectionResponse,
-      handle: async ({ caller, params }) => connectionWire(await connections.get(caller, params.name)),
+      handle: async ({ caller, params }) => connectionWire(await dynDb.connections.get(caller, params.name)),
     }),
     route({
       method: 'PATCH',
@@ -79,7 +79,7 @@ function connectionRoutes({ connections }: DynDb): RouteDefinition[] {
       response: updatedResponse,
       errors: ['tenant_sealed'],
       handle: ({ caller, params, body }) =>
-        connections.update(caller, params.name, connectionChangesOf(body)),
+        dynDb.connections.update(caller, params.name, connectionChangesOf(body)),
       wire: (_result, { params }) => ({ updated: params.name }),
     }),
     route({
@@ -94,14 +94,14 @@ function connectionRoutes({ connections }: DynDb): RouteDefinition[] {
       errors: ['conflict'],
       handle: ({ caller, params, query }) => {
         requireForce(caller, query);
-        return connections.delete(caller, params.name, query);
+        return dynDb.connections.delete(caller, params.name, query);
       },
       wire: (_result, { params }) => ({ deleted: params.name }),
     }),
   ];
 }
 
-function databaseRoutes({ connections, leases, rotateAdminPassword }: DynDb): RouteDefinition[] {
+function databaseRoutes(dynDb: DynDb): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -114,7 +114,7 @@ function databaseRoutes({ connections, leases, rotateAdminPassword }: DynDb): Ro
       body: rotateSshKeyBody,
       response: rotatedResponse,
       async handle({ caller, params }) {
-        await connections.get(caller, params.name);
+        await dynDb.connections.get(caller, params.name);
         throw validationError('execution_mode', 'must be ssh_tunnel: a direct connection has no SSH key');
       },
     }),
@@ -127,7 +127,7 @@ function databaseRoutes({ connections, leases, rotateAdminPassword }: DynDb): Ro
       params: connectionParams,
       response: rotatedResponse,
       errors: DATABASE_ERRORS,
-      handle: ({ caller, params }) => rotateAdminPassword(caller, params.name),
+      handle: ({ caller, params }) => dynDb.rotateAdminPassword(caller, params.name),
       wire: (_result, { params }) => ({ rotated: params.name }),
     }),
     route({
@@ -140,18 +140,19 @@ function databaseRoutes({ connections, leases, rotateAdminPassword }: DynDb): Ro
       body: testConnectionBody,
       response: preflightResponse,
       errors: ['tenant_sealed'],
-      handle: ({ caller, params, body }) => connections.test(caller, params.name, body.role),
+      handle: ({ caller, params, body }) => dynDb.connections.test(caller, params.name, body.role),
       wire: preflightWire,
     }),
     route({
       method: 'POST',
       path: '/admin/dyn-db-credentials/test',
       summary: 'Go to a database that is not registered yet, step by step',
+      operationId: 'testUnsavedDatabase',
       permission: 'dyn-db:write',
       audit: 'dyn_db.connection.test',
       body: createConnectionBody,
       response: preflightResponse,
-      handle: ({ caller, body }) => connections.testUnsaved(caller, newConnectionOf(body)),
+      handle: ({ caller, body }) => dynDb.connections.testUnsaved(caller, newConnectionOf(body)),
       wire: preflightWire,
     }),
     route({
@@ -163,7 +164,9 @@ function databaseRoutes({ connections, leases, rotateAdminPassword }: DynDb): Ro
       params: connectionParams,
       response: orphansResponse,
       errors: DATABASE_ERRORS,
-      handle: async ({ caller, params }) => ({ orphans: [...(await leases.orphans(caller, params.name))] }),
+      handle: async ({ caller, params }) => ({
+        orphans: [...(await dynDb.leases.orphans(caller, params.name))],
+      }),
     }),
   ];
 }

@@ -45,6 +45,8 @@ export interface DatabasesDeps {
   readonly engines: Engines;
   readonly transports: Pick<Transports, 'create'>;
   readonly store: Pick<ConnectionStore, 'settlePassword'>;
+  /** Of KNOX_EXTRA_CA_FILE. */
+  readonly extraCa: string | null;
 }
 
 /** Log-in, and then some statements one after the other: what all acts but the worker's have. */
@@ -55,7 +57,7 @@ export function actBudgetMs({ connectOptions }: Pick<Destination, 'connectOption
 }
 
 export function createDatabases(deps: DatabasesDeps): Databases {
-  const { db, clock, tenantKeys, engines, transports, store } = deps;
+  const { db, clock, tenantKeys, engines, transports, store, extraCa } = deps;
 
   async function openText(place: EnvelopePlace, envelope: Buffer): Promise<Secret<string>> {
     const plaintext = await tenantKeys.open(place, envelope);
@@ -83,7 +85,11 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     const transport = transports.create(connectTimeoutMsOf(reachable.connectOptions));
     try {
       const engine = engines[reachable.engine];
-      const session = await engine.connect(targetOf(reachable, engine, password), transport, signal);
+      const session = await engine.connect(
+        { ...targetOf(reachable, engine, password), extraCa },
+        transport,
+        signal,
+      );
       return {
         session,
         async close() {

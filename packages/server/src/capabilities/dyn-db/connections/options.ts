@@ -1,5 +1,6 @@
 import { LIMITS } from '../../../kernel/limits.js';
-import { SSL_MODES, type SslMode } from '../providers/engine.js';
+import type { SslMode } from '../providers/engine.js';
+import { isWeakerTls, type TlsProtection } from '../providers/tls.js';
 
 /** `connect_options` as stored and as on the wire (dyn-db.md §2.2). */
 export interface ConnectOptions {
@@ -21,8 +22,11 @@ export function sslModeOf({ sslmode, tls }: ConnectOptions): SslMode {
 
 /** Whether a credential would go out less protected, or to whoever another authority vouches for (README §10). */
 export function isWeaker(before: ConnectOptions, after: ConnectOptions): boolean {
-  const strength = (options: ConnectOptions) => SSL_MODES.indexOf(sslModeOf(options));
-  return strength(after) < strength(before);
+  return isWeakerTls(protectionOf(before), protectionOf(after));
+}
+
+function protectionOf(options: ConnectOptions): TlsProtection {
+  return { sslMode: sslModeOf(options), sslCa: options.ssl_ca ?? null };
 }
 
 export function connectTimeoutMsOf({ connect_timeout_ms }: ConnectOptions): number {

@@ -1,5 +1,6 @@
 import { validationError, validationErrors } from '../../../kernel/errors.js';
 import type { EngineName } from '../providers/engine.js';
+import { sslCaProblem } from '../providers/tls.js';
 import type { ConnectOptions } from './options.js';
 import { isWeaker } from './options.js';
 import type { Destination } from './store.js';
@@ -24,6 +25,8 @@ export function requireOptionsFit(engine: EngineName, options: ConnectOptions): 
     if (options[name] !== undefined && engine !== 'mongo')
       throw validationError(`connect_options.${name}`, 'is for mongo only');
   }
+  const caProblem = options.ssl_ca === undefined ? null : sslCaProblem(options.ssl_ca);
+  if (caProblem !== null) throw validationError('connect_options.ssl_ca', caProblem);
   if (options.tls !== undefined && options.sslmode !== undefined)
     throw validationError('connect_options.tls', 'must not stand beside sslmode, which says the same');
 }
@@ -43,7 +46,7 @@ export function requireCredentialAgain(
   const moved = [
     ...(after.host === before.host ? [] : ['host']),
     ...((after.port ?? defaultPort) === (before.port ?? defaultPort) ? [] : ['port']),
-    ...(isWeaker(was, is) || was.ssl_ca !== is.ssl_ca ? ['connect_options'] : []),
+    ...(isWeaker(was, is) ? ['connect_options'] : []),
   ];
   if (moved.length === 0) return;
   const rules = moved.map((field): [string, string[]] => [

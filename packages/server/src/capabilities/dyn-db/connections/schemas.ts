@@ -66,7 +66,6 @@ const connectOptions = z
     ssl_ca: z
       .string()
       .max(LIMITS.dbTlsCaCharactersMax)
-      .regex(/-----BEGIN CERTIFICATE-----/, 'must be a certificate in PEM')
       .optional()
       .describe('Authorities that vouch for the server, PEM; absent: those of the system.'),
     connect_timeout_ms: timeout(LIMITS.dbConnectTimeoutMsMax).describe('Absent: 10,000.'),

@@ -29,7 +29,7 @@ const DATABASE_ERRORS = [
   'tenant_sealed',
 ] as const;
 
-export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefinition[] {
+export function leaseRoutes(dynDb: { readonly leases: Leases }): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -43,7 +43,8 @@ export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefin
       response: mintedResponse,
       errors: ['conflict', 'connection_disabled', 'plan_limit', ...DATABASE_ERRORS],
       noStore: true,
-      handle: ({ caller, params, body }) => leases.mint(caller, params.name, params.role, body.ttl_seconds),
+      handle: ({ caller, params, body }) =>
+        dynDb.leases.mint(caller, params.name, params.role, body.ttl_seconds),
       wire: mintedWire,
     }),
     route({
@@ -54,7 +55,7 @@ export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefin
       audit: null,
       query: leaseListQuery,
       response: leaseListResponse,
-      handle: async ({ caller, query }) => leaseListWire(await leases.list(caller, query)),
+      handle: async ({ caller, query }) => leaseListWire(await dynDb.leases.list(caller, query)),
     }),
     route({
       method: 'GET',
@@ -64,7 +65,8 @@ export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefin
       audit: null,
       params: leaseParams,
       response: leaseDetailResponse,
-      handle: async ({ caller, params }) => leaseDetailWire(await leases.get(caller, leaseIdOf(params.id))),
+      handle: async ({ caller, params }) =>
+        leaseDetailWire(await dynDb.leases.get(caller, leaseIdOf(params.id))),
     }),
     route({
       method: 'POST',
@@ -77,13 +79,14 @@ export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefin
       response: renewedResponse,
       errors: ['conflict', ...DATABASE_ERRORS],
       handle: async ({ caller, params, body }) =>
-        leases.renew(caller, leaseIdOf(params.id), body.ttl_seconds),
+        dynDb.leases.renew(caller, leaseIdOf(params.id), body.ttl_seconds),
       wire: renewedWire,
     }),
     route({
       method: 'POST',
       path: `${PATH}/leases/:id/revoke`,
       summary: 'End a lease and drop its user, now',
+      operationId: 'revokeDatabaseLease',
       permission: 'dyn-db:revoke',
       audit: 'dyn_db.lease.revoke',
       params: leaseParams,
@@ -92,7 +95,7 @@ export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefin
       errors: DATABASE_ERRORS,
       async handle({ caller, params, body }) {
         requireForce(caller, body);
-        return leases.revoke(caller, leaseIdOf(params.id), body);
+        return dynDb.leases.revoke(caller, leaseIdOf(params.id), body);
       },
       wire: (id) => ({ revoked: id }),
     }),
@@ -100,11 +103,12 @@ export function leaseRoutes({ leases }: { readonly leases: Leases }): RouteDefin
       method: 'POST',
       path: `${PATH}/leases/revoke`,
       summary: 'End many leases, in the background',
+      operationId: 'revokeDatabaseLeases',
       permission: 'dyn-db:revoke',
       audit: 'dyn_db.lease.revoke',
       body: revokeManyBody,
       response: acceptedResponse,
-      handle: ({ caller, body }) => leases.revokeMany(caller, body),
+      handle: ({ caller, body }) => dynDb.leases.revokeMany(caller, body),
       wire: (accepted) => ({ accepted }),
     }),
   ];

@@ -22,7 +22,7 @@ import type { Roles } from './service.js';
 
 const PATH = '/v1/dyn-db-credentials/:name/roles';
 
-export function roleRoutes({ roles }: { readonly roles: Roles }): RouteDefinition[] {
+export function roleRoutes(dynDb: { readonly roles: Roles }): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -32,7 +32,7 @@ export function roleRoutes({ roles }: { readonly roles: Roles }): RouteDefinitio
       audit: null,
       params: connectionParams,
       response: roleResponse.array(),
-      handle: async ({ caller, params }) => (await roles.list(caller, params.name)).map(roleWire),
+      handle: async ({ caller, params }) => (await dynDb.roles.list(caller, params.name)).map(roleWire),
     }),
     route({
       method: 'POST',
@@ -45,7 +45,8 @@ export function roleRoutes({ roles }: { readonly roles: Roles }): RouteDefinitio
       body: createRoleBody,
       response: createdRoleResponse,
       errors: ['conflict', 'database_error', 'dependency_unavailable', 'ssrf_blocked', 'tenant_sealed'],
-      handle: ({ caller, params, query, body }) => roles.create(caller, params.name, newRoleOf(body), query),
+      handle: ({ caller, params, query, body }) =>
+        dynDb.roles.create(caller, params.name, newRoleOf(body), query),
       wire: createdRoleWire,
     }),
     route({
@@ -56,7 +57,7 @@ export function roleRoutes({ roles }: { readonly roles: Roles }): RouteDefinitio
       audit: null,
       params: roleParams,
       response: roleResponse,
-      handle: async ({ caller, params }) => roleWire(await roles.get(caller, params.name, params.role)),
+      handle: async ({ caller, params }) => roleWire(await dynDb.roles.get(caller, params.name, params.role)),
     }),
     route({
       method: 'PATCH',
@@ -68,7 +69,7 @@ export function roleRoutes({ roles }: { readonly roles: Roles }): RouteDefinitio
       body: updateRoleBody,
       response: updatedResponse,
       handle: ({ caller, params, body }) =>
-        roles.update(caller, params.name, params.role, roleChangesOf(body)),
+        dynDb.roles.update(caller, params.name, params.role, roleChangesOf(body)),
       wire: (_result, { params }) => ({ updated: params.role }),
     }),
     route({
@@ -83,7 +84,7 @@ export function roleRoutes({ roles }: { readonly roles: Roles }): RouteDefinitio
       errors: ['conflict'],
       handle: ({ caller, params, query }) => {
         requireForce(caller, query);
-        return roles.delete(caller, params.name, params.role, query);
+        return dynDb.roles.delete(caller, params.name, params.role, query);
       },
       wire: (_result, { params }) => ({ deleted: params.role }),
     }),

@@ -1,0 +1,19 @@
+import { afterEach, expect, it } from 'vitest';
+import { createDynDbHarness, type DynDbHarness } from '../../../testing/dyn-db-harness.js';
+
+let harness: DynDbHarness;
+afterEach(() => harness.close());
+
+it('a paused worker revokes nothing that was not asked for', async () => {
+  harness = await createDynDbHarness({ isWorkerPaused: true });
+  await harness.connect('orders');
+  const [due, asked] = [
+    await harness.mint('orders', { ttl_seconds: 60 }),
+    await harness.mint('orders', { ttl_seconds: 60 }),
+  ];
+  await harness.pass(61_000);
+  expect(await harness.statusOf(due.lease_id)).toBe('active');
+  expect((await harness.ask('POST', `/leases/${asked.lease_id}/revoke`, {})).status).toBe(200);
+  const { users } = harness.databases.serverAt('orders.example.com');
+  expect([...users.keys()]).toEqual([due.username]);
+});
