@@ -1,4 +1,5 @@
 import { assert } from '../../../../kernel/assert.js';
+import { isAppError } from '../../../../kernel/errors.js';
 import { LIMITS } from '../../../../kernel/limits.js';
 import { databaseError, tableAclFull } from '../../errors.js';
 import { MINTED_PREFIX } from '../../statements/names.js';
@@ -74,24 +75,18 @@ export async function dropUser(
 ): Promise<void> {
   const state = await lock(connection, username);
   if (state === null) return;
-  let { databases } = state;
-  if (state.sessions > 0) {
-    await endSessions(connection, username);
-    // Until then they could make something.
-    databases = await databasesOf(connection, username);
-  }
-  if (statements.group === null) {
-    const failure = await runRevocation(connection, username, statements.revocation);
-    if (!(await exists(connection, username))) return endSessionsOf(connection, state.oid);
-    try {
-      databases = await databasesOf(connection, username);
-      await dropLocked(connection, username, state.oid, databases);
-    } catch (error) {
-      // What the role's own statements say of it is nearer to the cause.
-      throw failure ?? error;
-    }
-  } else {
+  let failure: unknown;
+  try {
+    let { databases } = state;
+    // Until they end, sessions could make something.
+    if (state.sessions > 0) await endSessions(connection, username);
+    if (statements.group === null) failure = await runRevocation(connection, username, statements.revocation);
+    if (state.sessions > 0 || statements.group === null) databases = await databasesOf(connection, username);
     await dropLocked(connection, username, state.oid, databases);
+  } catch (error) {
+    if (sqlState(error) === undefined) throw error;
+    // Another one may have dropped it meanwhile. What the role's own statements say of it is nearer to the cause.
+    if (await exists(connection, username)) throw failure ?? error;
   }
 }
 
@@ -167,12 +162,14 @@ async function runRevocation(
   const template = parseRevocation(revocation, 'postgres');
   const rendered = renderRevocation(template, { username, database: connection.database });
   try {
+    await becomeMember(connection, username);
     await connection.transaction(async () => {
       for (const statement of rendered) await connection.rendered(statement, []);
     });
     return undefined;
   } catch (error) {
-    if (sqlState(error) === undefined) throw error;
+    // A time-out of theirs must not keep the user alive; whether the connection is lost, the next step tells.
+    if (!isAppError(error)) throw error;
     return error;
   }
 }
@@ -184,12 +181,7 @@ async function dropLocked(
   databases: readonly string[],
 ): Promise<void> {
   for (const database of databases) await disown(connection, username, database);
-  try {
-    await connection.batch([`DROP ROLE IF EXISTS ${mintedIdentifier(connection, username)}`]);
-  } catch (error) {
-    // Another one dropped it at the same moment.
-    if (await exists(connection, username)) throw error;
-  }
+  await connection.batch([`DROP ROLE IF EXISTS ${mintedIdentifier(connection, username)}`]);
   await endSessionsOf(connection, oid);
 }
 
