@@ -62,16 +62,16 @@ async function installBinaries() {
   return findBinaries() ?? { reason: missing };
 }
 
-function mayInstall() {
+export function mayInstall() {
   return process.getuid?.() === 0 && existsSync('/usr/bin/apt-get');
 }
 
 /** False where this user may not, or apt-get could not. */
-export async function installPackage(name, title) {
+export async function installPackage(names, title) {
   if (!mayInstall()) return false;
   const apt = (...args) =>
     run('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
-  const install = () => apt('install', '-y', '--no-install-recommends', name);
+  const install = () => apt('install', '-y', '--no-install-recommends', ...[names].flat());
   try {
     await step(title, () => install().catch(() => apt('update').then(install)));
     return true;
@@ -81,7 +81,7 @@ export async function installPackage(name, title) {
 }
 
 async function startCluster(bin, isDurable) {
-  const owner = unprivilegedUser();
+  const owner = unprivilegedUser('postgres');
   // A TMPDIR of root's own may be closed to the user that PostgreSQL runs as.
   const dir = mkdtempSync(join(owner.uid === undefined ? tmpdir() : '/tmp', 'knox-pg-'));
   const data = join(dir, 'data');
@@ -147,8 +147,8 @@ async function startOnFreePort(bin, data, dir, as, isDurable) {
   }
 }
 
-/** initdb refuses root: then PostgreSQL runs as the user of its package, or as nobody. */
-function unprivilegedUser() {
+/** Database servers refuse root: then they run as the user of their package, or as nobody. */
+export function unprivilegedUser(ofPackage) {
   if (process.getuid?.() !== 0) return {};
   const idOf = (flag, user) => {
     try {
@@ -159,7 +159,7 @@ function unprivilegedUser() {
       return undefined;
     }
   };
-  const user = idOf('-u', 'postgres') === undefined ? 'nobody' : 'postgres';
+  const user = idOf('-u', ofPackage) === undefined ? 'nobody' : ofPackage;
   return { uid: idOf('-u', user), gid: idOf('-g', user) };
 }
 

@@ -4,23 +4,27 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buildServer, installEverything } from './install.mjs';
+import { provideMariadb } from './mariadb.mjs';
 import { providePostgres } from './postgres.mjs';
 import { provideRedis } from './redis.mjs';
-import { bold, dim, endWith, ROOT, requireNode, yellow } from './terminal.mjs';
+import { bold, dim, endWith, ROOT, red, requireNode, yellow } from './terminal.mjs';
 
 requireNode();
 let postgres;
 let redis;
+let mariadb;
 try {
   await installEverything();
   await buildServer();
   postgres = await providePostgres();
   redis = await provideRedis();
+  mariadb = await provideMariadb();
 } catch (error) {
   endWith(error);
 }
 if (postgres.reason) console.log(`  ${yellow('!')} PostgreSQL suites are skipped: ${postgres.reason}`);
 if (redis.reason) console.log(`  ${yellow('!')} Redis suites are skipped: ${redis.reason}`);
+if (mariadb.reason) console.log(`  ${yellow('!')} MariaDB suites are skipped: ${mariadb.reason}`);
 
 const workDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
 const summaryPath = join(workDir, 'summary.json');
@@ -29,10 +33,14 @@ const summary = readSummary();
 rmSync(workDir, { recursive: true, force: true });
 postgres.stop?.();
 redis.stop?.();
+mariadb.stop?.();
 
 for (const { title, count } of summary.skips) console.log(`${dim(`skipped ${count}`)}  ${title}`);
+// Where everything can be had, a suite that was not run shows nothing.
+const absent = process.env.CI ? [postgres, mariadb].flatMap(({ reason }) => reason ?? []) : [];
+for (const reason of absent) console.error(red(`In CI a skipped database is a failure: ${reason}`));
 console.log(bold(`${summary.passed} passed, ${summary.failed} failed, ${summary.skipped} skipped`));
-process.exit(interrupted ? 130 : code !== 0 || summary.failed > 0 ? 1 : 0);
+process.exit(interrupted ? 130 : code !== 0 || summary.failed > 0 || absent.length > 0 ? 1 : 0);
 
 function runVitest() {
   const vitest = join(ROOT, 'node_modules', 'vitest', 'vitest.mjs');
@@ -40,6 +48,7 @@ function runVitest() {
   const env = { ...process.env, KNOX_TEST_SUMMARY: summaryPath };
   if (postgres.url) env.TEST_DATABASE_URL = postgres.url;
   if (redis.url) env.TEST_REDIS_URL = redis.url;
+  if (mariadb.url) env.TEST_MYSQL_URL = mariadb.url;
   return new Promise((resolve) => {
     let interrupted = false;
     const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {
