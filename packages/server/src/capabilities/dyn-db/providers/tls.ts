@@ -1,9 +1,11 @@
-import { isIP } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import {
   type ConnectionOptions,
   checkServerIdentity,
+  connect,
   createSecureContext,
   type SecureContext,
+  type TLSSocket,
 } from 'node:tls';
 import { certificateFingerprints } from '../../../platform/crypto/certificates.js';
 import { createTrust, trustedAuthorities } from '../../../platform/egress/trust.js';
@@ -62,6 +64,11 @@ export function tlsPlan(demand: TlsDemand): TlsPlan {
       ...(isIP(name) === 0 ? { servername: name } : {}),
     },
   };
+}
+
+/** For a driver that cannot be told all of the plan; the caller waits for `secureConnect` or `error`. */
+export function startTls(socket: Socket, { options }: TlsPlan): TLSSocket {
+  return connect({ ...options, socket });
 }
 
 /** Whether a credential would be protected less, or by whom another authority vouches for (contract README §10). */
