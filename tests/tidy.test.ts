@@ -142,6 +142,7 @@ describe('what only one place may use', () => {
     ['node:http', ['platform/http/', 'app/']],
     ['fastify', ['platform/http/', 'app/']],
     ['pg', ['platform/storage/', 'capabilities/dyn-db/providers/postgres/']],
+    ['mysql2', ['capabilities/dyn-db/providers/mysql/']],
     ['node:sqlite', ['platform/storage/']],
     ['@photostructure/sqlite', ['platform/storage/']],
     ['ioredis', ['platform/limits/']],
