@@ -3,7 +3,7 @@ import { systemClock } from '../../../../kernel/clock.js';
 import { resolveCreation, templateCreation } from './creation.js';
 import { createMongoEngine } from './engine.js';
 
-const engine = createMongoEngine({ clock: systemClock });
+const engine = createMongoEngine(systemClock);
 const group = (template: 'readonly' | 'readwrite') => ({
   name: `kc_tpl_${template}_0`,
   template,

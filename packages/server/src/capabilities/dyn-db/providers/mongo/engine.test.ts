@@ -19,7 +19,7 @@ import { createMongoEngine } from './engine.js';
 
 const DATABASE = `knox_test_${process.pid}`;
 const OTHER_DATABASE = `${DATABASE}_other`;
-const engine = createMongoEngine({ clock: systemClock });
+const engine = createMongoEngine(systemClock);
 const never = () => new AbortController().signal;
 const isEnforcing = await enforcesRoles(process.env.TEST_MONGODB_URL);
 

@@ -7,13 +7,15 @@ import type { Engine, EngineTarget } from '../engine.js';
 import { parseCreation, templateCreation } from './creation.js';
 import { closeDriver, type DriverWay, openDriver, unlessAborted, within } from './driver.js';
 import { failureOf } from './failures.js';
+import { boundMessages } from './message-bound.js';
 import { primaryOf } from './primary.js';
 import { authDatabaseOf, openSession } from './session.js';
 
 /** MongoDB sets no limit; a line of its log stays readable. */
 const USERNAME_CHARACTERS_MAX = 128;
 
-export function createMongoEngine({ clock }: { readonly clock: Clock }): Engine {
+export function createMongoEngine(clock: Clock): Engine {
+  boundMessages();
   return {
     name: 'mongo',
     defaultPort: 27_017,

@@ -14,7 +14,7 @@ import { createMongoEngine } from './engine.js';
 
 const PASSWORD = 'correct-horse-battery';
 const METADATA = '169.254.169.254';
-const engine = createMongoEngine({ clock: systemClock });
+const engine = createMongoEngine(systemClock);
 const never = () => new AbortController().signal;
 const closers: (() => Promise<unknown> | unknown)[] = [];
 let dialled: string[];
@@ -119,6 +119,14 @@ it.each(['silent', 'garbage', 'floods'] as const)(
     await vi.waitFor(() => expect(server.openConnectionCount).toBe(0), 5_000);
   },
 );
+
+it('an answer without end is given up before it fills the memory, long before the time is over', async () => {
+  const server = await hostile({ behaviour: 'floods' });
+  const before = process.memoryUsage.rss();
+  const error = await refusalOf(target(server.port, { connectTimeoutMs: 30_000 }));
+  expect(error).toMatchObject({ type: 'database_error', reason: 'protocol' });
+  expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 1024 * 1024);
+});
 
 it('a password is never sent in clear, nor a mechanism other than SCRAM asked for', async () => {
   const server = await hostile({ behaviour: 'advertises-members' });
