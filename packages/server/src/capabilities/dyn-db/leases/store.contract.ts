@@ -190,6 +190,11 @@ export function leaseStoreContract(open: () => Promise<Database>): void {
       await db.transaction((tx) => leases.retryAtOnce(tx, LIVE, CONNECTION, 2_200));
       expect(idsOf(await claimDue('b', 2_200))).toEqual([failed]);
       expect(await leases.find(LIVE, other)).toMatchObject({ nextAttemptAtMs: 2_600 });
+      const unborn = await pending(700);
+      const waiting = { ids: [unborn], attempts: 1, nextAttemptAtMs: 99_000, lastError: 'away' };
+      await db.transaction((tx) => claims.fail(tx, LIVE, 'mint-700', waiting));
+      await db.transaction((tx) => leases.retryAtOnce(tx, LIVE, CONNECTION, 2_300));
+      expect(idsOf(await claimDue('c', 2_300))).toEqual([failed, unborn].sort((a, b) => a - b));
     });
   });
 

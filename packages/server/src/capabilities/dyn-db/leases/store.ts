@@ -187,7 +187,14 @@ export function createLeaseStore(db: Pick<Database, 'view'>) {
         .where('connection_id', '=', connectionId)
         .where('next_attempt_at', '>', nowMs)
         .where('attempts', '>', 0)
-        .where(({ or, eb }) => or([eb('end_cause', 'is not', null), eb('expires_at', '<=', nowMs)]))
+        .where(({ or, eb }) =>
+          or([
+            eb('end_cause', 'is not', null),
+            eb('expires_at', '<=', nowMs),
+            // Of a mint that failed.
+            eb('status', '=', 'pending'),
+          ]),
+        )
         .execute();
     },
 

@@ -85,8 +85,6 @@ export function createRoles(parts: DynDbParts): Roles {
     }
     if (input.schemas !== null && connection.engine !== 'postgres')
       throw validationError('schemas', 'is for postgres only');
-    if (connection.engine === 'mongo' && connection.databaseName === null)
-      throw validationError('template', 'needs a connection with a database_name');
     const group = groupRole(input.template, input.schemas, { connection: connection.id, role: roleId });
     return engine.templateStatements(group, connection.databaseName);
   }

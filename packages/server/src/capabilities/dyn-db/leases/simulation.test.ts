@@ -1,0 +1,102 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { systemClock } from '../../../kernel/clock.js';
+import { systemIds } from '../../../platform/crypto/random.js';
+import { onPostgres } from '../../../testing/databases.js';
+import { createHarness, type Harness } from '../../../testing/harness.js';
+import { type Outcome, type SimulatedTarget, simulate } from '../../../testing/lease-simulation.js';
+import { openTargetPostgres, type TargetPostgres } from '../../../testing/target-postgres.js';
+import { createTestTenant } from '../../../testing/tenants.js';
+import { targetUnavailable } from '../errors.js';
+import { dialingTransport } from '../providers/engine.contract.js';
+import { createEngines } from '../providers/index.js';
+
+/** `npm run soak` sets the count; a failed seed is in the title. */
+const SEEDS = Number(process.env['KNOX_SIMULATION_SEEDS'] ?? 20);
+const FIRST = Number(process.env['KNOX_SIMULATION_FIRST_SEED'] ?? 1);
+
+onPostgres((open) => {
+  let harness: Harness;
+  let server: TargetPostgres;
+  beforeAll(async () => {
+    harness = await createHarness({ open });
+  });
+  afterAll(() => harness.close());
+
+  function simulatedTarget(): SimulatedTarget {
+    const { host, port, database, adminUsername, adminPassword } = server.target;
+    const sockets = new Set<{ destroy(): void }>();
+    let isDown = false;
+    return {
+      engines: createEngines(systemClock),
+      transports: {
+        problem: () => null,
+        create: () => ({
+          ...dialingTransport(),
+          async open(address, signal) {
+            if (isDown) throw targetUnavailable('down');
+            const socket = await dialingTransport().open(address, signal);
+            sockets.add(socket);
+            socket.once('close', () => sockets.delete(socket));
+            return socket;
+          },
+          resolve: async () => [],
+        }),
+      },
+      connection: { host, port, databaseName: database ?? 'postgres', adminUsername },
+      password: adminPassword.reveal(),
+      setDown(next) {
+        isDown = next;
+        if (isDown) for (const socket of sockets) socket.destroy();
+      },
+      users: async () =>
+        (
+          await server.run<{ rolname: string }>("SELECT rolname FROM pg_roles WHERE rolname LIKE 'kc_user_%'")
+        ).map(({ rolname }) => rolname),
+    };
+  }
+
+  /** How many rows tell of the end of each lease. */
+  async function endsOf(tenantId: Parameters<Harness['auditLogs']['list']>[0]): Promise<Map<string, number>> {
+    const ends = new Map<string, number>();
+    for (let page = 1; ; page += 1) {
+      const filter = { resourceType: 'dyn_db_lease', page, perPage: 100, order: 'asc' } as const;
+      const { rows } = await harness.auditLogs.list(tenantId, filter);
+      for (const { action, resourceId } of rows) {
+        if (resourceId === null || !/\.(expire|revoke|force_forget)$/.test(action)) continue;
+        ends.set(resourceId, (ends.get(resourceId) ?? 0) + 1);
+      }
+      if (rows.length < 100) return ends;
+    }
+  }
+
+  const seen: Outcome[] = [];
+  it.each(Array.from({ length: SEEDS }, (_, n) => FIRST + n))(
+    'seed %i leaves no user without a lease, no lease without a user, and one row for each end',
+    async (seed) => {
+      server = await openTargetPostgres('createrole');
+      try {
+        const tenant = await createTestTenant({ ...harness, ids: systemIds }, `seed-${seed}`);
+        const outcome = await simulate(harness, simulatedTarget(), harness.callerOf(tenant, 'live'), seed);
+        seen.push(outcome);
+        const { strayUsers, lostUsers, usersLeft, leases } = outcome;
+        expect({ strayUsers, lostUsers, usersLeft }).toEqual({
+          strayUsers: [],
+          lostUsers: [],
+          usersLeft: [],
+        });
+        expect(leases.filter(({ status }) => status !== 'expired' && status !== 'revoked')).toEqual([]);
+        const ends = await endsOf(tenant.id);
+        expect(Object.fromEntries(ends)).toEqual(Object.fromEntries(leases.map(({ id }) => [id, 1])));
+      } finally {
+        await server.cleanup();
+      }
+    },
+    60_000,
+  );
+
+  it('and they tried what they were to try', () => {
+    const sum = (of: (outcome: Outcome) => number) => seen.reduce((total, outcome) => total + of(outcome), 0);
+    expect(sum(({ minted }) => minted)).toBeGreaterThan(4 * SEEDS);
+    expect(sum(({ crashes }) => crashes)).toBeGreaterThan(SEEDS);
+  });
+});
