@@ -1,19 +1,20 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz --points 100 --bodies 20 --fuzz-factor 50 --seed 7]`: kills of a
-// server under load, each told as it comes, bodies of 100 MB again and again, and fuzzed properties, each tried so many
-// times as often as under `npm test`.
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --seed 7]`:
+// kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
+// times as often as under `npm test`, and simulated lives of database leases.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'leases'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
     points: { type: 'string', default: '100' },
     bodies: { type: 'string', default: '20' },
     'fuzz-factor': { type: 'string', default: '50' },
+    'lease-seeds': { type: 'string', default: '200' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -48,6 +49,14 @@ if (parts.has('fuzz')) {
     await runTests([...FUZZED, `--testTimeout=${FUZZED_TEST_MS_MAX}`], {
       KNOX_FUZZ_FACTOR: options['fuzz-factor'],
       KNOX_FUZZ_SEED: options.seed,
+    }),
+  );
+}
+if (parts.has('leases')) {
+  console.log(`${options['lease-seeds']} seeds of database leases`);
+  codes.push(
+    await runTests(['packages/server/src/capabilities/dyn-db/leases/simulation.test.ts'], {
+      KNOX_SIMULATION_SEEDS: options['lease-seeds'],
     }),
   );
 }
