@@ -166,6 +166,7 @@ function suite(kind: 'superuser' | 'createrole'): void {
       await server.run(`CREATE ROLE ${statements.group.name} CREATEDB`);
       const error = await refusal(admin.ensureGroupRole(statements.group));
       expect(error.message).toContain('attributes or memberships that no template gives');
+      await server.run(`DROP ROLE ${statements.group.name}`);
     });
 
     it('of a connection that was moved leaves nothing in the database before', async () => {
