@@ -1,8 +1,7 @@
 import type { Socket } from 'node:net';
-import { connect as connectTls } from 'node:tls';
 import type { Transport } from '../../transports/transport.js';
 import type { EngineTarget } from '../engine.js';
-import type { TlsPlan } from '../tls.js';
+import { startTls, type TlsPlan } from '../tls.js';
 
 /** The server refused TLS, or what it showed does not satisfy the sslmode. */
 export class TlsRefused extends Error {
@@ -23,7 +22,7 @@ export async function openSocket(
   if (!plan.usesTls) return plain;
   try {
     const answer = await askForTls(plain, signal);
-    if (answer === 'S') return await startTls(plain, plan, signal);
+    if (answer === 'S') return await secured(plain, plan, signal);
     if (plan.fallsBack) return plain;
     throw new TlsRefused(`the server does not offer TLS, which sslmode ${target.sslMode} asks for`);
   } catch (error) {
@@ -45,8 +44,8 @@ function askForTls(socket: Socket, signal: AbortSignal): Promise<'S' | 'N'> {
   });
 }
 
-function startTls(socket: Socket, { options }: TlsPlan, signal: AbortSignal): Promise<Socket> {
-  const secure = connectTls({ ...options, socket });
+function secured(socket: Socket, plan: TlsPlan, signal: AbortSignal): Promise<Socket> {
+  const secure = startTls(socket, plan);
   return settled(secure, signal, (resolve, reject) => {
     secure.once('secureConnect', () => resolve(secure));
     secure.once('error', (error: NodeJS.ErrnoException) => {
