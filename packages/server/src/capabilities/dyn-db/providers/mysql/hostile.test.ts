@@ -65,14 +65,17 @@ const ASKING = [
   'switches-to-own-public-key',
 ] as const;
 
+/** A server whose greeting names the cleartext method is answered with a digest, and says no more. */
+const patienceWith = (behaviour: (typeof ASKING)[number]) =>
+  behaviour === 'asks-clear-password' ? { connectTimeoutMs: 400 } : {};
+
 describe('a server that asks for the password itself', () => {
   it.each(
     ASKING.flatMap((behaviour) =>
       (['disable', 'prefer'] as const).map((sslMode) => ({ behaviour, sslMode })),
     ),
   )('in clear gets none ($behaviour, $sslMode)', async ({ behaviour, sslMode }) => {
-    const error = await refusalOf(await started({ behaviour }), { sslMode });
-    // A server whose greeting names the cleartext method is answered with a digest, and says no more.
+    const error = await refusalOf(await started({ behaviour }), { sslMode, ...patienceWith(behaviour) });
     const type = behaviour === 'asks-clear-password' ? 'dependency_unavailable' : 'database_error';
     expect(error.type).toBe(type);
     if (type === 'database_error') expect(error).toMatchObject({ reason: 'log_in_method' });
@@ -84,7 +87,8 @@ describe('a server that asks for the password itself', () => {
     ),
   )('within TLS that nobody vouches for gets none ($behaviour, $sslMode)', async ({ behaviour, sslMode }) => {
     const certificate = await (await createTestCa()).issue(['localhost']);
-    const error = await refusalOf(await started({ behaviour, certificate }), { sslMode });
+    const server = await started({ behaviour, certificate });
+    const error = await refusalOf(server, { sslMode, ...patienceWith(behaviour) });
     if (behaviour !== 'asks-clear-password') expect(error).toMatchObject({ reason: 'log_in_method' });
   });
 
@@ -122,7 +126,9 @@ describe('a server that asks for the password itself', () => {
   ])('and is verified: %s with %s and its authority gets it: %s', async (behaviour, sslMode, isTold) => {
     const ca = await createTestCa();
     const server = await started({ behaviour, certificate: await ca.issue(['localhost']) });
-    const connecting = connectTo(server, { sslMode, sslCa: ca.caPem, connectTimeoutMs: 300 }).catch(() => {});
+    const connecting = connectTo(server, { sslMode, sslCa: ca.caPem, connectTimeoutMs: 1_000 }).catch(
+      () => {},
+    );
     if (isTold) await until(() => server.received().includes(PASSWORD));
     await connecting;
     expect(server.received().includes(PASSWORD)).toBe(isTold);
