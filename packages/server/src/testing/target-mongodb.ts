@@ -10,7 +10,9 @@ import { Secret } from '../kernel/secret.js';
 export function onMongodb(suite: (url: string) => void): void {
   const url = process.env.TEST_MONGODB_URL;
   const run = url ? describe : describe.skip;
-  run(`on MongoDB${url ? '' : ' (skipped: TEST_MONGODB_URL is not set)'}`, () => suite(url ?? 'mongodb://localhost'));
+  run(`on MongoDB${url ? '' : ' (skipped: TEST_MONGODB_URL is not set)'}`, () =>
+    suite(url ?? 'mongodb://localhost'),
+  );
 }
 
 /** Where the database that the URL names is the one that its user is of. */

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
+import { ByteCollector } from '../../../kernel/byte-collector.js';
 import type { Promisable } from '../../../kernel/promisable.js';
 import { type CallClock, ClientGone } from '../../../platform/egress/egress.js';
 import { payloadTooLarge } from '../../../platform/http/json-body.js';
@@ -30,14 +31,12 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
   const arrived = arrivedBody(request, bytesMax);
   if (arrived !== null) return arrived;
   return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = [];
-    let length = 0;
+    const collected = new ByteCollector();
     const onData = (chunk: Buffer): void => {
-      length += chunk.length;
-      if (length > bytesMax) settle(() => reject(payloadTooLarge(bytesMax)));
-      else chunks.push(chunk);
+      if (collected.length + chunk.length > bytesMax) settle(() => reject(payloadTooLarge(bytesMax)));
+      else collected.add(chunk);
     };
-    const onEnd = (): void => settle(() => resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks)));
+    const onEnd = (): void => settle(() => resolve(collected.take()));
     const onLost = (): void => settle(() => reject(new ClientGone()));
     const onAbort = (): void => settle(() => reject(clock.ended));
     function settle(finish: () => void): void {

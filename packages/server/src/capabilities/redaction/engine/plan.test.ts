@@ -115,6 +115,11 @@ describe('headers', () => {
   ])('has no transform for an answer without body %#', (answer) => {
     expect(open(answer, pan).body).toEqual([]);
   });
+
+  it('looks into what comes with 205, which has no body by its definition and is forwarded all the same', () => {
+    const headers = { 'Content-Type': 'application/json' };
+    expect(open({ status: 205, headers }, pan).body).toHaveLength(1);
+  });
 });
 
 describe('refused', () => {

@@ -56,7 +56,8 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
   const selection = rules.select(type.essence);
   const kind = effectiveKind(rules, selection, type.essence);
   const echoKind = guard ? bodyKind(type.essence) : 'binary';
-  const hasBody = head.method !== 'HEAD' && ![204, 205, 304].includes(head.status);
+  // 205 has none by RFC 9110 §15.3.6, yet one that comes is forwarded: so it is looked into.
+  const hasBody = head.method !== 'HEAD' && ![204, 304].includes(head.status);
   const isEmpty = firstValue(head.rawHeaders, 'content-length') === '0';
   const isTextual = (kind !== 'binary' || echoKind !== 'binary') && !isEmpty;
   const isInspected = hasBody && isTextual;
