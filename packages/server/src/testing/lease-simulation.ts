@@ -14,6 +14,8 @@ export interface SimulatedTarget {
   readonly transports: Transports;
   readonly connection: { host: string; port: number; databaseName: string; adminUsername: string };
   readonly password: string;
+  /** Tells its users from those of others on the same server. */
+  readonly usernameTemplate: string;
   /** While it is, nobody reaches it, and those who are in are thrown out. */
   setDown(isDown: boolean): void;
   users(): Promise<string[]>;
@@ -32,6 +34,8 @@ interface Process {
   /** A sweep, and the jobs that it asks for. */
   work(): Promise<void>;
 }
+
+type Act = readonly [name: string, run: (by: Process) => Promise<unknown>];
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -165,6 +169,7 @@ export async function simulate(
   target: SimulatedTarget,
   caller: Caller,
   seed: number,
+  tell: (line: string) => void,
 ): Promise<Outcome> {
   const draw = drawsFrom(seed);
   let processes = [startProcess(floor, target), startProcess(floor, target)];
@@ -182,7 +187,7 @@ export async function simulate(
       connectOptions: { sslmode: 'prefer', connect_timeout_ms: 1_000, statement_timeout_ms: 1_000 },
       defaultTtlSeconds: 60,
       maxTtlSeconds: 600,
-      usernameTemplate: null,
+      usernameTemplate: target.usernameTemplate,
       maxLiveLeases: null,
     },
     { verify: false },
@@ -198,30 +203,45 @@ export async function simulate(
   await roles.create(caller, CONNECTION, newRole, { verify: false });
 
   const oneOf = (ids: readonly number[]) => ids[draw(Math.max(ids.length, 1))] ?? 1;
-  const acts: readonly ((of: Process) => Promise<unknown>)[] = [
-    ...Array<(of: Process) => Promise<unknown>>(6).fill(async ({ dynDb }) => {
-      const { leaseId } = await dynDb.leases.mint(caller, CONNECTION, ROLE, 1 + draw(120));
-      minted += 1;
-      known.push(leaseId);
-    }),
-    ({ dynDb }) => dynDb.leases.renew(caller, oneOf(known), 1 + draw(200)),
-    ({ dynDb }) => dynDb.leases.revoke(caller, oneOf(known), { force: false }),
-    ({ dynDb }) => dynDb.leases.revokeMany(caller, { role: ROLE, ids: [oneOf(known), oneOf(known)] }),
-    ({ dynDb }) => dynDb.roles.update(caller, CONNECTION, ROLE, { defaultTtlSeconds: 60 + draw(60) }),
-    ({ dynDb }) => dynDb.connections.update(caller, CONNECTION, { enabled: draw(4) > 0 }),
-    ({ dynDb }) => dynDb.connections.test(caller, CONNECTION, null),
-    ({ dynDb }) => dynDb.roles.delete(caller, CONNECTION, ROLE, { force: false }),
-    ({ dynDb }) => dynDb.roles.create(caller, CONNECTION, newRole, { verify: false }),
-    ({ dynDb }) => dynDb.rotateAdminPassword(caller, CONNECTION),
-    (process) => process.work(),
-    (process) => process.work(),
+  const mint = async ({ dynDb }: Process) => {
+    const { leaseId } = await dynDb.leases.mint(caller, CONNECTION, ROLE, 1 + draw(120));
+    minted += 1;
+    known.push(leaseId);
+    return leaseId;
+  };
+  const work = (process: Process) => process.work();
+  const acts: readonly Act[] = [
+    ...Array<Act>(6).fill(['mint', mint]),
+    ['renew', ({ dynDb }) => dynDb.leases.renew(caller, oneOf(known), 1 + draw(200))],
+    ['revoke', ({ dynDb }) => dynDb.leases.revoke(caller, oneOf(known), { force: false })],
+    [
+      'revoke two',
+      ({ dynDb }) => dynDb.leases.revokeMany(caller, { role: ROLE, ids: [oneOf(known), oneOf(known)] }),
+    ],
+    [
+      'edit the role',
+      ({ dynDb }) => dynDb.roles.update(caller, CONNECTION, ROLE, { defaultTtlSeconds: 60 + draw(60) }),
+    ],
+    [
+      'enable or disable',
+      ({ dynDb }) => dynDb.connections.update(caller, CONNECTION, { enabled: draw(4) > 0 }),
+    ],
+    ['test', ({ dynDb }) => dynDb.connections.test(caller, CONNECTION, null)],
+    ['delete the role', ({ dynDb }) => dynDb.roles.delete(caller, CONNECTION, ROLE, { force: false })],
+    ['make the role', ({ dynDb }) => dynDb.roles.create(caller, CONNECTION, newRole, { verify: false })],
+    ['rotate the admin password', ({ dynDb }) => dynDb.rotateAdminPassword(caller, CONNECTION)],
+    ['work', work],
+    ['work', work],
   ];
 
   /** What the world refuses is part of it; what only a bug can cause is not. */
-  async function run(act: () => Promise<unknown>): Promise<void> {
+  async function run(told: string, act: () => Promise<unknown>): Promise<void> {
+    tell(told);
     try {
-      await act();
+      const result = await act();
+      tell(`${told}: done${typeof result === 'number' ? `, lease ${result}` : ''}`);
     } catch (error) {
+      tell(`${told}: ${isAppError(error) ? `${error.type}, ${error.publicMessage}` : String(error)}`);
       if (!isAppError(error) && !(error instanceof Crash)) throw error;
     }
   }
@@ -235,12 +255,26 @@ export async function simulate(
   }
 
   for (let step = 0; step < STEPS; step += 1) {
-    if (draw(6) === 0) target.setDown(draw(2) === 0);
-    if (draw(3) === 0) processes[draw(2)]!.dieAt(1 + draw(12));
+    if (draw(6) === 0) {
+      const isDown = draw(2) === 0;
+      target.setDown(isDown);
+      tell(`${step}: the database is ${isDown ? 'down' : 'up'}`);
+    }
+    if (draw(3) === 0) {
+      const [at, gates] = [draw(2), 1 + draw(12)];
+      processes[at]!.dieAt(gates);
+      tell(`${step}: process ${at} dies at its gate ${gates}`);
+    }
     const chosen = Array.from({ length: 1 + draw(3) }, () => [acts[draw(acts.length)]!, draw(2)] as const);
-    await Promise.all(chosen.map(([act, at]) => run(() => act(processes[at]!))));
+    await Promise.all(
+      chosen.map(([[name, act], at]) => run(`${step}: ${name} at ${at}`, () => act(processes[at]!))),
+    );
     replaceTheDead();
-    if (draw(2) === 0) floor.clock.advance(draw(40_000));
+    if (draw(2) === 0) {
+      const ms = draw(40_000);
+      floor.clock.advance(ms);
+      tell(`${step}: ${ms} ms later`);
+    }
   }
 
   target.setDown(false);

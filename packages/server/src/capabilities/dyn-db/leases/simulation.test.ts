@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { systemClock } from '../../../kernel/clock.js';
 import { systemIds } from '../../../platform/crypto/random.js';
-import { onPostgres } from '../../../testing/databases.js';
+import { onPostgres, openTestSqlite } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import { type Outcome, type SimulatedTarget, simulate } from '../../../testing/lease-simulation.js';
 import { openTargetPostgres, type TargetPostgres } from '../../../testing/target-postgres.js';
@@ -10,17 +10,17 @@ import { targetUnavailable } from '../errors.js';
 import { dialingTransport } from '../providers/engine.contract.js';
 import { createEngines } from '../providers/index.js';
 
-/** `npm run soak` sets the count; a failed seed is in the title. */
+/** `npm run soak` sets the count; a failed seed is in the title, and what it did is printed. */
 const SEEDS = Number(process.env['KNOX_SIMULATION_SEEDS'] ?? 20);
 const FIRST = Number(process.env['KNOX_SIMULATION_FIRST_SEED'] ?? 1);
 
 onPostgres((open) => {
-  let harness: Harness;
+  const harnesses: Harness[] = [];
   let server: TargetPostgres;
   beforeAll(async () => {
-    harness = await createHarness({ open });
+    for (const one of [open, openTestSqlite]) harnesses.push(await createHarness({ open: one }));
   });
-  afterAll(() => harness.close());
+  afterAll(() => Promise.all(harnesses.map((harness) => harness.close())));
 
   function simulatedTarget(): SimulatedTarget {
     const { host, port, database, adminUsername, adminPassword } = server.target;
@@ -43,6 +43,7 @@ onPostgres((open) => {
         }),
       },
       connection: { host, port, databaseName: database ?? 'postgres', adminUsername },
+      usernameTemplate: `${database}_{{random}}`,
       password: adminPassword.reveal(),
       setDown(next) {
         isDown = next;
@@ -50,22 +51,28 @@ onPostgres((open) => {
       },
       users: async () =>
         (
-          await server.run<{ rolname: string }>("SELECT rolname FROM pg_roles WHERE rolname LIKE 'kc_user_%'")
+          await server.run<{ rolname: string }>(
+            `SELECT rolname FROM pg_roles WHERE rolname LIKE 'kc_user_${database}%'`,
+          )
         ).map(({ rolname }) => rolname),
     };
   }
 
-  /** How many rows tell of the end of each lease. */
-  async function endsOf(tenantId: Parameters<Harness['auditLogs']['list']>[0]): Promise<Map<string, number>> {
+  /** Of how many mints and ends there are rows, for each lease that is named in one. */
+  async function toldOf(harness: Harness, tenantId: Parameters<Harness['auditLogs']['list']>[0]) {
+    const mints = new Map<string, number>();
     const ends = new Map<string, number>();
     for (let page = 1; ; page += 1) {
       const filter = { resourceType: 'dyn_db_lease', page, perPage: 100, order: 'asc' } as const;
       const { rows } = await harness.auditLogs.list(tenantId, filter);
       for (const { action, resourceId } of rows) {
-        if (resourceId === null || !/\.(expire|revoke|force_forget)$/.test(action)) continue;
-        ends.set(resourceId, (ends.get(resourceId) ?? 0) + 1);
+        // Of many at once the row names none.
+        if (resourceId === null) continue;
+        if (action.endsWith('.mint')) mints.set(resourceId, (mints.get(resourceId) ?? 0) + 1);
+        if (/\.(expire|revoke|force_forget)$/.test(action))
+          ends.set(resourceId, (ends.get(resourceId) ?? 0) + 1);
       }
-      if (rows.length < 100) return ends;
+      if (rows.length < 100) return { mints: Object.fromEntries(mints), ends: Object.fromEntries(ends) };
     }
   }
 
@@ -73,10 +80,13 @@ onPostgres((open) => {
   it.each(Array.from({ length: SEEDS }, (_, n) => FIRST + n))(
     'seed %i leaves no user without a lease, no lease without a user, and one row for each end',
     async (seed) => {
+      const acts: string[] = [];
+      const harness = harnesses[seed % 4 === 0 ? 0 : 1]!;
       server = await openTargetPostgres('createrole');
       try {
         const tenant = await createTestTenant({ ...harness, ids: systemIds }, `seed-${seed}`);
-        const outcome = await simulate(harness, simulatedTarget(), harness.callerOf(tenant, 'live'), seed);
+        const caller = harness.callerOf(tenant, 'live');
+        const outcome = await simulate(harness, simulatedTarget(), caller, seed, (line) => acts.push(line));
         seen.push(outcome);
         const { strayUsers, lostUsers, usersLeft, leases } = outcome;
         expect({ strayUsers, lostUsers, usersLeft }).toEqual({
@@ -85,8 +95,13 @@ onPostgres((open) => {
           usersLeft: [],
         });
         expect(leases.filter(({ status }) => status !== 'expired' && status !== 'revoked')).toEqual([]);
-        const ends = await endsOf(tenant.id);
-        expect(Object.fromEntries(ends)).toEqual(Object.fromEntries(leases.map(({ id }) => [id, 1])));
+        const { mints, ends } = await toldOf(harness, tenant.id);
+        expect(ends).toEqual(Object.fromEntries(leases.map(({ id }) => [id, 1])));
+        const ids = leases.map(({ id }) => String(id));
+        expect(Object.entries(mints).filter(([id, rows]) => rows !== 1 || !ids.includes(id))).toEqual([]);
+        expect(Object.keys(mints).length).toBeGreaterThanOrEqual(outcome.minted);
+      } catch (error) {
+        throw new Error(`seed ${seed}:\n  ${acts.join('\n  ')}`, { cause: error });
       } finally {
         await server.cleanup();
       }
