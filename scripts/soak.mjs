@@ -1,6 +1,6 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
-// times as often as under `npm test`, and simulated lives of database leases.
+// times as often as under `npm test`, simulated lives of database leases, and kills of a server that mints them.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ const { values: options } = parseArgs({
     bodies: { type: 'string', default: '20' },
     'fuzz-factor': { type: 'string', default: '50' },
     'lease-seeds': { type: 'string', default: '200' },
+    'lease-kills': { type: 'string', default: '50' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -53,11 +54,18 @@ if (parts.has('fuzz')) {
   );
 }
 if (parts.has('leases')) {
-  console.log(`${options['lease-seeds']} seeds of database leases`);
+  console.log(
+    `${options['lease-seeds']} seeds of database leases, ${options['lease-kills']} kills, seed ${options.seed}`,
+  );
   codes.push(
-    await runTests(['packages/server/src/capabilities/dyn-db/leases/simulation.test.ts'], {
-      KNOX_SIMULATION_SEEDS: options['lease-seeds'],
-    }),
+    await runTests(
+      ['packages/server/src/capabilities/dyn-db/leases/simulation.test.ts', 'tests/e2e/lease-kill.test.ts'],
+      {
+        KNOX_SIMULATION_SEEDS: options['lease-seeds'],
+        KNOX_LEASE_KILLS: options['lease-kills'],
+        KNOX_CRASH_SEED: options.seed,
+      },
+    ),
   );
 }
 process.exit(Math.max(...codes));
