@@ -12,8 +12,8 @@ const HTTP_PROXY_PEER = fileURLToPath(new URL('./http-proxy-peer.mjs', import.me
 const SERVER_BUSY_MIN = 0.95;
 const OTHERS_BUSY_MAX = 0.9;
 const PEER_SPREAD_MAX = 0.15;
-/** What our own calls reach of the peer; null = no bar. */
-const RATIOS_MIN = { transparent: 0.6, ephemeral: null };
+/** What our own calls have to reach of the peer. */
+const RATIOS_MIN = { transparent: 0.6, ephemeral: 0.34 };
 
 /** `plan`: `cores`, `seconds`, `upstreamPid` and `rounds`; `tell` gets a line of each round. */
 export async function compareProxies(place, url, plan, tell) {

@@ -1,10 +1,11 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureDynDb } from '../bench/dyn-db.mjs';
 import { startKnox, tokenize } from '../bench/knox-server.mjs';
 import { CONNECTIONS, describe, ephemeralRequest, load } from '../bench/load.mjs';
 import { firstLine, residentMiB, startNode, stopAll } from '../bench/processes.mjs';
@@ -43,6 +44,7 @@ const PARTS = {
   growth: measureGrowth,
   audit: measureAudit,
   redaction: measureRedaction,
+  'dyn-db': measureCredentials,
 };
 const BARS = {
   startMs: 2000,
@@ -59,6 +61,8 @@ const { values: options } = parseArgs({
     rounds: { type: 'string', default: '9' },
     seconds: { type: 'string', default: '5' },
     only: { type: 'string', default: Object.keys(PARTS).join(',') },
+    leases: { type: 'string', default: '10000' },
+    'dyn-db-steps': { type: 'string', default: 'mint,gone,crowd,history,storm' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -328,6 +332,30 @@ async function measureAudit() {
     }
   } finally {
     postgres.stop();
+  }
+}
+
+/** Databases that users are made in: two servers, one of them for many users. */
+async function measureCredentials(place) {
+  const servers = [];
+  try {
+    for (const _ of [1, 2]) {
+      const postgres = await providePostgres({ isDurable: true });
+      if (postgres.reason) {
+        skip('', postgres.reason);
+        return;
+      }
+      servers.push(postgres);
+    }
+    await measureDynDb(place, {
+      postgresUrls: servers.map(({ url }) => url),
+      freshDatabase,
+      report: { title, bar },
+      leases: Number(options.leases),
+      steps: new Set(options['dyn-db-steps'].split(',')),
+    });
+  } finally {
+    for (const { stop: stopServer } of servers) stopServer();
   }
 }
 
