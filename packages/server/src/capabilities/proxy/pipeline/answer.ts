@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline, type Transform, Writable } from 'node:stream';
+import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import type { RequestId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import type { RateLimitStatus } from '../../../kernel/rate-limit.js';
@@ -117,8 +118,7 @@ interface HeldAnswerOptions {
 class HeldAnswer extends Writable {
   readonly #options: HeldAnswerOptions;
   readonly #response: ServerResponse;
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  readonly #held = new GrowingBuffer();
 
   constructor(options: HeldAnswerOptions) {
     super();
@@ -157,19 +157,17 @@ class HeldAnswer extends Writable {
   }
 
   #mayHold(chunk: Buffer): boolean {
-    if (this.#response.headersSent || this.#heldBytes + chunk.length > this.#options.heldBytesMax)
+    if (this.#response.headersSent || this.#held.length + chunk.length > this.#options.heldBytesMax)
       return false;
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
+    this.#held.append(chunk);
     return true;
   }
 
   #release(chunk: Buffer): Buffer {
     if (!this.#response.headersSent) this.#writeHead();
     if (this.#held.length === 0) return chunk;
-    if (chunk.length > 0) this.#held.push(chunk);
-    if (this.#held.length === 1) return this.#held.pop()!;
-    return Buffer.concat(this.#held.splice(0));
+    this.#held.append(chunk);
+    return this.#held.take(this.#held.length);
   }
 
   #writeHead(): void {

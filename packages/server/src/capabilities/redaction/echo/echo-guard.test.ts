@@ -271,6 +271,19 @@ describe('the guard', () => {
     expect(scanner.end()).toHaveLength(0);
   });
 
+  it('lets go of an answer in tiny pieces without a copy of what it holds for each', () => {
+    const value = `${'a'.repeat(65_000)}b`;
+    const scanner = guardOf({ tok_1: value }).scanner('utf-8', 'none');
+    const out = [scanner.push(Buffer.alloc(65_000, 'a'))];
+    for (let i = 0; i < 25_000; i++) out.push(scanner.push(Buffer.from('a')));
+    expect(scanner.heldBytes).toBe(65_000);
+    out.push(scanner.push(Buffer.from('b')), scanner.end());
+    expect(Buffer.concat(out).toString()).toBe(`${'a'.repeat(25_000)}tok_1`);
+    const memory = new Set(out.map((piece) => piece.buffer));
+    const pinned = Array.from(memory).reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(pinned).toBeLessThan(1_000_000);
+  });
+
   it('counts what it replaced, and what it does not look for', () => {
     const values = [
       { token: 'a', value: new Secret('123456'), isGuarded: true },

@@ -1,3 +1,4 @@
+import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import { jsonEscape, type TextEncoding } from '../engine/byte-text.js';
 import { WideMark, wideText } from '../engine/narrow-text-transform.js';
 import type { EchoPatterns } from './echo-patterns.js';
@@ -26,7 +27,6 @@ export interface EchoScannerOptions {
   readonly onReplaced: () => void;
 }
 
-const NONE = Buffer.alloc(0);
 /** Bits of a byte's kind. */
 const OF_VALUE = 1;
 const OF_STRING = 2;
@@ -45,7 +45,7 @@ export class EchoScanner {
   #state = 0;
   /** Bytes read so far, and those of them that have not left. */
   #position = 0;
-  #held: Buffer = NONE;
+  readonly #held = new GrowingBuffer();
   #heldStart = 0;
   #found: Stretch[] = [];
   /** Finds in the number that is being read. */
@@ -86,7 +86,7 @@ export class EchoScanner {
   push(chunk: Buffer): Buffer {
     if (this.#mark.endsIn(chunk)) throw wideText();
     this.#scan(chunk);
-    this.#held = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held.append(chunk);
     return this.#release(this.#settled());
   }
 
@@ -207,7 +207,7 @@ export class EchoScanner {
 
   #replace(stretch: Stretch, end: number, out: Buffer[]): void {
     out.push(this.#take(stretch.start));
-    this.#take(end);
+    this.#drop(end);
     if (stretch.isBegun) return;
     out.push(Buffer.from(this.#replacement(stretch), 'latin1'));
     this.#hasReplaced = true;
@@ -216,10 +216,14 @@ export class EchoScanner {
 
   #take(end: number): Buffer {
     const length = Math.max(0, end - this.#heldStart);
-    const taken = this.#held.subarray(0, length);
-    this.#held = this.#held.subarray(length);
     this.#heldStart += length;
-    return taken;
+    return this.#held.take(length);
+  }
+
+  #drop(end: number): void {
+    const length = Math.max(0, end - this.#heldStart);
+    this.#heldStart += length;
+    this.#held.drop(length);
   }
 
   #replacement({ value, form }: Stretch): string {

@@ -1,5 +1,6 @@
 import type { TransformCallback } from 'node:stream';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
 import type { BodyOptions } from './body-options.js';
@@ -47,8 +48,7 @@ const BLANKS_AND_MARKS: ReadonlySet<number> = new Set([0x20, 0x0a, 0x0d, 0x09, 0
 /** One JSON document: collected whole, then read in slices so that no other call waits. */
 export class JsonTransform extends NarrowTextTransform {
   readonly #options: JsonBodyOptions;
-  #chunks: Buffer[] = [];
-  #bytes = 0;
+  readonly #held = new GrowingBuffer();
   #text: StreamedText | null = null;
   #isSniffing: boolean;
 
@@ -59,12 +59,11 @@ export class JsonTransform extends NarrowTextTransform {
   }
 
   protected override takeText(chunk: Buffer, done: TransformCallback): void {
-    this.#chunks.push(chunk);
-    this.#bytes += chunk.length;
+    this.#held.append(chunk);
     if (this.#isSniffing) this.#sniff(chunk);
     if (this.#text) {
-      hand(this.#text.push(Buffer.concat(this.#chunks.splice(0))), done);
-    } else if (this.#bytes > LIMITS.redactionBodyBytesMax) {
+      hand(this.#text.push(this.#held.take(this.#held.length)), done);
+    } else if (this.#held.length > LIMITS.redactionBodyBytesMax) {
       done(redactionFailed('the JSON body is larger than redaction parses'));
     } else {
       done();
@@ -84,8 +83,7 @@ export class JsonTransform extends NarrowTextTransform {
   }
 
   async #redact(): Promise<Buffer> {
-    const body = Buffer.concat(this.#chunks);
-    this.#chunks = [];
+    const body = this.#held.take(this.#held.length);
     const text = toByteText(body);
     if (text.trim() === '') return body;
     const { rules, encoding, onRedacted, search, sniff } = this.#options;

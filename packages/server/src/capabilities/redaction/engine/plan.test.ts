@@ -309,6 +309,43 @@ describe('compressed bodies', () => {
   });
 });
 
+describe('a body in pieces of one byte', () => {
+  const documents = `[${'{"a":"é 4111111111111111","n":1.50},'.repeat(400)}"end"]`;
+  const events = `\ufeffid: 1\r\ndata: {"a":\r\ndata: "${PAN}"}\r\n\r\n: x ${PAN}\r\rdata: ${'y'.repeat(20_000)}\n\ndata: ${PAN}`;
+  const lines = `{"a":"${PAN}"}\n\n${PAN} no JSON\n"${'y'.repeat(20_000)}"\r\n["${PAN}"]`;
+
+  it.each([
+    ['application/json', documents],
+    [null, `  \n\t ${documents}`],
+    [null, `  \n\t text ${documents}`],
+    ['text/event-stream', events],
+    ['application/x-ndjson', lines],
+    ['application/json-seq', `\x1e"${PAN}"\n\x1e["${PAN}"]\n`],
+    ['text/plain', documents],
+  ])('leaves as it does whole: %s', async (type, body) => {
+    const whole = await text(type, [body], pan);
+    expect(whole).toContain('[REDACTED]');
+    expect(await text(type, piecesOf(body, 1), pan)).toBe(whole);
+    expect(await text(type, piecesOf(body, 3), pan)).toBe(whole);
+  });
+
+  it('is searched once for the ends of its records', async () => {
+    const { body } = open({ headers: { 'Content-Type': 'application/x-ndjson' } }, pan);
+    const stream = body[0] as unknown as { boundary: RegExp };
+    const { boundary } = stream;
+    let searched = 0;
+    Object.defineProperty(boundary, 'test', {
+      value(bytes: string): boolean {
+        searched += bytes.length;
+        return RegExp.prototype.test.call(this, bytes);
+      },
+    });
+    const line = `"${'y'.repeat(20_000)}"\n`;
+    expect((await through(body, piecesOf(line, 1))).toString()).toBe(line);
+    expect(searched).toBeLessThan(5 * line.length);
+  });
+});
+
 describe('regex rules', () => {
   const account = regex('ACC-\\d{6}');
 

@@ -1,5 +1,6 @@
 import type { TransformCallback } from 'node:stream';
 import type { AppError } from '../../../kernel/errors.js';
+import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { redactionFailed } from '../errors.js';
 import type { RegexSearch } from '../regex/regex-search.js';
@@ -15,7 +16,7 @@ abstract class RecordTransform extends NarrowTextTransform {
   protected abstract readonly boundary: RegExp;
   readonly #redactor: RecordRedactor;
   readonly #search: RegexSearch | null;
-  #pending = '';
+  readonly #pending = new GrowingBuffer();
 
   constructor(options: BodyOptions) {
     super();
@@ -27,22 +28,25 @@ abstract class RecordTransform extends NarrowTextTransform {
 
   protected override takeText(chunk: Buffer, done: TransformCallback): void {
     // A boundary has at most four bytes, so all but the last three were searched before.
-    this.boundary.lastIndex = Math.max(0, this.#pending.length - 3);
-    this.#pending += toByteText(chunk);
+    const searchedTo = Math.max(0, this.#pending.length - 3);
+    this.#pending.append(chunk);
+    const bytes = this.#pending.view();
+    const unsearched = toByteText(bytes.subarray(searchedTo));
     const records: string[] = [];
     let start = 0;
-    while (this.boundary.test(this.#pending)) {
-      const end = this.boundary.lastIndex;
-      records.push(this.#pending.slice(start, end));
+    this.boundary.lastIndex = 0;
+    while (this.boundary.test(unsearched)) {
+      const end = searchedTo + this.boundary.lastIndex;
+      records.push(toByteText(bytes.subarray(start, end)));
       start = end;
     }
-    this.#pending = this.#pending.slice(start);
+    this.#pending.drop(start);
     const isTooLong = this.#pending.length > LIMITS.redactionRecordBytesMax;
     this.#release(records, (error) => done(error ?? (isTooLong ? tooLong() : null)));
   }
 
   override _flush(done: TransformCallback): void {
-    this.#release([this.#pending], done);
+    this.#release([toByteText(this.#pending.view())], done);
   }
 
   /** Records before a refused one were inspected: they may leave. */
