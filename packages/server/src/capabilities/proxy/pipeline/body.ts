@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { ByteCollector } from '../../../kernel/byte-collector.js';
+import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import type { Promisable } from '../../../kernel/promisable.js';
 import { type CallClock, ClientGone } from '../../../platform/egress/egress.js';
 import { payloadTooLarge } from '../../../platform/http/json-body.js';
@@ -31,12 +31,12 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
   const arrived = arrivedBody(request, bytesMax);
   if (arrived !== null) return arrived;
   return new Promise((resolve, reject) => {
-    const collected = new ByteCollector();
+    const collected = new GrowingBuffer();
     const onData = (chunk: Buffer): void => {
       if (collected.length + chunk.length > bytesMax) settle(() => reject(payloadTooLarge(bytesMax)));
-      else collected.add(chunk);
+      else collected.append(chunk);
     };
-    const onEnd = (): void => settle(() => resolve(collected.take()));
+    const onEnd = (): void => settle(() => resolve(collected.take(collected.length)));
     const onLost = (): void => settle(() => reject(new ClientGone()));
     const onAbort = (): void => settle(() => reject(clock.ended));
     function settle(finish: () => void): void {
