@@ -3,20 +3,15 @@ import { EmailScanner } from './email-scanner.js';
 import { KeyScanner } from './key-scanner.js';
 import { type Find, type RankedRule, replacementFor } from './rule.js';
 import type { Builtin, Report, Scanner } from './scanner.js';
+import { type Stretch, Stretches } from './stretches.js';
 
 export type BuiltinRules = ReadonlyMap<Builtin, RankedRule>;
 
 /** What of a stretch is kept while its end is awaited: enough for `partial_last4`. */
 const TAIL_KEPT = 64;
 
-/** What is looked through at once: each find is put among those of its piece, so a piece must not hold many. */
+/** What is looked through at once: only so much text, and what is found in it, is held before it is released. */
 const PIECE_MAX = 4096;
-
-interface Stretch {
-  start: number;
-  end: number;
-  rules: Set<RankedRule>;
-}
 
 /**
  * Replaces what the built-in rules find in a text that arrives in pieces. Every rule sees the original text; stretches
@@ -31,8 +26,7 @@ export class TextRedactor {
   #held = '';
   #heldStart = 0;
   #position = 0;
-  /** Sorted by start, not overlapping. */
-  #found: Stretch[] = [];
+  readonly #found = new Stretches();
 
   constructor(
     rules: BuiltinRules,
@@ -41,14 +35,14 @@ export class TextRedactor {
     encode: (replacement: string) => string = (replacement) => replacement,
   ) {
     this.#scanners = createScanners(rules);
-    this.#report = (kind, start, end) => this.#add({ start, end, rules: new Set([rules.get(kind)!]) });
+    this.#report = (kind, start, end) => this.#found.add(start, end, rules.get(kind)!);
     this.#onRedacted = onRedacted;
     this.#encode = encode;
   }
 
   /** Takes what was found in the text by others; before the text that holds it is pushed. */
   expect({ rule, start, end }: Find): void {
-    this.#add({ start, end, rules: new Set([rule]) });
+    this.#found.add(start, end, rule);
   }
 
   /** Returns what can be said of the text so far. */
@@ -87,7 +81,7 @@ export class TextRedactor {
     this.#held = '';
     this.#heldStart = 0;
     this.#position = 0;
-    this.#found = [];
+    this.#found.clear();
   }
 
   #settled(): number {
@@ -96,27 +90,14 @@ export class TextRedactor {
     return settled;
   }
 
-  #add(stretch: Stretch): void {
-    let at = this.#found.length;
-    while (at > 0 && this.#found[at - 1]!.end > stretch.start) at--;
-    let end = at;
-    while (end < this.#found.length && this.#found[end]!.start < stretch.end) {
-      const other = this.#found[end++]!;
-      stretch.start = Math.min(stretch.start, other.start);
-      stretch.end = Math.max(stretch.end, other.end);
-      for (const rule of other.rules) stretch.rules.add(rule);
-    }
-    this.#found.splice(at, end - at, stretch);
-  }
-
   #release(settled: number): string {
     let out = '';
     for (;;) {
-      const next = this.#found[0];
+      const next = this.#found.first;
       if (!next || next.start >= settled) return out + this.#take(settled);
       out += this.#take(next.start);
       if (next.end > settled) return out;
-      this.#found.shift();
+      this.#found.removeFirst();
       out += this.#replace(next, this.#take(next.end));
     }
   }
@@ -130,8 +111,9 @@ export class TextRedactor {
   }
 
   #replace(stretch: Stretch, text: string): string {
-    const [first, ...others] = [...stretch.rules].sort((a, b) => a.rank - b.rank);
-    for (const rule of stretch.rules) this.#onRedacted(rule);
+    const rules = stretch.rules.inOrder();
+    for (const rule of rules) this.#onRedacted(rule);
+    const [first, ...others] = rules.sort((a, b) => a.rank - b.rank);
     const { spec } = first!;
     // What another rule found must not be told by this one's last four characters.
     const action = spec.action === 'partial_last4' && others.length > 0 ? 'mask' : spec.action;
@@ -145,7 +127,7 @@ export class TextRedactor {
     if (this.#held.length <= 2 * TAIL_KEPT) return;
     const open = this.#scanners.map((scanner) => scanner.openSince()).find((start) => start !== null);
     if (open === undefined) return;
-    const first = this.#found[0];
+    const first = this.#found.first;
     const overlapped = first && first.start <= this.#heldStart && first.end > open;
     if (open > this.#heldStart && !overlapped) return;
     this.#heldStart = this.#position - TAIL_KEPT;
