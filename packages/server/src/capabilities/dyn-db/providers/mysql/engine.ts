@@ -1,13 +1,6 @@
 import { parseCreation, parseRevocation } from '../../statements/template.js';
-import type { Transport } from '../../transports/transport.js';
-import type { Engine, EngineSession, EngineTarget, GroupRole, RoleStatements } from '../engine.js';
-import { connectMysql } from './connection.js';
-import { errorOfRefusal, MysqlRefusal } from './refusal.js';
-import { type ServerKind, serverKindOf } from './server-kind.js';
-import { MysqlSession } from './session.js';
+import type { Engine, GroupRole, RoleStatements } from '../engine.js';
 import { quoteName } from './sql.js';
-
-const VERSION_CHARACTERS_MAX = 100;
 
 /** MySQL and MariaDB; which of them a server is shows at log-in. */
 export const mysqlEngine: Engine = {
@@ -20,7 +13,11 @@ export const mysqlEngine: Engine = {
     parseCreation(creation, 'mysql');
     parseRevocation(revocation, 'mysql');
   },
-  connect,
+  // The driver is loaded where a server is logged in to, and not by every server at its start.
+  async connect(target, transport, signal) {
+    const { logInToMysql } = await import('./log-in.js');
+    return logInToMysql(target, transport, signal);
+  },
 };
 
 /** As MySQL 8 writes it; a session says the same in its server's words. */
@@ -36,35 +33,4 @@ function templateStatements(group: GroupRole): RoleStatements {
     revocation: [`ALTER USER ${user} ACCOUNT LOCK`, `DROP USER IF EXISTS ${user}`].join(';\n'),
     group,
   };
-}
-
-async function connect(
-  target: EngineTarget,
-  transport: Transport,
-  signal: AbortSignal,
-): Promise<EngineSession> {
-  const connection = await connectMysql(target, transport, signal);
-  try {
-    const { rows } = await connection.run('SELECT VERSION()');
-    const version = String(rows[0]?.[0])
-      .replace(/[^\w.~+-]/g, '')
-      .slice(0, VERSION_CHARACTERS_MAX);
-    const kind = serverKindOf(version);
-    await connection.run(settingsOf(kind, target.statementTimeoutMs));
-    return new MysqlSession(connection, kind, version, target);
-  } catch (error) {
-    connection.close();
-    throw error instanceof MysqlRefusal ? errorOfRefusal(error, 'logging in') : error;
-  }
-}
-
-/** The scanner of statements and our own quoting read as this mode does; the server gives up when we do. */
-function settingsOf(kind: ServerKind, statementTimeoutMs: number): string {
-  const modes = ['STRICT_TRANS_TABLES', ...(kind.hasNoAutoCreateUser ? ['NO_AUTO_CREATE_USER'] : [])];
-  const seconds = Math.ceil(statementTimeoutMs / 1000);
-  return [
-    `SET SESSION sql_mode = '${modes.join(',')}'`,
-    `SESSION lock_wait_timeout = ${seconds}`,
-    ...(kind.hasMaxStatementTime ? [`SESSION max_statement_time = ${seconds}`] : []),
-  ].join(', ');
 }
