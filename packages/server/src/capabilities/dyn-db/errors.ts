@@ -3,6 +3,14 @@ import { targetUnreachable } from './transports/errors.js';
 
 const TARGET_RETRY_SECONDS = 5;
 
+/** Types of the errors of a call that goes to the database. */
+export const DATABASE_ERRORS = [
+  'database_error',
+  'dependency_unavailable',
+  'ssrf_blocked',
+  'tenant_sealed',
+] as const;
+
 export function connectionNameTaken(name: string): AppError {
   return new AppError('conflict', `A connection named "${name}" exists already`);
 }

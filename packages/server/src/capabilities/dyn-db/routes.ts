@@ -15,6 +15,7 @@ import {
   testConnectionBody,
   updateConnectionBody,
 } from './connections/schemas.js';
+import { DATABASE_ERRORS } from './errors.js';
 import { requireForce } from './force.js';
 import { leaseRoutes } from './leases/routes.js';
 import { roleRoutes } from './roles/routes.js';
@@ -22,13 +23,6 @@ import { connectionParams, deletedResponse, forceQuery, updatedResponse, verifyQ
 import type { DynDb } from './service.js';
 
 const PATH = '/v1/dyn-db-credentials';
-/** Of a call that goes to the database. */
-const DATABASE_ERRORS = [
-  'database_error',
-  'dependency_unavailable',
-  'ssrf_blocked',
-  'tenant_sealed',
-] as const;
 
 export function dynDbRoutes(dynDb: DynDb): RouteDefinition[] {
   return [...connectionRoutes(dynDb), ...databaseRoutes(dynDb), ...roleRoutes(dynDb), ...leaseRoutes(dynDb)];

@@ -1,26 +1,24 @@
 import { assert } from '../../../kernel/assert.js';
-import type { Clock } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
-import type { IdSource, Scope } from '../../../kernel/ids.js';
+import type { Scope } from '../../../kernel/ids.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import type { Secret } from '../../../kernel/secret.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer, recordIntent } from '../../../platform/http/idempotency.js';
-import type { Database, Transaction } from '../../../platform/storage/database.js';
-import type { AuditLogs } from '../../audit-logs/index.js';
+import type { Transaction } from '../../../platform/storage/database.js';
 import { actorName, leaseEntry } from '../audit.js';
 import { actBudgetMs, type Databases, type Engines, type OpenDatabase } from '../connections/databases.js';
 import { statementTimeoutMsOf } from '../connections/options.js';
-import type { Connection, ConnectionStore } from '../connections/store.js';
+import type { Connection } from '../connections/store.js';
 import { connectionDisabled, leaseLimit, leaseLost, mintForbidden } from '../errors.js';
 import type { EngineSession } from '../providers/engine.js';
 import type { Role, RoleStore } from '../roles/store.js';
 import { generateUsername, parseUsernameTemplate, usernameFromTemplate } from '../statements/names.js';
 import { generatePassword } from '../statements/password.js';
-import type { LeaseClaims } from './claims.js';
-import { type Ending, shownError } from './ending.js';
+import type { LeaseActDeps } from './act-deps.js';
+import { shownError } from './ending.js';
 import type { Lease } from './lease.js';
-import type { Claim, LeaseStore, NewLease } from './store.js';
+import type { Claim, NewLease } from './store.js';
 import { SWEEP_MS } from './sweep.js';
 import { resolveTtl } from './ttl.js';
 
@@ -33,21 +31,11 @@ export interface MintedCredential {
   readonly roleName: string;
 }
 
-export interface MintingDeps {
-  readonly db: Pick<Database, 'transaction'>;
-  readonly clock: Clock;
-  readonly ids: IdSource;
+export interface MintingDeps extends LeaseActDeps {
   readonly random: Random;
   readonly engines: Engines;
   readonly databases: Databases;
-  readonly connections: ConnectionStore;
   readonly roles: RoleStore;
-  readonly leases: LeaseStore;
-  readonly claims: LeaseClaims;
-  readonly ending: Ending;
-  readonly auditLogs: Pick<AuditLogs, 'record'>;
-  /** Leases are due that no timer knows of yet. */
-  wakeWorker(): void;
 }
 
 /** What a mint is of, and the lease that was written ahead of its user. */

@@ -1,18 +1,13 @@
-import { type Clock, isoTime } from '../../../kernel/clock.js';
+import { isoTime } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
-import type { IdSource, Scope } from '../../../kernel/ids.js';
+import type { Scope } from '../../../kernel/ids.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
-import type { Database } from '../../../platform/storage/database.js';
-import type { AuditLogs } from '../../audit-logs/index.js';
 import { leaseEntry } from '../audit.js';
-import { actBudgetMs, type Databases } from '../connections/databases.js';
-import type { ConnectionStore } from '../connections/store.js';
+import { actBudgetMs } from '../connections/databases.js';
 import { leaseLost, leaseNotRenewable } from '../errors.js';
-import type { LeaseClaims } from './claims.js';
-import type { Ending } from './ending.js';
+import type { LeaseActDeps } from './act-deps.js';
 import type { Lease } from './lease.js';
-import type { LeaseStore } from './store.js';
 import { SWEEP_MS } from './sweep.js';
 import { renewedExpiryMs } from './ttl.js';
 
@@ -21,20 +16,7 @@ export interface RenewedLease {
   readonly expiresAtMs: number;
 }
 
-export interface RenewalDeps {
-  readonly db: Pick<Database, 'transaction'>;
-  readonly clock: Clock;
-  readonly ids: IdSource;
-  readonly databases: Pick<Databases, 'use'>;
-  readonly connections: ConnectionStore;
-  readonly leases: LeaseStore;
-  readonly claims: LeaseClaims;
-  readonly ending: Ending;
-  readonly auditLogs: Pick<AuditLogs, 'record'>;
-  wakeWorker(): void;
-}
-
-export function createRenewal(deps: RenewalDeps) {
+export function createRenewal(deps: LeaseActDeps) {
   const { db, clock, ids, databases, connections, leases, claims, ending, auditLogs } = deps;
 
   /** Shown as `renewing`. Due when the claim ends: then a worker finds that nobody renews it any more. */

@@ -1,40 +1,24 @@
-import type { Clock } from '../../../kernel/clock.js';
 import { isAppError, notFound } from '../../../kernel/errors.js';
-import type { IdSource, Scope } from '../../../kernel/ids.js';
+import type { Scope } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
-import type { Database } from '../../../platform/storage/database.js';
-import type { AuditLogs } from '../../audit-logs/index.js';
 import { leaseEntry } from '../audit.js';
-import { actBudgetMs, type Databases } from '../connections/databases.js';
-import type { Connection, ConnectionStore } from '../connections/store.js';
+import { actBudgetMs } from '../connections/databases.js';
+import type { Connection } from '../connections/store.js';
 import { revocationPending } from '../errors.js';
 import type { EndCause } from '../tables.js';
-import type { LeaseClaims } from './claims.js';
-import { type Ending, shownError } from './ending.js';
+import type { LeaseActDeps } from './act-deps.js';
+import { shownError } from './ending.js';
 import { hasEnded, type Lease } from './lease.js';
-import type { LeaseChoice, LeaseStore } from './store.js';
-
-export interface RevocationDeps {
-  readonly db: Pick<Database, 'transaction'>;
-  readonly clock: Clock;
-  readonly ids: IdSource;
-  readonly databases: Pick<Databases, 'use'>;
-  readonly connections: ConnectionStore;
-  readonly leases: LeaseStore;
-  readonly claims: LeaseClaims;
-  readonly ending: Ending;
-  readonly auditLogs: Pick<AuditLogs, 'record'>;
-  wakeWorker(): void;
-}
+import type { LeaseChoice } from './store.js';
 
 /** A drop that met another one of the same user is tried once more: the user is gone then. */
 const TRIES = 2;
 /** Marks of one bulk revocation; more are made by asking again. */
 const MARKED_MAX = 20 * LIMITS.leasesChangedAtOnce;
 
-export function createRevocation(deps: RevocationDeps) {
+export function createRevocation(deps: LeaseActDeps) {
   const { db, clock, ids, databases, connections, leases, claims, ending, auditLogs } = deps;
 
   /** The intent stands before anything is tried: what fails here is for the worker, at once. */

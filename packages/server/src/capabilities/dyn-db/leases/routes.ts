@@ -1,4 +1,5 @@
 import { type RouteDefinition, route } from '../../../platform/http/route.js';
+import { DATABASE_ERRORS } from '../errors.js';
 import { requireForce } from '../force.js';
 import { leaseParams, roleParams } from '../schemas.js';
 import {
@@ -22,12 +23,6 @@ import {
 import type { Leases } from './service.js';
 
 const PATH = '/v1/dyn-db-credentials';
-const DATABASE_ERRORS = [
-  'database_error',
-  'dependency_unavailable',
-  'ssrf_blocked',
-  'tenant_sealed',
-] as const;
 
 export function leaseRoutes(dynDb: { readonly leases: Leases }): RouteDefinition[] {
   return [
