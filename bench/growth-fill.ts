@@ -1,6 +1,6 @@
 // Databases of a given number of tokens, API keys and log rows, filled past the services but by their stores' own rows.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import pg from 'pg';
 import { MIGRATIONS, type Services } from '../packages/server/src/app/services.js';
 import { hashKey } from '../packages/server/src/capabilities/api-keys/key-format.js';
@@ -39,6 +39,7 @@ const IN_FLIGHT = 4;
 /** Older than the watermark of the request log. */
 const LOGGED_AGO_MS = 60_000;
 const OPENABLE = 20_000;
+const READ_INTO = Buffer.alloc(1024 * 1024);
 const VALUE = Buffer.from('a value of the growth benchmark');
 
 export async function openSide(storage: StorageOptions, rows: number, logger: Logger): Promise<Side> {
@@ -93,11 +94,21 @@ function hex(kind: string, n: number): string {
   return createHash('sha256').update(`${kind} ${n}`).digest('hex');
 }
 
-/** Its files into the operating system's cache, whatever of them has left it: disks are not compared. */
+/** All of it into the operating system's cache, whatever has left that since the last time: disks are not compared. */
 export async function warm({ storage }: Side): Promise<void> {
-  if (storage.kind !== 'sqlite') return;
-  for (const path of [storage.path, storage.logPath])
-    for await (const _ of createReadStream(path, { highWaterMark: 1024 * 1024 }));
+  if (storage.kind === 'postgres')
+    return onPostgres(
+      storage.url,
+      'CREATE EXTENSION IF NOT EXISTS pg_prewarm',
+      `SELECT sum(pg_prewarm(oid, 'read')) FROM pg_class WHERE relkind IN ('r', 'i', 't') AND relpersistence = 'p'`,
+    );
+  for (const path of [storage.path, storage.logPath]) readThrough(path);
+}
+
+function readThrough(path: string): void {
+  const file = openSync(path, 'r');
+  while (readSync(file, READ_INTO) > 0);
+  closeSync(file);
 }
 
 async function fill(side: Side): Promise<void> {
