@@ -35,6 +35,9 @@ const WRITER_PRAGMAS = [
   'foreign_keys = ON',
   'cache_size = -4096',
   'temp_store = MEMORY',
+  // Every 1,000 pages, which is the default, more than one commit in a hundred waits for a checkpoint (docs/benchmarks.md, growth).
+  // 4,000 stay below the limit of the file, and within the first block of the log's index.
+  'wal_autocheckpoint = 4000',
   'journal_size_limit = 16777216',
   // What is deleted or overwritten is zeroed: a destroyed key must not be found in the file (docs/decisions/0052).
   'secure_delete = ON',
