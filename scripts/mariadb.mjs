@@ -5,9 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { freePort, installPackage, mayInstall, unprivilegedUser } from './postgres.mjs';
 import { run, step } from './terminal.mjs';
-
-const START_TRIES = 3;
-const LOG_CHARACTERS_MAX = 20_000;
+import { startWithTries, untilReady } from './throwaway.mjs';
 
 /**
  * A MariaDB or MySQL for the suites of dynamic database credentials: the one of TEST_MYSQL_URL, else a throwaway
@@ -104,8 +102,8 @@ async function startServer({ server, installDb }) {
   };
 }
 
-async function startOnFreePort(server, shared, dir, as) {
-  for (let attempt = 1; ; attempt++) {
+function startOnFreePort(server, shared, dir, as) {
+  return startWithTries(async () => {
     const port = await freePort();
     const settings = {
       'bind-address': '127.0.0.1',
@@ -121,31 +119,8 @@ async function startOnFreePort(server, shared, dir, as) {
       'innodb-flush-log-at-trx-commit': 0,
     };
     const args = Object.entries(settings).map(([name, value]) => `--${name}=${value}`);
-    try {
-      return {
-        port,
-        child: await untilReady(
-          spawn(server, [...shared, ...args], { ...as, stdio: ['ignore', 'ignore', 'pipe'] }),
-        ),
-      };
-    } catch (error) {
-      if (attempt === START_TRIES) throw error;
-    }
-  }
-}
-
-function untilReady(child) {
-  return new Promise((resolve, reject) => {
-    let log = '';
-    child.once('error', reject);
-    child.once('exit', () => reject(new Error(`MariaDB did not start:\n${log}`)));
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      log = (log + text).slice(-LOG_CHARACTERS_MAX);
-      if (!/ready for connections/.test(log)) return;
-      child.unref();
-      child.stderr.unref();
-      resolve(child);
-    });
+    const child = spawn(server, [...shared, ...args], { ...as, stdio: ['ignore', 'ignore', 'pipe'] });
+    return { port, child: await untilReady(child, 'stderr', /ready for connections/) };
   });
 }
 

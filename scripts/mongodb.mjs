@@ -5,6 +5,7 @@ import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from './postgres.mjs';
 import { run, step } from './terminal.mjs';
+import { startWithTries, untilReady } from './throwaway.mjs';
 
 /** Downloads that outlast a run, and are not of the repository. */
 export const TOOL_CACHE = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'knoxcall');
@@ -12,7 +13,6 @@ const MONGODB_CACHE = join(TOOL_CACHE, 'mongodb');
 const MONGODB_SITE = 'https://fastdl.mongodb.org/';
 const SITE_ANSWER_MS_MAX = 5_000;
 const DOWNLOAD_MS_MAX = 300_000;
-const START_TRIES = 3;
 const START_MS_MAX = 60_000;
 
 /**
@@ -37,11 +37,7 @@ export async function provideMongodb() {
 async function startInStep(title, start) {
   let outcome;
   await step(title, async () => {
-    for (let attempt = 1; !outcome; attempt++) {
-      outcome = await start().catch((error) => {
-        if (attempt === START_TRIES) throw error;
-      });
-    }
+    outcome = await startWithTries(start);
     return 'thrown away afterwards';
   });
   return outcome;
@@ -108,15 +104,7 @@ async function startFerretdb(binary) {
     rmSync(dir, { recursive: true, force: true });
   };
   process.once('exit', stop);
-  await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`${binary} ended with ${code}`)));
-    child.stderr.setEncoding('utf8').on('data', (text) => {
-      if (/Listening on TCP/.test(text)) resolve();
-    });
-  });
-  child.stderr.unref();
-  child.unref();
+  await untilReady(child, 'stderr', /Listening on TCP/);
   return {
     url: urlOf(password, port),
     stop: () => {

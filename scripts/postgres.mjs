@@ -13,9 +13,9 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { run, step } from './terminal.mjs';
+import { startWithTries } from './throwaway.mjs';
 
 const MAJOR_MIN = 15;
-const START_TRIES = 3;
 
 /**
  * A PostgreSQL for the store suites: the one of TEST_DATABASE_URL, else a throwaway one from installed binaries, else
@@ -124,8 +124,8 @@ async function startCluster(bin, isDurable) {
   };
 }
 
-async function startOnFreePort(bin, data, dir, as, isDurable) {
-  for (let attempt = 1; ; attempt++) {
+function startOnFreePort(bin, data, dir, as, isDurable) {
+  return startWithTries(async () => {
     const port = await freePort();
     const settings = {
       listen_addresses: '127.0.0.1',
@@ -140,11 +140,9 @@ async function startOnFreePort(bin, data, dir, as, isDurable) {
     const args = ['-D', data, '-l', join(dir, 'log'), '-w', '-t', '60', '-o', flags.join(' '), 'start'];
     const { status } = spawnSync(join(bin, 'pg_ctl'), args, { ...as, stdio: 'ignore' });
     if (status === 0) return port;
-    if (attempt === START_TRIES) {
-      const log = await run('tail', ['-20', join(dir, 'log')]).catch(() => '');
-      throw new Error(`PostgreSQL did not start:\n${log}`);
-    }
-  }
+    const log = await run('tail', ['-20', join(dir, 'log')]).catch(() => '');
+    throw new Error(`PostgreSQL did not start:\n${log}`);
+  });
 }
 
 /** Database servers refuse root: then they run as the user of their package, or as nobody. */

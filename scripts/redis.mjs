@@ -4,8 +4,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { freePort, installPackage } from './postgres.mjs';
 import { step } from './terminal.mjs';
-
-const START_TRIES = 3;
+import { startWithTries, untilReady } from './throwaway.mjs';
 
 /**
  * A Redis or Valkey for the limiter's suites: the one of TEST_REDIS_URL, else a throwaway one from installed binaries,
@@ -18,11 +17,7 @@ export async function provideRedis() {
   if (!binary) return { reason: 'no Redis or Valkey is installed and TEST_REDIS_URL is not set' };
   let outcome;
   await step('Starting Redis', async () => {
-    for (let attempt = 1; !outcome; attempt++) {
-      outcome = await start(binary).catch((error) => {
-        if (attempt === START_TRIES) throw error;
-      });
-    }
+    outcome = await startWithTries(() => start(binary));
     return 'thrown away afterwards';
   });
   return outcome;
@@ -51,14 +46,7 @@ async function start(binary) {
     rmSync(dir, { recursive: true, force: true });
   };
   process.once('exit', stop);
-  await new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => reject(new Error(`${binary} ended with ${code}`)));
-    child.stdout.setEncoding('utf8').on('data', (text) => {
-      if (/ready to accept connections/i.test(text)) resolve();
-    });
-  });
-  child.unref();
+  await untilReady(child, 'stdout', /ready to accept connections/i);
   return {
     url: `redis://127.0.0.1:${port}`,
     stop: () => {
