@@ -5,6 +5,7 @@ import type { Transport } from '../capabilities/dyn-db/transports/transport.js';
 import { AppError } from '../kernel/errors.js';
 import { parseIpAddress } from '../kernel/ip-address.js';
 import { Secret } from '../kernel/secret.js';
+import { engineTarget } from './targets.js';
 
 /** The server of TEST_MONGODB_URL; suites share it and keep to names of their own. */
 export function onMongodb(suite: (url: string) => void): void {
@@ -18,19 +19,15 @@ export function onMongodb(suite: (url: string) => void): void {
 /** Where the database that the URL names is the one that its user is of. */
 export function targetOf(url: string, database: string | null): EngineTarget {
   const { hostname, port, username, password, pathname } = new URL(url);
-  return {
+  return engineTarget({
     host: hostname,
     port: Number(port || '27017'),
     database,
     adminUsername: decodeURIComponent(username),
     adminPassword: new Secret(decodeURIComponent(password)),
     sslMode: 'disable',
-    sslCa: null,
-    connectTimeoutMs: 10_000,
-    statementTimeoutMs: 10_000,
     authSource: pathname.slice(1) || 'admin',
-    replicaSet: null,
-  };
+  });
 }
 
 export async function asMongoAdmin<T>(url: string, act: (admin: MongoClient) => Promise<T>): Promise<T> {

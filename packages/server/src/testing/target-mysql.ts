@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import mysql, { type Connection, type RowDataPacket } from 'mysql2/promise';
 import { describe } from 'vitest';
 import type { EngineTarget } from '../capabilities/dyn-db/providers/engine.js';
-import { Secret } from '../kernel/secret.js';
-import { systemRandom } from '../platform/crypto/random.js';
+import type { Secret } from '../kernel/secret.js';
+import { newGuests } from './targets.js';
 
 /** For what only MariaDB or MySQL has; suites share the server and keep to names of their own. */
 export function onMysql(suite: () => void): void {
@@ -33,14 +33,11 @@ export interface TargetMysql {
 const LEAST_RIGHTS = ['CREATE USER, CONNECTION ADMIN ON *.*', 'SELECT ON mysql.user'] as const;
 
 /** `least` is what a careful operator gives; its database's name would match others, were it not escaped. */
-export async function openTargetMysql(admin: 'root-like' | 'least'): Promise<TargetMysql> {
+export async function openTargetMysql(rights: 'root-like' | 'least'): Promise<TargetMysql> {
   const server = new URL(process.env.TEST_MYSQL_URL ?? '');
   const caFile = server.searchParams.get('ssl-ca');
   const [host, port] = [server.hostname, Number(server.port || 3306)];
-  const tag = systemRandom.bytes(4).toString('hex');
-  const database = `target_${tag}`;
-  const [adminName, powerlessName] = [`target_admin_${tag}`, `target_powerless_${tag}`];
-  const [adminPassword, powerlessPassword] = [`Adm1n${tag}Adm1n${tag}`, `P0wer${tag}less${tag}`];
+  const { database, admin, powerless } = newGuests({ host, port });
 
   async function open(user: string, password: string, name?: string): Promise<Connection> {
     const options = { host, port, user, password, ...(name === undefined ? {} : { database: name }) };
@@ -60,41 +57,27 @@ export async function openTargetMysql(admin: 'root-like' | 'least'): Promise<Tar
   }
 
   await run(`CREATE DATABASE \`${database}\``);
-  await run(`CREATE USER ${adminName} IDENTIFIED BY '${adminPassword}'`);
-  await run(`CREATE USER ${powerlessName} IDENTIFIED BY '${powerlessPassword}'`);
-  if (admin === 'root-like') {
-    await run(`GRANT ALL PRIVILEGES ON *.* TO ${adminName} WITH GRANT OPTION`);
+  for (const { name, password } of [admin, powerless])
+    await run(`CREATE USER ${name} IDENTIFIED BY '${password}'`);
+  if (rights === 'root-like') {
+    await run(`GRANT ALL PRIVILEGES ON *.* TO ${admin.name} WITH GRANT OPTION`);
   } else {
-    for (const right of LEAST_RIGHTS) await run(`GRANT ${right} TO ${adminName}`);
+    for (const right of LEAST_RIGHTS) await run(`GRANT ${right} TO ${admin.name}`);
     await run(
-      `GRANT ALL PRIVILEGES ON \`${database.replace('_', '\\_')}\`.* TO ${adminName} WITH GRANT OPTION`,
+      `GRANT ALL PRIVILEGES ON \`${database.replace('_', '\\_')}\`.* TO ${admin.name} WITH GRANT OPTION`,
     );
   }
 
-  const targetOf = (adminUsername: string, password: string): EngineTarget => ({
-    host,
-    port,
-    database,
-    adminUsername,
-    adminPassword: new Secret(password),
-    sslMode: 'prefer',
-    sslCa: null,
-    connectTimeoutMs: 10_000,
-    statementTimeoutMs: 10_000,
-    authSource: null,
-    replicaSet: null,
-  });
-
   return {
-    target: targetOf(adminName, adminPassword),
-    powerless: targetOf(powerlessName, powerlessPassword),
+    target: admin.target,
+    powerless: powerless.target,
     database,
     serverCa: caFile === null ? null : readFileSync(caFile, 'utf8'),
     run,
     logIn: (username, password) => open(username, password.reveal(), database),
     async cleanup() {
       await run(`DROP DATABASE \`${database}\``);
-      await run(`DROP USER ${adminName}, ${powerlessName}`);
+      await run(`DROP USER ${admin.name}, ${powerless.name}`);
     },
   };
 }

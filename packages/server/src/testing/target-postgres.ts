@@ -1,7 +1,7 @@
 import pg from 'pg';
 import type { EngineTarget } from '../capabilities/dyn-db/providers/engine.js';
-import { Secret } from '../kernel/secret.js';
-import { systemRandom } from '../platform/crypto/random.js';
+import type { Secret } from '../kernel/secret.js';
+import { newGuests } from './targets.js';
 
 /** A database with an admin of its own on the server that TEST_DATABASE_URL names: a customer's, not the product's. */
 export interface TargetPostgres {
@@ -16,12 +16,11 @@ export interface TargetPostgres {
 }
 
 /** `createrole` is what the admin of a managed server is: no superuser, owner of its database, CREATEROLE. */
-export async function openTargetPostgres(admin: 'superuser' | 'createrole'): Promise<TargetPostgres> {
+export async function openTargetPostgres(rights: 'superuser' | 'createrole'): Promise<TargetPostgres> {
   const server = new URL(process.env['TEST_DATABASE_URL'] ?? '');
-  const tag = systemRandom.bytes(4).toString('hex');
-  const database = `target_${tag}`;
-  const [adminName, powerlessName] = [`target_admin_${tag}`, `target_powerless_${tag}`];
-  const [adminPassword, powerlessPassword] = [`Adm1n${tag}Adm1n${tag}`, `P0wer${tag}less${tag}`];
+  const { hostname: host } = server;
+  const port = Number(server.port || 5432);
+  const { database, admin, powerless } = newGuests({ host, port });
 
   async function run<T extends pg.QueryResultRow>(sql: string, name = 'postgres'): Promise<T[]> {
     const url = new URL(server);
@@ -35,32 +34,16 @@ export async function openTargetPostgres(admin: 'superuser' | 'createrole'): Pro
     }
   }
 
-  const rights = admin === 'superuser' ? 'SUPERUSER' : 'NOSUPERUSER CREATEROLE';
-  await run(`CREATE ROLE ${adminName} LOGIN ${rights} PASSWORD '${adminPassword}'`);
-  await run(`CREATE ROLE ${powerlessName} LOGIN PASSWORD '${powerlessPassword}'`);
-  await run(`CREATE DATABASE ${database} TEMPLATE template0 OWNER ${adminName}`);
-
-  const targetOf = (adminUsername: string, password: string): EngineTarget => ({
-    host: server.hostname,
-    port: Number(server.port || 5432),
-    database,
-    adminUsername,
-    adminPassword: new Secret(password),
-    sslMode: 'prefer',
-    sslCa: null,
-    connectTimeoutMs: 10_000,
-    statementTimeoutMs: 10_000,
-    authSource: null,
-    replicaSet: null,
-  });
-  const target = targetOf(adminName, adminPassword);
+  const attributes = rights === 'superuser' ? 'SUPERUSER' : 'NOSUPERUSER CREATEROLE';
+  await run(`CREATE ROLE ${admin.name} LOGIN ${attributes} PASSWORD '${admin.password}'`);
+  await run(`CREATE ROLE ${powerless.name} LOGIN PASSWORD '${powerless.password}'`);
+  await run(`CREATE DATABASE ${database} TEMPLATE template0 OWNER ${admin.name}`);
 
   return {
-    target,
-    powerless: targetOf(powerlessName, powerlessPassword),
+    target: admin.target,
+    powerless: powerless.target,
     run,
     async logIn(username, password, name = database) {
-      const { host, port } = target;
       const client = new pg.Client({
         host,
         port,
@@ -79,8 +62,8 @@ export async function openTargetPostgres(admin: 'superuser' | 'createrole'): Pro
     },
     async cleanup() {
       await run(`DROP DATABASE ${database} WITH (FORCE)`);
-      await run(`DROP OWNED BY ${adminName}`);
-      await run(`DROP ROLE ${adminName}, ${powerlessName}`);
+      await run(`DROP OWNED BY ${admin.name}`);
+      await run(`DROP ROLE ${admin.name}, ${powerless.name}`);
     },
   };
 }
