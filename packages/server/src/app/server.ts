@@ -113,6 +113,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       prepareInstallation({ db, ids: systemIds, random: systemRandom, services, ownerEmail, plan, baseUrl }),
   });
   if (firstStart) hooks.onFirstStart(firstStart);
+  if (config.leaseWorker.isPaused)
+    logger.warn('KNOX_LEASE_WORKER_PAUSED is on: the users of database leases that are due stay');
   await services.jobs.start(jobDefinitions(services));
   const expiry = filePath ? expireBootstrapFile(filePath, clock) : null;
   closers.push(() => expiry?.cancel());

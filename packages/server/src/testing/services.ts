@@ -9,7 +9,7 @@ import { createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
-import { createInstruments } from '../platform/telemetry/instruments.js';
+import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
 import { createMemoryDatabases } from './memory-databases.js';
 
 export interface TestServicesOptions {
@@ -26,6 +26,7 @@ export interface TestServicesOptions {
 
 export interface TestServices extends Services {
   readonly egress: Egress;
+  readonly instruments: Instruments;
 }
 
 /** The services as the server builds them, nothing of them started. */
@@ -39,6 +40,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     nat64: false,
     ownNames: [],
   });
+  const instruments = createInstruments();
   const services = createServices({
     db,
     clock,
@@ -51,11 +53,11 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     auditRetentionMs: null,
     tiers,
     counter: null,
-    instruments: createInstruments(),
+    instruments,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
-  return { ...services, egress };
+  return { ...services, egress, instruments };
 }
 
 /** Of `/v1` and of `/admin`, where names under `localhost` decide the mode. */

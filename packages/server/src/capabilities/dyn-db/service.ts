@@ -29,14 +29,14 @@ export function createDynDb(deps: DynDbDeps): DynDb {
   const metrics = createDynDbMetrics(deps.instruments, deps.clock);
   const sweep = createLeaseSweep({ ...parts, onCounts: metrics.counted });
   const worker = createLeaseWorker({ ...parts, onDropped: metrics.dropped });
-  const paused: JobReport = { rows: 0, details: { paused: true } };
 
   return {
     connections: createConnections(parts),
     roles: createRoles(parts),
     leases: createLeases(parts, metrics.timeMint),
     rotateAdminPassword: createRotation(parts),
-    sweep: async (context) => (deps.isWorkerPaused ? paused : sweep(context)),
-    endDue: async (place, context) => (deps.isWorkerPaused ? paused : worker.endDue(place, context)),
+    sweep,
+    // One that was enqueued before the pause.
+    endDue: async (place, context) => (deps.isWorkerPaused ? { rows: 0 } : worker.endDue(place, context)),
   };
 }

@@ -9,11 +9,11 @@ import type { EngineName, TemplateName } from './providers/engine.js';
 export type ExecutionMode = 'direct';
 
 /** `pending` is ours alone: its user may exist already, and nobody has been told of it (dyn-db.md §4). */
-export const LEASE_STATUSES = ['pending', 'active', 'renewing', 'errored', 'expired', 'revoked'] as const;
-export type LeaseStatus = (typeof LEASE_STATUSES)[number];
+export type LeaseStatus = 'pending' | 'active' | 'renewing' | 'errored' | 'expired' | 'revoked';
 
 /** Why a lease ends or has ended. */
-export type EndCause = 'expired' | 'revoked' | 'mint_failed' | 'probe' | 'forgotten';
+export const END_CAUSES = ['expired', 'revoked', 'mint_failed', 'probe', 'forgotten'] as const;
+export type EndCause = (typeof END_CAUSES)[number];
 
 export interface ConnectionRow extends TenantModeColumns {
   id: string;

@@ -3,7 +3,7 @@ import { isoTime } from '../../../kernel/clock.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { Secret } from '../../../kernel/secret.js';
 import { instantText } from '../../../platform/http/pagination.js';
-import { type EngineName, SSL_MODES } from '../providers/engine.js';
+import { ENGINES, type EngineName, SSL_MODES } from '../providers/engine.js';
 import {
   definedOnly,
   maxLiveLeases,
@@ -17,7 +17,7 @@ import type { ConnectionChanges, NewConnection } from './service.js';
 import type { Connection } from './store.js';
 
 /** dyn-db.md §1. */
-const ENGINE_NAMES = ['postgres', 'mysql', 'mongo', 'mongodb'] as const;
+const ENGINE_NAMES = [...ENGINES, 'mongodb'] as const;
 const MODES = ['direct', 'agent_tunnel', 'agent', 'ssh_tunnel', 'iam'] as const;
 const OTHER_MODES = {
   agent_id: z.null('is of the execution mode agent_tunnel, which is not there yet').optional(),
@@ -92,7 +92,7 @@ export const createConnectionBody = z
       .describe('Unique among the connections of a mode; stands in paths.')
       .meta({ examples: ['orders'] }),
     engine: z
-      .enum(ENGINE_NAMES, 'must be one of postgres, mysql, mongo')
+      .enum(ENGINE_NAMES, `must be one of ${ENGINES.join(', ')}`)
       .describe('`mongodb` is taken for `mongo`.'),
     host,
     port: port.default(null),
@@ -185,7 +185,7 @@ export const connectionResponse = z
   .object({
     id: z.string(),
     name: z.string(),
-    engine: z.enum(['postgres', 'mysql', 'mongo']),
+    engine: z.enum(ENGINES),
     host: z.string(),
     port: z.number().nullable(),
     database_name: z.string().nullable(),

@@ -133,6 +133,25 @@ describe('a mint', () => {
   });
 });
 
+describe('the list of leases', () => {
+  it('is a page, the newest first, with bounds that clamp', async () => {
+    const minted: number[] = [];
+    for (let time = 0; time < 3; time += 1) minted.unshift((await harness.mint('orders')).lease_id);
+    const page = async (query: string) => {
+      const { leases, ...more } = dataOf(await ask('GET', `/leases?${query}`));
+      return [leases.map(({ id }: { id: number }) => id), more];
+    };
+    expect(await page('limit=2')).toEqual([minted.slice(0, 2), { total: 3, limit: 2, offset: 0 }]);
+    expect(await page('limit=2&offset=2')).toEqual([minted.slice(2), { total: 3, limit: 2, offset: 2 }]);
+    expect((await page('limit=0'))[1]).toMatchObject({ limit: 1 });
+    expect((await page('limit=501'))[1]).toMatchObject({ limit: 500 });
+    expect(await page('connection=none')).toEqual([[], { total: 0, limit: 100, offset: 0 }]);
+    expect((await page(`actor=${harness.tenant.live.keyId}&role=reader`))[0]).toEqual(minted);
+    for (const query of ['limit=x', 'limit=1.5', 'offset=-1', 'state=pending', 'status=ended'])
+      expect(refusal(await ask('GET', `/leases?${query}`))).toEqual([400, 'validation_error']);
+  });
+});
+
 describe('an expiry', () => {
   it('drops the user at its time, with one row, which a test lease has too', async () => {
     const minted = await harness.mint('orders', { ttl_seconds: 60 });
@@ -169,6 +188,7 @@ describe('an expiry', () => {
       status: 'active',
       revoke_attempts: 1,
       last_error: expect.stringContaining('dependency_unavailable'),
+      end_cause: null,
     });
     await harness.pass(400_000);
     expect(await harness.statusOf(lease_id)).toBe('errored');
@@ -226,6 +246,9 @@ describe('a revocation', () => {
     expect(refusal(answer)).toEqual([503, 'dependency_unavailable']);
     expect(answer.headers['retry-after']).toBeDefined();
     expect(await audits('dyn_db.lease.revoke_failed')).toHaveLength(1);
+    // That it was asked for is not lost.
+    const asked = dataOf(await ask('GET', `/leases/${lease_id}`));
+    expect(asked).toMatchObject({ status: 'active', end_cause: 'revoked' });
     server.isDown = false;
     await harness.pass(40_000);
     expect(await harness.statusOf(lease_id)).toBe('revoked');
@@ -237,7 +260,8 @@ describe('a revocation', () => {
     const { lease_id, username } = await harness.mint('orders');
     server.isDown = true;
     expect((await ask('POST', `/leases/${lease_id}/revoke`, { force: true })).status).toBe(200);
-    expect(await harness.statusOf(lease_id)).toBe('revoked');
+    const forgotten = dataOf(await ask('GET', `/leases/${lease_id}`));
+    expect(forgotten).toMatchObject({ status: 'revoked', end_cause: 'forgotten', next_attempt_at: null });
     expect((await audits('dyn_db.lease.force_forget'))[0].details).toMatchObject({ username });
     server.isDown = false;
     expect(dataOf(await ask('GET', '/orders/orphans'))).toEqual({ orphans: [username] });

@@ -1,10 +1,11 @@
 import { afterEach, expect, it } from 'vitest';
+import { createExposition } from '../../../platform/telemetry/exposition.js';
 import { createDynDbHarness, type DynDbHarness } from '../../../testing/dyn-db-harness.js';
 
 let harness: DynDbHarness;
 afterEach(() => harness.close());
 
-it('a paused worker revokes nothing that was not asked for', async () => {
+it('a paused worker revokes nothing that was not asked for, and shows what waits', async () => {
   harness = await createDynDbHarness({ isWorkerPaused: true });
   await harness.connect('orders');
   const [due, asked] = [
@@ -16,4 +17,14 @@ it('a paused worker revokes nothing that was not asked for', async () => {
   expect((await harness.ask('POST', `/leases/${asked.lease_id}/revoke`, {})).status).toBe(200);
   const { users } = harness.databases.serverAt('orders.example.com');
   expect([...users.keys()]).toEqual([due.username]);
+  await harness.pass(16_000);
+  const { text } = await createExposition(harness.instruments).read();
+  expect(text.split('\n')).toEqual(
+    expect.arrayContaining([
+      'knox_dyn_db_leases_live 1',
+      'knox_dyn_db_leases_errored 0',
+      'knox_dyn_db_leases_due 1',
+      'knox_dyn_db_leases_late 1',
+    ]),
+  );
 });

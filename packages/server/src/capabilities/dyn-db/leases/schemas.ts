@@ -3,7 +3,9 @@ import { isoTime, isoTimeOrNull } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { instantText } from '../../../platform/http/pagination.js';
+import { ENGINES } from '../providers/engine.js';
 import { askedTtl, resourceName } from '../schemas.js';
+import { END_CAUSES } from '../tables.js';
 import { ENDED, type Lease, LISTED } from './lease.js';
 import type { MintedCredential } from './mint.js';
 import type { RenewedLease } from './renew.js';
@@ -67,7 +69,7 @@ export const leaseResponse = z
     username: z.string().nullable(),
     connection_name: z.string().nullable(),
     role_name: z.string().nullable(),
-    engine: z.enum(['postgres', 'mysql', 'mongo']).nullable(),
+    engine: z.enum(ENGINES).nullable(),
     actor: z.string().describe('Who minted: the public half of an API key, or the id of a user.'),
   })
   .meta({ id: 'DynDbLease' });
@@ -105,6 +107,12 @@ export const leaseDetailResponse = leaseResponse
     last_error: z.string().nullable().describe('Of the last try to end or renew it.'),
     revoke_attempts: z.number().describe('Failures since the last success.'),
     next_attempt_at: instantText.nullable().describe('When it is looked at; null: it has ended.'),
+    end_cause: z
+      .enum(END_CAUSES)
+      .nullable()
+      .describe(
+        'Why it ends or has ended; `forgotten`: its user was left behind. Null while it lives until its expiry.',
+      ),
   })
   .meta({ id: 'DynDbLeaseDetail' });
 
@@ -114,6 +122,7 @@ export function leaseDetailWire(lease: Lease): z.input<typeof leaseDetailRespons
     last_error: lease.lastError,
     revoke_attempts: lease.attempts,
     next_attempt_at: isoTimeOrNull(lease.nextAttemptAtMs),
+    end_cause: lease.endCause,
   };
 }
 

@@ -17,6 +17,7 @@ export interface LeaseSweepDeps {
   readonly clock: Clock;
   readonly jobs: Pick<Jobs, 'enqueue'>;
   readonly claims: Pick<LeaseClaims, 'dueConnections' | 'nextDueAtMs' | 'counts'>;
+  readonly isWorkerPaused: boolean;
   onCounts(counts: LeaseCounts): void;
 }
 
@@ -24,7 +25,7 @@ export interface LeaseSweepDeps {
  * Finds where leases are due and has each connection's worked off by a job of its own. It runs again when the next lease
  * falls due, and after 15 s at the latest: whatever was lost on the way is found then.
  */
-export function createLeaseSweep({ db, clock, jobs, claims, onCounts }: LeaseSweepDeps) {
+export function createLeaseSweep({ db, clock, jobs, claims, isWorkerPaused, onCounts }: LeaseSweepDeps) {
   let countedAtMs = Number.NEGATIVE_INFINITY;
 
   /** It reads all that live: no oftener than an idle server sweeps. */
@@ -36,6 +37,11 @@ export function createLeaseSweep({ db, clock, jobs, claims, onCounts }: LeaseSwe
 
   return async function sweep({ batchMax }: Pick<JobContext, 'batchMax'>): Promise<JobReport> {
     const nowMs = clock.nowMs();
+    // What waits meanwhile is to be seen.
+    if (isWorkerPaused) {
+      await count(nowMs);
+      return { rows: 0, details: { paused: true } };
+    }
     const places = await claims.dueConnections(nowMs, batchMax);
     if (places.length > 0) {
       await db.transaction(async (tx) => {
