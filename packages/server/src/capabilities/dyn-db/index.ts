@@ -5,6 +5,6 @@ export { createEngines } from './providers/index.js';
 export { dynDbRoutes } from './routes.js';
 export { createDynDb, type DynDb } from './service.js';
 export { migrations } from './tables.js';
-export { createDirectTransports } from './transports/direct-transports.js';
+export { createDirectTransports } from './transports/direct.js';
 export { createTargetPolicy } from './transports/target-policy.js';
 export type { Transports } from './transports/transport.js';

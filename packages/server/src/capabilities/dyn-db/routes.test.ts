@@ -250,6 +250,23 @@ describe('a test', () => {
     expect(dataOf(await ask('GET', `/leases?status=all&connection=${name}`)).total).toBe(0);
   });
 
+  it.each(['disable', 'prefer'])('tells of no TLS where sslmode is %s', async (sslmode) => {
+    const name = await connected({ connect_options: { sslmode } });
+    const { steps } = dataOf(await ask('POST', `/${name}/test`, {}));
+    const names = steps.map(({ step }: { step: string }) => step);
+    expect(names.slice(0, 4)).toEqual(['resolve', 'connect', 'log_in', 'may_create_users']);
+  });
+
+  it('says how many roles it left out', async () => {
+    const name = await connected();
+    const more = Array.from({ length: 21 }, (_, index) => `r${index}`);
+    for (const role of more) await ask('POST', `/${name}/roles`, { name: role, template: 'readonly' });
+    const { steps, warnings } = dataOf(await ask('POST', `/${name}/test`, {}));
+    expect(steps.filter(({ step }: { step: string }) => step === 'mint_probe')).toHaveLength(20);
+    expect(warnings).toEqual([expect.stringMatching(/^2 role\(s\) were not tried/)]);
+    expect(dataOf(await ask('POST', `/${name}/test`, { role: 'reader' })).warnings).toEqual([]);
+  });
+
   it('names the step that fails, and what would help', async () => {
     const name = await connected();
     const server = harness.databases.serverAt(`${name}.example.com`);

@@ -2,7 +2,7 @@ import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
 import { grantMissing } from '../errors.js';
 import { shownError } from '../leases/ending.js';
-import type { EngineSession } from '../providers/engine.js';
+import type { EngineSession, SslMode } from '../providers/engine.js';
 import type { Transports } from '../transports/transport.js';
 import { type Databases, type Engines, type OpenDatabase, portOf, type Reachable } from './databases.js';
 import { connectTimeoutMsOf, sslModeOf } from './options.js';
@@ -103,7 +103,7 @@ export function createPreflight({ clock, engines, transports, databases }: Prefl
         await transport.close();
       }
       const opened = await step('log_in', open);
-      if (sslModeOf(reachable.connectOptions) !== 'disable')
+      if (requiresTls(sslModeOf(reachable.connectOptions)))
         steps.splice(-1, 0, { step: 'tls', ok: true, ms: 0 });
       try {
         await databases.within(reachable, () => inside(opened.session));
@@ -149,4 +149,9 @@ export function createPreflight({ clock, engines, transports, databases }: Prefl
 /** A log-in is refused before it when TLS cannot be had. */
 function failedStep(name: StepName, error: unknown): StepName {
   return name === 'log_in' && error instanceof AppError && error.reason === 'tls' ? 'tls' : name;
+}
+
+/** Under `prefer` a log-in that went well says nothing of it. */
+function requiresTls(sslMode: SslMode): boolean {
+  return sslMode !== 'disable' && sslMode !== 'prefer';
 }

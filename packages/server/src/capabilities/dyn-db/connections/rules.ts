@@ -1,6 +1,7 @@
 import { validationError, validationErrors } from '../../../kernel/errors.js';
-import type { EngineName } from '../providers/engine.js';
+import type { Engine, EngineName } from '../providers/engine.js';
 import { sslCaProblem } from '../providers/tls.js';
+import { parseUsernameTemplate } from '../statements/names.js';
 import type { ConnectOptions } from './options.js';
 import { isWeaker } from './options.js';
 import type { Destination } from './store.js';
@@ -16,6 +17,14 @@ export function requireFreeName(name: string): void {
 export function requireTtls(defaultTtlSeconds: number | null, maxTtlSeconds: number | null): void {
   if (defaultTtlSeconds !== null && maxTtlSeconds !== null && maxTtlSeconds < defaultTtlSeconds)
     throw validationError('max_ttl_seconds', 'must not be less than default_ttl_seconds');
+}
+
+/** Null and undefined are none. */
+export function requireUsernameTemplateFits(
+  { usernameCharactersMax }: Pick<Engine, 'usernameCharactersMax'>,
+  template: string | null | undefined,
+): void {
+  if (template != null) parseUsernameTemplate('username_template', template, usernameCharactersMax);
 }
 
 const OF_MONGO = ['authSource', 'replicaSet'] as const satisfies readonly (keyof ConnectOptions)[];

@@ -10,10 +10,15 @@ import type { DynDbParts } from '../deps.js';
 import { hasLiveLeases, tooManyConnections } from '../errors.js';
 import type { EngineName, GroupRole } from '../providers/engine.js';
 import { groupsOf } from '../roles/templates.js';
-import { parseUsernameTemplate } from '../statements/names.js';
 import { portOf, type Reachable } from './databases.js';
 import type { Preflight } from './preflight.js';
-import { requireCredentialAgain, requireFreeName, requireOptionsFit, requireTtls } from './rules.js';
+import {
+  requireCredentialAgain,
+  requireFreeName,
+  requireOptionsFit,
+  requireTtls,
+  requireUsernameTemplateFits,
+} from './rules.js';
 import type { Connection, ConnectionColumns, Destination } from './store.js';
 
 export interface NewConnection extends Destination {
@@ -72,16 +77,11 @@ export function createConnections(parts: DynDbParts): Connections {
     if (problem !== null) throw validationError('host', problem);
   }
 
-  function requireTemplateFits(engine: EngineName, template: string | null | undefined): void {
-    if (template != null)
-      parseUsernameTemplate('username_template', template, engines[engine].usernameCharactersMax);
-  }
-
   function requireFits(input: NewConnection): void {
     requireFreeName(input.name);
     requireTtls(input.defaultTtlSeconds, input.maxTtlSeconds);
     requireReachableFits(input);
-    requireTemplateFits(input.engine, input.usernameTemplate);
+    requireUsernameTemplateFits(engines[input.engine], input.usernameTemplate);
   }
 
   function askUnsaved(input: NewConnection) {
@@ -114,7 +114,7 @@ export function createConnections(parts: DynDbParts): Connections {
     const after: Connection = { ...before, ...columns };
     requireTtls(after.defaultTtlSeconds, after.maxTtlSeconds);
     requireReachableFits(after);
-    requireTemplateFits(after.engine, changes.usernameTemplate);
+    requireUsernameTemplateFits(engines[after.engine], changes.usernameTemplate);
     const { defaultPort } = engines[before.engine];
     requireCredentialAgain(before, after, defaultPort, adminPassword !== undefined);
     return after;
@@ -227,8 +227,10 @@ export function createConnections(parts: DynDbParts): Connections {
         () => databases.open(scope, connection),
         probes.of(caller, connection, probed.slice(0, PROBED_ROLES_MAX)),
       );
-      await recordTest(caller, connection, result);
-      return result;
+      const left = probed.length - PROBED_ROLES_MAX;
+      const told = left > 0 ? { ...result, warnings: [...result.warnings, notProbed(left)] } : result;
+      await recordTest(caller, connection, told);
+      return told;
     },
 
     async testUnsaved(caller, input) {
@@ -251,6 +253,10 @@ export function createConnections(parts: DynDbParts): Connections {
       await recordAnswer(tx, caller, result);
     });
   }
+}
+
+function notProbed(count: number): string {
+  return `${count} role(s) were not tried, since one test tries ${PROBED_ROLES_MAX}: name one with "role"`;
 }
 
 function hasMoved(before: Connection, after: Connection): boolean {

@@ -81,11 +81,8 @@ export function isWeakerTls(before: TlsProtection, after: TlsProtection): boolea
 
 export type TlsProtection = Pick<EngineTarget, 'sslMode' | 'sslCa'>;
 
-const CA_CHARACTERS_MAX = 65_536;
-
 /** Which rule the text of `ssl_ca` breaks; null = none. */
 export function sslCaProblem(pem: string): string | null {
-  if (pem.length > CA_CHARACTERS_MAX) return `must be at most ${CA_CHARACTERS_MAX} characters`;
   return certificateFingerprints(pem) === null ? 'must hold certificates in PEM and nothing else' : null;
 }
 

@@ -5,12 +5,11 @@ import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Transaction } from '../../../platform/storage/database.js';
 import { roleEntry } from '../audit.js';
-import { requireTtls } from '../connections/rules.js';
+import { requireTtls, requireUsernameTemplateFits } from '../connections/rules.js';
 import type { Connection } from '../connections/store.js';
 import type { DynDbParts } from '../deps.js';
 import { hasLiveLeases, tooManyRoles } from '../errors.js';
 import type { GroupRole, RoleStatements, TemplateName } from '../providers/engine.js';
-import { parseUsernameTemplate } from '../statements/names.js';
 import type { Role, RoleColumns } from './store.js';
 import { groupRole } from './templates.js';
 
@@ -72,11 +71,6 @@ export function createRoles(parts: DynDbParts): Roles {
     return role;
   }
 
-  function requireTemplateFits({ engine }: Connection, template: string | null | undefined): void {
-    if (template != null)
-      parseUsernameTemplate('username_template', template, engines[engine].usernameCharactersMax);
-  }
-
   function statementsOf(connection: Connection, roleId: DbRoleId, input: NewStatements): RoleStatements {
     const engine = engines[connection.engine];
     if ('creation' in input) {
@@ -129,7 +123,7 @@ export function createRoles(parts: DynDbParts): Roles {
       const { scope } = caller.principal;
       const connection = await findConnection(scope, connectionName);
       requireTtls(input.defaultTtlSeconds, input.maxTtlSeconds);
-      requireTemplateFits(connection, input.usernameTemplate);
+      requireUsernameTemplateFits(engines[connection.engine], input.usernameTemplate);
       const id = ids.uuid() as DbRoleId;
       const nowMs = clock.nowMs();
       const statements = statementsOf(connection, id, input.statements);
@@ -167,7 +161,7 @@ export function createRoles(parts: DynDbParts): Roles {
         const role = await findRole(scope, connection, roleName, tx);
         const after = { ...role, ...columns };
         requireTtls(after.defaultTtlSeconds, after.maxTtlSeconds);
-        requireTemplateFits(connection, columns.usernameTemplate);
+        requireUsernameTemplateFits(engines[connection.engine], columns.usernameTemplate);
         const statements = changedStatements(role, { creation, revocation });
         if (statements)
           engines[connection.engine].checkStatements(statements.creation, statements.revocation);

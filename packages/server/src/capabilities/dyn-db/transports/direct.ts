@@ -7,7 +7,7 @@ import type { Resolver } from '../../../platform/egress/resolver.js';
 import { type DatabaseHost, parseDatabaseHost } from './database-host.js';
 import { hostNotFound, hostRefused, targetUnreachable, tooManyTargets } from './errors.js';
 import type { TargetPolicy } from './target-policy.js';
-import type { Transport } from './transport.js';
+import type { Transport, Transports } from './transport.js';
 
 export interface DirectTransportDeps {
   readonly clock: Clock;
@@ -25,6 +25,14 @@ const TCP_TRY_MS = 3_000;
 const TCP_TRIES_MAX = 4;
 /** Hosts of one operation: a replica set has at most 50 members, and a hostile server may name more. */
 const HOSTS_MAX = 50;
+
+/** The server dials each database itself (dyn-db.md §5.1). */
+export function createDirectTransports(deps: Omit<DirectTransportDeps, 'connectTimeoutMs'>): Transports {
+  return {
+    problem: (address) => deps.policy.problem(address),
+    create: (connectTimeoutMs) => createDirectTransport({ ...deps, connectTimeoutMs }),
+  };
+}
 
 export function createDirectTransport(deps: DirectTransportDeps): Transport {
   const { clock, names, policy, dialer = tcpDialer } = deps;
