@@ -19,6 +19,7 @@ export interface LeaseActDeps {
   readonly claims: LeaseClaims;
   readonly ending: Ending;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly isWorkerPaused: boolean;
   /** Leases are due that no timer knows of yet. */
   wakeWorker(): void;
 }

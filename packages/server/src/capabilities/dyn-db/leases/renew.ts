@@ -19,17 +19,23 @@ export interface RenewedLease {
 export function createRenewal(deps: LeaseActDeps) {
   const { db, clock, ids, databases, connections, leases, claims, ending, auditLogs } = deps;
 
+  /** A restored row may say that a lease is over whose user was renewed since, and nobody ends it while that is sorted out. */
+  function endOf({ expiresAtMs, maxExpiresAtMs }: Lease): number {
+    return deps.isWorkerPaused ? maxExpiresAtMs : expiresAtMs;
+  }
+
   /** Shown as `renewing`. Due when the claim ends: then a worker finds that nobody renews it any more. */
   function begin(scope: Scope, id: number, owner: string) {
     return db.transaction(async (tx) => {
       const known = await leases.find(scope, id, tx);
       if (!known || known.status === 'pending') throw notFound('Lease');
       const nowMs = clock.nowMs();
-      if (known.endCause !== null || known.expiresAtMs <= nowMs || known.status === 'errored')
+      const endsAtMs = endOf(known);
+      if (known.endCause !== null || endsAtMs <= nowMs || known.status === 'errored')
         throw leaseNotRenewable(known.status === 'active' ? 'about to end' : known.status);
       const connection = await connections.findById(scope, known.connectionId, tx);
       if (!connection) throw notFound('Lease');
-      const untilMs = Math.min(nowMs + actBudgetMs(connection), known.expiresAtMs);
+      const untilMs = Math.min(nowMs + actBudgetMs(connection), endsAtMs);
       const claim = { owner, untilMs };
       const lease = await claims.take(tx, scope, id, claim, { status: 'renewing', nextAttemptAtMs: untilMs });
       if (!lease) throw notFound('Lease');
