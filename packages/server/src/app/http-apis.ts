@@ -11,6 +11,7 @@ import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { createMetricsApi } from './apis/metrics.js';
+import { createOAuthApi } from './apis/oauth-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
 import { managementRoutes, type Services } from './services.js';
 
@@ -36,7 +37,8 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  const { idempotency } = services;
+  const { idempotency, oauth, origins } = services;
+  await app.register(createOAuthApi({ hosts, origins, oauth }));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
   await app.register(

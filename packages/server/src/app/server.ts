@@ -8,6 +8,7 @@ import { type Config, isBehindTls, storageOptions } from '../platform/config/con
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { createOrigins } from '../platform/http/origins.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { openRedisCounter } from '../platform/limits/redis-counter.js';
 import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
@@ -54,6 +55,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
   closers.push(() => counter?.close());
   const { filePath, ownerEmail, plan } = config.bootstrap;
+  // Where no variable says it, it is known once the server listens.
+  let baseUrl = config.hosts.publicUrl ?? urlOf({ address: config.listen.host, port: config.listen.port });
   const services = createServices({
     db,
     clock,
@@ -71,6 +74,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       hasSecureCookies: isBehindTls(config.hosts),
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
+    origins: createOrigins(config.hosts, () => baseUrl),
     instruments,
     targets: targetDatabases(config, egress, clock),
   });
@@ -104,7 +108,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const addresses = await listen(app, config);
   egress.setOwnEndpoints(await ownEndpoints(addresses, config));
 
-  const baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
+  baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
   const firstStart = await bootstrapInstallation({
     filePath,
     hasTenants: () => services.accounts.hasTenants(),

@@ -28,6 +28,7 @@ import {
   envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
+import { createDpop } from '../capabilities/dpop/index.js';
 import {
   createDynDb,
   envelopeColumns as dynDbEnvelopeColumns,
@@ -47,6 +48,11 @@ import {
   migrations as idempotencyMigrations,
 } from '../capabilities/idempotency/index.js';
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import { migrations as oauthMigrations } from '../capabilities/oauth/index.js';
+import {
+  oauthClientRoutes,
+  migrations as oauthClientsMigrations,
+} from '../capabilities/oauth-clients/index.js';
 import {
   createPermissions,
   decisionOfUser,
@@ -76,6 +82,7 @@ import { cacheCounts } from '../platform/cache/lru.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
+import type { Origins } from '../platform/http/origins.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
@@ -88,6 +95,7 @@ import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Migration } from '../platform/storage/migration.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
+import { createOAuth } from './oauth.js';
 import { countedCalls, measuredEgress } from './telemetry.js';
 
 /** Those of every capability; the storage floor sorts them by id. */
@@ -109,6 +117,8 @@ export const MIGRATIONS: readonly Migration[] = [
   ...limitsMigrations,
   ...egressAllowlistMigrations,
   ...dynDbMigrations,
+  ...oauthClientsMigrations,
+  ...oauthMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [
@@ -133,6 +143,8 @@ export interface ServicesDeps {
   /** Where `REDIS_URL` is set. */
   readonly counter: SharedCounter | null;
   readonly signIn: SignInSettings;
+  /** By which callers reach the server. */
+  readonly origins: Origins;
   readonly instruments: Instruments;
   readonly targets: TargetDatabases;
 }
@@ -158,7 +170,7 @@ export type Services = ReturnType<typeof createServices>;
 
 /** Builds every service, in the order of their dependencies; the order is the picture. */
 export function createServices(deps: ServicesDeps) {
-  const { db, clock, ids, random, logger, rootKey, previousRootKey, signIn, instruments } = deps;
+  const { db, clock, ids, random, logger, rootKey, previousRootKey, signIn, instruments, origins } = deps;
   const egress = measuredEgress(deps.egress, instruments, clock);
   const generations = createGenerations({ db, clock });
   const jobs = createJobs({ db, clock, ids, random, logger });
@@ -214,6 +226,8 @@ export function createServices(deps: ServicesDeps) {
     plans,
     logger,
   });
+  const dpop = createDpop();
+  const oauth = createOAuth({ ...deps, accounts, apiKeys, auditLogs, generations, permissions, dpop });
   const authentication = createAuthentication({
     apiKeys,
     accounts,
@@ -305,6 +319,9 @@ export function createServices(deps: ServicesDeps) {
     cryptoKeys,
     vaults,
     apiKeys,
+    dpop,
+    oauth,
+    origins,
     authentication,
     userAuthentication,
     redaction,
@@ -323,6 +340,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.cryptoKeys.close(),
     () => services.generations.stop(),
     () => services.apiKeys.stop(),
+    () => services.oauth.clients.stop(),
     () => services.limiter.stop(),
     () => services.plans.stop(),
     () => services.apiLogs.flush(),
@@ -341,6 +359,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...accountRoutes(services.plans),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
+    ...oauthClientRoutes(services.oauth.clients),
     ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),

@@ -10,6 +10,10 @@ export type TokenId = Branded<'TokenId'>;
 export type CryptoKeyId = Branded<'CryptoKeyId'>;
 export type DbConnectionId = Branded<'DbConnectionId'>;
 export type DbRoleId = Branded<'DbRoleId'>;
+export type OAuthClientId = Branded<'OAuthClientId'>;
+export type OAuthTokenId = Branded<'OAuthTokenId'>;
+export type OAuthFamilyId = Branded<'OAuthFamilyId'>;
+export type OidcBindingId = Branded<'OidcBindingId'>;
 export type RequestId = Branded<'RequestId'>;
 
 /** Source of row ids; injected so that tests can fix them. */

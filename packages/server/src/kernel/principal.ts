@@ -1,4 +1,14 @@
-import type { ApiKeyId, RequestId, Scope, SessionId, TenantId, UserId } from './ids.js';
+import type {
+  ApiKeyId,
+  OAuthClientId,
+  OAuthTokenId,
+  OidcBindingId,
+  RequestId,
+  Scope,
+  SessionId,
+  TenantId,
+  UserId,
+} from './ids.js';
 import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
 /** A permission of contract README §2; of one named resource where `resource` is not null. */
@@ -8,7 +18,7 @@ export interface Grant {
 }
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
-export type Principal = ApiKeyPrincipal | UserPrincipal;
+export type Principal = ApiKeyPrincipal | UserPrincipal | OAuthPrincipal;
 
 interface PrincipalInTenant {
   readonly scope: Scope;
@@ -42,6 +52,22 @@ export interface UserPrincipal extends PrincipalInTenant {
   readonly role: UserRole;
 }
 
+/**
+ * An OAuth access token: what it may do is its scope, as far as its source holds that at this moment (auth.md §2.3).
+ * The source is a key, a client, a client on behalf of a user, or a binding of workloads.
+ */
+export interface OAuthPrincipal extends PrincipalInTenant {
+  readonly kind: 'oauth_token';
+  readonly tokenId: OAuthTokenId;
+  readonly apiKeyId: ApiKeyId | null;
+  readonly keyId: string | null;
+  readonly oauthClientId: OAuthClientId | null;
+  readonly bindingId: OidcBindingId | null;
+  readonly userId: UserId | null;
+  /** That of the user at this moment, where the token acts for one. */
+  readonly role: UserRole | null;
+}
+
 /** contract README §12. */
 export const USER_ROLES = ['owner', 'admin', 'developer', 'viewer'] as const;
 export type UserRole = (typeof USER_ROLES)[number];
@@ -51,6 +77,10 @@ export interface Actor {
   readonly scope: Scope;
   readonly apiKeyId: ApiKeyId | null;
   readonly userId: UserId | null;
+  /** Absent where no token of an OAuth client was used. */
+  readonly oauthClientId?: OAuthClientId | null;
+  /** Of a workload, whose token came by that binding. */
+  readonly bindingId?: OidcBindingId | null;
   readonly requestId: RequestId | null;
   readonly ip: string | null;
 }
@@ -93,6 +123,10 @@ export function actorOf(caller: Caller): Actor {
     scope: principal.scope,
     apiKeyId: principal.apiKeyId,
     userId: principal.userId,
+    ...(principal.kind === 'oauth_token' && {
+      oauthClientId: principal.oauthClientId,
+      bindingId: principal.bindingId,
+    }),
     requestId: caller.requestId,
     ip: caller.ip,
   };

@@ -7,6 +7,7 @@ import type { Egress } from '../platform/egress/egress.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
+import { createOrigins } from '../platform/http/origins.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
@@ -20,6 +21,8 @@ export interface TestServicesOptions {
   readonly rootKey?: Secret<Buffer>;
   /** Those of the product unless a suite brings its own. */
   readonly tiers?: PlanTiers;
+  /** Default that of calls in this process. */
+  readonly publicUrl?: string;
   /** Some in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
 }
@@ -55,6 +58,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     counter: null,
     instruments,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
+    origins: createOrigins({ baseDomain: 'localhost' }, () => options.publicUrl ?? 'http://127.0.0.1:8787'),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   return { ...services, egress, instruments };

@@ -9,7 +9,7 @@ import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { hashOfNewPassword } from './passwords.js';
 import { createAccountsStore } from './store.js';
-import type { NewTenant, PreparedOwner, Tenant, TenantChange } from './types.js';
+import type { Member, NewTenant, PreparedOwner, Tenant, TenantChange } from './types.js';
 
 export interface AccountsDeps {
   readonly db: Database;
@@ -32,6 +32,8 @@ export interface Accounts {
    * one, changes everywhere within 1 s (auth.md §11). Undefined when there is no such tenant.
    */
   changeTenant(tx: Transaction, tenantId: TenantId, change: TenantChange): Promise<Tenant | undefined>;
+  /** Undefined for who does not belong to the tenant any more. */
+  member(tenantId: TenantId, userId: UserId): Promise<Member | undefined>;
   /** An Owner of the tenant of the first start (contract README §12). */
   isOperator(userId: UserId): Promise<boolean>;
 }
@@ -85,6 +87,8 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       if (tenant) await generations.bump(tx, credentialGeneration(tenantId));
       return tenant;
     },
+
+    member: (tenantId, userId) => store.findMember(tenantId, userId),
 
     async isOperator(userId) {
       const tenantId = await store.findBootstrapTenantId();

@@ -1,9 +1,10 @@
 import { assert } from '../../kernel/assert.js';
 import type { TenantId, UserId } from '../../kernel/ids.js';
 import { PLANS } from '../../kernel/plan-tiers.js';
+import { USER_ROLES } from '../../kernel/principal.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { accountsTables } from './tables.js';
-import { SUBSCRIPTION_STATUSES, type Tenant, type TenantChange } from './types.js';
+import { type Member, SUBSCRIPTION_STATUSES, type Tenant, type TenantChange } from './types.js';
 
 const TENANT_COLUMNS = [
   'id',
@@ -28,6 +29,15 @@ export function createAccountsStore(db: Database) {
         .selectFrom('tenants')
         .select(TENANT_COLUMNS)
         .where('id', '=', arg('id') as TenantId),
+  );
+  const member = view.define<{ userId: string }, { email: string; role: string }>(
+    'accounts_member',
+    (queries, arg) =>
+      queries
+        .selectFrom('memberships as m')
+        .innerJoin('users as u', 'u.id', 'm.user_id')
+        .select(['u.email', 'm.role'])
+        .where('m.user_id', '=', arg('userId') as UserId),
   );
   const bySlug = view.defineSystem<{ slug: string }, TenantRow>(
     'accounts_tenant_by_slug',
@@ -150,6 +160,14 @@ export function createAccountsStore(db: Database) {
         .limit(LISTED_OWNERS_MAX)
         .execute();
       return rows.map(({ email }) => email);
+    },
+
+    async findMember(tenantId: TenantId, userId: UserId): Promise<Member | undefined> {
+      const row = await member.first({ tenantId }, { userId });
+      if (!row) return undefined;
+      const role = USER_ROLES.find((name) => name === row.role);
+      assert(role, 'a stored membership has an unknown role');
+      return { email: row.email, role };
     },
 
     async hasRole(tenantId: TenantId, userId: UserId, role: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { TenantId } from '../../kernel/ids.js';
 import type { Plan } from '../../kernel/plan-tiers.js';
+import type { UserRole } from '../../kernel/principal.js';
 
 export const SUBSCRIPTION_STATUSES = ['active', 'trialing', 'past_due', 'paused', 'cancelled'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
@@ -25,6 +26,12 @@ export interface TenantChange {
 /** `past_due` still serves (auth.md §11). */
 export function isSubscriptionActive(status: SubscriptionStatus): boolean {
   return status !== 'paused' && status !== 'cancelled';
+}
+
+/** What a user is in one tenant. */
+export interface Member {
+  readonly email: string;
+  readonly role: UserRole;
 }
 
 export interface NewTenant {

@@ -12,6 +12,7 @@ import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
+import { createLastUsed } from '../../platform/storage/last-used.js';
 import { credentialGeneration } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import {
@@ -25,7 +26,6 @@ import type { Plans } from '../plans/index.js';
 import { createEntry, revokeEntry } from './audit.js';
 import { looserRateLimit, privilegeEscalation, roleNotForKeys } from './errors.js';
 import { type KeyType, newKey } from './key-format.js';
-import { createLastUsed } from './last-used.js';
 import {
   type ApiKey,
   createApiKeyStore,
@@ -96,6 +96,8 @@ export interface ApiKeys {
   /** By row id or key id. 404 when unknown, foreign, of the other mode or revoked already. */
   revoke(caller: Caller, idOrKeyId: string): Promise<void>;
   findActiveByHash(hash: Buffer): Promise<StoredCredential | undefined>;
+  /** Neither revoked nor ended. */
+  findActive(scope: Scope, id: ApiKeyId): Promise<StoredCredential | undefined>;
   recordUse(scope: Scope, id: ApiKeyId): void;
   /** Writes the pending last uses. */
   stop(): Promise<void>;
@@ -205,6 +207,10 @@ export function createApiKeys(deps: ApiKeysDeps): ApiKeys {
     },
 
     findActiveByHash: (hash) => store.findActiveByHash(hash),
+    async findActive(scope, id) {
+      const key = await store.findActive(scope, id);
+      return key && !isExpired(key, clock.nowMs()) ? key : undefined;
+    },
     recordUse: (scope, id) => lastUsed.record(scope, id),
     stop: () => lastUsed.stop(),
   };

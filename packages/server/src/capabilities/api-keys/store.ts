@@ -38,6 +38,8 @@ export type ApiKeyStore = ReturnType<typeof createApiKeyStore>;
 
 const TERMS_COLUMNS = ['access', 'rate_limit_requests', 'rate_limit_window_sec', 'expires_at'] as const;
 
+const CREDENTIAL_COLUMNS = ['id', 'tenant_id', 'sandbox', 'key_id', 'key_hash', ...TERMS_COLUMNS] as const;
+
 const COLUMNS = [
   'id',
   'key_id',
@@ -53,15 +55,22 @@ const COLUMNS = [
 export function createApiKeyStore(db: Database) {
   const view = db.view(apiKeysTables);
 
-  const byHash = view.defineSystem<
-    { hash: Buffer },
-    TermsRow & { id: ApiKeyId; tenant_id: TenantId; sandbox: 0 | 1; key_id: string; key_hash: Buffer }
-  >('api_keys_by_hash', 'credential_by_hash', (queries, arg) =>
+  const activeById = view.define<{ id: string }, CredentialRow>('api_keys_active_by_id', (queries, arg) =>
     queries
       .selectFrom('api_keys')
-      .select(['id', 'tenant_id', 'sandbox', 'key_id', 'key_hash', ...TERMS_COLUMNS])
-      .where('key_hash', '=', arg('hash'))
+      .select(CREDENTIAL_COLUMNS)
+      .where('id', '=', arg('id') as ApiKeyId)
       .where('revoked_at', 'is', null),
+  );
+  const byHash = view.defineSystem<{ hash: Buffer }, CredentialRow>(
+    'api_keys_by_hash',
+    'credential_by_hash',
+    (queries, arg) =>
+      queries
+        .selectFrom('api_keys')
+        .select(CREDENTIAL_COLUMNS)
+        .where('key_hash', '=', arg('hash'))
+        .where('revoked_at', 'is', null),
   );
 
   return {
@@ -143,15 +152,12 @@ export function createApiKeyStore(db: Database) {
 
     async findActiveByHash(hash: Buffer): Promise<StoredCredential | undefined> {
       const row = await byHash.first(null, { hash });
-      return (
-        row && {
-          id: row.id,
-          scope: { tenantId: row.tenant_id, sandbox: row.sandbox === 1 },
-          keyId: row.key_id,
-          hash: row.key_hash,
-          ...termsOf(row),
-        }
-      );
+      return row && credentialOf(row);
+    },
+
+    async findActive(scope: Scope, id: ApiKeyId): Promise<StoredCredential | undefined> {
+      const row = await activeById.first(scope, { id });
+      return row && credentialOf(row);
     },
 
     /** Of a key that is there; revoked or not, they never change. */
@@ -174,6 +180,24 @@ export function createApiKeyStore(db: Database) {
         .where((where) => where.or([where('last_used_at', 'is', null), where('last_used_at', '<', atMs)]))
         .execute();
     },
+  };
+}
+
+type CredentialRow = TermsRow & {
+  readonly id: ApiKeyId;
+  readonly tenant_id: TenantId;
+  readonly sandbox: 0 | 1;
+  readonly key_id: string;
+  readonly key_hash: Buffer;
+};
+
+function credentialOf(row: CredentialRow): StoredCredential {
+  return {
+    id: row.id,
+    scope: { tenantId: row.tenant_id, sandbox: row.sandbox === 1 },
+    keyId: row.key_id,
+    hash: row.key_hash,
+    ...termsOf(row),
   };
 }
 

@@ -48,11 +48,13 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
     const { sandbox } = actor.scope;
     const details = sanitiseDetails(entry.details) as Record<string, unknown>;
     details.sandbox = sandbox;
+    // The row has no column for it: no other actor is a workload.
+    if (actor.bindingId) details.oidc_binding_id ??= actor.bindingId;
     return {
       id: deps.ids.uuid(),
       user_id: actor.userId,
       api_key_id: actor.apiKeyId,
-      oauth_client_id: null,
+      oauth_client_id: actor.oauthClientId ?? null,
       actor_type: actorType(actor),
       action: entry.action,
       resource_type: entry.resourceType,
@@ -81,7 +83,7 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
       await criticalChain.append(tx, {
         atMs: row.created_at,
         tenantId: actor.scope.tenantId,
-        actorId: actor.userId ?? actor.apiKeyId,
+        actorId: actor.userId ?? actor.apiKeyId ?? actor.oauthClientId ?? actor.bindingId ?? null,
         action: entry.action,
         resourceType: entry.resourceType,
         resourceId: entry.resourceId,
@@ -103,7 +105,12 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
   };
 }
 
-function actorType(actor: Actor): 'user' | 'api_key' | 'system' {
+type ActorType = 'user' | 'api_key' | 'oauth_client' | 'workload' | 'system';
+
+/** A client that acts for a user is named beside the user. */
+function actorType(actor: Actor): ActorType {
   if (actor.userId !== null) return 'user';
-  return actor.apiKeyId === null ? 'system' : 'api_key';
+  if (actor.apiKeyId !== null) return 'api_key';
+  if (actor.oauthClientId) return 'oauth_client';
+  return actor.bindingId ? 'workload' : 'system';
 }

@@ -255,7 +255,11 @@ function recordId({ caller: { principal }, method, path, key }: KeyedCall): stri
 }
 
 function credentialOf(principal: Principal): string {
-  return principal.kind === 'user' ? `user:${principal.userId}` : `api_key:${principal.apiKeyId}`;
+  if (principal.kind === 'user') return `user:${principal.userId}`;
+  if (principal.kind === 'api_key') return `api_key:${principal.apiKeyId}`;
+  // The source, not the token: a retry may come with the next one.
+  const { apiKeyId, oauthClientId, userId, bindingId } = principal;
+  return `oauth:${[apiKeyId, oauthClientId, userId, bindingId].map((id) => id ?? '').join(':')}`;
 }
 
 function placeOf(scope: Scope, rowId: string): EnvelopePlace {

@@ -108,6 +108,14 @@ function grantsOf(permission: string, allowed: Reach, denied: Reach): Grant[] {
     .map((resource) => ({ permission, resource }));
 }
 
+/** What of it lies within those names: a token has no more than its scope. */
+export function narrowDecision(decision: Decision, permissions: ReadonlySet<string>): Decision {
+  return {
+    grants: decision.grants.filter(({ permission }) => permissions.has(permission)),
+    may: (permission, resource) => permissions.has(permission) && decision.may(permission, resource),
+  };
+}
+
 /** The first of `asked` that `held` does not cover. */
 export function firstBeyond(held: readonly Grant[], asked: readonly Grant[]): Grant | undefined {
   return asked.find(

@@ -1,4 +1,4 @@
-export { type Decision, firstBeyond } from './decision.js';
+export { type Decision, firstBeyond, narrowDecision } from './decision.js';
 export { KEY_PERMISSIONS, NARROWABLE, USER_PERMISSIONS } from './names.js';
 export { roleRoutes } from './routes.js';
 export { SEEDED_ROLES, seededKeyRole } from './seeded-roles.js';

@@ -171,7 +171,7 @@ export function createPlans(deps: PlansDeps): Plans {
   }
 
   function allowanceOfKey(principal: Principal): Allowance | null {
-    if (principal.kind !== 'api_key' || !principal.rateLimit) return null;
+    if (principal.apiKeyId === null || !principal.rateLimit) return null;
     const { scope, apiKeyId, rateLimit } = principal;
     const made = ofKeys.get(apiKeyId);
     // The same object as long as the credential has not been read again.

@@ -137,7 +137,7 @@ function checkVersion(version: string | string[] | undefined): void {
 }
 
 /** The peer of the connection. A dual-stack listener shows IPv4 peers as `::ffff:…`; every call asks, so only those are read. */
-function remoteAddress(request: FastifyRequest): string | null {
+export function remoteAddress(request: FastifyRequest): string | null {
   const text = request.raw.socket.remoteAddress;
   const mapped = text?.startsWith('::ffff:') ? parseIpAddress(text) : null;
   return mapped ? formatIpAddress(unmapIpv4(mapped)) : (text ?? null);

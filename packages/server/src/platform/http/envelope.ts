@@ -9,6 +9,13 @@ export function envelope({
 }: MountedRoute): (result: unknown, requestId: string) => unknown {
   const { response } = definition;
   if (body === 'bare') return (result) => response.parse(result);
+  if (definition.meta === 'none') {
+    return (result) => {
+      const data = response.parse(result);
+      const warning = definition.warning?.(data) ?? null;
+      return warning === null ? { data } : { data, warning };
+    };
+  }
   if (definition.answer === undefined || definition.answer === 'single')
     return (result, requestId) => ({ data: response.parse(result), meta: { request_id: requestId } });
   const rows = z.array(response);

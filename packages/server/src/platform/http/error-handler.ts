@@ -43,7 +43,7 @@ export function errorAnswer(
   };
 }
 
-function retryAfterSeconds(error: AppError): number | undefined {
+export function retryAfterSeconds(error: AppError): number | undefined {
   const given = error.retryAfterSeconds;
   if (given !== undefined) return Math.max(1, Math.ceil(given));
   return error.status === 503 || error.status === 429 ? RETRY_AFTER_DEFAULT_SECONDS : undefined;
@@ -124,7 +124,7 @@ export function toAppError(cause: unknown): AppError {
 }
 
 /** What the request's log line, metrics and trace need to know of it. */
-function logError(request: FastifyRequest, error: AppError): void {
+export function logError(request: FastifyRequest, error: AppError): void {
   request.refusal = error;
   if (error.status >= 500) {
     const fields = { request_id: request.id, type: error.type, detail: maskedDetail(error) };

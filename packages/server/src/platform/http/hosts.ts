@@ -7,6 +7,8 @@ export interface ResolvedHost {
   /** `null` on a plain address: there the credential decides. */
   readonly mode: Mode | null;
   readonly tenantSlug: string | null;
+  /** The name that was called, where it is one of `KNOX_CUSTOM_HOSTS`. */
+  readonly customName?: string;
 }
 
 export interface Hosts {
@@ -49,7 +51,7 @@ export function createHosts(config: HostsConfig): Hosts {
 
   function resolveName(name: string): ResolvedHost {
     const label = custom.get(name);
-    if (label !== undefined) return tenantHost(label);
+    if (label !== undefined) return { ...tenantHost(label), customName: name };
     if (name === publicHost || !name.endsWith(suffix)) return PLAIN;
     return underBase(name.slice(0, -suffix.length));
   }

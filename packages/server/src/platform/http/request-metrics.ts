@@ -1,5 +1,11 @@
-import type { AppError, ErrorType } from '../../kernel/errors.js';
 import { type Counter, type Histogram, type Instruments, SECONDS_BOUNDS } from '../telemetry/instruments.js';
+
+/** Why a request was refused, as far as metrics and logs tell of it: an `AppError`, or that of another shape. */
+export interface Refusal {
+  readonly type: string;
+  /** Of the egress guard: which rule. */
+  readonly reason?: string | undefined;
+}
 
 /** Told of each request when its answer is out or its client has gone. */
 export type RequestMetrics = (
@@ -7,7 +13,7 @@ export type RequestMetrics = (
   url: string,
   /** `writableEnded` is false where the answer was broken off, by the client or by us. */
   response: { readonly statusCode: number; readonly writableEnded: boolean },
-  refusal: AppError | null,
+  refusal: Refusal | null,
   durationMs: number,
 ) => void;
 
@@ -20,7 +26,7 @@ export interface Surface {
 interface CountedSurface extends Surface {
   /** By method, then by class of status. */
   readonly requests: Map<string, Map<string, Counter>>;
-  readonly errors: Map<ErrorType, Counter>;
+  readonly errors: Map<string, Counter>;
   readonly duration: Histogram;
 }
 
@@ -63,7 +69,7 @@ export function createRequestMetrics(instruments: Instruments, surfaces: readonl
     return counter;
   }
 
-  function addErrors({ name, errors }: CountedSurface, type: ErrorType): Counter {
+  function addErrors({ name, errors }: CountedSurface, type: string): Counter {
     const labels = { surface: name, type };
     const counter = instruments.counter('knox_http_errors_total', 'Refusals by their type.', labels);
     errors.set(type, counter);

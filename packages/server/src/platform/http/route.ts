@@ -53,6 +53,10 @@ export interface RouteDefinition<
   readonly response: Schema;
   /** `page` answers `{data: [...], meta: {total, page, ...}}`; `feed` a cursor feed; default `{data, meta:{request_id}}`. */
   readonly answer?: 'single' | 'page' | 'feed';
+  /** `none`: `{data}` alone, as the family of OAuth clients answers (auth.md §2.9). */
+  readonly meta?: 'none';
+  /** Beside `data`, where there is something to warn of. */
+  warning?(data: unknown): string | null;
   /** 200 unless it adds a row to a collection (201). */
   readonly status?: 200 | 201;
   /** Error types of this endpoint alone: those of every call, of a row's name and of a body are known without. */

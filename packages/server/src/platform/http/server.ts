@@ -20,11 +20,13 @@ import {
 import { errorAnswer, replyWithError } from './error-handler.js';
 import { framingFault } from './framing.js';
 import { createMethodTable } from './method-table.js';
-import type { RequestMetrics } from './request-metrics.js';
+import type { Refusal, RequestMetrics } from './request-metrics.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
     readonly logger: Logger;
+    /** Of the path of a request that found none. */
+    readonly allowedMethods: (request: FastifyRequest) => string[];
     /** One for all answers. */
     readonly logAnswerFailure: (error: Error) => void;
   }
@@ -32,7 +34,7 @@ declare module 'fastify' {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
     /** With what it was refused; `null` while it is not. */
-    refusal: AppError | null;
+    refusal: Refusal | null;
     /** `null` where no traces are kept. */
     trace: RequestTrace | null;
   }
@@ -89,6 +91,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const methods = createMethodTable();
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorate('logger', deps.logger);
+  app.decorate('allowedMethods', (request: FastifyRequest) => methods.allowed(pathOf(request)));
   app.decorate('logAnswerFailure', (error: Error) => deps.logger.error({ err: error }, 'answer failed'));
   app.decorateRequest('caller', null);
   app.decorateRequest('refusal', null);
@@ -99,7 +102,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
   app.setErrorHandler((error, request, reply) => replyWithError(request, reply, error));
   app.setNotFoundHandler((request, reply) => {
-    const allow = methods.allowed(pathOf(request));
+    const allow = app.allowedMethods(request);
     replyWithError(request, reply, allow.length === 0 ? notFound() : methodNotAllowed(request.method, allow));
   });
   limitConnections(app.server, limits.connectionsMax, deps.instruments);
@@ -219,8 +222,9 @@ function watchEnd(
       ms: Math.round(durationMs * 10) / 10,
       request_id: request.id,
       tenant: principal?.tenantSlug,
-      key_id: principal?.kind === 'api_key' ? principal.keyId : undefined,
-      user_id: principal?.kind === 'user' ? principal.userId : undefined,
+      key_id: principal?.keyId ?? undefined,
+      user_id: principal?.userId ?? undefined,
+      oauth_token_id: principal?.kind === 'oauth_token' ? principal.tokenId : undefined,
       inbound_request_id:
         typeof inboundId === 'string'
           ? maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX))

@@ -28,7 +28,6 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { Clock } from '../../kernel/clock.js';
-import type { ErrorType } from '../../kernel/errors.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { Logger } from '../log/logger.js';
 import type { RequestTrace, Tracing } from './tracing.js';
@@ -150,7 +149,7 @@ class RequestSpan implements RequestTrace {
   end(
     route: string | undefined,
     response: { statusCode: number; writableEnded: boolean },
-    errorType: ErrorType | null,
+    errorType: string | null,
     caller: Caller | null,
   ): void {
     const { statusCode, writableEnded } = response;

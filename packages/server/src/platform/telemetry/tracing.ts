@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http';
-import type { ErrorType } from '../../kernel/errors.js';
 import type { Caller } from '../../kernel/principal.js';
 
 /** Where a request is in its list of named steps. A step ends with the next one, the last with the request. */
@@ -19,7 +18,7 @@ export interface RequestTrace extends StepTrace {
     /** The pattern that fitted; never the path, which may hold a token. */
     route: string | undefined,
     response: { readonly statusCode: number; readonly writableEnded: boolean },
-    errorType: ErrorType | null,
+    errorType: string | null,
     caller: Caller | null,
   ): void;
 }

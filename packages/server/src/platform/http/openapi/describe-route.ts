@@ -110,7 +110,7 @@ function schemaNameOf(definition: RouteDefinition): string {
 
 function success({ definition: route, body }: MountedRoute, components: Components): JsonObject {
   const row = components.output(route.response, `${schemaNameOf(route)}Data`);
-  const schema = body === 'bare' ? row : enveloped(route.answer, row, components);
+  const schema = body === 'bare' ? row : enveloped(route, row, components);
   const answer = {
     description: route.status === 201 ? 'Created.' : 'Done.',
     content: { [JSON_TYPE]: { schema } },
@@ -118,7 +118,16 @@ function success({ definition: route, body }: MountedRoute, components: Componen
   return route.noStore ? withHeaders(answer, ['Cache-Control'], components) : answer;
 }
 
-function enveloped(answer: RouteDefinition['answer'], row: JsonObject, components: Components): JsonObject {
+function enveloped(route: RouteDefinition, row: JsonObject, components: Components): JsonObject {
+  const { answer } = route;
+  if (route.meta === 'none') {
+    const warning = { type: 'string', description: 'For people: what to know before going on.' };
+    return {
+      type: 'object',
+      required: ['data'],
+      properties: { data: row, ...(route.warning && { warning }) },
+    };
+  }
   const isList = answer === 'page' || answer === 'feed';
   return {
     type: 'object',

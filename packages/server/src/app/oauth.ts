@@ -1,0 +1,50 @@
+import type { Accounts } from '../capabilities/accounts/index.js';
+import type { ApiKeys } from '../capabilities/api-keys/index.js';
+import type { AuditLogs } from '../capabilities/audit-logs/index.js';
+import type { Dpop } from '../capabilities/dpop/index.js';
+import {
+  clientCredentialsGrant,
+  createClientAuthentication,
+  createFindSource,
+  createOAuthTokens,
+  createTokenEndpoint,
+  type Grant,
+} from '../capabilities/oauth/index.js';
+import { createIdentifyClient, createOAuthClients } from '../capabilities/oauth-clients/index.js';
+import type { Permissions } from '../capabilities/permissions/index.js';
+import type { Generations } from '../platform/cache/generations.js';
+import type { ServicesDeps } from './services.js';
+
+interface OAuthDeps extends Pick<ServicesDeps, 'db' | 'clock' | 'ids' | 'random' | 'logger'> {
+  readonly accounts: Accounts;
+  readonly apiKeys: ApiKeys;
+  readonly auditLogs: AuditLogs;
+  readonly dpop: Dpop;
+  readonly generations: Generations;
+  readonly permissions: Permissions;
+}
+
+/** The authorization server: clients, tokens, and the endpoint with its grants. */
+export function createOAuth(deps: OAuthDeps) {
+  const { db, clock, accounts, apiKeys, permissions, dpop } = deps;
+  const clients = createOAuthClients(deps);
+  const findSource = createFindSource({
+    apiKeys,
+    clients,
+    accounts,
+    permissions,
+    bindingState: async () => undefined,
+  });
+  const tokens = createOAuthTokens({ ...deps, findSource });
+  const identifyClient = createIdentifyClient({ clients, apiKeys, accounts, permissions, clock });
+  const authenticateClient = createClientAuthentication({ identifyClient, clock });
+  const grants: readonly Grant[] = [clientCredentialsGrant({ db, tokens, dpop })];
+  const tokenEndpoint = createTokenEndpoint({ authenticateClient, grants, dpop, clock });
+  const metadata = {
+    grantTypes: tokenEndpoint.grantTypes,
+    dpopAlgorithms: dpop.algorithms,
+    hasAuthorization: false,
+    hasDevices: false,
+  };
+  return { clients, tokens, authenticateClient, tokenEndpoint, metadata };
+}

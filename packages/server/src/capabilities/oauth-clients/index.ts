@@ -1,0 +1,16 @@
+export { CLI_ALIAS } from './client-format.js';
+export {
+  type ClientCredentials,
+  type ClientSource,
+  createIdentifyClient,
+  type IdentifyClient,
+  type KnownClient,
+} from './identify.js';
+export { oauthClientRoutes } from './routes.js';
+export {
+  createOAuthClients,
+  type OAuthClient,
+  type OAuthClients,
+  permissionsOfClient,
+} from './service.js';
+export { migrations } from './tables.js';

@@ -1,0 +1,118 @@
+import type { Clock } from '../../kernel/clock.js';
+import { modeOf } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { createLru } from '../../platform/cache/lru.js';
+import { sha256Base64 } from '../../platform/crypto/hashing.js';
+import { splitAuthorization } from '../../platform/http/authorization.js';
+import type { ResolvedHost } from '../../platform/http/hosts.js';
+import { isSubscriptionActive } from '../accounts/index.js';
+import {
+  CLI_ALIAS,
+  type ClientCredentials,
+  type IdentifyClient,
+  type KnownClient,
+} from '../oauth-clients/index.js';
+import { invalidClient, invalidRequest, OAuthError, tenantInactive, tooManyFailures } from './errors.js';
+import { headerValues, type OAuthRequest, type Params } from './request.js';
+
+/** The client of a request, or null where it names none: it may be one that needs no name (auth.md §2.2). */
+export type AuthenticateClient = (request: OAuthRequest) => Promise<KnownClient | null>;
+
+export interface ClientAuthenticationDeps {
+  readonly identifyClient: IdentifyClient;
+  readonly clock: Clock;
+}
+
+const WINDOW_MS = 60_000;
+const NAMES_KEPT = 10_000;
+/** Longer than name and secret of any client; what is longer is not even hashed. */
+const CREDENTIAL_CHARACTERS_MAX = 512;
+
+interface Failures {
+  readonly endMs: number;
+  count: number;
+}
+
+export function createClientAuthentication(deps: ClientAuthenticationDeps): AuthenticateClient {
+  const { identifyClient, clock } = deps;
+  const failures = createLru<string, Failures>({ entriesMax: NAMES_KEPT });
+
+  /** Who has the right secret is let in all the same: strangers cannot lock a client out. */
+  async function countFailure(name: string): Promise<void> {
+    const nowMs = clock.nowMs();
+    const known = failures.get(name);
+    if (known && known.endMs <= nowMs) failures.delete(name);
+    const window = await failures.load(name, async () => ({ endMs: nowMs + WINDOW_MS, count: 0 }));
+    window.count++;
+    if (window.count > LIMITS.clientFailuresPerMinute)
+      throw tooManyFailures({ retryAfterMs: window.endMs - nowMs });
+  }
+
+  return async ({ rawHeaders, params, host, ip }) => {
+    const basic = basicCredentials(rawHeaders);
+    const credentials = oneOf(basic, params);
+    // The client behind the alias is known by the code that it brings (auth.md §2.4).
+    if (credentials === null || (credentials.clientId === CLI_ALIAS && credentials.secret === null))
+      return null;
+    const client = isTooLong(credentials) ? undefined : await identifyClient(credentials);
+    if (!client?.isActive || !isOfHost(client, host)) {
+      await countFailure(sha256Base64(`${ip} ${credentials.clientId}`));
+      throw invalidClient(basic !== null);
+    }
+    if (!isSubscriptionActive(client.tenant.subscriptionStatus)) throw tenantInactive();
+    return client;
+  };
+}
+
+function isTooLong({ clientId, secret }: ClientCredentials): boolean {
+  return clientId.length + (secret?.length ?? 0) > CREDENTIAL_CHARACTERS_MAX;
+}
+
+/** A client of the other mode, or of another tenant than that of the host, is no client here (contract README §5). */
+function isOfHost({ scope, tenant }: KnownClient, { mode, tenantSlug }: ResolvedHost): boolean {
+  return (mode === null || mode === modeOf(scope)) && (tenantSlug === null || tenantSlug === tenant.slug);
+}
+
+/** RFC 6749 §2.3: one way of authentication a request. */
+function oneOf(basic: ClientCredentials | null, params: Params): ClientCredentials | null {
+  const clientId = params.get('client_id');
+  const secret = params.get('client_secret') ?? null;
+  if (basic === null) {
+    if (clientId === undefined && secret !== null)
+      throw invalidRequest('client_secret is sent without client_id');
+    return clientId === undefined ? null : { clientId, secret };
+  }
+  if (secret !== null) throw invalidRequest('The client authenticates in two ways');
+  if (clientId !== undefined && clientId !== basic.clientId)
+    throw invalidRequest('client_id is not that of the Authorization header');
+  return basic;
+}
+
+const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+
+/**
+ * HTTP Basic, form-encoded as RFC 6749 §2.3.1 has it or raw as many clients send it: names and secrets of ours hold
+ * nothing that the encoding changes, so both read alike.
+ */
+function basicCredentials(rawHeaders: readonly string[]): ClientCredentials | null {
+  const [value, ...others] = headerValues(rawHeaders, 'authorization');
+  if (value === undefined) return null;
+  if (others.some((other) => other !== value)) throw invalidRequest('There are two Authorization headers');
+  const { scheme, credential } = splitAuthorization(value.trim());
+  if (scheme !== 'basic') throw invalidClient(true, 'Clients authenticate by Basic or in the body');
+  if (!BASE64.test(credential)) throw invalidRequest('The Authorization header is not base64');
+  const text = Buffer.from(credential, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon === -1) throw invalidRequest('The Authorization header has no colon');
+  const [clientId, secret] = [decoded(text.slice(0, colon)), decoded(text.slice(colon + 1))];
+  if (clientId === '') throw invalidClient(true);
+  return { clientId, secret: secret === '' ? null : secret };
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    throw new OAuthError('invalid_request', 'The Authorization header is not form-encoded');
+  }
+}

@@ -1,0 +1,30 @@
+export {
+  type AuthenticateClient,
+  createClientAuthentication,
+} from './client-authentication.js';
+export {
+  invalidClient,
+  invalidGrant,
+  invalidRequest,
+  invalidScope,
+  OAUTH_ERROR_STATUS,
+  OAuthError,
+  type OAuthErrorCode,
+  tenantInactive,
+} from './errors.js';
+export { clientCredentialsGrant } from './grants/client-credentials.js';
+export { actorOfSource, type Grant, type TokenAnswer, type TokenCall } from './grants/grant.js';
+export { type MetadataDeps, metadataOf } from './metadata.js';
+export { formParams, jsonParams, type OAuthRequest, type Params, required } from './request.js';
+export { migrations } from './tables.js';
+export { createTokenEndpoint, type TokenEndpoint } from './token-endpoint.js';
+export { grantedScopes } from './tokens/scopes.js';
+export {
+  createOAuthTokens,
+  type FamilyRequest,
+  type LiveToken,
+  type MintedToken,
+  type MintRequest,
+  type OAuthTokens,
+} from './tokens/service.js';
+export { createFindSource, type FindSource, type SourceState, type TokenSource } from './tokens/sources.js';

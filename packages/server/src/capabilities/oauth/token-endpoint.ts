@@ -1,0 +1,98 @@
+import type { Clock } from '../../kernel/clock.js';
+import { type Dpop, DpopError, type VerifiedProof } from '../dpop/index.js';
+import { CLI_ALIAS, type KnownClient } from '../oauth-clients/index.js';
+import type { AuthenticateClient } from './client-authentication.js';
+import { invalidClient, OAuthError, proofRequired } from './errors.js';
+import type { Grant, TokenAnswer, TokenCall } from './grants/grant.js';
+import { headerValues, type OAuthRequest, printable, required } from './request.js';
+
+export interface TokenEndpointDeps {
+  readonly authenticateClient: AuthenticateClient;
+  readonly grants: readonly Grant[];
+  readonly dpop: Pick<Dpop, 'verify' | 'nonce'>;
+  readonly clock: Clock;
+}
+
+export interface TokenEndpoint {
+  readonly grantTypes: readonly string[];
+  /** The members of RFC 6749 §5.1. */
+  answer(request: OAuthRequest, surface: TokenCall['surface']): Promise<Record<string, unknown>>;
+}
+
+/**
+ * `POST /oauth/token`. Body and duplicate parameters are judged before it is called; then client, grant type and proof
+ * here, and the grant with its scope in the grant itself (auth.md §2.2).
+ */
+export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
+  const { authenticateClient, dpop, clock } = deps;
+  const grants = new Map(deps.grants.map((grant) => [grant.type, grant]));
+
+  function grantOf(request: OAuthRequest): Grant {
+    const type = required(request.params, 'grant_type');
+    const grant = grants.get(type);
+    if (!grant) {
+      const text = `The grant type ${printable(type)} is not supported`;
+      throw new OAuthError('unsupported_grant_type', text);
+    }
+    return grant;
+  }
+
+  async function proofOf(request: OAuthRequest, client: KnownClient | null): Promise<VerifiedProof | null> {
+    const proofs = headerValues(request.rawHeaders, 'dpop');
+    if (proofs.length === 0) {
+      // The SDK makes a key and tries again on exactly this code (auth.md §3).
+      if (client?.requireDpop) throw proofRequired();
+      return null;
+    }
+    const { method, origin, path } = request;
+    const isNonceRequired = client?.requireDpopNonce ?? false;
+    return dpop.verify({ proofs, method, url: origin + path, isNonceRequired });
+  }
+
+  return {
+    grantTypes: [...grants.keys()],
+
+    async answer(request, surface) {
+      const client = await authenticateClient(request);
+      const grant = grantOf(request);
+      allowGrant(request, client, grant);
+      const call = { ...callOf(request, surface), client, nowMs: clock.nowMs() };
+      try {
+        const proof = await proofOf(request, client);
+        return wireOf(await grant.run({ ...call, proof }));
+      } catch (error) {
+        throw error instanceof DpopError ? proofRefused(error) : error;
+      }
+    },
+  };
+}
+
+function callOf(request: OAuthRequest, surface: TokenCall['surface']) {
+  const { params, host, origin, requestId, ip } = request;
+  return { params, host, origin, requestId, ip, surface };
+}
+
+function allowGrant({ params }: OAuthRequest, client: KnownClient | null, grant: Grant): void {
+  if (grant.client === 'none') return;
+  if (grant.client === 'required_or_alias' && params.get('client_id') === CLI_ALIAS) return;
+  if (client === null) throw invalidClient(false, 'The client does not say who it is');
+  if (!client.grantTypes.includes(grant.type))
+    throw new OAuthError('unauthorized_client', 'The client may not use this grant type');
+}
+
+function proofRefused({ code, reason, nonce }: DpopError): OAuthError {
+  return new OAuthError(code, reason, { headers: nonce === null ? {} : { 'dpop-nonce': nonce } });
+}
+
+function wireOf(answer: TokenAnswer): Record<string, unknown> {
+  return {
+    access_token: answer.accessToken.reveal(),
+    token_type: answer.tokenType,
+    expires_in: answer.expiresInSeconds,
+    scope: answer.scope,
+    ...(answer.refreshToken && { refresh_token: answer.refreshToken.reveal() }),
+    ...(answer.issuedTokenType && { issued_token_type: answer.issuedTokenType }),
+    tenant: answer.tenantSlug,
+    ...(answer.clientId && { client_id: answer.clientId }),
+  };
+}

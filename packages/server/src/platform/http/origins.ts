@@ -1,0 +1,31 @@
+import type { HostsConfig, ResolvedHost } from './hosts.js';
+
+/**
+ * Public origin of what a request was sent to (contract README §5): issuer, `htu` and links are made of it, never of the
+ * raw `Host`, which a caller writes.
+ */
+export interface Origins {
+  of(host: ResolvedHost): string;
+}
+
+/** `publicUrl` is asked at each call: without `KNOX_PUBLIC_URL` it is known once the server listens. */
+export function createOrigins(
+  { baseDomain }: Pick<HostsConfig, 'baseDomain'>,
+  publicUrl: () => string,
+): Origins {
+  return {
+    of(host) {
+      const url = new URL(publicUrl());
+      // Its scheme and port also serve the mapped names (contract README §8).
+      const name = host.customName ?? mappedName(host, baseDomain.toLowerCase());
+      if (name !== null) url.hostname = name;
+      return url.origin;
+    },
+  };
+}
+
+function mappedName({ kind, mode, tenantSlug }: ResolvedHost, base: string): string | null {
+  if (kind === 'plain') return null;
+  if (kind === 'management') return `${mode === 'test' ? 'sandbox' : 'api'}.${base}`;
+  return `${mode === 'test' ? 'sandbox-' : ''}${tenantSlug}.${base}`;
+}
