@@ -1,6 +1,7 @@
 import { signInJobs } from '../capabilities/accounts/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
+import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
@@ -10,17 +11,27 @@ import type { Services } from './services.js';
 
 type WithJobs = Pick<
   Services,
-  'jobs' | 'outbox' | 'apiLogs' | 'auditChain' | 'dynDb' | 'idempotency' | 'limiter' | 'sessions' | 'vaults'
+  | 'jobs'
+  | 'outbox'
+  | 'apiLogs'
+  | 'auditChain'
+  | 'dpop'
+  | 'dynDb'
+  | 'idempotency'
+  | 'limiter'
+  | 'sessions'
+  | 'vaults'
 >;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
 export function jobDefinitions(services: WithJobs): JobDefinition[] {
-  const { jobs, outbox, apiLogs, auditChain, dynDb, idempotency, limiter, sessions, vaults } = services;
+  const { jobs, outbox, apiLogs, auditChain, dpop, dynDb, idempotency, limiter, sessions, vaults } = services;
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
     ...apiLogJobs(apiLogs),
     ...auditJobs(auditChain),
+    ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),
     rateLimitRetention(limiter),

@@ -28,7 +28,7 @@ import {
   envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
-import { createDpop } from '../capabilities/dpop/index.js';
+import { createDpop, migrations as dpopMigrations } from '../capabilities/dpop/index.js';
 import {
   createDynDb,
   envelopeColumns as dynDbEnvelopeColumns,
@@ -119,6 +119,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...dynDbMigrations,
   ...oauthClientsMigrations,
   ...oauthMigrations,
+  ...dpopMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [
@@ -145,6 +146,7 @@ export interface ServicesDeps {
   readonly signIn: SignInSettings;
   /** By which callers reach the server. */
   readonly origins: Origins;
+  readonly dpop: { readonly iatWindowMs: number };
   readonly instruments: Instruments;
   readonly targets: TargetDatabases;
 }
@@ -226,7 +228,7 @@ export function createServices(deps: ServicesDeps) {
     plans,
     logger,
   });
-  const dpop = createDpop();
+  const dpop = createDpop({ db, clock, rootKey, instruments, ...deps.dpop });
   const oauth = createOAuth({ ...deps, accounts, apiKeys, auditLogs, generations, permissions, dpop });
   const authentication = createAuthentication({
     apiKeys,

@@ -128,4 +128,15 @@ export const LIMITS = {
   databaseAnswersBytesMax: 32 * MiB,
   /** In the report of orphans. */
   mintedUsersMax: 100_000,
+  dpopProofBytesMax: 8 * KiB,
+  dpopJtiBytesMax: 512,
+  dpopIatWindowMs: 60_000,
+  /** What a proof is remembered for beyond its window: clocks of other processes may be behind. */
+  dpopReplayMarginMs: 60_000,
+  dpopNonceStepMs: 60_000,
+  /** To both sides of the present one. */
+  dpopNonceSteps: 2,
+  dpopKeysKept: 2_000,
+  /** In front of the stored ones, about 200 bytes each. */
+  dpopProofsKept: 50_000,
 } as const;

@@ -1,5 +1,6 @@
 import { closersOf, createServices, type Services, type TargetDatabases } from '../app/services.js';
 import type { Clock } from '../kernel/clock.js';
+import { LIMITS } from '../kernel/limits.js';
 import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
@@ -59,6 +60,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     instruments,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     origins: createOrigins({ baseDomain: 'localhost' }, () => options.publicUrl ?? 'http://127.0.0.1:8787'),
+    dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   return { ...services, egress, instruments };

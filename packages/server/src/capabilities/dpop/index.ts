@@ -1,2 +1,5 @@
 export { DpopError } from './errors.js';
-export { createDpop, type Dpop, type ProofRequest, type VerifiedProof } from './service.js';
+export { dpopJobs } from './jobs.js';
+export type { ProofRequest, VerifiedProof } from './proof.js';
+export { createDpop, type Dpop } from './service.js';
+export { migrations } from './tables.js';

@@ -33,6 +33,8 @@ export interface Lru<K, V> {
   get(key: K): V | undefined;
   /** The cached value, else what `read` gives; those who ask for a key meanwhile share one read. */
   load(key: K, read: () => Promise<V>): Promise<V>;
+  /** For what is made at once, without a read that others could share. */
+  put(key: K, value: V): void;
   delete(key: K): void;
   readonly size: number;
 }
@@ -110,6 +112,7 @@ export function createLru<K, V>(options: LruOptions<K, V>): Lru<K, V> {
         if (reads.get(key) === reading) reads.delete(key);
       }
     },
+    put: (key, value) => keep(key, value, generationOf(key)),
     delete(key) {
       drop(key);
       reads.delete(key);

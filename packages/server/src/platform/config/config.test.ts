@@ -61,6 +61,7 @@ describe('defaults', () => {
       metricsToken: null,
       tracing: null,
       shutdownTimeoutMs: 10_000,
+      dpop: { iatWindowMs: 60_000 },
     });
     expect(warnings).toEqual([]);
   });
@@ -117,6 +118,7 @@ describe('values', () => {
     ['KNOX_PUBLIC_URL', 'https://knox.example.com/', 'https://knox.example.com', 'hosts.publicUrl'],
     ['KNOX_BOOTSTRAP_FILE', 'off', null, 'bootstrap.filePath'],
     ['KNOX_SHUTDOWN_TIMEOUT_SECONDS', '3', 3000, 'shutdownTimeoutMs'],
+    ['KNOX_DPOP_IAT_WINDOW_SECONDS', '300', 300_000, 'dpop.iatWindowMs'],
     ['KNOX_EGRESS_NAT64', 'on', true, 'egress.nat64'],
     ['KNOX_LEASE_WORKER_PAUSED', 'on', true, 'leaseWorker.isPaused'],
     ['DATABASE_URL', 'sqlite:/var/lib/k.db', '/var/lib/k.db', 'storage.path'],
@@ -219,6 +221,8 @@ describe('refusals', () => {
     ['KNOX_DNS_SERVERS', '127.0.0.1:99999'],
     ['KNOX_OWNER_EMAIL', 'nobody'],
     ['KNOX_SHUTDOWN_TIMEOUT_SECONDS', '0'],
+    ['KNOX_DPOP_IAT_WINDOW_SECONDS', '9'],
+    ['KNOX_DPOP_IAT_WINDOW_SECONDS', '301'],
     ['KNOX_DB_POOL_MAX', '201'],
     ['KNOX_EGRESS_NAT64', 'yes'],
     ['KNOX_LEASE_WORKER_PAUSED', 'yes'],

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join, parse as parsePath, resolve } from 'node:path';
 import { isLoopbackHost } from '../../kernel/ip-address.js';
+import { LIMITS } from '../../kernel/limits.js';
 import {
   DEFAULT_TIERS,
   type Plan,
@@ -94,6 +95,7 @@ export interface Config {
     /** Wins. */
     readonly deny: readonly TargetEntry[];
   };
+  readonly dpop: { readonly iatWindowMs: number };
   /** Null = for ever. */
   readonly audit: { readonly retentionMs: number | null };
   readonly log: { readonly level: LogLevel };
@@ -173,6 +175,7 @@ function configOf(
       allow: values.KNOX_DB_ALLOW_TARGETS ?? EVERY_TARGET,
       deny: values.KNOX_DB_DENY_TARGETS ?? [],
     },
+    dpop: { iatWindowMs: iatWindowMs(values) },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },
     metricsToken: values.KNOX_METRICS_TOKEN ?? null,
@@ -185,6 +188,10 @@ const DAY_MS = 86_400_000;
 
 function retentionMs(days: number): number | null {
   return days === 0 ? null : days * DAY_MS;
+}
+
+function iatWindowMs({ KNOX_DPOP_IAT_WINDOW_SECONDS: seconds }: Environment): number {
+  return seconds === undefined ? LIMITS.dpopIatWindowMs : seconds * 1000;
 }
 
 function tracingOf(values: Environment): TracingConfig | null {

@@ -56,6 +56,7 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     OTEL_TRACES_SAMPLER_ARG: asSet('OTEL_TRACES_SAMPLER_ARG', '1'),
     KNOX_SHUTDOWN_TIMEOUT_SECONDS: String(config.shutdownTimeoutMs / 1000),
     KNOX_DB_POOL_MAX: storage.kind === 'postgres' ? String(storage.poolMax) : '(SQLite)',
+    KNOX_DPOP_IAT_WINDOW_SECONDS: String(config.dpop.iatWindowMs / 1000),
     KNOX_ALLOW_PRIVATE_UPSTREAMS: egress.allowPrivateUpstreams || '(none)',
     KNOX_DNS_SERVERS:
       egress.dnsServers?.map(({ address, port }) => httpHost(address, port)).join(',') ??

@@ -165,6 +165,11 @@ export const VARIABLES = {
   OTEL_TRACES_SAMPLER_ARG: variable(share, '`1`', 'Share of the requests that `traceidratio` keeps; 0 to 1.'),
   KNOX_SHUTDOWN_TIMEOUT_SECONDS: variable(integer(1, 300), '`10`', 'Longest drain after SIGTERM; 1 to 300.'),
   KNOX_DB_POOL_MAX: variable(integer(1, 200), '`10`', 'PostgreSQL connections of this process; 1 to 200.'),
+  KNOX_DPOP_IAT_WINDOW_SECONDS: variable(
+    integer(10, 300),
+    '`60`',
+    'How far the `iat` of a DPoP proof may be from the clock here, to either side; 10 to 300. [DPoP](dpop.md).',
+  ),
   KNOX_ALLOW_PRIVATE_UPSTREAMS: variable(
     plainText,
     'empty',
@@ -217,7 +222,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_DPOP_IAT_WINDOW_SECONDS: [],
   KNOX_ACME_VALIDATION_TARGETS: [],
   KNOX_ACME_HTTP01_PORT: [],
   KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],

@@ -10,6 +10,7 @@ export const SYSTEM_REASONS = {
   usage: 'Batches of counted operations name each other, whatever tenants they hold.',
   people: 'Users, their sessions and their sign-ins belong to no single tenant.',
   signing_key: 'The key that signs admin tokens is one for the installation.',
+  dpop_proofs: 'A proof is good once, whatever tenant the token belongs to that its key is bound to.',
   generations: 'Cache generations are read for all tenants at once.',
   metrics: 'Counts over all tenants.',
   retention: 'Expired rows of all tenants are removed in bounded batches.',
