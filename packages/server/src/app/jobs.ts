@@ -4,6 +4,7 @@ import { auditJobs } from '../capabilities/audit-logs/index.js';
 import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
+import { oauthJobs } from '../capabilities/oauth/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
@@ -19,13 +20,15 @@ type WithJobs = Pick<
   | 'dynDb'
   | 'idempotency'
   | 'limiter'
+  | 'oauth'
   | 'sessions'
   | 'vaults'
 >;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
 export function jobDefinitions(services: WithJobs): JobDefinition[] {
-  const { jobs, outbox, apiLogs, auditChain, dpop, dynDb, idempotency, limiter, sessions, vaults } = services;
+  const { jobs, outbox, apiLogs, auditChain, dpop, dynDb, idempotency, limiter, oauth, sessions, vaults } =
+    services;
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
@@ -34,6 +37,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),
+    ...oauthJobs(oauth.tokens),
     rateLimitRetention(limiter),
     ...signInJobs(sessions),
     ...vaultJobs(vaults),

@@ -5,10 +5,15 @@ import type { Dpop } from '../capabilities/dpop/index.js';
 import {
   clientCredentialsGrant,
   createClientAuthentication,
+  createExplain,
   createFindSource,
+  createIntrospection,
+  createLineage,
   createOAuthTokens,
+  createRevocation,
   createTokenEndpoint,
   type Grant,
+  refreshTokenGrant,
 } from '../capabilities/oauth/index.js';
 import { createIdentifyClient, createOAuthClients } from '../capabilities/oauth-clients/index.js';
 import type { Permissions } from '../capabilities/permissions/index.js';
@@ -38,7 +43,10 @@ export function createOAuth(deps: OAuthDeps) {
   const tokens = createOAuthTokens({ ...deps, findSource });
   const identifyClient = createIdentifyClient({ clients, apiKeys, accounts, permissions, clock });
   const authenticateClient = createClientAuthentication({ identifyClient, clock });
-  const grants: readonly Grant[] = [clientCredentialsGrant({ db, tokens, dpop })];
+  const grants: readonly Grant[] = [
+    clientCredentialsGrant({ db, tokens, dpop }),
+    refreshTokenGrant({ ...deps, tokens }),
+  ];
   const tokenEndpoint = createTokenEndpoint({ authenticateClient, grants, dpop, clock });
   const metadata = {
     grantTypes: tokenEndpoint.grantTypes,
@@ -46,5 +54,19 @@ export function createOAuth(deps: OAuthDeps) {
     hasAuthorization: false,
     hasDevices: false,
   };
-  return { clients, tokens, authenticateClient, tokenEndpoint, metadata };
+  const introspect = createIntrospection({ authenticateClient, tokens, nowMs: () => clock.nowMs() });
+  const revoke = createRevocation({ db, authenticateClient, tokens });
+  const explain = createExplain({ tokens, dpop, clock });
+  const lineage = createLineage({ db });
+  return {
+    clients,
+    tokens,
+    authenticateClient,
+    tokenEndpoint,
+    introspect,
+    revoke,
+    explain,
+    lineage,
+    metadata,
+  };
 }

@@ -48,7 +48,7 @@ import {
   migrations as idempotencyMigrations,
 } from '../capabilities/idempotency/index.js';
 import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
-import { migrations as oauthMigrations } from '../capabilities/oauth/index.js';
+import { migrations as oauthMigrations, oauthRoutes } from '../capabilities/oauth/index.js';
 import {
   oauthClientRoutes,
   migrations as oauthClientsMigrations,
@@ -232,8 +232,11 @@ export function createServices(deps: ServicesDeps) {
   const oauth = createOAuth({ ...deps, accounts, apiKeys, auditLogs, generations, permissions, dpop });
   const authentication = createAuthentication({
     apiKeys,
+    tokens: oauth.tokens,
     accounts,
     permissions,
+    dpop,
+    origins,
     generations,
     clock,
     cacheCounts: cacheCounts(instruments, 'credentials'),
@@ -362,6 +365,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...oauthClientRoutes(services.oauth.clients),
+    ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),
     ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),

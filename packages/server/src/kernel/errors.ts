@@ -16,6 +16,8 @@ export const ERROR_STATUS = {
   authentication_required: 401,
   invalid_api_key: 401,
   invalid_token: 401,
+  invalid_dpop_proof: 401,
+  use_dpop_nonce: 401,
   invalid_credentials: 401,
   plan_limit: 402,
   plan_feature: 402,
@@ -72,6 +74,10 @@ export interface AppErrorOptions {
   rateLimit?: RateLimitStatus;
   /** Whose valid credential was refused: their log rows tell of it. */
   principal?: Principal;
+  /** Sent with it: the challenge of a 401. */
+  headers?: Readonly<Record<string, string>>;
+  /** The permission that is missing (403). */
+  permission?: string;
   /** Further members of the wire `error` object that the contract names for this type. */
   extra?: Record<string, unknown>;
   cause?: unknown;
@@ -89,6 +95,8 @@ export class AppError extends Error {
   readonly dependency: string | undefined;
   readonly rateLimit: RateLimitStatus | undefined;
   readonly principal: Principal | undefined;
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  readonly permission: string | undefined;
   readonly extra: Record<string, unknown> | undefined;
 
   constructor(type: ErrorType, publicMessage: string, options: AppErrorOptions = {}) {
@@ -105,6 +113,8 @@ export class AppError extends Error {
     this.dependency = options.dependency;
     this.rateLimit = options.rateLimit;
     this.principal = options.principal;
+    this.headers = options.headers;
+    this.permission = options.permission;
     this.extra = options.extra;
   }
 }
@@ -134,7 +144,7 @@ export function rateLimitExceeded(
 }
 
 export function permissionMissing(permission: string): AppError {
-  return new AppError('forbidden', `This credential lacks the permission ${permission}`);
+  return new AppError('forbidden', `This credential lacks the permission ${permission}`, { permission });
 }
 
 /** Unknown, foreign and wrong-mode rows all answer with this one text (contract README §1.2). */

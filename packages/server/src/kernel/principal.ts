@@ -59,6 +59,8 @@ export interface UserPrincipal extends PrincipalInTenant {
 export interface OAuthPrincipal extends PrincipalInTenant {
   readonly kind: 'oauth_token';
   readonly tokenId: OAuthTokenId;
+  /** To a key, of which each call brings a proof (RFC 9449). */
+  readonly isBound: boolean;
   readonly apiKeyId: ApiKeyId | null;
   readonly keyId: string | null;
   readonly oauthClientId: OAuthClientId | null;

@@ -35,6 +35,8 @@ export interface TestInstallation {
 export interface InstallationOptions {
   /** SQLite in a folder of its own unless a suite brings another database. */
   readonly open?: OpenTestDatabase;
+  /** Where it is reached, once it listens. */
+  readonly publicUrl?: () => string;
   /** Registers more than the server has. */
   readonly extend?: (app: FastifyInstance) => void;
 }
@@ -45,7 +47,8 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);
   const db = await (options.open ?? openTestSqlite)(MIGRATIONS, { clock, commitHook });
-  const services = createTestServices({ db, clock, logger });
+  const { publicUrl } = options;
+  const services = createTestServices({ db, clock, logger, ...(publicUrl && { publicUrl }) });
   await services.generations.start();
   const installation = await prepareInstallation({
     db,

@@ -3,6 +3,7 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
+import { askOAuth, basicOfKey } from './oauth-calls.js';
 import { OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
 
@@ -46,6 +47,27 @@ const RULE = {
 };
 const VAULT = { description: 'd', metadata_jsonb: { a: 1 }, echo_guard: true, default_ttl_seconds: 3600 };
 const TOKEN_OPTIONS = { metadata: { a: 1 }, ttl_seconds: 60, card_exp_month: null, card_exp_year: null };
+const CODE_CLIENT = {
+  grant_types: ['authorization_code', 'refresh_token'],
+  redirect_uris: ['https://app.example.com/callback', 'http://127.0.0.1/callback'],
+};
+const CLIENT_TERMS = {
+  allowed_scopes: ['vaults:read', 'log:list'],
+  redirect_uris: ['https://app.example.com/callback'],
+  require_dpop: false,
+  require_dpop_nonce: false,
+  require_pkce: true,
+  token_format: 'opaque',
+  refresh_grace_seconds: 10,
+  consent_html_template: '<p>Hello</p>',
+  step_up_scopes: ['log:list'],
+};
+const clientOf = (name = freshName()) => ({
+  name,
+  type: 'confidential',
+  grant_types: ['client_credentials'],
+  ...CLIENT_TERMS,
+});
 const DB = '/v1/dyn-db-credentials';
 const DB_TTLS = { default_ttl_seconds: 3_600, max_ttl_seconds: 86_400 };
 const DB_LIMITS = { username_template: '{{actor}}', max_live_leases: 10 };
@@ -82,6 +104,8 @@ const REQUEST_IDS = '00000000-0000-4000-8000-';
 
 const newKey = async (world: World) =>
   `/v1/api-keys/${(await world.create('/v1/api-keys', { name: freshName() })).id}`;
+const newClient = async ({ create }: World) =>
+  `/v1/oauth-clients/${(await create('/v1/oauth-clients', clientOf())).id}`;
 const newVault = async ({ create }: World) => `/v1/vaults/${(await create('/v1/vaults', vaultOf())).name}`;
 /** That of a vault; its first version is retired long enough to be destroyed. */
 const newCryptoKey = async ({ create, call, installation }: World) => {
@@ -138,6 +162,16 @@ const vaultOf = (name = freshName()) => ({
   custody_mode: 'managed',
   ...VAULT,
 });
+
+function askAsKey({ installation, tenant, mode }: World, path: string, form: Record<string, string>) {
+  const authorization = basicOfKey(tenant[mode].apiKey);
+  return askOAuth(installation.call, path, { authorization, form });
+}
+
+async function accessToken(world: World): Promise<string> {
+  const { json } = await askAsKey(world, '/oauth/token', { grant_type: 'client_credentials' });
+  return json['access_token'];
+}
 
 async function dbRolePath(world: World): Promise<string> {
   const { connection, role } = await newDbRole(world);
@@ -230,6 +264,29 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     ],
   },
   'DELETE /v1/api-keys/:id': { path: newKey },
+  'POST /v1/oauth-clients': {
+    bodies: () => [clientOf(), { name: freshName(), type: 'public', ...CODE_CLIENT }],
+  },
+  'GET /v1/oauth-clients/:id': { path: newClient },
+  'PATCH /v1/oauth-clients/:id': {
+    path: newClient,
+    bodies: () => [{ ...CLIENT_TERMS, name: freshName(), active: true }],
+  },
+  'POST /v1/oauth-clients/:id/rotate-secret': {
+    path: async (world) => `${await newClient(world)}/rotate-secret`,
+  },
+  'DELETE /v1/oauth-clients/:id': { path: newClient },
+  'POST /v1/oauth/explain': {
+    bodies: async (world) => [
+      { token: await accessToken(world), dpop_proof: 'p', method: 'GET', url: 'https://api.example.com/v1' },
+    ],
+  },
+  'GET /v1/oauth/tokens/:id/lineage': {
+    async path(world) {
+      const { json } = await askAsKey(world, '/oauth/introspect', { token: await accessToken(world) });
+      return `/v1/oauth/tokens/${json['jti']}/lineage`;
+    },
+  },
   'GET /v1/logs/:request_id': { path: async (world) => `/v1/logs/${await newLog(world)}` },
   'POST /v1/vaults': { bodies: () => [vaultOf()] },
   'GET /v1/vaults/:nameOrId': { path: newVault },
@@ -338,6 +395,12 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     make: async ({ create }, name) => ({
       list: '/v1/api-keys',
       id: (await create('/v1/api-keys', { name })).id,
+    }),
+  },
+  '/v1/oauth-clients': {
+    make: async ({ create }, name) => ({
+      list: '/v1/oauth-clients',
+      id: (await create('/v1/oauth-clients', clientOf(name))).id,
     }),
   },
   '/v1/logs': { make: async (world) => ({ list: '/v1/logs', id: await newLog(world) }) },

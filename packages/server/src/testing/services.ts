@@ -22,8 +22,8 @@ export interface TestServicesOptions {
   readonly rootKey?: Secret<Buffer>;
   /** Those of the product unless a suite brings its own. */
   readonly tiers?: PlanTiers;
-  /** Default that of calls in this process. */
-  readonly publicUrl?: string;
+  /** Default that of calls in this process, which no listener has. */
+  readonly publicUrl?: () => string;
   /** Some in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
 }
@@ -59,8 +59,8 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     counter: null,
     instruments,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
-    origins: createOrigins({ baseDomain: 'localhost' }, () => options.publicUrl ?? 'http://127.0.0.1:8787'),
     dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },
+    origins: createOrigins({ baseDomain: 'localhost' }, options.publicUrl ?? (() => 'http://127.0.0.1:8787')),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
   return { ...services, egress, instruments };

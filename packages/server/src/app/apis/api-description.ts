@@ -61,6 +61,8 @@ const TAGS: Readonly<Record<string, Tag>> = {
   },
   egress: { name: 'Egress', description: 'Where calls may go.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
+  oauth: { name: 'OAuth', description: 'Why a token or proof is refused, and where a token came from.' },
+  'oauth-clients': { name: 'OAuth clients', description: 'Programs that get tokens of their own.' },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },

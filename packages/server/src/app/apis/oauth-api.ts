@@ -4,6 +4,7 @@ import {
   invalidRequest,
   jsonParams,
   metadataOf,
+  type OAuthAnswer,
   OAuthError,
   type OAuthRequest,
   type Params,
@@ -63,12 +64,14 @@ export function createOAuthApi({ hosts, origins, oauth }: OAuthApiDeps): Fastify
         // In the shape of this API: those of others would be in theirs.
         inner.setNotFoundHandler((request, reply) => refuse(request, reply, notHere(inner, request)));
         post(inner, '/token', formBody, (request) => oauth.tokenEndpoint.answer(request, 'management'));
+        post(inner, '/introspect', formBody, async (request) => ({ body: await oauth.introspect(request) }));
+        post(inner, '/revoke', formBody, async (request) => ({ body: await oauth.revoke(request) }));
       },
       { prefix: '/oauth' },
     );
-    get(scope, '/.well-known/oauth-authorization-server', async ({ origin }) =>
-      metadataOf(origin, oauth.metadata),
-    );
+    get(scope, '/.well-known/oauth-authorization-server', async ({ origin }) => ({
+      body: metadataOf(origin, oauth.metadata),
+    }));
     post(scope, '/v1/oauth/token', formOrJsonBody, async (request) => {
       // Not 404: the path is there, on the hosts of tenants (auth.md §2.8).
       if (request.host.kind !== 'tenant')
@@ -77,7 +80,7 @@ export function createOAuthApi({ hosts, origins, oauth }: OAuthApiDeps): Fastify
     });
   };
 
-  type Answer = (request: OAuthRequest) => Promise<Record<string, unknown>>;
+  type Answer = (request: OAuthRequest) => Promise<OAuthAnswer>;
 
   function post(scope: FastifyInstance, url: string, bodyOf: BodyReader, answer: Answer): void {
     scope.route({
@@ -120,9 +123,14 @@ function textOf(request: FastifyRequest): string {
   return bytesOf(request).toString('utf8');
 }
 
-function send(reply: FastifyReply, body: Record<string, unknown>): FastifyReply {
+function send(reply: FastifyReply, { body, headers = {} }: OAuthAnswer): FastifyReply {
   return reply
-    .headers({ 'cache-control': 'no-store', pragma: 'no-cache', 'content-type': 'application/json' })
+    .headers(headers)
+    .headers({
+      'cache-control': 'no-store',
+      pragma: 'no-cache',
+      'content-type': 'application/json; charset=utf-8',
+    })
     .send(JSON.stringify(body));
 }
 
@@ -137,10 +145,8 @@ function notHere(scope: FastifyInstance, request: FastifyRequest): OAuthError {
 function refuse(request: FastifyRequest, reply: FastifyReply, cause: unknown): void {
   const error = cause instanceof OAuthError ? cause : oauthErrorOf(request, toAppError(cause));
   request.refusal = { type: error.code };
-  send(reply.code(error.status).headers(error.headers), {
-    error: error.code,
-    error_description: error.description,
-  });
+  const body = { error: error.code, error_description: error.description };
+  send(reply.code(error.status), { body, headers: error.headers });
 }
 
 /** What floors below refuse in their own words, in those of this API. */

@@ -30,12 +30,21 @@ const OPEN: Readonly<Record<string, string>> = {
   'GET /readyz': 'tells an orchestrator that it can be called (kms-admin.md §8)',
   'GET /metrics': 'guarded by KNOX_METRICS_TOKEN, or by the peer (contract README §8)',
   'GET /openapi.json': 'describes the API, and nobody who uses it',
+  'GET /.well-known/oauth-authorization-server': 'tells clients what there is (RFC 8414)',
   'GET /docs': 'the page of that description',
   'GET /docs/page.js': 'of that page',
   'GET /docs/page.css': 'of that page',
   'GET /docs/swagger-ui.css': 'of that page',
   'GET /docs/swagger-ui-bundle.js': 'of that page',
 };
+
+/** What authenticates clients instead of callers, by its own order of checks: oauth-token.test.ts and its neighbours. */
+const OAUTH: readonly string[] = [
+  'POST /oauth/token',
+  'POST /oauth/introspect',
+  'POST /oauth/revoke',
+  'POST /v1/oauth/token',
+];
 
 /** Who asks for no permission, and why. */
 const UNPERMITTED: Readonly<Record<string, string>> = {
@@ -50,6 +59,7 @@ function uncovered(registered: readonly string[], routes: readonly MountedRoute[
   const covered = new Set([
     ...routes.map(({ definition, path }) => `${definition.method} ${path}`),
     ...Object.keys(OPEN),
+    ...OAUTH,
   ]);
   const isCovered = (name: string) =>
     // The framework answers HEAD by the handler of GET.
@@ -143,6 +153,25 @@ describe('what has no definition', () => {
       await refused({ key: test, host: 'api.localhost' }, 403, 'wrong_key_type');
       await refused({ key }, 403, 'forbidden');
       await refused({ key: live, headers: {} }, 400, 'missing_proxy_url');
+    }
+  });
+});
+
+describe('the authorization server', () => {
+  it('is 401 to who names no client, and to an API key or a token in place of one', async () => {
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    for (const name of OAUTH) {
+      const [method = '', path = ''] = name.split(' ');
+      const withKey = { ...form, authorization: `Bearer ${rig.tenant.live.apiKey}` };
+      for (const headers of [form, withKey]) {
+        const payload = 'grant_type=client_credentials&token=x';
+        const answer = await rig.ask(method, path, { headers, payload });
+        expect([name, answer.status, answer.json]).toEqual([
+          name,
+          401,
+          { error: 'invalid_client', error_description: expect.any(String) },
+        ]);
+      }
     }
   });
 });

@@ -30,13 +30,15 @@ export function createAccountsStore(db: Database) {
         .select(TENANT_COLUMNS)
         .where('id', '=', arg('id') as TenantId),
   );
-  const member = view.define<{ userId: string }, { email: string; role: string }>(
+  const member = view.defineSystem<{ tenantId: string; userId: string }, { email: string; role: string }>(
     'accounts_member',
+    'people',
     (queries, arg) =>
       queries
         .selectFrom('memberships as m')
         .innerJoin('users as u', 'u.id', 'm.user_id')
         .select(['u.email', 'm.role'])
+        .where('m.tenant_id', '=', arg('tenantId') as TenantId)
         .where('m.user_id', '=', arg('userId') as UserId),
   );
   const bySlug = view.defineSystem<{ slug: string }, TenantRow>(
@@ -163,7 +165,7 @@ export function createAccountsStore(db: Database) {
     },
 
     async findMember(tenantId: TenantId, userId: UserId): Promise<Member | undefined> {
-      const row = await member.first({ tenantId }, { userId });
+      const row = await member.first(null, { tenantId, userId });
       if (!row) return undefined;
       const role = USER_ROLES.find((name) => name === row.role);
       assert(role, 'a stored membership has an unknown role');

@@ -156,7 +156,7 @@ describe('the cache', () => {
   /** What another process on the same database runs. */
   async function anotherProcess() {
     let reads = 0;
-    const { db, clock, accounts, permissions, apiKeys } = harness;
+    const { db, clock, accounts, permissions, apiKeys, oauth, dpop, origins } = harness;
     const generations = createGenerations({ db, clock });
     await generations.start();
     const authentication = createAuthentication({
@@ -164,6 +164,9 @@ describe('the cache', () => {
       permissions,
       generations,
       clock,
+      dpop,
+      origins,
+      tokens: oauth.tokens,
       apiKeys: {
         recordUse: () => undefined,
         findActiveByHash: (hash) => {

@@ -4,29 +4,45 @@ import { adminTokenRequired, authenticationRequired, invalidApiKey, invalidToken
 
 /** Longer than any credential there is; what is longer is not even hashed. */
 const CREDENTIAL_CHARACTERS_MAX = 512;
+const TOKEN_PREFIX = 'kc_';
 
-/** The one credential of a request, from `Authorization: Bearer` or `x-api-key` (auth.md §1.4). */
-export function readCredential(rawHeaders: readonly string[]): string {
-  let bearer: string | null = null;
+/** What a request shows of itself. */
+export interface Credential {
+  readonly kind: 'api_key' | 'token';
+  readonly text: string;
+  /** Under the scheme `DPoP`: it says that a proof comes with it (RFC 9449 §7.1). */
+  readonly isProven: boolean;
+  /** Values of the `DPoP` headers. */
+  readonly proofs: readonly string[];
+}
+
+/** The one credential of a request, from `Authorization` or `x-api-key` (auth.md §1.4). */
+export function readCredential(rawHeaders: readonly string[]): Credential {
+  let authorized: string | null = null;
   let apiKey: string | null = null;
-  let isToken = false;
+  let isProven = false;
+  const proofs: string[] = [];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!.toLowerCase();
     const value = rawHeaders[i + 1]!.trim();
     if (name === 'x-api-key' && value !== '') {
       apiKey = only(apiKey, value);
+    } else if (name === 'dpop') {
+      proofs.push(value);
     } else if (name === 'authorization') {
       const { scheme, credential } = splitAuthorization(value);
-      isToken ||= scheme === 'dpop';
-      if (scheme === 'bearer' && credential !== '') bearer = only(bearer, credential);
+      if ((scheme !== 'bearer' && scheme !== 'dpop') || credential === '') continue;
+      authorized = only(authorized, credential);
+      isProven ||= scheme === 'dpop';
     }
   }
-  const credential = bearer === null ? apiKey : only(apiKey, bearer);
-  // `kc_` is an access token, `eyJ` an admin token: the wrong kind here, whatever it is worth.
-  if (isToken || credential?.startsWith('kc_') || credential?.startsWith('eyJ')) throw invalidToken();
-  if (credential === null) throw authenticationRequired();
-  if (credential.length > CREDENTIAL_CHARACTERS_MAX) throw invalidApiKey();
-  return credential;
+  const text = authorized === null ? apiKey : only(apiKey, authorized);
+  if (text === null) throw authenticationRequired();
+  const kind = text.startsWith(TOKEN_PREFIX) ? 'token' : 'api_key';
+  // `eyJ` is an admin token: the wrong kind here, whatever it is worth. Keys have no proofs.
+  if (text.startsWith('eyJ') || (isProven && kind === 'api_key')) throw invalidToken();
+  if (text.length > CREDENTIAL_CHARACTERS_MAX) throw kind === 'token' ? invalidToken() : invalidApiKey();
+  return { kind, text, isProven, proofs };
 }
 
 /** The admin token of a request: under `/admin` nothing else is a credential (auth.md §7). */

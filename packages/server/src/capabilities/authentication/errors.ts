@@ -1,10 +1,13 @@
 import { AppError, type AppErrorOptions, notFound, validationError } from '../../kernel/errors.js';
 import type { Principal } from '../../kernel/principal.js';
+import type { DpopError } from '../dpop/index.js';
 
+/** Both schemes of an access token, and no error code: the request carried none (RFC 6750 §3.1, RFC 9449 §7.1). */
 export function authenticationRequired(): AppError {
   return new AppError(
     'authentication_required',
-    'Send an API key as "Authorization: Bearer <key>" or "x-api-key: <key>"',
+    'Send an API key or an access token as "Authorization: Bearer <key>" or "x-api-key: <key>"',
+    { headers: { 'www-authenticate': 'Bearer, DPoP' } },
   );
 }
 
@@ -20,14 +23,47 @@ export function invalidApiKey(): AppError {
   return new AppError('invalid_api_key', 'The API key is not valid');
 }
 
-export function invalidToken(): AppError {
-  return new AppError('invalid_token', 'The access token is not valid');
+export function invalidToken(options: AppErrorOptions = {}): AppError {
+  return new AppError('invalid_token', 'The access token is not valid', options);
+}
+
+/** Valid, and not of the tenant whose host was called: as if it did not exist. */
+export function foreignCredential({ kind }: Principal): AppError {
+  return kind === 'oauth_token' ? invalidToken() : invalidApiKey();
+}
+
+/** A token that is bound to a key, without a proof of that key (RFC 9449 §7.2). */
+export function invalidBoundToken(principal: Principal, algorithms: readonly string[]): AppError {
+  return new AppError(
+    'invalid_token',
+    'The access token is bound to a key: send "Authorization: DPoP <token>" and a DPoP proof of that key',
+    { principal, headers: { 'www-authenticate': dpopChallenge('invalid_token', algorithms) } },
+  );
+}
+
+export function proofRefused(
+  { code, reason, nonce }: DpopError,
+  principal: Principal,
+  algorithms: readonly string[],
+): AppError {
+  return new AppError(code, reason, {
+    principal,
+    headers: {
+      'www-authenticate': dpopChallenge(code, algorithms),
+      ...(nonce !== null && { 'dpop-nonce': nonce }),
+    },
+  });
+}
+
+function dpopChallenge(error: string, algorithms: readonly string[]): string {
+  return `DPoP error="${error}", algs="${algorithms.join(' ')}"`;
 }
 
 export function wrongKeyType(principal: Principal): AppError {
+  const what = principal.kind === 'oauth_token' ? 'token' : 'key';
   const text = principal.scope.sandbox
-    ? 'A test key is not accepted on a live host'
-    : 'A live key is not accepted on a sandbox host';
+    ? `A test ${what} is not accepted on a live host`
+    : `A live ${what} is not accepted on a sandbox host`;
   return new AppError('wrong_key_type', text, { principal });
 }
 

@@ -12,10 +12,24 @@ export {
   type OAuthErrorCode,
   tenantInactive,
 } from './errors.js';
+export { createExplain } from './explain.js';
 export { clientCredentialsGrant } from './grants/client-credentials.js';
 export { actorOfSource, type Grant, type TokenAnswer, type TokenCall } from './grants/grant.js';
+export { refreshTokenGrant } from './grants/refresh-token.js';
+export { createIntrospection } from './introspection.js';
+export { oauthJobs } from './jobs.js';
+export { createLineage } from './lineage.js';
 export { type MetadataDeps, metadataOf } from './metadata.js';
-export { formParams, jsonParams, type OAuthRequest, type Params, required } from './request.js';
+export {
+  formParams,
+  jsonParams,
+  type OAuthAnswer,
+  type OAuthRequest,
+  type Params,
+  required,
+} from './request.js';
+export { createRevocation } from './revocation.js';
+export { oauthRoutes } from './routes.js';
 export { migrations } from './tables.js';
 export { createTokenEndpoint, type TokenEndpoint } from './token-endpoint.js';
 export { grantedScopes } from './tokens/scopes.js';

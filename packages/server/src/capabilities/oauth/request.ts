@@ -16,6 +16,12 @@ export interface OAuthRequest {
   readonly ip: string | null;
 }
 
+/** Members of the answer, and headers beside those of every answer. */
+export interface OAuthAnswer {
+  readonly body: Record<string, unknown>;
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
 /** The parameters of a body; what is empty is as absent (RFC 6749 §3.2). */
 export type Params = ReadonlyMap<string, string>;
 

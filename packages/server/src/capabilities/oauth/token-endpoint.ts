@@ -4,7 +4,7 @@ import { CLI_ALIAS, type KnownClient } from '../oauth-clients/index.js';
 import type { AuthenticateClient } from './client-authentication.js';
 import { invalidClient, OAuthError, proofRequired } from './errors.js';
 import type { Grant, TokenAnswer, TokenCall } from './grants/grant.js';
-import { headerValues, type OAuthRequest, printable, required } from './request.js';
+import { headerValues, type OAuthAnswer, type OAuthRequest, printable, required } from './request.js';
 
 export interface TokenEndpointDeps {
   readonly authenticateClient: AuthenticateClient;
@@ -16,7 +16,7 @@ export interface TokenEndpointDeps {
 export interface TokenEndpoint {
   readonly grantTypes: readonly string[];
   /** The members of RFC 6749 §5.1. */
-  answer(request: OAuthRequest, surface: TokenCall['surface']): Promise<Record<string, unknown>>;
+  answer(request: OAuthRequest, surface: TokenCall['surface']): Promise<OAuthAnswer>;
 }
 
 /**
@@ -59,7 +59,11 @@ export function createTokenEndpoint(deps: TokenEndpointDeps): TokenEndpoint {
       const call = { ...callOf(request, surface), client, nowMs: clock.nowMs() };
       try {
         const proof = await proofOf(request, client);
-        return wireOf(await grant.run({ ...call, proof }));
+        const body = wireOf(await grant.run({ ...call, proof }));
+        // RFC 9449 §8.2: the next one, before the present one is too old.
+        return proof?.nextNonce === undefined
+          ? { body }
+          : { body, headers: { 'dpop-nonce': proof.nextNonce } };
       } catch (error) {
         throw error instanceof DpopError ? proofRefused(error) : error;
       }

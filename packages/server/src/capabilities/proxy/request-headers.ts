@@ -12,6 +12,7 @@ type Fate =
   | 'transfer-encoding'
   | 'accept-encoding'
   | 'authorization'
+  | 'dpop'
   | 'x-api-key'
   | 'cookie'
   | 'via'
@@ -39,7 +40,6 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
     'proxy-authenticate',
     'http2-settings',
     'host',
-    'dpop',
     'x-idempotency-key',
     'knoxcall-version',
     'forwarded',
@@ -49,6 +49,7 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['content-length', 'content-length'],
   ['transfer-encoding', 'transfer-encoding'],
   ['accept-encoding', 'accept-encoding'],
+  ['dpop', 'dpop'],
   ['authorization', 'authorization'],
   ['x-api-key', 'x-api-key'],
   ['cookie', 'cookie'],
@@ -114,7 +115,7 @@ export class RequestHeaders {
   unsupported: string | null = null;
   /** A header that may stand once and stood twice. */
   repeated: string | null = null;
-  /** Flat name, value list of what may name the caller; a DPoP proof is not among it yet. */
+  /** Flat name, value list of what may name the caller, a proof of possession with it. */
   #credentials: string[] = [];
   #foreignApiKeys: string[] = [];
   #hasAuthorization = false;
@@ -162,6 +163,9 @@ export class RequestHeaders {
         return;
       case 'connection':
         this.#takeConnection(value);
+        return;
+      case 'dpop':
+        this.#credentials.push(name, value);
         return;
       case 'authorization':
         this.#hasAuthorization = true;

@@ -7,6 +7,13 @@ import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
 
+/** What a proof of possession must have been made for (RFC 9449 §4.3). */
+export interface CalledTarget {
+  readonly method: string;
+  /** As it was called, the query with it. */
+  readonly path: string;
+}
+
 /**
  * Implemented by the authentication capability, for keys and for users: credential present, valid, of the host's mode,
  * tenant active.
@@ -16,6 +23,7 @@ export interface Authenticator {
     rawHeaders: readonly string[],
     host: ResolvedHost,
     servesInactive?: boolean,
+    target?: CalledTarget,
   ): Promisable<Principal>;
   /** Who has signed in, whatever the tenant: of users alone. */
   authenticateSession?(
@@ -103,7 +111,8 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
       const host = hostOf(request);
       let found: Promisable<Principal>;
       try {
-        found = authenticator.authenticate(rawHeaders, host, access?.servesInactive);
+        const target = { method: request.method, path: request.raw.url ?? '' };
+        found = authenticator.authenticate(rawHeaders, host, access?.servesInactive, target);
       } catch (error) {
         return refuse(request, error);
       }

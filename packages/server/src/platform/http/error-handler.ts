@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { AppError, type FieldErrors } from '../../kernel/errors.js';
+import type { Principal } from '../../kernel/principal.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { maskCredentials } from '../log/mask.js';
 import { payloadTooLarge, unsupportedMediaType } from './json-body.js';
@@ -19,6 +20,7 @@ export function errorAnswer(
   error: AppError,
   requestId: string,
   rateLimit: RateLimitStatus | null = null,
+  principal: Principal | null = null,
 ): ErrorAnswer {
   const retryAfter = retryAfterSeconds(error);
   const { allow: _, ...extra } = error.extra ?? {};
@@ -37,6 +39,7 @@ export function errorAnswer(
     status: error.status,
     headers: {
       ...errorHeaders(error, requestId, retryAfter),
+      ...scopeChallenge(error, principal),
       ...rateLimitHeaders(error.rateLimit ?? rateLimit),
     },
     body: JSON.stringify(body),
@@ -65,7 +68,14 @@ function errorHeaders(
   else if (error.status === 401) headers['www-authenticate'] = 'Bearer error="invalid_token"';
   const allow = error.type === 'method_not_allowed' ? error.extra?.['allow'] : undefined;
   if (Array.isArray(allow)) headers['allow'] = allow.join(', ');
-  return headers;
+  return { ...headers, ...error.headers };
+}
+
+/** RFC 6750 §3.1: of an access token that is good, and lacks what the call needs. */
+function scopeChallenge({ permission }: AppError, principal: Principal | null): Record<string, string> {
+  if (permission === undefined || principal?.kind !== 'oauth_token') return {};
+  const scheme = principal.isBound ? 'DPoP' : 'Bearer';
+  return { 'www-authenticate': `${scheme} error="insufficient_scope", scope="${permission}"` };
 }
 
 /** Logs what operators need and answers the caller. Safe to call once an answer has begun: then it ends it hard. */
@@ -76,7 +86,8 @@ export function replyWithError(request: FastifyRequest, reply: FastifyReply, cau
     reply.raw.destroy();
     return;
   }
-  const answer = errorAnswer(error, request.id, request.caller?.rateLimit);
+  const { caller } = request;
+  const answer = errorAnswer(error, request.id, caller?.rateLimit, caller?.principal);
   for (const name of ['cache-control', 'content-length', 'content-encoding']) reply.removeHeader(name);
   if (error.type === 'payload_too_large') reply.header('connection', 'close');
   reply.code(answer.status).headers(answer.headers).send(answer.body);
@@ -95,7 +106,7 @@ export function writeErrorRaw(
     response.destroy();
     return;
   }
-  const answer = errorAnswer(error, request.id, rateLimit);
+  const answer = errorAnswer(error, request.id, rateLimit, request.caller?.principal);
   const length = String(Buffer.byteLength(answer.body));
   for (const name of response.getHeaderNames()) response.removeHeader(name);
   response.writeHead(answer.status, { ...answer.headers, 'content-length': length });

@@ -8,7 +8,7 @@ export const oauthTokensMigration: Migration = {
       tenant_id ${text} NOT NULL,
       sandbox ${integer} NOT NULL,
       id ${text} NOT NULL,
-      token_hash ${bytes} NOT NULL,
+      token_hash ${text} NOT NULL,
       api_key_id ${text},
       oauth_client_id ${text},
       user_id ${text},

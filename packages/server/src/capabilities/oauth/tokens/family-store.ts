@@ -1,4 +1,5 @@
 import type { OAuthClientId, OAuthFamilyId, Scope, TenantId, UserId } from '../../../kernel/ids.js';
+import { LIMITS } from '../../../kernel/limits.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { type OAuthTables, oauthTables } from '../tables.js';
 import { scopesOf, scopesText } from './scopes.js';
@@ -151,12 +152,12 @@ export function createFamilyStore(db: Database) {
       tx: Transaction,
       scope: Scope,
       hash: Buffer,
-      use: { readonly nowMs: number; readonly ip: string | null; readonly sealedAnswer: Buffer | null },
+      use: { readonly nowMs: number; readonly ip: string | null },
     ): Promise<boolean> {
       const rows = await view
         .scoped(scope, tx)
         .updateTable('oauth_refresh_tokens')
-        .set({ used_at: use.nowMs, ip_address: use.ip, sealed_answer: use.sealedAnswer })
+        .set({ used_at: use.nowMs, ip_address: use.ip })
         .where('token_hash', '=', hash)
         .where('used_at', 'is', null)
         .returning('family_id')
@@ -164,7 +165,16 @@ export function createFamilyStore(db: Database) {
       return rows.length > 0;
     },
 
-    /** False where the family was revoked in the meantime. */
+    async keepAnswer(tx: Transaction, scope: Scope, hash: Buffer, sealedAnswer: Buffer): Promise<void> {
+      await view
+        .scoped(scope, tx)
+        .updateTable('oauth_refresh_tokens')
+        .set({ sealed_answer: sealedAnswer })
+        .where('token_hash', '=', hash)
+        .execute();
+    },
+
+    /** False where the family was revoked in the meantime, or has been refreshed too often. */
     async touch(tx: Transaction, scope: Scope, id: OAuthFamilyId, idleExpiresAtMs: number): Promise<boolean> {
       const rows = await view
         .scoped(scope, tx)
@@ -172,6 +182,7 @@ export function createFamilyStore(db: Database) {
         .set((eb) => ({ idle_expires_at: idleExpiresAtMs, refreshes: eb('refreshes', '+', 1) }))
         .where('id', '=', id)
         .where('revoked_at', 'is', null)
+        .where('refreshes', '<', LIMITS.refreshesPerFamilyMax)
         .returning('id')
         .execute();
       return rows.length > 0;

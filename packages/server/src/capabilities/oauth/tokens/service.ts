@@ -16,11 +16,12 @@ import type { Random } from '../../../platform/crypto/random.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
 import { credentialGeneration } from '../../accounts/index.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import { mintEntry, revokeEntry } from '../audit.js';
+import { mintEntry, reuseEntry, revokeEntry } from '../audit.js';
+import { invalidGrant } from '../errors.js';
 import { createFamilyStore, type RefreshToken } from './family-store.js';
 import { scopesText } from './scopes.js';
 import type { FindSource, SourceState, TokenSource } from './sources.js';
-import { createTokenStore, type StoredToken, sourceColumnsOf } from './store.js';
+import { createTokenStore, hashText, type StoredToken, sourceColumnsOf } from './store.js';
 import { hashToken, type NewToken, newAccessToken, newRefreshToken } from './token-format.js';
 
 export interface OAuthTokensDeps {
@@ -68,7 +69,7 @@ export interface LiveToken extends Omit<StoredToken, 'revokedAtMs'> {
   readonly state: SourceState;
 }
 
-export type RevokeReason = 'asked' | 'refresh_reuse' | 'code_reuse' | 'refreshes_max';
+export type RevokeReason = 'asked' | 'refresh_reuse' | 'code_reuse';
 
 export interface OAuthTokens {
   /** With its audit row, in the transaction that uses up what it is given for. */
@@ -85,9 +86,17 @@ export interface OAuthTokens {
   ): Promise<{ readonly familyId: OAuthFamilyId; readonly refreshToken: Secret<string> }>;
   /** Undefined: unknown, ended, revoked, or of a source that is. */
   find(accessToken: string): Promise<LiveToken | undefined>;
+  /** Whatever has become of it. */
+  findStored(accessToken: string): Promise<StoredToken | undefined>;
   /** Used, revoked or not. */
   findRefresh(refreshToken: string): Promise<RefreshToken | undefined>;
   stateOf(scope: Scope, source: TokenSource): Promise<SourceState | undefined>;
+  /** Uses it up and gives the next one; null, and nothing written, where it was used in the meantime. */
+  useRefreshIn(tx: Transaction, token: RefreshToken, ip: string | null): Promise<Secret<string> | null>;
+  /** What its use was answered with, sealed. */
+  keepAnswerIn(tx: Transaction, token: RefreshToken, sealedAnswer: Buffer): Promise<void>;
+  /** Of a refresh token that was used twice: ends its family. */
+  endReused(token: RefreshToken, actor: Actor): Promise<void>;
   /** False where it was revoked already. */
   revokeIn(tx: Transaction, scope: Scope, id: OAuthTokenId, actor: Actor): Promise<boolean>;
   /** Its refresh and access tokens, all at once; false where it was revoked already. */
@@ -133,7 +142,7 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     };
     const row = {
       id: token.id,
-      token_hash: hash,
+      token_hash: hashText(hash),
       ...sourceColumnsOf(source),
       grant_type: token.grantType,
       scopes: scopesText(request.permissions),
@@ -198,8 +207,34 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
       return state && { ...token, state };
     },
 
+    findStored: (accessToken) => store.findByHash(hashToken(accessToken)),
     findRefresh: (refreshToken) => families.findByHash(hashToken(refreshToken)),
     stateOf: (scope, source) => findSource(scope, source),
+
+    async useRefreshIn(tx, { hash, family }, ip) {
+      const { id: familyId, scope } = family;
+      const nowMs = clock.nowMs();
+      if (!(await families.use(tx, scope, hash, { nowMs, ip }))) return null;
+      const idleMs = Math.min(nowMs + LIMITS.refreshTokenIdleMs, family.expiresAtMs);
+      const isActive = await families.touch(tx, scope, familyId, idleMs);
+      if (!isActive) throw invalidGrant('The refresh token is not valid');
+      const next = newRefreshToken(random);
+      await families.insertRefreshToken(tx, scope, { hash: next.hash, familyId, issuedAtMs: nowMs });
+      return next.text;
+    },
+
+    keepAnswerIn: (tx, { hash, family }, sealedAnswer) =>
+      families.keepAnswer(tx, family.scope, hash, sealedAnswer),
+
+    async endReused({ hash, family }, actor) {
+      const { scope, id } = family;
+      await db.transaction(async (tx) => {
+        // Said once: who goes on trying fills no log.
+        if (!(await families.revoke(tx, scope, id, 'refresh_reuse', clock.nowMs()))) return;
+        await generations.bump(tx, credentialGeneration(scope.tenantId));
+        await auditLogs.record(tx, actor, reuseEntry(id, hash));
+      });
+    },
 
     async revokeIn(tx, scope, id, actor) {
       const isRevoked = await store.revoke(tx, scope, id, clock.nowMs());

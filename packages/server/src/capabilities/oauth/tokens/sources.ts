@@ -3,7 +3,7 @@ import type { Grant, UserRole } from '../../../kernel/principal.js';
 import type { KeyRateLimit } from '../../../kernel/rate-limit.js';
 import type { Accounts } from '../../accounts/index.js';
 import type { ApiKeys } from '../../api-keys/index.js';
-import { type OAuthClients, permissionsOfClient } from '../../oauth-clients/index.js';
+import { type OAuthClient, type OAuthClients, permissionsOfClient } from '../../oauth-clients/index.js';
 import { type Decision, decisionOfUser, narrowDecision, type Permissions } from '../../permissions/index.js';
 
 /** On whose behalf a token acts, and whose rights bound it for as long as it lives (auth.md §2.3). */
@@ -22,6 +22,8 @@ export type TokenSource =
 export interface SourceState extends Decision {
   readonly grants: readonly Grant[];
   readonly rateLimit: KeyRateLimit | null;
+  /** Proofs of its keys need a nonce of ours (RFC 9449 §8). */
+  readonly requireDpopNonce: boolean;
   /** The public half of a key. */
   readonly keyId: string | null;
   /** On the wire: of a key its public half, of a workload its binding. */
@@ -51,7 +53,8 @@ export function createFindSource(deps: TokenSourcesDeps): FindSource {
     if (!key) return undefined;
     const { keyId, rateLimit, expiresAtMs } = key;
     const decision = await permissions.decisionOfKey(scope.tenantId, key.access);
-    return { ...decision, rateLimit, keyId, clientId: keyId, user: null, expiresAtMs };
+    const requireDpopNonce = false;
+    return { ...decision, rateLimit, requireDpopNonce, keyId, clientId: keyId, user: null, expiresAtMs };
   }
 
   async function activeClient(scope: Scope, id: OAuthClientId, epoch: number) {
@@ -62,7 +65,7 @@ export function createFindSource(deps: TokenSourcesDeps): FindSource {
 
   async function ofClient(scope: Scope, id: OAuthClientId, epoch: number): Promise<SourceState | undefined> {
     const client = await activeClient(scope, id, epoch);
-    return client && stateOf(client.clientId, decisionOfPermissions(permissionsOfClient(client)), null);
+    return client && stateOf(client, decisionOfPermissions(permissionsOfClient(client)), null);
   }
 
   async function ofUser(
@@ -73,7 +76,7 @@ export function createFindSource(deps: TokenSourcesDeps): FindSource {
     const user = client && (await accounts.member(scope.tenantId, source.userId));
     if (!client || !user) return undefined;
     const decision = narrowDecision(decisionOfUser(user.role), permissionsOfClient(client));
-    return stateOf(client.clientId, decision, user);
+    return stateOf(client, decision, user);
   }
 
   return async (scope, source) => {
@@ -90,8 +93,12 @@ export function createFindSource(deps: TokenSourcesDeps): FindSource {
   };
 }
 
-function stateOf(clientId: string, decision: Decision, user: SourceState['user']): SourceState {
-  return { ...decision, rateLimit: null, keyId: null, clientId, user, expiresAtMs: null };
+function stateOf(
+  { clientId, requireDpopNonce }: OAuthClient,
+  decision: Decision,
+  user: SourceState['user'],
+): SourceState {
+  return { ...decision, rateLimit: null, requireDpopNonce, keyId: null, clientId, user, expiresAtMs: null };
 }
 
 function decisionOfPermissions(permissions: ReadonlySet<string>): Decision {

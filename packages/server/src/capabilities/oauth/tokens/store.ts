@@ -47,7 +47,7 @@ const COLUMNS = [
 export function createTokenStore(db: Database) {
   const view = db.view(oauthTables);
 
-  const byHash = view.defineSystem<{ hash: Buffer }, Scoped<TokenRow> & { family_revoked_at: number | null }>(
+  const byHash = view.defineSystem<{ hash: string }, Scoped<TokenRow> & { family_revoked_at: number | null }>(
     'oauth_tokens_by_hash',
     'credential_by_hash',
     (queries, arg) =>
@@ -75,7 +75,7 @@ export function createTokenStore(db: Database) {
 
     /** Revoked or not; revoked also where its family is. */
     async findByHash(hash: Buffer): Promise<StoredToken | undefined> {
-      const row = await byHash.first(null, { hash });
+      const row = await byHash.first(null, { hash: hashText(hash) });
       if (!row) return undefined;
       const token = tokenOf(row, scopeOf(row));
       return { ...token, revokedAtMs: token.revokedAtMs ?? row.family_revoked_at };
@@ -159,11 +159,16 @@ export function scopeOf(row: { tenant_id: TenantId; sandbox: 0 | 1 }): Scope {
   return { tenantId: row.tenant_id, sandbox: row.sandbox === 1 };
 }
 
+/** As it stands in its column. */
+export function hashText(hash: Buffer): string {
+  return hash.toString('base64url');
+}
+
 function tokenOf(row: TokenRow, scope: Scope): StoredToken {
   return {
     id: row.id,
     scope,
-    hash: row.token_hash,
+    hash: Buffer.from(row.token_hash, 'base64url'),
     source: sourceOf(row),
     grantType: row.grant_type,
     permissions: scopesOf(row.scopes),

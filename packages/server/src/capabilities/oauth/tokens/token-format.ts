@@ -8,6 +8,7 @@ export interface NewToken {
   readonly hash: Buffer;
 }
 
+export const ACCESS_TOKEN_PREFIX = 'kc_';
 const TOKEN_BYTES = 32;
 /** That of a capability token of the AI gateway, which begins alike (auth.md §0). */
 const CAPABILITY_MARK = 'a_';
@@ -16,12 +17,16 @@ const CAPABILITY_MARK = 'a_';
 export function newAccessToken(random: Random, mode: Mode): NewToken {
   for (;;) {
     const secret = random.bytes(TOKEN_BYTES).toString('base64url');
-    if (!secret.startsWith(CAPABILITY_MARK)) return tokenOf(`kc_${mode}_${secret}`);
+    if (!secret.startsWith(CAPABILITY_MARK)) return tokenOf(`${ACCESS_TOKEN_PREFIX}${mode}_${secret}`);
   }
 }
 
+/** Never like an access token: which of the two a text is, its beginning tells. */
 export function newRefreshToken(random: Random): NewToken {
-  return tokenOf(random.bytes(TOKEN_BYTES).toString('base64url'));
+  for (;;) {
+    const text = random.bytes(TOKEN_BYTES).toString('base64url');
+    if (!text.startsWith(ACCESS_TOKEN_PREFIX)) return tokenOf(text);
+  }
 }
 
 /** Fast on purpose: what is hashed has 256 bits. */
