@@ -62,7 +62,14 @@ const OPERATIONS: readonly Operation[] = [
     prepare(side, call) {
       const turn = call % KEYS_A_CACHE;
       if (turn === 0)
-        authentications.set(side, createAuthentication({ ...side.services, clock: systemClock }));
+        authentications.set(
+          side,
+          createAuthentication({
+            ...side.services,
+            tokens: side.services.oauth.tokens,
+            clock: systemClock,
+          }),
+        );
       const number =
         turn * Math.floor(side.rows / KEYS_A_CACHE) + anyOf(Math.floor(side.rows / KEYS_A_CACHE));
       const headers = ['Host', 'localhost', 'Authorization', `Bearer ${apiKeyOf(number)}`];

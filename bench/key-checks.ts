@@ -38,7 +38,17 @@ const permissions = createPermissions({ db });
 // Keys of every kind may be made.
 const plans = { requireFeature: async () => {} };
 const apiKeys = createApiKeys({ db, ...deps, generations, auditLogs, permissions, plans });
-const authentication = createAuthentication({ ...deps, apiKeys, accounts, permissions, generations });
+const noProof = () => Promise.reject(new Error('nobody comes with a token'));
+const authentication = createAuthentication({
+  ...deps,
+  apiKeys,
+  accounts,
+  permissions,
+  generations,
+  tokens: { find: async () => undefined },
+  dpop: { algorithms: [], verify: noProof, consume: noProof },
+  origins: { of: () => '' },
+});
 
 const tenantId = systemIds.uuid() as TenantId;
 const owner = await accounts.prepareOwner('owner@example.com', new Secret('a-password-of-the-bench'));

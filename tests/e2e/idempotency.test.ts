@@ -40,6 +40,7 @@ const CREATIONS: Record<string, Creation> = {
     list: '/v1/vaults/:nameOrId/tokens',
     idOf: ({ tokens }) => (tokens as { id: string }[])[0]?.id,
   },
+  '/v1/oauth-clients': { body: (name) => ({ name }), audit: 'oauth_client.create' },
   '/v1/redaction-rules': {
     body: (name) => ({ name, match: { type: 'builtin', value: 'pan' } }),
     audit: 'redaction_rule.create',

@@ -7,6 +7,7 @@ import type { RouteDefinition } from '../../platform/http/route.js';
 import { describeApiDocs } from './api-docs.js';
 import { describeHealth } from './health.js';
 import { describeMetrics } from './metrics.js';
+import { describeOAuth } from './oauth-description.js';
 import { describeProxy } from './proxy-api.js';
 
 const INFO: JsonObject = {
@@ -14,7 +15,7 @@ const INFO: JsonObject = {
   summary: 'Zero-trust API proxy and secrets platform.',
   description: [
     'Callers send tokens; the proxy puts in the real values, guards where they go, redacts what comes back and logs it.',
-    'Success is `{data, meta}`, under `/admin/auth` the members alone, a refusal `{error: {type, message, request_id}}`. Times are ISO 8601 in UTC, durations carry their unit in the name. A key of test mode sees nothing of live mode, and the reverse; what another tenant or mode has is 404.',
+    'Success is `{data, meta}`, under `/admin/auth` and `/oauth` the members alone, a refusal `{error: {type, message, request_id}}`. Times are ISO 8601 in UTC, durations carry their unit in the name. A key of test mode sees nothing of live mode, and the reverse; what another tenant or mode has is 404.',
   ].join('\n\n'),
   license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
 };
@@ -23,7 +24,7 @@ const KEY_SCHEMES: JsonObject = {
   bearer: {
     type: 'http',
     scheme: 'bearer',
-    description: 'An API key, `tk_live_…` or `tk_test_…`, as `Authorization: Bearer`.',
+    description: 'An API key, `tk_live_…` or `tk_test_…`, or an access token, as `Authorization: Bearer`.',
   },
   apiKey: {
     type: 'apiKey',
@@ -61,7 +62,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   },
   egress: { name: 'Egress', description: 'Where calls may go.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
-  oauth: { name: 'OAuth', description: 'Why a token or proof is refused, and where a token came from.' },
+  oauth: { name: 'OAuth', description: 'Access tokens: getting, asking about and revoking them.' },
   'oauth-clients': { name: 'OAuth clients', description: 'Programs that get tokens of their own.' },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
@@ -73,6 +74,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
 const OPERATIONS: Tag = { name: 'Operations', description: 'For those who run the server.' };
 
 function tagOf(path: string): Tag {
+  if (/^\/(oauth|\.well-known)\//.test(path)) return TAGS['oauth']!;
   const segment = /^\/(?:v1|admin)\/([^/]+)/.exec(path)?.[1];
   if (segment === undefined) return OPERATIONS;
   const tag = TAGS[segment];
@@ -87,7 +89,7 @@ export function apiDescription(definitions: readonly RouteDefinition[]): JsonObj
     securitySchemes: { ...KEY_SCHEMES, ...USER_SCHEMES },
     security: Object.keys(KEY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
     routes: mountedRoutes(definitions),
-    described: [describeProxy, describeHealth, describeMetrics, describeApiDocs],
+    described: [describeProxy, describeOAuth, describeHealth, describeMetrics, describeApiDocs],
     tagOf,
   });
 }

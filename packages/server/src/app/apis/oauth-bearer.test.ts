@@ -206,8 +206,9 @@ describe('a bound token', () => {
   it('D45: as Bearer or x-api-key is 401, and the answer names the scheme', async () => {
     const text = await boundToken();
     const dpop = proof('GET', VAULTS, { ath: tokenHash(text) });
-    for (const headers of [{ authorization: `Bearer ${text}` }, { 'x-api-key': text, dpop }]) {
-      const answer = await list(headers as Record<string, string>);
+    const ways: Record<string, string>[] = [{ authorization: `Bearer ${text}` }, { 'x-api-key': text, dpop }];
+    for (const headers of ways) {
+      const answer = await list(headers);
       expect(shown(answer)).toEqual([401, 'invalid_token']);
       expect(answer.headers['www-authenticate']).toMatch(new RegExp(`^DPoP error="invalid_token", ${ALGS}$`));
     }
@@ -277,11 +278,12 @@ describe('a bound token', () => {
     expect(shown(await ask(`${ORIGIN}/v1/proxy`))).toEqual([400, 'missing_proxy_url']);
     expect(shown(await ask(VAULTS))).toEqual([401, 'invalid_dpop_proof']);
     const { access_token = '' } = await token();
-    for (const headers of [{ authorization: `Bearer ${access_token}` }, { 'x-api-key': access_token }])
-      expect(shown(await rig.ask('GET', '/v1/proxy', { headers: headers as never }))).toEqual([
-        400,
-        'missing_proxy_url',
-      ]);
+    const ways: Record<string, string>[] = [
+      { authorization: `Bearer ${access_token}` },
+      { 'x-api-key': access_token },
+    ];
+    for (const headers of ways)
+      expect(shown(await rig.ask('GET', '/v1/proxy', { headers }))).toEqual([400, 'missing_proxy_url']);
     const form = { grant_type: 'client_credentials', scope: 'vaults:read' };
     const narrow = await token({ form });
     const refused = await rig.ask('GET', '/v1/proxy', { token: narrow['access_token']! });

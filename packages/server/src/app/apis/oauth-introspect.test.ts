@@ -77,11 +77,9 @@ describe('introspection', () => {
   it('I01: is 401 to who shows no secret', async () => {
     const open = await makeClient(rig, { type: 'public', grant_types: ['refresh_token'] });
     const token = await mint();
-    for (const form of [
-      { token },
-      { token, client_id: open.clientId },
-      { token, client_id: 'knoxcall-cli' },
-    ]) {
+    const names = [open.clientId, 'knoxcall-cli'];
+    const forms: Record<string, string>[] = [{ token }, ...names.map((client_id) => ({ token, client_id }))];
+    for (const form of forms) {
       const answer = await askOAuth(rig.ask, '/oauth/introspect', { form });
       expect([answer.status, answer.json.error]).toEqual([401, 'invalid_client']);
     }

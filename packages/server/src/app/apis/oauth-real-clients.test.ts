@@ -1,3 +1,4 @@
+import * as dpop from 'dpop';
 import * as oauth from 'oauth4webapi';
 import * as openid from 'openid-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -60,7 +61,7 @@ describe('oauth4webapi', () => {
   it('binds a token to its key, and uses it', async () => {
     const as = await discover();
     const me = { client_id: client.clientId };
-    const DPoP = oauth.DPoP(me, await oauth.generateKeyPair('ES256'));
+    const DPoP = oauth.DPoP({}, await oauth.generateKeyPair('ES256'));
     const options = { ...insecure, DPoP };
     const secret = oauth.ClientSecretBasic(client.secret);
     const response = await oauth.clientCredentialsGrantRequest(
@@ -98,9 +99,9 @@ describe('oauth4webapi', () => {
     const as = await discover();
     const me = { client_id: open.clientId };
     const pair = await oauth.generateKeyPair('ES256');
-    const options = { ...insecure, DPoP: oauth.DPoP(me, pair) };
+    const options = { ...insecure, DPoP: oauth.DPoP({}, pair) };
     let { refreshToken } = await openFamily(rig, open, {
-      jkt: await oauth.DPoP(me, pair).calculateThumbprint(),
+      jkt: await oauth.DPoP({}, pair).calculateThumbprint(),
     });
     for (const _ of [1, 2]) {
       const send = () => oauth.refreshTokenGrantRequest(as, me, oauth.None(), refreshToken, options);
@@ -193,4 +194,27 @@ describe('openid-client', () => {
     expect(call.status).toBe(200);
     await call.body?.cancel();
   });
+});
+
+describe('the dpop package', () => {
+  it.each(['ES256', 'Ed25519', 'RS256', 'PS256'] as const)(
+    'makes proofs that are taken: %s',
+    async (algorithm) => {
+      const pair = await dpop.generateKeyPair(algorithm);
+      const response = await fetch(`${origin}/oauth/token`, {
+        method: 'POST',
+        headers: {
+          authorization: client.authorization!,
+          dpop: await dpop.generateProof(pair, `${origin}/oauth/token`, 'POST'),
+        },
+        body: new URLSearchParams({ grant_type: 'client_credentials' }),
+      });
+      const { access_token: token, token_type } = (await response.json()) as Record<string, string>;
+      expect([response.status, token_type]).toEqual([200, 'DPoP']);
+      const url = `${origin}/v1/vaults`;
+      const proof = await dpop.generateProof(pair, url, 'GET', undefined, token);
+      const call = () => fetch(`${url}?page=1`, { headers: { authorization: `DPoP ${token}`, dpop: proof } });
+      expect([(await call()).status, (await call()).status]).toEqual([200, 401]);
+    },
+  );
 });

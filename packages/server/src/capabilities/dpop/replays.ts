@@ -1,14 +1,14 @@
 import type { Clock } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Promisable } from '../../kernel/promisable.js';
-import type { Transaction } from '../../platform/storage/database.js';
+import type { Insertion, Transaction } from '../../platform/storage/database.js';
 import type { ProofStore } from './store.js';
 
 /** Which proofs were taken. The database decides; what this process knows of it answers without a query. */
 export interface Replays {
   has(key: Buffer): Promisable<boolean>;
   /** False where the proof was taken before; durable when it resolves. */
-  take(key: Buffer, expiresAtMs: number): Promise<boolean>;
+  take(key: Buffer, expiresAtMs: number, rows: readonly Insertion[]): Promise<boolean>;
   takeIn(tx: Transaction, key: Buffer, expiresAtMs: number): Promise<boolean>;
 }
 
@@ -32,10 +32,10 @@ export function createReplays(deps: { readonly store: ProofStore; readonly clock
       return known.has(text) || store.has(text);
     },
 
-    async take(key, expiresAtMs) {
+    async take(key, expiresAtMs, rows) {
       const text = textOf(key);
       if (known.has(text)) return false;
-      const isFirst = await store.insert(text, expiresAtMs);
+      const isFirst = await store.insert(text, expiresAtMs, rows);
       remember(text, expiresAtMs);
       return isFirst;
     },

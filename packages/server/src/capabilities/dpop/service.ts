@@ -7,7 +7,7 @@ import {
   SIGNATURE_ALGORITHMS,
   type SignatureVerifier,
 } from '../../platform/crypto/jws.js';
-import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import type { Counter, Instruments } from '../../platform/telemetry/instruments.js';
 import { DpopError } from './errors.js';
 import { createNonces } from './nonces.js';
@@ -47,8 +47,8 @@ export interface Dpop {
   verify(request: ProofRequest): Promise<VerifiedProof>;
   /** Uses the proof in the caller's transaction; throws `DpopError` where it was used meanwhile. */
   consumeIn(tx: Transaction, proof: VerifiedProof): Promise<void>;
-  /** The same by itself; durable before it resolves. */
-  consume(proof: VerifiedProof): Promise<void>;
+  /** The same by itself, or with rows that are to be written with it; durable before it resolves. */
+  consume(proof: VerifiedProof, rows?: readonly Insertion[]): Promise<void>;
   readonly algorithms: readonly string[];
   /** For `DPoP-Nonce`. */
   nonce(): string;
@@ -95,8 +95,8 @@ export function createDpop(deps: DpopDeps): Dpop {
       settle(await replays.takeIn(tx, replayKey, expiresAtMs));
     },
 
-    async consume({ replayKey, expiresAtMs }) {
-      settle(await replays.take(replayKey, expiresAtMs));
+    async consume({ replayKey, expiresAtMs }, rows = []) {
+      settle(await replays.take(replayKey, expiresAtMs, rows));
     },
 
     async explain(request) {

@@ -1,13 +1,18 @@
 import type { Promisable } from '../../kernel/promisable.js';
 import { isPending } from '../../kernel/promisable.js';
-import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
+import {
+  type Database,
+  type Insertion,
+  type Transaction,
+  UniqueViolation,
+} from '../../platform/storage/database.js';
 import { dpopTables } from './tables.js';
 
 /** Proofs that were taken: one row each, which its primary key lets in once. */
 export interface ProofStore {
   has(key: string): Promisable<boolean>;
-  /** In a commit shared with other callers; false where the row is there already. */
-  insert(key: string, expiresAtMs: number): Promise<boolean>;
+  /** In a commit shared with other callers, those rows with it; false, and none of them written, where it is there already. */
+  insert(key: string, expiresAtMs: number, rows?: readonly Insertion[]): Promise<boolean>;
   insertIn(tx: Transaction, key: string, expiresAtMs: number): Promise<boolean>;
   /** At most `rowsMax`; the number removed. */
   removeExpired(nowMs: number, rowsMax: number): Promise<number>;
@@ -28,13 +33,13 @@ export function createProofStore(db: Database): ProofStore {
       return isPending(found) ? found.then((row) => row !== undefined) : found !== undefined;
     },
 
-    async insert(key, expiresAtMs) {
+    async insert(key, expiresAtMs, rows = []) {
       const row = view.insertion('dpop_proofs', null, { proof_key: key, expires_at: expiresAtMs });
       try {
-        await db.commitInserts([row]);
+        await db.commitInserts([row, ...rows]);
         return true;
       } catch (error) {
-        if (error instanceof UniqueViolation) return false;
+        if (error instanceof UniqueViolation && error.table === 'dpop_proofs') return false;
         throw error;
       }
     },

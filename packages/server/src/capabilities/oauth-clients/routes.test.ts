@@ -147,11 +147,11 @@ describe('400', () => {
     [{ token_format: 'jwt' }, 'token_format'],
     [{ type: 'secret' }, 'type'],
     [{ grant_types: [] }, 'grant_types'],
-    [{ grant_types: ['password'] }, 'grant_types.0'],
+    [{ grant_types: ['password'] }, 'grant_types[0]'],
     [{ type: 'public', grant_types: ['client_credentials'] }, 'grant_types'],
     [{ grant_types: ['authorization_code'] }, 'redirect_uris'],
-    [{ allowed_scopes: ['*'] }, 'allowed_scopes.0'],
-    [{ allowed_scopes: ['billing:read'] }, 'allowed_scopes.0'],
+    [{ allowed_scopes: ['*'] }, 'allowed_scopes[0]'],
+    [{ allowed_scopes: ['billing:read'] }, 'allowed_scopes[0]'],
     [{ allowed_scopes: ['log:list'], step_up_scopes: ['vaults:read'] }, 'step_up_scopes'],
     [{ refresh_grace_seconds: 61 }, 'refresh_grace_seconds'],
     [{ refresh_grace_seconds: -1 }, 'refresh_grace_seconds'],
@@ -177,7 +177,7 @@ describe('400', () => {
     'http://0.0.0.0/cb',
   ])('takes no redirect URI %s', async (uri) => {
     const { status, json } = await create({ ...CODE, redirect_uris: [uri] });
-    expect([status, Object.keys(json.fields)]).toEqual([400, ['redirect_uris.0']]);
+    expect([status, Object.keys(json.fields)]).toEqual([400, ['redirect_uris[0]']]);
   });
 
   it.each([

@@ -1,5 +1,6 @@
 import type { OAuthFamilyId } from '../../kernel/ids.js';
 import type { AuditEntry } from '../audit-logs/index.js';
+import { scopesText } from './tokens/scopes.js';
 import type { StoredToken } from './tokens/store.js';
 
 const HASH_PREFIX_BYTES = 4;
@@ -13,7 +14,7 @@ export function mintEntry(token: Omit<StoredToken, 'revokedAtMs'>): AuditEntry {
     details: {
       grant_type: token.grantType,
       token_hash_prefix: token.hash.toString('hex', 0, HASH_PREFIX_BYTES),
-      scope: [...token.permissions].join(' '),
+      scope: scopesText([...token.permissions]),
       cnf_jkt: token.jkt,
       family_id: token.familyId,
       parent_token_id: token.parentTokenId,

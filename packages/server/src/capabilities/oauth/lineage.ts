@@ -4,6 +4,8 @@ import type { Database } from '../../platform/storage/database.js';
 import { createFamilyStore, type Family, type RefreshUse } from './tokens/family-store.js';
 import { createTokenStore, type StoredToken } from './tokens/store.js';
 
+export { type StoredToken, sourceColumnsOf } from './tokens/store.js';
+
 /** Where a token came from and what came of it. */
 export interface Lineage {
   readonly token: StoredToken;

@@ -2,10 +2,9 @@ import type { z } from 'zod';
 import { isoTime, isoTimeOrNull } from '../../kernel/clock.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import type { Explain } from './explain.js';
-import type { Lineage, ReadLineage } from './lineage.js';
+import { type Lineage, type ReadLineage, type StoredToken, sourceColumnsOf } from './lineage.js';
 import { explainBody, explainResponse, lineageResponse, tokenParams } from './schemas.js';
 import { ordered } from './tokens/scopes.js';
-import { type StoredToken, sourceColumnsOf } from './tokens/store.js';
 
 export interface OAuthRoutesDeps {
   readonly explain: Explain;

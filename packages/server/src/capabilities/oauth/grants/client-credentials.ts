@@ -9,9 +9,9 @@ import type { TokenSource } from '../tokens/sources.js';
 import { actorOfSource, type Grant, type TokenCall } from './grant.js';
 
 export interface ClientCredentialsDeps {
-  readonly db: Pick<Database, 'commitInserts' | 'transaction'>;
-  readonly tokens: Pick<OAuthTokens, 'mintRows' | 'mintIn'>;
-  readonly dpop: Pick<Dpop, 'consumeIn'>;
+  readonly db: Pick<Database, 'commitInserts'>;
+  readonly tokens: Pick<OAuthTokens, 'mintRows'>;
+  readonly dpop: Pick<Dpop, 'consume'>;
 }
 
 /** RFC 6749 §4.4: the client acts for itself. No refresh token: its secret gives the next one (auth.md §2.2). */
@@ -22,21 +22,11 @@ export function clientCredentialsGrant({ db, tokens, dpop }: ClientCredentialsDe
     async run(call) {
       const client = authenticated(call);
       const request = mintRequest(call, client);
-      const actor = actorOfSource(client.scope, request.source, call);
-      const { proof } = call;
-      const mint = async () => {
-        if (proof !== null) {
-          return db.transaction(async (tx) => {
-            await dpop.consumeIn(tx, proof);
-            return tokens.mintIn(tx, request, actor);
-          });
-        }
-        // Nothing is used up: the row shares a commit with those of others.
-        const { minted, rows } = tokens.mintRows(request, actor);
-        await db.commitInserts(rows);
-        return minted;
-      };
-      return { ...(await mint()), scope: request.permissions.join(' '), tenantSlug: client.tenant.slug };
+      const { minted, rows } = tokens.mintRows(request, actorOfSource(client.scope, request.source, call));
+      // Only the proof is used up, and its row decides: all of them share a commit with those of others.
+      if (call.proof === null) await db.commitInserts(rows);
+      else await dpop.consume(call.proof, rows);
+      return { ...minted, scope: request.permissions.join(' '), tenantSlug: client.tenant.slug };
     },
   };
 }

@@ -219,7 +219,7 @@ export function createFamilyStore(db: Database) {
         .execute();
       return rows
         .map((row) => ({ issuedAtMs: row.issued_at, usedAtMs: row.used_at, ip: row.ip_address }))
-        .reverse();
+        .sort((one, other) => one.issuedAtMs - other.issuedAtMs || endOf(one) - endOf(other));
     },
 
     /** Families that ended before, their tokens first, at most so many rows of each; how many. */
@@ -276,6 +276,11 @@ export function createFamilyStore(db: Database) {
 }
 
 const FAMILIES_AT_ONCE = 50;
+
+/** Of two of one instant the one that was used came first. */
+function endOf({ usedAtMs }: RefreshUse): number {
+  return usedAtMs ?? Number.MAX_SAFE_INTEGER;
+}
 
 function familyOf(row: FamilyRow): Family {
   return {

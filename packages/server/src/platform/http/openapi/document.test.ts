@@ -66,7 +66,13 @@ describe('an operation', () => {
     });
     expect(errorsOf(document, operation)).toEqual({
       400: ['validation_error', 'invalid_api_version'],
-      401: ['authentication_required', 'invalid_api_key', 'invalid_token'],
+      401: [
+        'authentication_required',
+        'invalid_api_key',
+        'invalid_token',
+        'invalid_dpop_proof',
+        'use_dpop_nonce',
+      ],
       403: ['wrong_key_type', 'subscription_inactive', 'forbidden'],
       404: ['tenant_not_found'],
       429: ['rate_limit_exceeded'],

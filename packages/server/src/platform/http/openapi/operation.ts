@@ -41,6 +41,8 @@ const CALLER_ERRORS = {
     'authentication_required',
     'invalid_api_key',
     'invalid_token',
+    'invalid_dpop_proof',
+    'use_dpop_nonce',
     'wrong_key_type',
     'subscription_inactive',
     'tenant_not_found',
