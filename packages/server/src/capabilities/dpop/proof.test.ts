@@ -348,6 +348,13 @@ describe('claims', () => {
     );
   });
 
+  it('a target with characters that no URI has is matched by the same text alone', async () => {
+    const url = 'https://acme.knoxcall.test/api/a|"b"';
+    expect(await outcomeOf(proofOf({ htu: url }), { url })).toBe('ok');
+    for (const htu of ['', 'x', 'https://acme.knoxcall.test/api/a|b', url.toUpperCase(), `${url}?`])
+      expect(await outcomeOf(proofOf({ htu }), { url })).toBe('invalid_dpop_proof htu');
+  });
+
   it.each([
     ['D29: 301 s old', -301, 'invalid_dpop_proof iat'],
     ['61 s old', -61, 'invalid_dpop_proof iat'],

@@ -193,8 +193,11 @@ function checkMethod({ htm }: Claims, { method }: ProofRequest): void {
 }
 
 function checkUri({ htu }: Claims, { url }: ProofRequest): void {
-  if (htu !== url && normalizedHtu(htu) !== normalizedHtu(url))
-    refuse('htu', `must be ${normalizedHtu(url)}, the URL of this request`);
+  // The target of a request may hold characters that no URI has: then only the same text is the same.
+  if (htu === url) return;
+  const wanted = normalizedHtu(url);
+  if (wanted === null || normalizedHtu(htu) !== wanted)
+    refuse('htu', `must be the URL of this request${wanted === null ? '' : `, ${wanted}`}`);
 }
 
 function checkAge({ iat }: Claims, { nowMs, iatWindowMs }: ProofRules): void {
