@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -32,6 +32,7 @@ const KEYS = 100_000;
 const GROWTH_ROWS = [100, 10_000, 1_000_000];
 const GROWTH_ROUNDS = 7;
 const AUDIT_IN_FLIGHT = 200;
+const PROOFS = 5_000;
 const REDACTED_DOCUMENTS = 40;
 const REDACTED_EVENTS = 5_000;
 /** In the order in which they run. */
@@ -45,6 +46,7 @@ const PARTS = {
   audit: measureAudit,
   redaction: measureRedaction,
   'dyn-db': measureCredentials,
+  dpop: measureProofs,
 };
 const BARS = {
   startMs: 2000,
@@ -54,6 +56,7 @@ const BARS = {
   growthOfP99: 1.2,
   redactionLoopP99Ms: 20,
   redactedEventP99Ms: 50,
+  hostileProofP99Micros: 1000,
 };
 
 const { values: options } = parseArgs({
@@ -357,6 +360,43 @@ async function measureCredentials(place) {
   } finally {
     for (const { stop: stopServer } of servers) stopServer();
   }
+}
+
+/** Proofs of possession: what a good one costs, what hostile ones do, and how many are used a second. */
+async function measureProofs() {
+  title(`DPoP: ${PROOFS} proofs of each kind`);
+  const files = { path: join(workDir, 'dpop.db'), logPath: join(workDir, 'dpop-log.db') };
+  await proofs('SQLite', { kind: 'sqlite', ...files });
+  const postgres = await providePostgres({ isDurable: true });
+  if (postgres.reason) {
+    skip(' on PostgreSQL', postgres.reason);
+    return;
+  }
+  try {
+    const url = await freshDatabase(postgres.url, 'bench_dpop');
+    await proofs('PostgreSQL', { kind: 'postgres', url, poolMax: 10 });
+  } finally {
+    postgres.stop();
+  }
+}
+
+async function proofs(database, storage) {
+  const plan = JSON.stringify({ storage, calls: PROOFS });
+  const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'dpop-proofs.ts'), plan], { cpu: null });
+  const { good, hostile, usedPerSecond } = await firstLine(child);
+  for (const [alg, { p50Micros, p99Micros }] of Object.entries(good))
+    note(
+      `proof of ${alg}, ${database}`,
+      `p50 ${p50Micros.toFixed(0)} µs`,
+      `(p99 ${p99Micros.toFixed(0)} µs)`,
+    );
+  for (const [what, { p50Micros, p99Micros, maxMicros }] of Object.entries(hostile)) {
+    const range = `(p50 ${p50Micros.toFixed(1)} µs, max ${maxMicros.toFixed(0)} µs)`;
+    const holds = p99Micros < BARS.hostileProofP99Micros;
+    const wanted = `< ${BARS.hostileProofP99Micros} µs`;
+    bar(`refused: ${what}, ${database}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
+  }
+  note(`proofs used a second, ${database}`, usedPerSecond.toFixed(0), '(durable, 50 in flight)');
 }
 
 async function auditWrites(storage, isSealing) {
