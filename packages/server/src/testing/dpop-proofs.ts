@@ -51,7 +51,7 @@ export function createProofMaker(alg = 'ES256', keys = KEYS[alg]?.()): ProofMake
   };
 }
 
-export function signProof(alg: string, key: KeyObject, message: Buffer): Buffer {
+function signProof(alg: string, key: KeyObject, message: Buffer): Buffer {
   switch (alg) {
     case 'EdDSA':
     case 'Ed25519':

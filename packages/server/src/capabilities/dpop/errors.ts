@@ -1,4 +1,4 @@
-export type DpopErrorCode = 'invalid_dpop_proof' | 'use_dpop_nonce';
+type DpopErrorCode = 'invalid_dpop_proof' | 'use_dpop_nonce';
 
 /** Not an `AppError`: the token endpoint and the API answer it in shapes of their own (contract auth.md §3). */
 export class DpopError extends Error {

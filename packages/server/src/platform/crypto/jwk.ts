@@ -11,8 +11,8 @@ export class JwkRefused extends Error {
   override readonly name = 'JwkRefused';
 }
 
-export const RSA_BITS_MIN = 2048;
-export const RSA_BITS_MAX = 4096;
+const RSA_BITS_MIN = 2048;
+const RSA_BITS_MAX = 4096;
 /** 65537, and no other: a small exponent weakens, a large one costs (RFC 8725 §3.4). */
 const RSA_EXPONENT = 'AQAB';
 const RSA_MODULUS_CHARACTERS_MAX = Math.ceil((RSA_BITS_MAX / 8) * (4 / 3));
