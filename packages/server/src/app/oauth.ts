@@ -17,10 +17,19 @@ import {
 } from '../capabilities/oauth/index.js';
 import { createIdentifyClient, createOAuthClients } from '../capabilities/oauth-clients/index.js';
 import type { Permissions } from '../capabilities/permissions/index.js';
+import type { Clock } from '../kernel/clock.js';
+import type { IdSource } from '../kernel/ids.js';
 import type { Generations } from '../platform/cache/generations.js';
-import type { ServicesDeps } from './services.js';
+import type { Random } from '../platform/crypto/random.js';
+import type { Logger } from '../platform/log/logger.js';
+import type { Database } from '../platform/storage/database.js';
 
-interface OAuthDeps extends Pick<ServicesDeps, 'db' | 'clock' | 'ids' | 'random' | 'logger'> {
+interface OAuthDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly random: Random;
+  readonly logger: Logger;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
   readonly auditLogs: AuditLogs;

@@ -9,6 +9,7 @@ const SURFACES: readonly Surface[] = [
   { name: 'proxy', paths: ['/v1/proxy'] },
   { name: 'management', paths: ['/v1'] },
   { name: 'admin', paths: ['/admin'] },
+  { name: 'oauth', paths: ['/oauth', '/.well-known/oauth-authorization-server'] },
   { name: 'operations', paths: ['/healthz', '/readyz', '/metrics', '/openapi.json', '/docs'] },
 ];
 

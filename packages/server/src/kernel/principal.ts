@@ -119,6 +119,13 @@ export interface SessionCaller extends Visitor {
   readonly tenantId: TenantId | null;
 }
 
+/** The row id of whom the caller acts for: a user, else a key, a client or a binding. */
+export function subjectOf(principal: Principal): string {
+  if (principal.kind !== 'oauth_token') return principal.userId ?? principal.apiKeyId;
+  const { userId, apiKeyId, oauthClientId, bindingId, tokenId } = principal;
+  return userId ?? apiKeyId ?? oauthClientId ?? bindingId ?? tokenId;
+}
+
 export function actorOf(caller: Caller): Actor {
   const { principal } = caller;
   return {

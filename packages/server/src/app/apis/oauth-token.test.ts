@@ -325,6 +325,18 @@ describe('other refusals', () => {
     expect(await outcome(wrong)).toEqual([401, 'invalid_client']);
   });
 
+  it('503 while the database is away, never 401', async () => {
+    const own = await openMatrixRig();
+    const authorization = basicOfKey(own.tenant.live.apiKey);
+    await own.db.close();
+    for (const path of ['/oauth/token', '/oauth/introspect', '/oauth/revoke']) {
+      const answer = await askOAuth(own.ask, path, { authorization, form: { ...GRANT, token: 'x' } });
+      expect([path, answer.status, answer.json.error]).toEqual([path, 503, 'temporarily_unavailable']);
+      expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    }
+    await own.close();
+  });
+
   it('401 for the endpoint of tenant hosts on any other host, which takes JSON and forms', async () => {
     const ask = (host: string, headers: Record<string, string>, form: string) =>
       askOAuth(rig.ask, '/v1/oauth/token', { host, headers, form });

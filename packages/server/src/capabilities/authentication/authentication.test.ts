@@ -5,6 +5,7 @@ import type { Transaction } from '../../platform/storage/database.js';
 import type { TestCall } from '../../testing/calls.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { credentialGeneration, type SubscriptionStatus, systemActor } from '../accounts/index.js';
+import type { TokenSource } from '../oauth/index.js';
 import { rolesTables } from '../permissions/tables.js';
 import { createAuthentication } from './index.js';
 
@@ -205,6 +206,61 @@ describe('the cache', () => {
     await harness.advance(500);
     await expect.poll(() => process.generations.current(`api_keys:${harness.tenant.id}`)).toBe(1);
     await expect(process.call(key)).rejects.toThrow('not valid');
+    await process.generations.stop();
+  });
+
+  it('gives up an access token the same way: revoked itself, by its key, by its client', async () => {
+    const process = await anotherProcess();
+    const ask = (method: string, path: string, call: TestCall) =>
+      harness.call(method, path, { key: harness.tenant.live, ...call });
+    const { oauth, db, tenant } = harness;
+    const scope = { tenantId: tenant.id, sandbox: false };
+    const mint = (source: TokenSource) =>
+      db.transaction((tx) =>
+        oauth.tokens.mintIn(
+          tx,
+          {
+            scope,
+            source,
+            grantType: 'client_credentials',
+            permissions: ['api-keys:read'],
+            jkt: null,
+            ttlSeconds: 3600,
+            familyId: null,
+          },
+          systemActor(tenant.id),
+        ),
+      );
+    const key = await ask('POST', '/v1/api-keys', { body: { name: 'source' } });
+    const body = { name: 'source', allowed_scopes: ['api-keys:read'] };
+    const client = await ask('POST', '/v1/oauth-clients', { body });
+    const { data: madeKey } = key.json;
+    const { data: madeClient } = client.json;
+    const ofClient = { kind: 'client', oauthClientId: madeClient.id, epoch: 0 } as const;
+    const [alone, byKey, byClient] = [
+      await mint({ kind: 'api_key', apiKeyId: tenant.live.id }),
+      await mint({ kind: 'api_key', apiKeyId: madeKey.id }),
+      await mint(ofClient),
+    ];
+    const ends: [typeof alone, () => Promise<unknown>][] = [
+      [
+        alone,
+        () => db.transaction((tx) => oauth.tokens.revokeIn(tx, scope, alone.id, systemActor(tenant.id))),
+      ],
+      [byKey, () => ask('DELETE', `/v1/api-keys/${madeKey.id}`, {})],
+      [byClient, () => ask('POST', `/v1/oauth-clients/${madeClient.id}/rotate-secret`, { body: {} })],
+    ];
+    for (const [minted, end] of ends) {
+      const token = minted.accessToken.reveal();
+      expect(await outcome({ token })).toEqual([200, undefined]);
+      expect((await process.call(token)).kind).toBe('oauth_token');
+      await end();
+      expect(await outcome({ token })).toEqual([401, 'invalid_token']);
+      const generation = harness.generations.current(credentialGeneration(tenant.id));
+      await harness.advance(500);
+      await expect.poll(() => process.generations.current(credentialGeneration(tenant.id))).toBe(generation);
+      await expect(process.call(token)).rejects.toThrow('access token is not valid');
+    }
     await process.generations.stop();
   });
 

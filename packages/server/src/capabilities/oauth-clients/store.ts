@@ -39,8 +39,6 @@ export interface StoredClient extends OAuthClient {
   readonly secretHash: Buffer | null;
 }
 
-export type OAuthClientStore = ReturnType<typeof createOAuthClientStore>;
-
 type Row = OAuthClientsTables['oauth_clients'];
 type ReadRow = Omit<Row, 'tenant_id' | 'sandbox'> & { tenant_id: TenantId; sandbox: 0 | 1 };
 

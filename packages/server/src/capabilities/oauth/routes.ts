@@ -12,7 +12,7 @@ export interface OAuthRoutesDeps {
 }
 
 /** For who looks after clients: why a token is refused, and where one came from (auth.md §2.10). */
-export function oauthRoutes({ explain, lineage }: OAuthRoutesDeps): RouteDefinition[] {
+export function oauthRoutes(deps: OAuthRoutesDeps): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -24,7 +24,7 @@ export function oauthRoutes({ explain, lineage }: OAuthRoutesDeps): RouteDefinit
       body: explainBody,
       response: explainResponse,
       async handle({ caller, body }): Promise<z.input<typeof explainResponse>> {
-        const { ok, checks } = await explain(caller.principal.scope, body);
+        const { ok, checks } = await deps.explain(caller.principal.scope, body);
         return { ok, checks: [...checks] };
       },
     }),
@@ -37,7 +37,7 @@ export function oauthRoutes({ explain, lineage }: OAuthRoutesDeps): RouteDefinit
       audit: null,
       params: tokenParams,
       response: lineageResponse,
-      handle: async ({ caller, params }) => lineageOf(await lineage(caller.principal.scope, params.id)),
+      handle: async ({ caller, params }) => lineageOf(await deps.lineage(caller.principal.scope, params.id)),
     }),
   ];
 }

@@ -227,7 +227,10 @@ const vaultFields = z.object({
   echo_guard: echoGuard,
   created_at: instantText,
   updated_at: instantText,
-  created_by: z.string().nullable().describe('The user who made it, else the row id of the key.'),
+  created_by: z
+    .string()
+    .nullable()
+    .describe('The user who made it, else the row id of the key, client or binding.'),
   sandbox: z.boolean().describe('True in test mode.'),
 });
 export const vaultResponse = vaultFields.meta({ id: 'Vault' });

@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { notFound, validationError } from '../../kernel/errors.js';
 import type { IdSource, Scope, VaultId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { actorOf, type Caller } from '../../kernel/principal.js';
+import { actorOf, type Caller, subjectOf } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { CacheCounts } from '../../platform/cache/lru.js';
@@ -142,7 +142,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
     ...createTokenReaper({ ...deps, store: createReaperStore(db) }),
 
     async create(caller, input) {
-      const { scope, userId, apiKeyId } = caller.principal;
+      const { scope } = caller.principal;
       requireMetadataFits('metadata_jsonb', input.metadata);
       // Before the transaction: sealing the key may call a KMS.
       const custodyMode = input.custodyMode ?? 'managed';
@@ -157,7 +157,7 @@ export function createVaults(deps: VaultsDeps): Vaults {
         enabled: true,
         createdAtMs: nowMs,
         updatedAtMs: nowMs,
-        createdBy: userId ?? apiKeyId,
+        createdBy: subjectOf(caller.principal),
       };
       await db.transaction(async (tx) => {
         if ((await store.count(scope, tx)) >= LIMITS.vaultsMax) throw tooManyVaults(LIMITS.vaultsMax);

@@ -13,13 +13,25 @@ export function createOrigins(
   { baseDomain }: Pick<HostsConfig, 'baseDomain'>,
   publicUrl: () => string,
 ): Origins {
+  const base = baseDomain.toLowerCase();
+  let text = '';
+  let known = { origin: '', protocol: '', port: '' };
+
+  function parsed(): typeof known {
+    const present = publicUrl();
+    if (present === text) return known;
+    text = present;
+    const { origin, protocol, port } = new URL(present);
+    known = { origin, protocol, port: port === '' ? '' : `:${port}` };
+    return known;
+  }
+
   return {
     of(host) {
-      const url = new URL(publicUrl());
+      const { origin, protocol, port } = parsed();
+      const name = host.customName ?? mappedName(host, base);
       // Its scheme and port also serve the mapped names (contract README §8).
-      const name = host.customName ?? mappedName(host, baseDomain.toLowerCase());
-      if (name !== null) url.hostname = name;
-      return url.origin;
+      return name === null ? origin : `${protocol}//${name}${port}`;
     },
   };
 }
