@@ -45,6 +45,15 @@ const CREATIONS: Record<string, Creation> = {
     body: (name) => ({ name, match: { type: 'builtin', value: 'pan' } }),
     audit: 'redaction_rule.create',
   },
+  '/v1/oidc-bindings': {
+    body: (name) => ({
+      name,
+      issuer: 'https://token.actions.githubusercontent.com',
+      subject: 'repo:acme/shop:*',
+      scopes: ['vaults:read'],
+    }),
+    audit: 'oidc_binding.create',
+  },
 };
 
 // The definitions ask nothing of the services before a call comes.
@@ -98,6 +107,8 @@ forEachDatabase((open) => {
       environment = {
         ...database.environment,
         KNOX_DATA_DIR: dataDir.path,
+        // Nobody answers there: the issuer of a binding is looked up, and need not be found.
+        KNOX_DNS_SERVERS: '127.0.0.1:1',
         NODE_OPTIONS: `--import=${PRELOAD}`,
       };
       server = await startServer(environment);

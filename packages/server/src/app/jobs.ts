@@ -5,6 +5,7 @@ import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
+import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
@@ -21,14 +22,27 @@ type WithJobs = Pick<
   | 'idempotency'
   | 'limiter'
   | 'oauth'
+  | 'oidcBindings'
   | 'sessions'
   | 'vaults'
 >;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
 export function jobDefinitions(services: WithJobs): JobDefinition[] {
-  const { jobs, outbox, apiLogs, auditChain, dpop, dynDb, idempotency, limiter, oauth, sessions, vaults } =
-    services;
+  const {
+    jobs,
+    outbox,
+    apiLogs,
+    auditChain,
+    dpop,
+    dynDb,
+    idempotency,
+    limiter,
+    oauth,
+    oidcBindings,
+    sessions,
+    vaults,
+  } = services;
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
@@ -38,6 +52,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),
     ...oauthJobs(oauth.tokens),
+    ...oidcBindingJobs(oidcBindings),
     rateLimitRetention(limiter),
     ...signInJobs(sessions),
     ...vaultJobs(vaults),

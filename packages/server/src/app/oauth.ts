@@ -2,6 +2,7 @@ import type { Accounts } from '../capabilities/accounts/index.js';
 import type { ApiKeys } from '../capabilities/api-keys/index.js';
 import type { AuditLogs } from '../capabilities/audit-logs/index.js';
 import type { Dpop } from '../capabilities/dpop/index.js';
+import type { EgressAllowlist } from '../capabilities/egress-allowlist/index.js';
 import {
   clientCredentialsGrant,
   createClientAuthentication,
@@ -16,11 +17,17 @@ import {
   refreshTokenGrant,
 } from '../capabilities/oauth/index.js';
 import { createIdentifyClient, createOAuthClients } from '../capabilities/oauth-clients/index.js';
+import {
+  createIssuerKeys,
+  createOidcBindings,
+  tokenExchangeGrant,
+} from '../capabilities/oidc-bindings/index.js';
 import type { Permissions } from '../capabilities/permissions/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { Generations } from '../platform/cache/generations.js';
 import type { Random } from '../platform/crypto/random.js';
+import type { Egress } from '../platform/egress/egress.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 
@@ -30,10 +37,12 @@ interface OAuthDeps {
   readonly ids: IdSource;
   readonly random: Random;
   readonly logger: Logger;
+  readonly egress: Egress;
   readonly accounts: Accounts;
   readonly apiKeys: ApiKeys;
   readonly auditLogs: AuditLogs;
   readonly dpop: Dpop;
+  readonly egressAllowlist: EgressAllowlist;
   readonly generations: Generations;
   readonly permissions: Permissions;
 }
@@ -42,12 +51,19 @@ interface OAuthDeps {
 export function createOAuth(deps: OAuthDeps) {
   const { db, clock, accounts, apiKeys, permissions, dpop } = deps;
   const clients = createOAuthClients(deps);
+  const issuerKeys = createIssuerKeys(deps);
+  const oidcBindings = createOidcBindings({ ...deps, issuerKeys });
   const findSource = createFindSource({
     apiKeys,
     clients,
     accounts,
     permissions,
-    bindingState: async () => undefined,
+    bindingState: async (scope, id) => {
+      const decision = await oidcBindings.decisionOf(scope, id);
+      if (!decision) return undefined;
+      const ofWorkload = { rateLimit: null, keyId: null, clientId: id, user: null, expiresAtMs: null };
+      return { ...decision, ...ofWorkload, requireDpopNonce: false };
+    },
   });
   const tokens = createOAuthTokens({ ...deps, findSource });
   const identifyClient = createIdentifyClient({ clients, apiKeys, accounts, permissions, clock });
@@ -55,6 +71,7 @@ export function createOAuth(deps: OAuthDeps) {
   const grants: readonly Grant[] = [
     clientCredentialsGrant({ db, tokens, dpop }),
     refreshTokenGrant({ ...deps, tokens }),
+    tokenExchangeGrant({ ...deps, bindings: oidcBindings, issuerKeys, tokens }),
   ];
   const tokenEndpoint = createTokenEndpoint({ authenticateClient, grants, dpop, clock });
   const metadata = {
@@ -69,6 +86,7 @@ export function createOAuth(deps: OAuthDeps) {
   const lineage = createLineage({ db });
   return {
     clients,
+    oidcBindings,
     tokens,
     authenticateClient,
     tokenEndpoint,

@@ -54,6 +54,10 @@ import {
   migrations as oauthClientsMigrations,
 } from '../capabilities/oauth-clients/index.js';
 import {
+  oidcBindingRoutes,
+  migrations as oidcBindingsMigrations,
+} from '../capabilities/oidc-bindings/index.js';
+import {
   createPermissions,
   decisionOfUser,
   migrations as permissionsMigrations,
@@ -120,6 +124,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...oauthClientsMigrations,
   ...oauthMigrations,
   ...dpopMigrations,
+  ...oidcBindingsMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [
@@ -229,7 +234,23 @@ export function createServices(deps: ServicesDeps) {
     logger,
   });
   const dpop = createDpop({ db, clock, rootKey, instruments, ...deps.dpop });
-  const oauth = createOAuth({ ...deps, accounts, apiKeys, auditLogs, generations, permissions, dpop });
+  const egressAllowlist = createEgressAllowlist({
+    db,
+    clock,
+    generations,
+    auditLogs,
+    cacheCounts: cacheCounts(instruments, 'egress_allowlists'),
+  });
+  const oauth = createOAuth({
+    ...deps,
+    accounts,
+    apiKeys,
+    auditLogs,
+    generations,
+    permissions,
+    dpop,
+    egressAllowlist,
+  });
   const authentication = createAuthentication({
     apiKeys,
     tokens: oauth.tokens,
@@ -262,13 +283,6 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     cacheCounts: cacheCounts(instruments, 'redaction_plans'),
-  });
-  const egressAllowlist = createEgressAllowlist({
-    db,
-    clock,
-    generations,
-    auditLogs,
-    cacheCounts: cacheCounts(instruments, 'egress_allowlists'),
   });
   const dynDb = createDynDb({
     db,
@@ -332,6 +346,7 @@ export function createServices(deps: ServicesDeps) {
     userAuthentication,
     redaction,
     egressAllowlist,
+    oidcBindings: oauth.oidcBindings,
     dynDb,
     apiLogs,
     proxy,
@@ -373,6 +388,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...cryptoKeyRoutes(services.cryptoKeys),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
+    ...oidcBindingRoutes(services.oidcBindings),
     ...dynDbRoutes(services.dynDb),
     ...apiLogRoutes(services.apiLogs),
   ];

@@ -126,6 +126,25 @@ export const LIMITS = {
   usernameTemplateCharactersMax: 200,
   /** Of what a target database sends during one log-in. */
   databaseAnswersBytesMax: 32 * MiB,
+  oidcBindingsMax: 200,
+  /** With those that were deleted in the last 90 days. */
+  oidcBindingsKeptMax: 1_000,
+  oidcBindingKeptMs: 90 * 86_400_000,
+  oidcIssuerCharactersMax: 512,
+  oidcSubjectCharactersMax: 512,
+  oidcTtlSecondsDefault: 3_600,
+  oidcTtlSecondsMin: 60,
+  oidcTtlSecondsMax: 3_600,
+  oidcAssertionBytesMax: 16 * KiB,
+  oidcAssertionSkewMs: 60_000,
+  oidcAssertionAgeMaxMs: 3_600_000,
+  jwksCacheMs: 600_000,
+  jwksRefetchMs: 30_000,
+  jwksBytesMax: 256 * KiB,
+  jwksKeysMax: 100,
+  jwksIssuersMax: 1_000,
+  /** Of the key sets of all issuers together. */
+  jwksHeldBytesMax: 16 * MiB,
   /** In the report of orphans. */
   mintedUsersMax: 100_000,
   dpopProofBytesMax: 8 * KiB,

@@ -17,7 +17,13 @@ import type { Database } from '../platform/storage/database.js';
 import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type OpenTestDatabase, openTestSqlite } from './databases.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
-import { createTestServices, stepsOf, stopServices, type TestServices } from './services.js';
+import {
+  createTestServices,
+  stepsOf,
+  stopServices,
+  type TestServices,
+  type TestServicesOptions,
+} from './services.js';
 import { createMember, createTestTenant, join, OWNER_PASSWORD, type TestTenant } from './tenants.js';
 
 /** Every service as the server builds it; each tenant of the harness has a master key. */
@@ -39,6 +45,8 @@ export interface HarnessOptions {
   readonly tiers?: PlanTiers;
   /** Databases in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
+  /** The guard's; unless a suite brings some, it resolves no name. */
+  readonly egress?: TestServicesOptions['egress'];
   /** What the clock shows at first; a day of its own unless another server's clock has a say. */
   readonly startMs?: number;
   /** Beside those of the product. */
@@ -83,6 +91,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     logger,
     ...(options.tiers && { tiers: options.tiers }),
     ...(options.targets && { targets: options.targets }),
+    ...(options.egress && { egress: options.egress }),
   });
   const further = { db, clock, ids: systemIds, random: systemRandom, logger };
   const floor: Floor = { ...services, ...further, ...stepsOf(services) };

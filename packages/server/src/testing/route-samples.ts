@@ -100,6 +100,20 @@ const DB_CHANGES = {
   ...DB_LIMITS,
 };
 const SQL = { creation_sql: "{{username}} '{{password}}'", revocation_sql: '{{username}}' };
+const OIDC = '/v1/oidc-bindings';
+const bindingOf = (name = freshName()) => ({
+  name,
+  provider: 'github_actions',
+  issuer: 'https://token.actions.githubusercontent.com',
+  audiences: ['knoxcall:api'],
+  subject: 'repo:acme/shop:ref:refs/heads/*',
+  claims: { repository: 'acme/shop' },
+  target: 'management',
+  agent_id: null,
+  ttl_seconds: 600,
+  enabled: true,
+});
+const BINDING_SCOPES = { scopes: ['vaults:read'] };
 const REQUEST_IDS = '00000000-0000-4000-8000-';
 
 const newKey = async (world: World) =>
@@ -141,6 +155,8 @@ const mongoOf = () => ({
   connect_options: { authSource: 'admin', replicaSet: 'rs0', tls: true },
 });
 const newConnection = async ({ create }: World) => `${DB}/${(await create(DB, connectionOf())).name}`;
+const newBinding = async ({ create }: World) =>
+  `${OIDC}/${(await create(OIDC, { ...bindingOf(), ...BINDING_SCOPES })).id}`;
 const newDbRole = async (world: World) => {
   const connection = await newConnection(world);
   return { connection, role: (await world.create(`${connection}/roles`, roleOf())).name };
@@ -374,6 +390,21 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`POST ${DB}/leases/revoke`]: {
     bodies: () => [{ connection: 'orders', role: 'reader', ids: [1] }],
   },
+  [`POST ${OIDC}`]: {
+    bodies: async (world) => [
+      { ...bindingOf(), ...BINDING_SCOPES },
+      { ...bindingOf(), role_ids: [await keyRole(world)] },
+    ],
+  },
+  [`GET ${OIDC}/:id`]: { path: newBinding },
+  [`PATCH ${OIDC}/:id`]: {
+    path: newBinding,
+    bodies: async (world) => [
+      { ...bindingOf(), ...BINDING_SCOPES },
+      { ...bindingOf(), role_ids: [await keyRole(world)] },
+    ],
+  },
+  [`DELETE ${OIDC}/:id`]: { path: newBinding },
   'PUT /v1/egress/allowlist': { bodies: () => [{ hosts: [] }] },
   'POST /v1/redaction-rules': { bodies: () => [{ name: freshName(), ...RULE }] },
   'POST /v1/redaction-rules/test': {
@@ -434,6 +465,12 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       const list = `${DB}/${name}/roles`;
       return { list, id: (await create(list, roleOf(name))).id };
     },
+  },
+  [OIDC]: {
+    make: async ({ create }, name) => ({
+      list: OIDC,
+      id: (await create(OIDC, { ...bindingOf(name), ...BINDING_SCOPES })).id,
+    }),
   },
   '/v1/redaction-rules': {
     make: async ({ create }, name) => ({

@@ -5,7 +5,7 @@ import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
-import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { createEgress, type EgressDeps } from '../platform/egress/guarded-fetch.js';
 import { createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { createOrigins } from '../platform/http/origins.js';
@@ -26,6 +26,8 @@ export interface TestServicesOptions {
   readonly publicUrl?: () => string;
   /** Some in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
+  /** The guard's; unless a suite brings some, it resolves no name. */
+  readonly egress?: Partial<Omit<EgressDeps, 'clock'>>;
 }
 
 export interface TestServices extends Services {
@@ -43,6 +45,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     extraCaPem: null,
     nat64: false,
     ownNames: [],
+    ...options.egress,
   });
   const instruments = createInstruments();
   const services = createServices({

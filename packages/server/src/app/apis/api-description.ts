@@ -64,6 +64,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
   oauth: { name: 'OAuth', description: 'Access tokens: getting, asking about and revoking them.' },
   'oauth-clients': { name: 'OAuth clients', description: 'Programs that get tokens of their own.' },
+  'oidc-bindings': {
+    name: 'OIDC bindings',
+    description: 'Which workloads get tokens by an identity that their platform vouches for.',
+  },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },

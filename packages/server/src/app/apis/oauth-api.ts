@@ -145,7 +145,12 @@ function notHere(scope: FastifyInstance, request: FastifyRequest): OAuthError {
 function refuse(request: FastifyRequest, reply: FastifyReply, cause: unknown): void {
   const error = cause instanceof OAuthError ? cause : oauthErrorOf(request, toAppError(cause));
   request.refusal = { type: error.code };
-  const body = { error: error.code, error_description: error.description };
+  const body = {
+    error: error.code,
+    error_description: error.description,
+    // The shape of the AI plane names it twice (contract README §1.1).
+    ...(error.code === 'ai_gateway_unavailable' && { code: error.code }),
+  };
   send(reply.code(error.status), { body, headers: error.headers });
 }
 

@@ -18,6 +18,8 @@ export const OAUTH_ERROR_STATUS = {
   rate_limit_exceeded: 429,
   server_error: 500,
   temporarily_unavailable: 503,
+  /** Of the exchange on a tenant host alone, in the shape of the AI plane (auth.md §2.8). */
+  ai_gateway_unavailable: 503,
 } as const;
 
 export type OAuthErrorCode = keyof typeof OAUTH_ERROR_STATUS;

@@ -10,6 +10,7 @@ export {
   OAUTH_ERROR_STATUS,
   OAuthError,
   type OAuthErrorCode,
+  proofRequired,
   tenantInactive,
 } from './errors.js';
 export { createExplain } from './explain.js';

@@ -22,10 +22,12 @@ export interface OAuthAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** The parameters of a body; what is empty is as absent (RFC 6749 §3.2). */
+/** The parameters of a body; what is empty is as absent (RFC 6749 §3.2), but for those that auth.md §2.8 names. */
 export type Params = ReadonlyMap<string, string>;
 
 const PARAMETERS_MAX = 100;
+/** A target that came out empty must not widen the token to every target. */
+const MEANT_WHEN_EMPTY: ReadonlySet<string> = new Set(['resource']);
 
 export function formParams(body: string): Params {
   const pairs = [...new URLSearchParams(body)];
@@ -54,7 +56,7 @@ function paramsOf(pairs: readonly (readonly [string, string])[]): Params {
     if (seen.has(name)) throw invalidRequest(`The parameter ${printable(name)} is sent twice`);
     seen.add(name);
     if (value.includes('\0')) throw invalidRequest(`The parameter ${printable(name)} holds NUL`);
-    if (value !== '') params.set(name, value);
+    if (value !== '' || MEANT_WHEN_EMPTY.has(name)) params.set(name, value);
   }
   return params;
 }

@@ -18,6 +18,7 @@ export const SYSTEM_REASONS = {
   outbox: 'Events of all tenants are handed over in the order of their keys.',
   card_notices: 'Cards of all tenants that are about to end are told of when their time comes.',
   leases: 'Database users of all tenants are dropped when their leases end.',
+  workload_identity: 'An assertion of a workload is spent once in the installation, and may name no tenant.',
   sealer: 'The audit sealer numbers committed rows of all tenants.',
   root_key: 'The check that the root key is the one the data was wrapped with.',
 } as const;
