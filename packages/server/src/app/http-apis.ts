@@ -12,6 +12,7 @@ import { createHealth } from './apis/health.js';
 import { createManagementApi } from './apis/management-api.js';
 import { createMetricsApi } from './apis/metrics.js';
 import { createOAuthApi } from './apis/oauth-api.js';
+import { createOAuthPagesApi } from './apis/oauth-pages-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
 import { managementRoutes, type Services } from './services.js';
 
@@ -39,6 +40,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   });
   const { idempotency, oauth, origins } = services;
   await app.register(createOAuthApi({ hosts, origins, oauth }));
+  await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
   await app.register(

@@ -55,6 +55,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...oidcBindingJobs(oidcBindings),
     rateLimitRetention(limiter),
     ...signInJobs(sessions),
+    ...oauth.consent.jobs,
     ...vaultJobs(vaults),
   ];
 }

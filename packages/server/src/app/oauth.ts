@@ -1,4 +1,4 @@
-import type { Accounts } from '../capabilities/accounts/index.js';
+import type { Accounts, Sessions } from '../capabilities/accounts/index.js';
 import type { ApiKeys } from '../capabilities/api-keys/index.js';
 import type { AuditLogs } from '../capabilities/audit-logs/index.js';
 import type { Dpop } from '../capabilities/dpop/index.js';
@@ -17,6 +17,7 @@ import {
   refreshTokenGrant,
 } from '../capabilities/oauth/index.js';
 import { createIdentifyClient, createOAuthClients } from '../capabilities/oauth-clients/index.js';
+import { createOAuthConsent } from '../capabilities/oauth-consent/index.js';
 import {
   createIssuerKeys,
   createOidcBindings,
@@ -45,6 +46,8 @@ interface OAuthDeps {
   readonly egressAllowlist: EgressAllowlist;
   readonly generations: Generations;
   readonly permissions: Permissions;
+  readonly sessions: Sessions;
+  readonly cookies: { readonly isSecure: boolean };
 }
 
 /** The authorization server: clients, tokens, and the endpoint with its grants. */
@@ -68,17 +71,19 @@ export function createOAuth(deps: OAuthDeps) {
   const tokens = createOAuthTokens({ ...deps, findSource });
   const identifyClient = createIdentifyClient({ clients, apiKeys, accounts, permissions, clock });
   const authenticateClient = createClientAuthentication({ identifyClient, clock });
+  const consent = createOAuthConsent({ ...deps, clients, tokens, authenticateClient });
   const grants: readonly Grant[] = [
     clientCredentialsGrant({ db, tokens, dpop }),
     refreshTokenGrant({ ...deps, tokens }),
     tokenExchangeGrant({ ...deps, bindings: oidcBindings, issuerKeys, tokens }),
+    ...consent.grants,
   ];
   const tokenEndpoint = createTokenEndpoint({ authenticateClient, grants, dpop, clock });
   const metadata = {
     grantTypes: tokenEndpoint.grantTypes,
     dpopAlgorithms: dpop.algorithms,
-    hasAuthorization: false,
-    hasDevices: false,
+    hasAuthorization: true,
+    hasDevices: true,
   };
   const introspect = createIntrospection({ authenticateClient, tokens, nowMs: () => clock.nowMs() });
   const revoke = createRevocation({ db, authenticateClient, tokens });
@@ -90,6 +95,7 @@ export function createOAuth(deps: OAuthDeps) {
     tokens,
     authenticateClient,
     tokenEndpoint,
+    consent,
     introspect,
     revoke,
     explain,

@@ -53,6 +53,7 @@ import {
   oauthClientRoutes,
   migrations as oauthClientsMigrations,
 } from '../capabilities/oauth-clients/index.js';
+import { migrations as oauthConsentMigrations } from '../capabilities/oauth-consent/index.js';
 import {
   oidcBindingRoutes,
   migrations as oidcBindingsMigrations,
@@ -125,6 +126,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...oauthMigrations,
   ...dpopMigrations,
   ...oidcBindingsMigrations,
+  ...oauthConsentMigrations,
 ];
 
 const ENVELOPE_COLUMNS = [
@@ -233,6 +235,20 @@ export function createServices(deps: ServicesDeps) {
     plans,
     logger,
   });
+  const { tokenKey, onSignIn } = signIn;
+  const sessions = createSessions({
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    passwords: createPasswordHasher(),
+    rootKey,
+    tokenKey,
+    logger,
+    onSignIn,
+  });
+  const cookies = { isSecure: signIn.hasSecureCookies };
   const dpop = createDpop({ db, clock, rootKey, instruments, ...deps.dpop });
   const egressAllowlist = createEgressAllowlist({
     db,
@@ -250,6 +266,8 @@ export function createServices(deps: ServicesDeps) {
     permissions,
     dpop,
     egressAllowlist,
+    sessions,
+    cookies,
   });
   const authentication = createAuthentication({
     apiKeys,
@@ -261,19 +279,6 @@ export function createServices(deps: ServicesDeps) {
     generations,
     clock,
     cacheCounts: cacheCounts(instruments, 'credentials'),
-  });
-  const { tokenKey, onSignIn } = signIn;
-  const sessions = createSessions({
-    db,
-    clock,
-    ids,
-    random,
-    auditLogs,
-    passwords: createPasswordHasher(),
-    rootKey,
-    tokenKey,
-    logger,
-    onSignIn,
   });
   const userAuthentication = createUserAuthentication({ sessions });
   const redaction = createRedaction({
@@ -332,7 +337,7 @@ export function createServices(deps: ServicesDeps) {
     plans,
     tenantSwitch,
     sessions,
-    cookies: { isSecure: signIn.hasSecureCookies },
+    cookies,
     kms,
     idempotency,
     cryptoKeys,

@@ -119,6 +119,13 @@ function parseIpv6(text: string): Uint8Array | null {
   return bytes;
 }
 
+/** What a limit counts by: one subscriber has at least an IPv6 /64 to choose addresses from. */
+export function networkOf(ip: string | null): string {
+  const address = ip === null ? null : parseIpAddress(ip);
+  if (address?.family !== 6) return ip ?? '';
+  return Buffer.from(address.bytes.subarray(0, 8)).toString('hex');
+}
+
 function parseGroups(text: string, mayEndInIpv4: boolean): number[] | null {
   if (text === '') return [];
   const parts = text.split(':');

@@ -106,6 +106,14 @@ export const LIMITS = {
   refreshTokenMs: 90 * 86_400_000,
   refreshesPerFamilyMax: 10_000,
   clientFailuresPerMinute: 100,
+  authorizationCodeMs: 60_000,
+  deviceCodeSeconds: 900,
+  devicePollSeconds: 5,
+  /** Devices of one network that wait for an answer. */
+  devicesWaitingMax: 50,
+  userCodeFailuresPerMinute: 5,
+  /** A sign-in that is older is not fresh enough for the scopes that a client wants stepped up. */
+  stepUpSignInMs: 300_000,
   dbConnectionsMax: 1_000,
   dbRolesMax: 1_000,
   leaseTtlSecondsMin: 60,

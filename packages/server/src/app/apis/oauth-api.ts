@@ -66,6 +66,9 @@ export function createOAuthApi({ hosts, origins, oauth }: OAuthApiDeps): Fastify
         post(inner, '/token', formBody, (request) => oauth.tokenEndpoint.answer(request, 'management'));
         post(inner, '/introspect', formBody, async (request) => ({ body: await oauth.introspect(request) }));
         post(inner, '/revoke', formBody, async (request) => ({ body: await oauth.revoke(request) }));
+        post(inner, '/device_authorization', formBody, async (request) => ({
+          body: await oauth.consent.beginDevice(request),
+        }));
       },
       { prefix: '/oauth' },
     );

@@ -20,3 +20,4 @@ export {
   type Tenant,
   type TenantChange,
 } from './types.js';
+export { createVisitorWrites, type VisitorWrites } from './visitor-writes.js';

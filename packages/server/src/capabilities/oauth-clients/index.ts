@@ -8,6 +8,7 @@ export {
 } from './identify.js';
 export { oauthClientRoutes } from './routes.js';
 export {
+  CLI_CLIENT,
   createOAuthClients,
   type OAuthClient,
   type OAuthClients,

@@ -80,7 +80,8 @@ export interface OAuthClients {
 
 const CLI_ROLE = 'cli';
 
-const CLI_TERMS: Omit<NewClient, 'grantTypes'> = {
+/** What the CLI is before the client of a tenant is made for it, and what that client is then. */
+export const CLI_CLIENT: NewClient = {
   name: 'KnoxCall CLI',
   type: 'public',
   allowedScopes: null,
@@ -93,13 +94,8 @@ const CLI_TERMS: Omit<NewClient, 'grantTypes'> = {
   consentHtmlTemplate: null,
   stepUpScopes: [],
   isActive: true,
+  grantTypes: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
 };
-
-const CLI_GRANTS = [
-  'authorization_code',
-  'refresh_token',
-  'urn:ietf:params:oauth:grant-type:device_code',
-] as const;
 
 export function createOAuthClients(deps: OAuthClientsDeps): OAuthClients {
   const { db, clock, ids, random, generations, auditLogs } = deps;
@@ -202,7 +198,7 @@ export function createOAuthClients(deps: OAuthClientsDeps): OAuthClients {
     async cliClient(actor) {
       const known = await store.findOfRole(actor.scope, CLI_ROLE);
       if (known) return known;
-      const client = draw(actor.scope, { ...CLI_TERMS, grantTypes: CLI_GRANTS }, CLI_ROLE);
+      const client = draw(actor.scope, CLI_CLIENT, CLI_ROLE);
       try {
         await db.transaction(async (tx) => {
           await store.insert(tx, client, null);
@@ -225,7 +221,9 @@ export function createOAuthClients(deps: OAuthClientsDeps): OAuthClients {
 }
 
 /** The most that tokens of a client may have. */
-export function permissionsOfClient({ allowedScopes }: OAuthClient): ReadonlySet<string> {
+export function permissionsOfClient({
+  allowedScopes,
+}: Pick<OAuthClient, 'allowedScopes'>): ReadonlySet<string> {
   return allowedScopes === null ? KEY_PERMISSIONS : new Set(allowedScopes);
 }
 

@@ -27,6 +27,7 @@ export {
   type OAuthAnswer,
   type OAuthRequest,
   type Params,
+  printable,
   required,
 } from './request.js';
 export { createRevocation } from './revocation.js';

@@ -5,6 +5,7 @@
 export const SYSTEM_REASONS = {
   bootstrap: 'The first start asks whether any tenant exists and makes one.',
   credential_by_hash: 'A credential names its tenant; before it is found there is no scope.',
+  device_codes: 'Nobody has said yet to which tenant a waiting device will belong.',
   tenant_by_slug: 'A tenant host names the tenant.',
   operator: 'The operator changes the plan or the status of any tenant, and finds the owner of the first.',
   usage: 'Batches of counted operations name each other, whatever tenants they hold.',

@@ -59,8 +59,13 @@ export interface SignedIn {
   readonly memberships: readonly Membership[];
 }
 
+/** A sign-in that nothing renews. */
+export type BriefSession = Pick<OpenSession, 'token' | 'tokenSeconds'>;
+
 export interface Sessions {
   signIn(email: string, password: Secret<string>, device: Device): Promise<OpenSession>;
+  /** The same for a page where a user says one thing and goes: its session ends with its admin token. */
+  signInBriefly(email: string, password: Secret<string>, device: Device): Promise<BriefSession>;
   /** Uses the token up and gives the next one. A second use of one ends its session (auth.md §2.6, §7). */
   refresh(refreshToken: Secret<string>, device: Device): Promise<OpenSession>;
   /** Ends the session of a refresh token; one that is not known any more is no error. */
@@ -68,7 +73,7 @@ export interface Sessions {
   /** The same by an admin token, which must be good. */
   signOutByToken(token: string, visitor: Visitor): Promise<void>;
   /** Reads the session at each call: one that was ended anywhere is refused from then on everywhere. */
-  authenticate(token: string): Promise<SignedIn>;
+  authenticate(token: string): Promise<SignedIn & { readonly signedInAtMs: number }>;
   /** The caller's user and where it belongs. */
   me(caller: SessionCaller): Promise<SignedIn>;
   list(userId: UserId): Promise<Session[]>;
@@ -176,7 +181,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return true;
   }
 
-  async function authenticate(token: string): Promise<SignedIn> {
+  async function authenticate(token: string) {
     if (token.length > TOKEN_CHARACTERS_MAX) throw invalidAdminToken();
     const signer = await signingKeys.adminTokens();
     const claims = await signer.verify(token, clock.nowMs());
@@ -184,45 +189,58 @@ export function createSessions(deps: SessionsDeps): Sessions {
     const sessionId = claims['sid'] as SessionId;
     const found = await store.findUserOfSession(sessionId, clock.nowMs());
     if (!found || found.user.id !== claims['sub']) throw invalidAdminToken();
-    return { sessionId, ...found };
+    return { sessionId, ...found, signedInAtMs: Number(claims['auth_time']) * 1000 };
+  }
+
+  /** `idleMs` is how long the session lasts unless it is renewed; null = for its first token, and nothing renews it. */
+  async function open(
+    email: string,
+    password: Secret<string>,
+    device: Device,
+    idleMs: number | null,
+  ): Promise<OpenSession> {
+    const attempt = { emailFolded: foldEmail(email), ip: device.ip };
+    passwords.admit();
+    const { isLast } = await attempts.begin(attempt);
+    const found = await store.findUserByEmail(attempt.emailFolded);
+    const matches = await passwords.verify(found?.passwordHash ?? null, password);
+    if (!found || !matches) {
+      recordFailure(found, device, isLast);
+      throw invalidCredentials();
+    }
+    const { user, memberships, passwordHash } = found;
+    const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : null;
+    const signer = await signingKeys.adminTokens();
+    const { token, hash } = newRefreshToken();
+    const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs(), idleMs);
+    // Who knows the password is no stranger, and must not be turned away after the attempt was counted.
+    await db.transaction(async (tx) => {
+      // It was reset since it was checked, and the sessions of then were ended.
+      if (!(await store.hasPasswordHash(tx, user.id, passwordHash))) throw invalidCredentials();
+      await attempts.succeed(tx, attempt);
+      if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
+      const keep = LIMITS.sessionsPerUserMax - 1;
+      for (const id of await store.listOldest(tx, user.id, session.createdAtMs, keep))
+        await end(tx, id, user.id, device, 'sessions_max');
+      await store.insert(tx, session);
+      if (idleMs !== null) await store.insertRefreshToken(tx, hash, session.id, session.createdAtMs);
+      const tenants = memberships.map(({ tenantId }) => tenantId);
+      await record(tx, tenants, user.id, device, 'auth.login', {
+        session_id: session.id,
+        amr: session.amr,
+      });
+    });
+    deps.onSignIn(user);
+    return openedWith(signer, session, token, { user, memberships });
   }
 
   return {
     changeRootKey: (former) => signingKeys.changeRootKey(former),
-    async signIn(email, password, device) {
-      const attempt = { emailFolded: foldEmail(email), ip: device.ip };
-      passwords.admit();
-      const { isLast } = await attempts.begin(attempt);
-      const found = await store.findUserByEmail(attempt.emailFolded);
-      const matches = await passwords.verify(found?.passwordHash ?? null, password);
-      if (!found || !matches) {
-        recordFailure(found, device, isLast);
-        throw invalidCredentials();
-      }
-      const { user, memberships, passwordHash } = found;
-      const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : null;
-      const signer = await signingKeys.adminTokens();
-      const { token, hash } = newRefreshToken();
-      const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs());
-      // Who knows the password is no stranger, and must not be turned away after the attempt was counted.
-      await db.transaction(async (tx) => {
-        // It was reset since it was checked, and the sessions of then were ended.
-        if (!(await store.hasPasswordHash(tx, user.id, passwordHash))) throw invalidCredentials();
-        await attempts.succeed(tx, attempt);
-        if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
-        const keep = LIMITS.sessionsPerUserMax - 1;
-        for (const id of await store.listOldest(tx, user.id, session.createdAtMs, keep))
-          await end(tx, id, user.id, device, 'sessions_max');
-        await store.insert(tx, session);
-        await store.insertRefreshToken(tx, hash, session.id, session.createdAtMs);
-        const tenants = memberships.map(({ tenantId }) => tenantId);
-        await record(tx, tenants, user.id, device, 'auth.login', {
-          session_id: session.id,
-          amr: session.amr,
-        });
-      });
-      deps.onSignIn(user);
-      return openedWith(signer, session, token, { user, memberships });
+    signIn: (email, password, device) => open(email, password, device, LIMITS.sessionIdleMs),
+
+    async signInBriefly(email, password, device) {
+      const { token, tokenSeconds } = await open(email, password, device, null);
+      return { token, tokenSeconds };
     },
 
     async refresh(refreshToken, device) {
@@ -300,7 +318,13 @@ interface Found {
   readonly memberships: readonly Membership[];
 }
 
-function newSession(id: SessionId, userId: UserId, device: Device, nowMs: number): Session {
+function newSession(
+  id: SessionId,
+  userId: UserId,
+  device: Device,
+  nowMs: number,
+  idleMs: number | null,
+): Session {
   return {
     id,
     userId,
@@ -308,8 +332,8 @@ function newSession(id: SessionId, userId: UserId, device: Device, nowMs: number
     ...clientOf(device),
     createdAtMs: nowMs,
     lastUsedAtMs: nowMs,
-    idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs,
-    expiresAtMs: nowMs + LIMITS.sessionMs,
+    idleExpiresAtMs: nowMs + (idleMs ?? LIMITS.adminTokenMs),
+    expiresAtMs: nowMs + (idleMs === null ? LIMITS.adminTokenMs : LIMITS.sessionMs),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { type AppError, rateLimitExceeded } from '../../../kernel/errors.js';
-import { parseIpAddress } from '../../../kernel/ip-address.js';
+import { networkOf } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
@@ -83,11 +83,4 @@ function subjectsOf({ emailFolded, ip }: Attempt): { address: Buffer; account: B
     address: sha256(`address\0${network}`),
     account: sha256(`account\0${emailFolded}\0${network}`),
   };
-}
-
-/** One subscriber has at least an IPv6 /64 to choose addresses from. */
-function networkOf(ip: string | null): string {
-  const address = ip === null ? null : parseIpAddress(ip);
-  if (address?.family !== 6) return ip ?? '';
-  return Buffer.from(address.bytes.subarray(0, 8)).toString('hex');
 }

@@ -1,0 +1,4 @@
+export { type Html, STYLE_SOURCE } from './pages/html.js';
+export type { ConsentPages, PageAnswer, PageRequest } from './pages/service.js';
+export { createOAuthConsent, type OAuthConsent, type OAuthConsentDeps } from './service.js';
+export { migrations } from './tables.js';
