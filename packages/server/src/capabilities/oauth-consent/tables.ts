@@ -33,7 +33,7 @@ interface OAuthDevicesTable {
   device_code_hash: Buffer;
   user_code_hash: Buffer;
   /** Null until it is approved, of the CLI's alias; a registered client's tenant. */
-  tenant_id: TenantId | null;
+  owner_tenant_id: TenantId | null;
   sandbox: 0 | 1;
   oauth_client_id: OAuthClientId | null;
   by_alias: 0 | 1;

@@ -50,7 +50,7 @@ export function createDeviceStore(db: Database) {
         .values({
           device_code_hash: device.deviceCodeHash,
           user_code_hash: device.userCodeHash,
-          tenant_id: device.tenantId,
+          owner_tenant_id: device.tenantId,
           sandbox: device.sandbox ? 1 : 0,
           oauth_client_id: device.oauthClientId,
           by_alias: device.isByAlias ? 1 : 0,
@@ -115,7 +115,7 @@ export function createDeviceStore(db: Database) {
         .updateTable('oauth_devices')
         .set({
           status,
-          tenant_id: verdict.tenantId,
+          owner_tenant_id: verdict.tenantId,
           oauth_client_id: verdict.oauthClientId,
           user_id: verdict.userId,
           source_epoch: verdict.epoch,
@@ -173,7 +173,7 @@ function deviceOf(row: Row): StoredDevice {
   return {
     deviceCodeHash: row.device_code_hash,
     userCodeHash: row.user_code_hash,
-    tenantId: row.tenant_id,
+    tenantId: row.owner_tenant_id,
     sandbox: row.sandbox === 1,
     oauthClientId: row.oauth_client_id,
     isByAlias: row.by_alias === 1,
@@ -189,7 +189,12 @@ function deviceOf(row: Row): StoredDevice {
 }
 
 function verdictOf(row: Row): DeviceVerdict | null {
-  const { tenant_id: tenantId, oauth_client_id: oauthClientId, user_id: userId, source_epoch: epoch } = row;
+  const {
+    owner_tenant_id: tenantId,
+    oauth_client_id: oauthClientId,
+    user_id: userId,
+    source_epoch: epoch,
+  } = row;
   const scopes = namesIn(row.scopes);
   if (tenantId === null || oauthClientId === null || userId === null || epoch === null || scopes === null)
     return null;

@@ -27,7 +27,7 @@ export const oauthConsentMigration: Migration = {
     `CREATE TABLE oauth_devices (
       device_code_hash ${bytes} NOT NULL PRIMARY KEY,
       user_code_hash ${bytes} NOT NULL,
-      tenant_id ${text},
+      owner_tenant_id ${text},
       sandbox ${integer} NOT NULL,
       oauth_client_id ${text},
       by_alias ${integer} NOT NULL,
