@@ -2,7 +2,7 @@ import type { OAuthClientId, OAuthFamilyId, TenantId, UserId } from '../../kerne
 import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
-import { oauthConsentMigration } from './migrations/0033-oauth-consent.js';
+import { oauthConsentMigration } from './migrations/0034-oauth-consent.js';
 
 interface OAuthCodesTable extends TenantModeColumns {
   /** SHA-256; the code itself is stored nowhere. */

@@ -1,7 +1,7 @@
 import type { Migration } from '../../../platform/storage/migration.js';
 
 export const oauthConsentMigration: Migration = {
-  id: '0033-oauth-consent',
+  id: '0034-oauth-consent',
   file: 'main',
   statements: ({ text, integer, bytes }) => [
     `CREATE TABLE oauth_codes (
