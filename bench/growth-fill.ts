@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
 import pg from 'pg';
-import { MIGRATIONS, type Services } from '../packages/server/src/app/services.js';
+import { MIGRATIONS } from '../packages/server/src/app/migrations.js';
+import type { Services } from '../packages/server/src/app/services.js';
 import { hashKey } from '../packages/server/src/capabilities/api-keys/key-format.js';
 import { apiKeysTables } from '../packages/server/src/capabilities/api-keys/tables.js';
 import { createApiLogStore } from '../packages/server/src/capabilities/api-logs/store.js';

@@ -1,6 +1,6 @@
 // The check of API keys in one process: `key-checks.ts {"storage", "keys", "calls"}`; one line of JSON.
 
-import { MIGRATIONS } from '../packages/server/src/app/services.js';
+import { MIGRATIONS } from '../packages/server/src/app/migrations.js';
 import { createAccounts } from '../packages/server/src/capabilities/accounts/index.js';
 import { createApiKeys } from '../packages/server/src/capabilities/api-keys/index.js';
 import { newKey } from '../packages/server/src/capabilities/api-keys/key-format.js';

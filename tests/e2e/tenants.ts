@@ -1,4 +1,4 @@
-import { MIGRATIONS } from '../../packages/server/src/app/services.js';
+import { MIGRATIONS } from '../../packages/server/src/app/migrations.js';
 import { commitHook } from '../../packages/server/src/capabilities/audit-logs/index.js';
 import { systemClock } from '../../packages/server/src/kernel/clock.js';
 import { Secret } from '../../packages/server/src/kernel/secret.js';

@@ -12,7 +12,7 @@ import { systemIds } from '../platform/crypto/random.js';
 import { command } from '../testing/command.js';
 import { changeBehind, forEachDatabase, type TestDatabase } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 
 const ROOT_KEY = Buffer.alloc(32, 1);
 const clock = createManualClock();

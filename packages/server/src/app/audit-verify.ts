@@ -8,7 +8,7 @@ import type { Database } from '../platform/storage/database.js';
 import { openDatabaseForReading } from '../platform/storage/open-database.js';
 import { accountsOn } from './command-database.js';
 import { type CommandDeps, readConfig, requireInstallation, USAGE_ERROR } from './command-deps.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 import { startErrorText, type Terminal } from './start.js';
 
 const USAGE = 'knox-server audit verify [--tenant <slug>]';

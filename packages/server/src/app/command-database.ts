@@ -9,7 +9,7 @@ import { createLogger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { openDatabase } from '../platform/storage/open-database.js';
 import { type CommandDeps, readConfig, requireInstallation } from './command-deps.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 import { startErrorText } from './start.js';
 
 /**

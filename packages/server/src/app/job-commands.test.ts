@@ -10,7 +10,7 @@ import { createLogger } from '../platform/log/logger.js';
 import { openDatabase } from '../platform/storage/open-database.js';
 import { command } from '../testing/command.js';
 import { createManualClock, type ManualClock } from '../testing/manual-clock.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 
 let dataDir: string;
 let clock: ManualClock;

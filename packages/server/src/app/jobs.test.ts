@@ -6,7 +6,8 @@ import { openTestSqlite, type TestDatabase } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
 import { createTestServices } from '../testing/services.js';
 import { jobDefinitions } from './jobs.js';
-import { MIGRATIONS, type Services } from './services.js';
+import { MIGRATIONS } from './migrations.js';
+import type { Services } from './services.js';
 
 const HEAD = `# Background jobs
 

@@ -82,8 +82,6 @@ export function createOAuth(deps: OAuthDeps) {
   const metadata = {
     grantTypes: tokenEndpoint.grantTypes,
     dpopAlgorithms: dpop.algorithms,
-    hasAuthorization: true,
-    hasDevices: true,
   };
   const introspect = createIntrospection({ authenticateClient, tokens, nowMs: () => clock.nowMs() });
   const revoke = createRevocation({ db, authenticateClient, tokens });

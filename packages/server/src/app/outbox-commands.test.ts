@@ -8,7 +8,7 @@ import { command } from '../testing/command.js';
 import { forEachDatabase, type TestDatabase } from '../testing/databases.js';
 import { createManualClock, type ManualClock } from '../testing/manual-clock.js';
 import { SANDBOX } from '../testing/notes.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 
 const HOUR_MS = 3_600_000;
 /** More than its tries take (docs/operations/jobs.md). */

@@ -21,9 +21,10 @@ import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js'
 import { registerHttpApis } from './http-apis.js';
 import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { jobDefinitions } from './jobs.js';
+import { MIGRATIONS } from './migrations.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
-import { closersOf, createServices, MIGRATIONS } from './services.js';
+import { closersOf, createServices } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
 import { targetDatabases } from './target-databases.js';
 import { addBuildInfo, serverMetrics } from './telemetry.js';

@@ -1,88 +1,36 @@
-import {
-  migrations as accountsMigrations,
-  authRoutes,
-  createAccounts,
-  createSessions,
-} from '../capabilities/accounts/index.js';
-import {
-  apiKeyRoutes,
-  migrations as apiKeysMigrations,
-  createApiKeys,
-} from '../capabilities/api-keys/index.js';
-import {
-  apiLogRoutes,
-  migrations as apiLogsMigrations,
-  createApiLogs,
-} from '../capabilities/api-logs/index.js';
-import {
-  auditLogRoutes,
-  migrations as auditLogsMigrations,
-  createAuditChain,
-  createAuditLogs,
-} from '../capabilities/audit-logs/index.js';
+import { authRoutes, createAccounts, createSessions } from '../capabilities/accounts/index.js';
+import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
+import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
+import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import {
   createCryptoKeys,
   createPortableCipher,
   cryptoKeyRoutes,
-  envelopeColumns as cryptoKeysEnvelopeColumns,
-  migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
-import { createDpop, migrations as dpopMigrations } from '../capabilities/dpop/index.js';
-import {
-  createDynDb,
-  envelopeColumns as dynDbEnvelopeColumns,
-  migrations as dynDbMigrations,
-  dynDbRoutes,
-  type Engines,
-  type Transports,
-} from '../capabilities/dyn-db/index.js';
-import {
-  createEgressAllowlist,
-  migrations as egressAllowlistMigrations,
-  egressAllowlistRoutes,
-} from '../capabilities/egress-allowlist/index.js';
-import {
-  createIdempotency,
-  envelopeColumns as idempotencyEnvelopeColumns,
-  migrations as idempotencyMigrations,
-} from '../capabilities/idempotency/index.js';
-import { createKms, migrations as kmsMigrations } from '../capabilities/kms/index.js';
-import { migrations as oauthMigrations, oauthRoutes } from '../capabilities/oauth/index.js';
-import {
-  oauthClientRoutes,
-  migrations as oauthClientsMigrations,
-} from '../capabilities/oauth-clients/index.js';
-import { migrations as oauthConsentMigrations } from '../capabilities/oauth-consent/index.js';
-import {
-  oidcBindingRoutes,
-  migrations as oidcBindingsMigrations,
-} from '../capabilities/oidc-bindings/index.js';
-import {
-  createPermissions,
-  decisionOfUser,
-  migrations as permissionsMigrations,
-  roleRoutes,
-} from '../capabilities/permissions/index.js';
+import { createDpop } from '../capabilities/dpop/index.js';
+import { createDynDb, dynDbRoutes, type Engines, type Transports } from '../capabilities/dyn-db/index.js';
+import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
+import { createIdempotency } from '../capabilities/idempotency/index.js';
+import { createKms } from '../capabilities/kms/index.js';
+import { oauthRoutes } from '../capabilities/oauth/index.js';
+import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
+import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
+import { createPermissions, decisionOfUser, roleRoutes } from '../capabilities/permissions/index.js';
 import {
   accountRoutes,
   createPlans,
   createTenantSwitch,
-  migrations as plansMigrations,
   tenantSwitchRoutes,
 } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
-import {
-  createRedaction,
-  migrations as redactionMigrations,
-  redactionRoutes,
-} from '../capabilities/redaction/index.js';
-import { createVaults, vaultRoutes, migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
+import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
+import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
-import { createGenerations, migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { createGenerations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import type { Random } from '../platform/crypto/random.js';
@@ -90,50 +38,15 @@ import type { Egress } from '../platform/egress/egress.js';
 import type { Origins } from '../platform/http/origins.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
-import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import type { SharedCounter } from '../platform/limits/redis-allowance.js';
-import { migrations as limitsMigrations } from '../platform/limits/tables.js';
 import type { Logger } from '../platform/log/logger.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
-import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
 import type { Database } from '../platform/storage/database.js';
-import type { Migration } from '../platform/storage/migration.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
+import { ENVELOPE_COLUMNS } from './migrations.js';
 import { createOAuth } from './oauth.js';
 import { countedCalls, measuredEgress } from './telemetry.js';
-
-/** Those of every capability; the storage floor sorts them by id. */
-export const MIGRATIONS: readonly Migration[] = [
-  ...accountsMigrations,
-  ...generationsMigrations,
-  ...jobsMigrations,
-  ...outboxMigrations,
-  ...kmsMigrations,
-  ...cryptoKeysMigrations,
-  ...permissionsMigrations,
-  ...apiKeysMigrations,
-  ...auditLogsMigrations,
-  ...vaultsMigrations,
-  ...redactionMigrations,
-  ...apiLogsMigrations,
-  ...idempotencyMigrations,
-  ...plansMigrations,
-  ...limitsMigrations,
-  ...egressAllowlistMigrations,
-  ...dynDbMigrations,
-  ...oauthClientsMigrations,
-  ...oauthMigrations,
-  ...dpopMigrations,
-  ...oidcBindingsMigrations,
-  ...oauthConsentMigrations,
-];
-
-const ENVELOPE_COLUMNS = [
-  ...cryptoKeysEnvelopeColumns,
-  ...idempotencyEnvelopeColumns,
-  ...dynDbEnvelopeColumns,
-];
 
 export interface ServicesDeps {
   readonly db: Database;

@@ -7,7 +7,7 @@ import { tablesOf } from '../platform/storage/copy/copied-table.js';
 import { command } from '../testing/command.js';
 import { onPostgres } from '../testing/databases.js';
 import { createManualClock } from '../testing/manual-clock.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 
 const dir = mkdtempSync(join(tmpdir(), 'knox-commands-'));
 afterAll(() => rmSync(dir, { recursive: true }));

@@ -10,7 +10,7 @@ import type { StorageOptions } from '../platform/storage/open-database.js';
 import { DatabaseUnreachable, databaseErrorText } from '../platform/storage/postgres-errors.js';
 import { StorageRefused } from '../platform/storage/refused.js';
 import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
-import { MIGRATIONS } from './services.js';
+import { MIGRATIONS } from './migrations.js';
 import type { Terminal } from './start.js';
 
 /** `storage copy --from <url> --to <url>`: a new database with all that the former one holds. */

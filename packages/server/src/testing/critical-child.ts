@@ -1,4 +1,4 @@
-import { MIGRATIONS } from '../app/services.js';
+import { MIGRATIONS } from '../app/migrations.js';
 import { systemActor } from '../capabilities/accounts/index.js';
 import { commitHook, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { systemClock } from '../kernel/clock.js';

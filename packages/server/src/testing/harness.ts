@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { createHealth } from '../app/apis/health.js';
 import { createManagementApi } from '../app/apis/management-api.js';
-import { MIGRATIONS, managementRoutes, type TargetDatabases } from '../app/services.js';
+import { MIGRATIONS } from '../app/migrations.js';
+import { managementRoutes, type TargetDatabases } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';

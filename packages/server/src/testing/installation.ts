@@ -1,7 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { registerHttpApis } from '../app/http-apis.js';
 import { prepareInstallation } from '../app/installation.js';
-import { MIGRATIONS, managementRoutes } from '../app/services.js';
+import { MIGRATIONS } from '../app/migrations.js';
+import { managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { RequestId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';

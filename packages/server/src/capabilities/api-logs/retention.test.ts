@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { MIGRATIONS } from '../../app/services.js';
+import { MIGRATIONS } from '../../app/migrations.js';
 import { DEFAULT_TIERS, withLogRetention } from '../../kernel/plan-tiers.js';
 import { systemIds } from '../../platform/crypto/random.js';
 import type { JobContext, JobPayload } from '../../platform/jobs/definition.js';

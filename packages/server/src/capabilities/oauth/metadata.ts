@@ -3,9 +3,6 @@ import { KEY_PERMISSIONS } from '../permissions/index.js';
 export interface MetadataDeps {
   readonly grantTypes: readonly string[];
   readonly dpopAlgorithms: readonly string[];
-  /** Where the pages of sign-in and consent are served. */
-  readonly hasAuthorization: boolean;
-  readonly hasDevices: boolean;
 }
 
 /** Names and secrets, in either way, and public clients. */
@@ -17,17 +14,15 @@ const INTROSPECTION_AUTH_METHODS = ['client_secret_basic', 'client_secret_post']
 export function metadataOf(origin: string, deps: MetadataDeps): Record<string, unknown> {
   return {
     issuer: origin,
-    ...(deps.hasAuthorization && { authorization_endpoint: `${origin}/oauth/authorize` }),
+    authorization_endpoint: `${origin}/oauth/authorize`,
     token_endpoint: `${origin}/oauth/token`,
     introspection_endpoint: `${origin}/oauth/introspect`,
     revocation_endpoint: `${origin}/oauth/revoke`,
-    ...(deps.hasDevices && { device_authorization_endpoint: `${origin}/oauth/device_authorization` }),
-    response_types_supported: deps.hasAuthorization ? ['code'] : [],
-    ...(deps.hasAuthorization && {
-      response_modes_supported: ['query'],
-      code_challenge_methods_supported: ['S256'],
-      authorization_response_iss_parameter_supported: true,
-    }),
+    device_authorization_endpoint: `${origin}/oauth/device_authorization`,
+    response_types_supported: ['code'],
+    response_modes_supported: ['query'],
+    code_challenge_methods_supported: ['S256'],
+    authorization_response_iss_parameter_supported: true,
     grant_types_supported: [...deps.grantTypes],
     token_endpoint_auth_methods_supported: AUTH_METHODS,
     introspection_endpoint_auth_methods_supported: INTROSPECTION_AUTH_METHODS,

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { sha256 } from '../../../platform/crypto/hashing.js';
 
 /** Text that is markup already. Everything else that enters a page is escaped by `html`. */
 export class Html {
@@ -52,7 +52,7 @@ button.link { flex: none; padding: 0; border: 0; font-weight: 400; text-decorati
 `;
 
 /** For the page's policy: it lets exactly this style in, and no script at all. */
-export const STYLE_SOURCE = `'sha256-${createHash('sha256').update(STYLE).digest('base64')}'`;
+export const STYLE_SOURCE = `'sha256-${sha256(STYLE).toString('base64')}'`;
 
 export function page(title: string, body: Html): Html {
   return html`<!doctype html>

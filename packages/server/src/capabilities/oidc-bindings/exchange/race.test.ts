@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { MIGRATIONS } from '../../../app/services.js';
+import { MIGRATIONS } from '../../../app/migrations.js';
 import type { RequestId } from '../../../kernel/ids.js';
 import { systemIds } from '../../../platform/crypto/random.js';
 import { createHosts } from '../../../platform/http/hosts.js';

@@ -1,0 +1,65 @@
+import { migrations as accountsMigrations } from '../capabilities/accounts/index.js';
+import { migrations as apiKeysMigrations } from '../capabilities/api-keys/index.js';
+import { migrations as apiLogsMigrations } from '../capabilities/api-logs/index.js';
+import { migrations as auditLogsMigrations } from '../capabilities/audit-logs/index.js';
+import {
+  envelopeColumns as cryptoKeysEnvelopeColumns,
+  migrations as cryptoKeysMigrations,
+} from '../capabilities/crypto-keys/index.js';
+import { migrations as dpopMigrations } from '../capabilities/dpop/index.js';
+import {
+  envelopeColumns as dynDbEnvelopeColumns,
+  migrations as dynDbMigrations,
+} from '../capabilities/dyn-db/index.js';
+import { migrations as egressAllowlistMigrations } from '../capabilities/egress-allowlist/index.js';
+import {
+  envelopeColumns as idempotencyEnvelopeColumns,
+  migrations as idempotencyMigrations,
+} from '../capabilities/idempotency/index.js';
+import { migrations as kmsMigrations } from '../capabilities/kms/index.js';
+import { migrations as oauthMigrations } from '../capabilities/oauth/index.js';
+import { migrations as oauthClientsMigrations } from '../capabilities/oauth-clients/index.js';
+import { migrations as oauthConsentMigrations } from '../capabilities/oauth-consent/index.js';
+import { migrations as oidcBindingsMigrations } from '../capabilities/oidc-bindings/index.js';
+import { migrations as permissionsMigrations } from '../capabilities/permissions/index.js';
+import { migrations as plansMigrations } from '../capabilities/plans/index.js';
+import { migrations as redactionMigrations } from '../capabilities/redaction/index.js';
+import { migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
+import { migrations as generationsMigrations } from '../platform/cache/generations.js';
+import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
+import { migrations as limitsMigrations } from '../platform/limits/tables.js';
+import { migrations as outboxMigrations } from '../platform/outbox/tables.js';
+import type { Migration } from '../platform/storage/migration.js';
+
+/** Those of every capability; the storage floor sorts them by id. */
+export const MIGRATIONS: readonly Migration[] = [
+  ...accountsMigrations,
+  ...generationsMigrations,
+  ...jobsMigrations,
+  ...outboxMigrations,
+  ...kmsMigrations,
+  ...cryptoKeysMigrations,
+  ...permissionsMigrations,
+  ...apiKeysMigrations,
+  ...auditLogsMigrations,
+  ...vaultsMigrations,
+  ...redactionMigrations,
+  ...apiLogsMigrations,
+  ...idempotencyMigrations,
+  ...plansMigrations,
+  ...limitsMigrations,
+  ...egressAllowlistMigrations,
+  ...dynDbMigrations,
+  ...oauthClientsMigrations,
+  ...oauthMigrations,
+  ...dpopMigrations,
+  ...oidcBindingsMigrations,
+  ...oauthConsentMigrations,
+];
+
+/** What is stored under a tenant's key, for whoever changes the root key. */
+export const ENVELOPE_COLUMNS = [
+  ...cryptoKeysEnvelopeColumns,
+  ...idempotencyEnvelopeColumns,
+  ...dynDbEnvelopeColumns,
+];
