@@ -154,7 +154,7 @@ describe('the device flow', () => {
 
 describe('what is refused', () => {
   it.each([
-    ['no client', { client_id: '' }, 400, 'invalid_request'],
+    ['no client', { client_id: '' }, 401, 'invalid_client'],
     ['an unknown client', { client_id: 'kcc_live_unknown' }, 401, 'invalid_client'],
     ['an unknown scope', { scope: 'everything' }, 400, 'invalid_scope'],
   ])('%s', async (_case, form, status, error) => {

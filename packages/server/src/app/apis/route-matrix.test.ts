@@ -43,7 +43,16 @@ const OAUTH: readonly string[] = [
   'POST /oauth/token',
   'POST /oauth/introspect',
   'POST /oauth/revoke',
+  'POST /oauth/device_authorization',
   'POST /v1/oauth/token',
+];
+
+/** Pages for users, who sign in at them (auth.md §2.4, §2.5): oauth-pages.test.ts, oauth-devices.test.ts. */
+const PAGES: readonly string[] = [
+  'GET /oauth/authorize',
+  'POST /oauth/authorize',
+  'GET /oauth/activate',
+  'POST /oauth/activate',
 ];
 
 /** Who asks for no permission, and why. */
@@ -60,6 +69,7 @@ function uncovered(registered: readonly string[], routes: readonly MountedRoute[
     ...routes.map(({ definition, path }) => `${definition.method} ${path}`),
     ...Object.keys(OPEN),
     ...OAUTH,
+    ...PAGES,
   ]);
   const isCovered = (name: string) =>
     // The framework answers HEAD by the handler of GET.

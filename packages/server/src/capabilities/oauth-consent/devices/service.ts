@@ -12,7 +12,6 @@ import {
   invalidClient,
   OAuthError,
   type OAuthRequest,
-  required,
 } from '../../oauth/index.js';
 import { permissionsOfClient } from '../../oauth-clients/index.js';
 import type { AskingClient, AskingClients } from '../asking-client.js';
@@ -56,8 +55,11 @@ export function createDevices(deps: DevicesDeps): Devices {
   const { db, clock, random, auditLogs, authenticateClient, clients, devices, visitorWrites } = deps;
 
   async function askingClient(request: OAuthRequest): Promise<AskingClient> {
-    await authenticateClient(request);
-    const client = await clients.find(required(request.params, 'client_id'), request.host);
+    const known = await authenticateClient(request);
+    const clientId = known?.clientId ?? request.params.get('client_id');
+    if (clientId === undefined) throw invalidClient(false, 'The client does not say who it is');
+    const client = await clients.find(clientId, request.host);
+    // An API key is a client too, but no user stands behind it.
     if (!client) throw invalidClient(false);
     if (!client.grantTypes.includes(DEVICE_GRANT))
       throw new OAuthError('unauthorized_client', 'The client may not use the device flow');
