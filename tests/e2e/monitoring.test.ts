@@ -60,6 +60,8 @@ const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/go
   existsSync,
 );
 
+const SCREENS_MAX = 200;
+
 describe.skipIf(!CHROMIUM)(
   `the page at /docs${CHROMIUM ? '' : ' (skipped: no Chromium in /usr/bin)'}`,
   () => {
@@ -92,11 +94,27 @@ describe.skipIf(!CHROMIUM)(
       return { page, complaints, elsewhere };
     }
 
+    /** The page holds what is in view alone: goes down it until `isDone`, and tells each operation that came by. */
+    async function scrollUntil(page: Page, isDone: () => Promise<boolean>): Promise<Set<string>> {
+      const seen = new Set<string>();
+      for (let screen = 0; screen < SCREENS_MAX; screen++) {
+        for (const id of await page.locator('.opblock').evaluateAll((rows) => rows.map((row) => row.id)))
+          seen.add(id);
+        if (await isDone()) break;
+        await page.evaluate(
+          'new Promise((drawn) => { scrollBy(0, innerHeight / 2); requestAnimationFrame(() => requestAnimationFrame(drawn)); })',
+        );
+      }
+      return seen;
+    }
+
     it.each([1280, 390])('shows every operation at a width of %d, from this server alone', async (width) => {
       const { page, complaints, elsewhere } = await open(width);
       const { paths } = (await (await fetch(`${server.url}/openapi.json`)).json()) as { paths: object };
       const operations = Object.values(paths).flatMap((item) => Object.keys(item as object));
-      expect(await page.locator('.opblock').count()).toBe(operations.length);
+      const isAtEnd = () =>
+        page.evaluate<boolean>('scrollY + innerHeight >= document.documentElement.scrollHeight - 1');
+      expect((await scrollUntil(page, isAtEnd)).size).toBe(operations.length);
       await page.getByText('Create a vault with a key of its own').first().click();
       await page.getByText('Request body').first().waitFor();
       expect(await page.evaluate('document.documentElement.scrollWidth > innerWidth')).toBe(false);
@@ -106,7 +124,9 @@ describe.skipIf(!CHROMIUM)(
 
     it('tries a call out', async () => {
       const { page, complaints } = await open(1280);
-      await page.getByText('Whether the process answers').click();
+      const operation = page.getByText('Whether the process answers');
+      await scrollUntil(page, () => operation.isVisible());
+      await operation.click();
       await page.getByRole('button', { name: 'Try it out' }).click();
       await page.getByRole('button', { name: 'Execute' }).click();
       await page.locator('.live-responses-table .response-col_status').filter({ hasText: '200' }).waitFor();
