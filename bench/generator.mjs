@@ -1,15 +1,24 @@
 // Keep-alive connections that send one prepared request after the other, and what the processes under test spent.
+import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { makeProofs } from './dpop-proofs.mjs';
 import { coreMicros, cpuMicros } from './processes.mjs';
 
-const { port, head, body, connections, warmupSeconds, seconds, pids, serverCore } = JSON.parse(
-  process.argv[2],
+const plan = JSON.parse(process.argv[2]);
+const { port, head, body, bodiesFile, connections, warmupSeconds, seconds, pids, serverCore } = plan;
+/** More than either side takes. */
+const PROOFS_A_SECOND = 8_000;
+
+const bodies = bodiesFile === undefined ? [body] : JSON.parse(readFileSync(bodiesFile, 'utf8'));
+const requests = bodies.map((text) =>
+  Buffer.from(`${head}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`),
 );
-const request = Buffer.from(`${head}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+const proofs = plan.proofUrl === undefined ? null : makeProofs(plan.proofUrl, connections, proofsNeeded());
+let sent = 0;
 
 let isMeasured = false;
 let isOver = false;
-let requests = 0;
+let answered = 0;
 let refused = 0;
 let firstRefusal = null;
 const latenciesMs = [];
@@ -20,7 +29,7 @@ function open() {
   let sentAt = 0;
   const send = () => {
     sentAt = performance.now();
-    socket.write(request);
+    socket.write(nextRequest());
   };
   socket.setNoDelay(true);
   socket.on('connect', send);
@@ -31,7 +40,7 @@ function open() {
     const answer = pending.slice(0, end);
     pending = pending.slice(end);
     if (isMeasured) {
-      requests++;
+      answered++;
       latenciesMs.push(performance.now() - sentAt);
     }
     if (!answer.startsWith('HTTP/1.1 200')) {
@@ -43,6 +52,18 @@ function open() {
   socket.on('error', fail);
   socket.on('close', () => isOver || fail(new Error('the server closed a connection')));
   return socket;
+}
+
+function proofsNeeded() {
+  return PROOFS_A_SECOND * (warmupSeconds + seconds);
+}
+
+function nextRequest() {
+  const request = requests[sent++ % requests.length];
+  if (proofs === null) return request;
+  const proof = proofs.pop();
+  if (proof === undefined) fail(new Error('every proof is used: PROOFS_A_SECOND is too small'));
+  return `POST${request.toString('latin1', 4).replace('\r\n', `\r\nDPoP: ${proof}\r\n`)}`;
 }
 
 function answerEnd(text) {
@@ -83,15 +104,15 @@ const busy = (name) => (after[name] - before[name]) / wallMicros;
 latenciesMs.sort((a, b) => a - b);
 console.log(
   JSON.stringify({
-    requests,
+    requests: answered,
     refused,
     firstRefusal,
-    perSecond: (requests / wallMicros) * 1e6,
+    perSecond: (answered / wallMicros) * 1e6,
     p50Ms: latenciesMs[Math.floor(latenciesMs.length * 0.5)],
     p99Ms: latenciesMs[Math.floor(latenciesMs.length * 0.99)],
-    serverMicrosEach: (after.server - before.server) / requests,
+    serverMicrosEach: (after.server - before.server) / answered,
     serverBusy: busy('server'),
-    othersBusy: busy('generator') + busy('upstream'),
+    othersBusy: busy('generator') + ('upstream' in pids ? busy('upstream') : 0),
     strangersBusy: serverCore === null ? 0 : Math.max(0, busy('core') - busy('server')),
   }),
 );

@@ -9,15 +9,16 @@ const WARMUP_SECONDS = 2;
 /** More of the server's core than this spent by other processes makes a run worth repeating. */
 const STRANGERS_BUSY_MAX = 0.1;
 
-export async function load({ pid, port, head: requestHead, body }, { cores, seconds, upstreamPid }) {
+/** A side has one `body`, or `bodiesFile` with several that take turns; `proofUrl`: each request with a DPoP proof of its own. */
+export async function load({ pid, port, head: requestHead, ...requests }, { cores, seconds, upstreamPid }) {
   const plan = {
     port,
     head: requestHead,
-    body,
+    ...requests,
     connections: CONNECTIONS,
     warmupSeconds: WARMUP_SECONDS,
     seconds,
-    pids: { server: pid, upstream: upstreamPid },
+    pids: { server: pid, ...(upstreamPid && { upstream: upstreamPid }) },
     serverCore: cores.server,
   };
   const result = await firstLine(startNode([GENERATOR, JSON.stringify(plan)], { cpu: cores.others }));
@@ -51,7 +52,21 @@ export function ephemeralRequest(knox, url, expression) {
   return { head: head('POST /v1/proxy', headers), body };
 }
 
+/** A form of an authorization server, sent by that client. */
+export function formRequest(port, path, { clientId, clientSecret }) {
+  const credentials = Buffer.from(`${clientId}:${clientSecret}`).toString('base64');
+  const headers = [
+    `Host: 127.0.0.1:${port}`,
+    'Content-Type: application/x-www-form-urlencoded',
+    `Authorization: Basic ${credentials}`,
+  ];
+  return { port, head: lines(`POST ${path}`, ['Accept: */*', ...headers]) };
+}
+
 function head(line, headers) {
-  const all = ['Host: 127.0.0.1', 'Content-Type: application/json', 'Accept: */*', ...headers];
+  return lines(line, ['Host: 127.0.0.1', 'Content-Type: application/json', 'Accept: */*', ...headers]);
+}
+
+function lines(line, all) {
   return `${line} HTTP/1.1\r\n${all.map((header) => `${header}\r\n`).join('')}`;
 }

@@ -1,17 +1,15 @@
 // The proxy and its peers under the same load, in turns.
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { loadInTurns, timesAsFast, warnOfSpread } from './in-turns.mjs';
 import { checkEphemeral, startKnox, tokenize } from './knox-server.mjs';
-import { CONNECTIONS, describe, ephemeralRequest, load, plainRequest, transparentRequest } from './load.mjs';
+import { CONNECTIONS, ephemeralRequest, plainRequest, transparentRequest } from './load.mjs';
 import { findNginx, startNginx } from './nginx.mjs';
 import { firstLine, startNode, stop } from './processes.mjs';
-import { bar, median, note, percent, skip, spread, spreadPercent, warn } from './report.mjs';
+import { bar, median, note, skip, spreadPercent } from './report.mjs';
 
 const PEER = fileURLToPath(new URL('./peer.mjs', import.meta.url));
 const HTTP_PROXY_PEER = fileURLToPath(new URL('./http-proxy-peer.mjs', import.meta.url));
-const SERVER_BUSY_MIN = 0.95;
-const OTHERS_BUSY_MAX = 0.9;
-const PEER_SPREAD_MAX = 0.15;
 /** What our own calls have to reach of the peer. */
 const RATIOS_MIN = { transparent: 0.6, ephemeral: 0.34 };
 
@@ -49,16 +47,7 @@ export async function compareProxies(place, url, plan, tell) {
     transparent: { pid: knox.pid, port: knox.port, ...transparentRequest(knox, url) },
     ephemeral: { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) },
   };
-  const measured = Object.fromEntries(Object.keys(sides).map((name) => [name, []]));
-  for (let round = 0; round < plan.rounds; round++) {
-    const names = Object.keys(sides);
-    // Interleaved, and turned round each time, so that no side always follows the same one.
-    for (const name of round % 2 === 0 ? names : names.reverse()) {
-      const result = await load(sides[name], plan);
-      measured[name].push(result);
-      tell(`${round + 1} ${name.padEnd(19)} ${describe(result)}`);
-    }
-  }
+  const measured = await loadInTurns(sides, plan, tell);
   await knox.stop();
   for (const { child } of Object.values(peers)) await stop(child);
   judge(measured);
@@ -80,21 +69,13 @@ function judge(measured) {
     );
   }
   const { peer, ...others } = measured;
-  const counts = (round) => round.serverBusy >= SERVER_BUSY_MIN && round.othersBusy <= OTHERS_BUSY_MAX;
   for (const [name, rounds] of Object.entries(others)) {
-    const isBySpeed = [...peer, ...rounds].every(counts);
-    const cost = (round) => (isBySpeed ? 1e6 / round.perSecond : round.serverMicrosEach);
-    const ratio = median(peer.map(cost)) / median(rounds.map(cost));
-    const basis = isBySpeed
-      ? '(by requests a second)'
-      : '(by CPU time a request: the generator was the bound)';
+    const { ratio, basis, peerSpread } = timesAsFast(rounds, peer);
     const value = `${ratio.toFixed(2)} of the peer`;
     const ratioMin = RATIOS_MIN[name] ?? null;
     if (ratioMin !== null) bar(nameOfCall(name), value, basis, ratio >= ratioMin, `≥ ${ratioMin}`);
     else note(nameOfCall(name), value, basis);
-    const peerSpread = spread(peer.map(cost));
-    if (peerSpread > PEER_SPREAD_MAX)
-      warn(`the peer's spread is ${percent(peerSpread)}: run again on a quiet machine`);
+    warnOfSpread(peerSpread);
   }
 }
 

@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop,oauth --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util';
 import { measureDynDb } from '../bench/dyn-db.mjs';
 import { startKnox, tokenize } from '../bench/knox-server.mjs';
 import { CONNECTIONS, describe, ephemeralRequest, load } from '../bench/load.mjs';
+import { compareAuthorizationServers } from '../bench/oauth.mjs';
 import { firstLine, residentMiB, startNode, stopAll } from '../bench/processes.mjs';
 import { compareProxies } from '../bench/proxy-comparison.mjs';
 import {
@@ -47,6 +48,7 @@ const PARTS = {
   redaction: measureRedaction,
   'dyn-db': measureCredentials,
   dpop: measureProofs,
+  oauth: measureOAuth,
 };
 const BARS = {
   startMs: 2000,
@@ -66,6 +68,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: Object.keys(PARTS).join(',') },
     leases: { type: 'string', default: '10000' },
     'dyn-db-steps': { type: 'string', default: 'mint,gone,crowd,history,storm' },
+    'oauth-steps': { type: 'string', default: 'peer,growth' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -397,6 +400,27 @@ async function proofs(database, storage) {
     bar(`refused: ${what}, ${database}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
   }
   note(`proofs used a second, ${database}`, usedPerSecond.toFixed(0), '(durable, 50 in flight)');
+}
+
+/** Tokens of an authorization server: beside a peer, and with a million of them stored. */
+async function measureOAuth(place) {
+  const { rounds, seconds } = options;
+  title(`Authorization server: ${rounds} rounds of ${seconds} s, ${CONNECTIONS} connections`);
+  const postgres = await providePostgres({ isDurable: true });
+  if (postgres.reason) skip(' on PostgreSQL', postgres.reason);
+  try {
+    const postgresUrls = postgres.reason ? null : [];
+    for (const name of postgresUrls ? ['peer', 'few', 'many'] : [])
+      postgresUrls.push(await freshDatabase(postgres.url, `bench_oauth_${name}`));
+    await compareAuthorizationServers(place, {
+      plan: { cores, seconds: Number(seconds), rounds: Number(rounds) },
+      steps: new Set(options['oauth-steps'].split(',')),
+      postgresUrls,
+      tell: (line) => console.log(dim(`  ${line}`)),
+    });
+  } finally {
+    postgres.stop?.();
+  }
 }
 
 async function auditWrites(storage, isSealing) {

@@ -1,0 +1,39 @@
+// Sides under the same load in turns, and how many times as fast as another one is.
+import { describe, load } from './load.mjs';
+import { median, percent, spread, warn } from './report.mjs';
+
+const SERVER_BUSY_MIN = 0.95;
+const OTHERS_BUSY_MAX = 0.9;
+const SPREAD_MAX = 0.15;
+
+/** `plan`: `cores`, `seconds` and `rounds`; `tell` gets a line of each round. */
+export async function loadInTurns(sides, plan, tell) {
+  const names = Object.keys(sides);
+  const width = Math.max(...names.map((name) => name.length));
+  const measured = Object.fromEntries(names.map((name) => [name, []]));
+  for (let round = 0; round < plan.rounds; round++) {
+    // Interleaved, and turned round each time, so that no side always follows the same one.
+    for (const name of round % 2 === 0 ? names : names.toReversed()) {
+      await sides[name].prepare?.();
+      const result = await load(sides[name], plan);
+      measured[name].push(result);
+      tell(`${round + 1} ${name.padEnd(width)} ${describe(result)}`);
+    }
+  }
+  return measured;
+}
+
+/** By requests a second where the server's core was the bound in each round, else by what a request costs of CPU. */
+export function timesAsFast(rounds, peer) {
+  const counts = (round) => round.serverBusy >= SERVER_BUSY_MIN && round.othersBusy <= OTHERS_BUSY_MAX;
+  const isBySpeed = [...peer, ...rounds].every(counts);
+  const cost = (round) => (isBySpeed ? 1e6 / round.perSecond : round.serverMicrosEach);
+  const ratio = median(peer.map(cost)) / median(rounds.map(cost));
+  const basis = isBySpeed ? '(by requests a second)' : '(by CPU time a request: the generator was the bound)';
+  return { ratio, basis, peerSpread: spread(peer.map(cost)) };
+}
+
+export function warnOfSpread(peerSpread) {
+  if (peerSpread > SPREAD_MAX)
+    warn(`the peer's spread is ${percent(peerSpread)}: run again on a quiet machine`);
+}
