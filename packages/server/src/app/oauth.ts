@@ -15,8 +15,14 @@ import {
   createTokenEndpoint,
   type Grant,
   refreshTokenGrant,
+  rememberSources,
 } from '../capabilities/oauth/index.js';
-import { createIdentifyClient, createOAuthClients } from '../capabilities/oauth-clients/index.js';
+import {
+  createIdentifyClient,
+  createOAuthClients,
+  type KnownClient,
+  rememberClients,
+} from '../capabilities/oauth-clients/index.js';
 import { createOAuthConsent } from '../capabilities/oauth-consent/index.js';
 import {
   createIssuerKeys,
@@ -27,10 +33,12 @@ import type { Permissions } from '../capabilities/permissions/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { Generations } from '../platform/cache/generations.js';
+import { cacheCounts } from '../platform/cache/lru.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
+import type { Instruments } from '../platform/telemetry/instruments.js';
 
 interface OAuthDeps {
   readonly db: Database;
@@ -45,6 +53,7 @@ interface OAuthDeps {
   readonly dpop: Dpop;
   readonly egressAllowlist: EgressAllowlist;
   readonly generations: Generations;
+  readonly instruments: Instruments;
   readonly permissions: Permissions;
   readonly sessions: Sessions;
   readonly cookies: { readonly isSecure: boolean };
@@ -52,24 +61,36 @@ interface OAuthDeps {
 
 /** The authorization server: clients, tokens, and the endpoint with its grants. */
 export function createOAuth(deps: OAuthDeps) {
-  const { db, clock, accounts, apiKeys, permissions, dpop } = deps;
+  const { db, clock, accounts, apiKeys, permissions, dpop, instruments } = deps;
   const clients = createOAuthClients(deps);
   const issuerKeys = createIssuerKeys(deps);
   const oidcBindings = createOidcBindings({ ...deps, issuerKeys });
-  const findSource = createFindSource({
-    apiKeys,
-    clients,
-    accounts,
-    permissions,
-    bindingState: async (scope, id) => {
-      const decision = await oidcBindings.decisionOf(scope, id);
-      if (!decision) return undefined;
-      const ofWorkload = { rateLimit: null, keyId: null, clientId: id, user: null, expiresAtMs: null };
-      return { ...decision, ...ofWorkload, requireDpopNonce: false };
-    },
+  const findSource = rememberSources({
+    ...deps,
+    findSource: createFindSource({
+      apiKeys,
+      clients,
+      accounts,
+      permissions,
+      bindingState: async (scope, id) => {
+        const decision = await oidcBindings.decisionOf(scope, id);
+        if (!decision) return undefined;
+        const ofWorkload = { rateLimit: null, keyId: null, clientId: id, user: null, expiresAtMs: null };
+        return { ...decision, ...ofWorkload, requireDpopNonce: false };
+      },
+    }),
+    cacheCounts: cacheCounts(instruments, 'token_sources'),
   });
   const tokens = createOAuthTokens({ ...deps, findSource });
-  const identifyClient = createIdentifyClient({ clients, apiKeys, accounts, permissions, clock });
+  const identifyClient = rememberClients({
+    ...deps,
+    identifyClient: createIdentifyClient({ clients, apiKeys, accounts, permissions, clock }),
+    recordUse: ({ scope, source }: KnownClient) =>
+      source.kind === 'api_key'
+        ? apiKeys.recordUse(scope, source.apiKeyId)
+        : clients.recordUse(scope, source.oauthClientId),
+    cacheCounts: cacheCounts(instruments, 'clients'),
+  });
   const authenticateClient = createClientAuthentication({ identifyClient, clock });
   const consent = createOAuthConsent({ ...deps, clients, tokens, authenticateClient });
   const grants: readonly Grant[] = [

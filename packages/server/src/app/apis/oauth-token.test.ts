@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createTenantSwitch } from '../../capabilities/plans/index.js';
 import { type MatrixRig, openMatrixRig } from '../../testing/matrix-rig.js';
 import { askOAuth, basic, basicOfKey, FORM, type OAuthCall } from '../../testing/oauth-calls.js';
+import { makeClient } from '../../testing/oauth-grants.js';
 
 /** The token endpoint: how clients authenticate, and how they are refused (cases T of oauth-dpop.md). */
 let rig: MatrixRig;
@@ -260,6 +261,27 @@ describe('401', () => {
     await world.call('DELETE', `/v1/api-keys/${made.id}`);
     expect(await outcome({ authorization })).toEqual([401, 'invalid_client']);
     expect(await use()).toBe(401);
+  });
+
+  it('a client that has just minted, from the moment it is switched off, rotated or revoked', async () => {
+    const client = await makeClient(rig, { grant_types: ['client_credentials'], redirect_uris: [] });
+    const world = rig.world('v1', rig.tenant, 'live');
+    const path = `/v1/oauth-clients/${client.id}`;
+    const { authorization } = client;
+    const minted = async () => (await token({ authorization })).status;
+    const introspected = async (accessToken: string) =>
+      (await askOAuth(rig.ask, '/oauth/introspect', { authorization, form: { token: accessToken } })).json;
+    const { json } = await token({ authorization });
+    expect([await minted(), (await introspected(json.access_token)).active]).toEqual([200, true]);
+    await world.call('PATCH', path, { body: { active: false } });
+    expect(await outcome({ authorization })).toEqual([401, 'invalid_client']);
+    await world.call('PATCH', path, { body: { active: true, allowed_scopes: ['log:list'] } });
+    expect((await token({ authorization })).json.scope).toBe('log:list');
+    expect(await introspected(json.access_token)).toMatchObject({ active: true, scope: 'log:list' });
+    await world.call('POST', `${path}/rotate-secret`);
+    expect(await outcome({ authorization })).toEqual([401, 'invalid_client']);
+    await world.call('DELETE', path);
+    expect(await outcome({ authorization })).toEqual([401, 'invalid_client']);
   });
 
   it('a client of the other mode, or of another tenant than the host', async () => {

@@ -41,8 +41,8 @@ export interface KnownClient {
 }
 
 export interface IdentifyDeps {
-  readonly clients: Pick<OAuthClients, 'findByClientId' | 'recordUse'>;
-  readonly apiKeys: Pick<ApiKeys, 'findActiveByHash' | 'recordUse'>;
+  readonly clients: Pick<OAuthClients, 'findByClientId'>;
+  readonly apiKeys: Pick<ApiKeys, 'findActiveByHash'>;
   readonly accounts: Pick<Accounts, 'tenantById'>;
   readonly permissions: Pick<Permissions, 'decisionOfKey'>;
   readonly clock: Clock;
@@ -66,7 +66,6 @@ export function createIdentifyClient(deps: IdentifyDeps): IdentifyClient {
     if (!isPublic && !equalInConstantTime(hashSecret(secret!), client.secretHash!)) return undefined;
     const tenant = await accounts.tenantById(client.scope.tenantId);
     if (!tenant) return undefined;
-    clients.recordUse(client);
     return {
       scope: client.scope,
       tenant,
@@ -95,7 +94,6 @@ export function createIdentifyClient(deps: IdentifyDeps): IdentifyClient {
     const tenant = await accounts.tenantById(key.scope.tenantId);
     if (!tenant) return undefined;
     const { grants } = await permissions.decisionOfKey(key.scope.tenantId, key.access);
-    apiKeys.recordUse(key.scope, key.id);
     return {
       scope: key.scope,
       tenant,

@@ -6,6 +6,7 @@ export {
   type IdentifyClient,
   type KnownClient,
 } from './identify.js';
+export { rememberClients } from './known-clients.js';
 export { oauthClientRoutes } from './routes.js';
 export {
   CLI_CLIENT,

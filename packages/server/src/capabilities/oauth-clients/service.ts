@@ -73,7 +73,7 @@ export interface OAuthClients {
   find(scope: Scope, id: OAuthClientId, tx?: Transaction): Promise<OAuthClient | undefined>;
   /** By its public name, whosever it is; none that is revoked. */
   findByClientId(clientId: string): Promise<StoredClient | undefined>;
-  recordUse(client: Pick<OAuthClient, 'scope' | 'id'>): void;
+  recordUse(scope: Scope, id: OAuthClientId): void;
   /** Writes the pending last uses. */
   stop(): Promise<void>;
 }
@@ -215,7 +215,7 @@ export function createOAuthClients(deps: OAuthClientsDeps): OAuthClients {
 
     find: (scope, id, tx) => store.find(scope, id, tx),
     findByClientId: (clientId) => store.findByClientId(clientId),
-    recordUse: ({ scope, id }) => lastUsed.record(scope, id),
+    recordUse: (scope, id) => lastUsed.record(scope, id),
     stop: () => lastUsed.stop(),
   };
 }

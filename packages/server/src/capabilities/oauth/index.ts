@@ -34,6 +34,7 @@ export { createRevocation } from './revocation.js';
 export { oauthRoutes } from './routes.js';
 export { migrations } from './tables.js';
 export { createTokenEndpoint, type TokenEndpoint } from './token-endpoint.js';
+export { rememberSources } from './tokens/known-sources.js';
 export { grantedScopes } from './tokens/scopes.js';
 export {
   createOAuthTokens,
