@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { MIGRATIONS } from '../../packages/server/src/app/services.js';
+import { MIGRATIONS } from '../../packages/server/src/app/migrations.js';
 import { commitHook } from '../../packages/server/src/capabilities/audit-logs/index.js';
 import { oauthTables } from '../../packages/server/src/capabilities/oauth/tables.js';
 import { createFamilyStore } from '../../packages/server/src/capabilities/oauth/tokens/family-store.js';
