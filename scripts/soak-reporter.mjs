@@ -1,14 +1,20 @@
-/** One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body. */
+/** One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, one of the mints. */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes } = test.meta();
+    const { crash, grewBytes, mints } = test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
       console.log(`  large bodies ${test.name}: ${result}memory grew by ${(grewBytes / 1e6).toFixed(1)} MB`);
       return;
+    }
+    if (mints !== undefined) {
+      const sizes = `${mints.tokens} tokens, ${mints.proofs} proofs, ${mints.heapMiB.toFixed(0)} MiB of heap`;
+      console.log(
+        `  ${mints.minted} mints, at the end ${sizes}, ${mints.residentMiB.toFixed(0)} MiB resident`,
+      );
     }
     const database = outermost(test).name;
     if (state === 'failed') this.#sumsOf(database).failed += 1;

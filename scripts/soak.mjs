@@ -1,13 +1,15 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --refresh-kills 50 --mint-seconds 180 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
-// times as often as under `npm test`, simulated lives of database leases, and kills of a server that mints them.
+// times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, kills of one that
+// refreshes access tokens, and minutes in which those are minted and removed.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'leases'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -16,6 +18,8 @@ const { values: options } = parseArgs({
     'fuzz-factor': { type: 'string', default: '50' },
     'lease-seeds': { type: 'string', default: '200' },
     'lease-kills': { type: 'string', default: '50' },
+    'refresh-kills': { type: 'string', default: '50' },
+    'mint-seconds': { type: 'string', default: '180' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -66,6 +70,17 @@ if (parts.has('leases')) {
         KNOX_CRASH_SEED: options.seed,
       },
     ),
+  );
+}
+if (parts.has('oauth')) {
+  const { seed, 'refresh-kills': kills, 'mint-seconds': seconds } = options;
+  console.log(`${kills} kills of a server that refreshes tokens, seed ${seed}; ${seconds} s of mints`);
+  codes.push(
+    await runTests(['tests/e2e/refresh-crash.test.ts', 'tests/e2e/mint-soak.test.ts', REPORTER], {
+      KNOX_REFRESH_KILLS: kills,
+      KNOX_CRASH_SEED: seed,
+      KNOX_MINT_SECONDS: seconds,
+    }),
   );
 }
 process.exit(Math.max(...codes));
