@@ -7,7 +7,7 @@ const GENERATOR = fileURLToPath(new URL('./generator.mjs', import.meta.url));
 export const CONNECTIONS = 50;
 const WARMUP_SECONDS = 2;
 /** More of the server's core than this spent by other processes makes a run worth repeating. */
-const STRANGERS_BUSY_MAX = 0.1;
+export const STRANGERS_BUSY_MAX = 0.1;
 
 /** A side has one `body`, or `bodiesFile` with several that take turns; `proofUrl`: each request with a DPoP proof of its own. */
 export async function load({ pid, port, head: requestHead, ...requests }, { cores, seconds, upstreamPid }) {
