@@ -169,6 +169,8 @@ export function createLeaseStore(db: Pick<Database, 'view'>) {
         .updateTable('dyn_db_leases')
         .set({ end_cause: cause, next_attempt_at: nowMs })
         .where('id', 'in', ids)
+        // Of several ids SQLite's planner makes a walk over an index of the tenant: over the live ones, not the history.
+        .where('next_attempt_at', 'is not', null)
         .execute();
       return ids.length;
     },

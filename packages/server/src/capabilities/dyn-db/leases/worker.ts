@@ -1,14 +1,15 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { isAppError } from '../../../kernel/errors.js';
 import type { IdSource } from '../../../kernel/ids.js';
-import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
+import type { JobReport } from '../../../platform/jobs/definition.js';
 import type { Database } from '../../../platform/storage/database.js';
-import { backgroundActor } from '../audit.js';
 import type { Databases, OpenDatabase } from '../connections/databases.js';
 import type { Connection, ConnectionStore } from '../connections/store.js';
 import type { ConnectionPlace, LeaseClaims } from './claims.js';
-import type { Ended, Ending } from './ending.js';
-import { dueActOf, type Lease } from './lease.js';
+import { CLAIM_MS, createDueQueue, type RunContext } from './due-queue.js';
+import type { Ending } from './ending.js';
+import { dueActOf } from './lease.js';
+import { createLedger } from './ledger.js';
 
 export interface LeaseWorkerDeps {
   readonly db: Pick<Database, 'transaction'>;
@@ -21,81 +22,14 @@ export interface LeaseWorkerDeps {
   onDropped(durationMs: number): void;
 }
 
-type RunContext = Pick<JobContext, 'batchMax' | 'isStopping' | 'signal'>;
-
 /** Of one connection, so that a dead database starves nobody and a slow one is not flooded (dyn-db.md §4). */
 const SESSIONS = 2;
-/** A process that dies keeps its leases so long from the others. */
-const CLAIM_MS = 30_000;
 /** Then the database is away, whatever it says. */
 const LOST_IN_A_ROW_MAX = 2;
-/** Leases that end with one commit. */
-const ENDED_AT_ONCE = 100;
 
 /** Ends the leases of one connection that are due, until none is. */
 export function createLeaseWorker(deps: LeaseWorkerDeps) {
   const { db, clock, ids, databases, connections, claims, ending } = deps;
-
-  /** What is dropped, written while the next are being dropped: those that come in meanwhile share a commit. */
-  function createLedger({ scope }: ConnectionPlace, owner: string) {
-    let waiting: Ended[] = [];
-    let writing: Promise<void> | null = null;
-    let rows = 0;
-
-    async function write(): Promise<void> {
-      while (waiting.length > 0) {
-        const ended = waiting.slice(0, ENDED_AT_ONCE);
-        waiting = waiting.slice(ENDED_AT_ONCE);
-        rows += (await ending.end(scope, owner, ended, backgroundActor(scope))).size;
-      }
-      writing = null;
-    }
-
-    return {
-      add(ended: Ended): void {
-        waiting.push(ended);
-        writing ??= write();
-        // Who waits for all of it is told.
-        writing.catch(() => {});
-      },
-      async settle(): Promise<number> {
-        await writing;
-        return rows;
-      },
-    };
-  }
-
-  /** Hands out what is due, one at a time, to whoever has a session free. */
-  function createQueue(place: ConnectionPlace, owner: string, { batchMax, isStopping, signal }: RunContext) {
-    let batch: Lease[] = [];
-    let untilMs = 0;
-    let filling: Promise<void> | null = null;
-    let isClosed = false;
-
-    async function fill(): Promise<void> {
-      const nowMs = clock.nowMs();
-      untilMs = nowMs + CLAIM_MS;
-      batch = await claims.claimDue(place, { owner, untilMs }, nowMs, batchMax);
-      if (batch.length === 0) isClosed = true;
-      filling = null;
-    }
-
-    return {
-      async next(): Promise<Lease | undefined> {
-        for (;;) {
-          if (isClosed || isStopping() || signal.aborted) return undefined;
-          // What was not begun while the claim held may be another's by now.
-          if (clock.nowMs() < untilMs && batch.length > 0) return batch.shift();
-          filling ??= fill();
-          await filling;
-        }
-      },
-      close(): void {
-        isClosed = true;
-        batch = [];
-      },
-    };
-  }
 
   /** All that is due there waits: each of them would find the same. */
   async function backOff(
@@ -116,8 +50,8 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
 
   async function run(place: ConnectionPlace, connection: Connection, context: RunContext): Promise<number> {
     const owner = ids.uuid();
-    const queue = createQueue(place, owner, context);
-    const ledger = createLedger(place, owner);
+    const queue = createDueQueue(deps, place, owner, context);
+    const ledger = createLedger(deps, place.scope, owner);
     const cutOffs: unknown[] = [];
 
     async function dropAll(): Promise<void> {
@@ -162,6 +96,7 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
     }
 
     const lanes = await Promise.allSettled(Array.from({ length: SESSIONS }, dropAll));
+    await queue.close();
     const rows = await ledger.settle();
     for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
     if (cutOffs.length > 0) await backOff(place, owner, cutOffs[0], context.batchMax);
