@@ -1,9 +1,12 @@
-/** One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, one of the mints. */
+/**
+ * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
+ * each storm of leases, and one of the mints.
+ */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints } = test.meta();
+    const { crash, grewBytes, mints, storm } = test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
@@ -15,6 +18,14 @@ export default class SoakReporter {
       console.log(
         `  ${mints.minted} mints, at the end ${sizes}, ${mints.residentMiB.toFixed(0)} MiB resident`,
       );
+    }
+    if (storm !== undefined) {
+      const { leases, goneMs, duringMs, idleMs } = storm;
+      console.log(
+        `  ${test.parent.name}: ${state === 'failed' ? 'FAILED, ' : ''}${leases} users gone ${(goneMs / 1_000).toFixed(1)} s after the last was due; ` +
+          `p99 of a list ${duringMs.toFixed(1)} ms meanwhile, ${idleMs.toFixed(1)} ms before`,
+      );
+      return;
     }
     const database = outermost(test).name;
     if (state === 'failed') this.#sumsOf(database).failed += 1;

@@ -1,8 +1,8 @@
 // The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --refresh-kills 50 --mint-seconds 180 --seed 7]`:
+// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
-// times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, kills of one that
-// refreshes access tokens, and minutes in which those are minted and removed.
+// times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, leases that
+// all fall due at once, kills of one that refreshes access tokens, and minutes in which those are minted and removed.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
@@ -18,6 +18,7 @@ const { values: options } = parseArgs({
     'fuzz-factor': { type: 'string', default: '50' },
     'lease-seeds': { type: 'string', default: '200' },
     'lease-kills': { type: 'string', default: '50' },
+    'lease-storm': { type: 'string', default: '10000' },
     'refresh-kills': { type: 'string', default: '50' },
     'mint-seconds': { type: 'string', default: '180' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
@@ -59,7 +60,8 @@ if (parts.has('fuzz')) {
 }
 if (parts.has('leases')) {
   console.log(
-    `${options['lease-seeds']} seeds of database leases, ${options['lease-kills']} kills, seed ${options.seed}`,
+    `${options['lease-seeds']} seeds of database leases, ${options['lease-kills']} kills, seed ${options.seed}, ` +
+      `${options['lease-storm']} leases due at once`,
   );
   codes.push(
     await runTests(
@@ -70,6 +72,10 @@ if (parts.has('leases')) {
         KNOX_CRASH_SEED: options.seed,
       },
     ),
+  );
+  // By itself: it measures how long calls take.
+  codes.push(
+    await runTests(['tests/e2e/lease-storm.test.ts', REPORTER], { KNOX_LEASE_STORM: options['lease-storm'] }),
   );
 }
 if (parts.has('oauth')) {
