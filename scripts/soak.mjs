@@ -68,6 +68,7 @@ if (parts.has('leases')) {
       ['packages/server/src/capabilities/dyn-db/leases/simulation.test.ts', 'tests/e2e/lease-kill.test.ts'],
       {
         KNOX_SIMULATION_SEEDS: options['lease-seeds'],
+        KNOX_SIMULATION_FIRST_SEED: options.seed,
         KNOX_LEASE_KILLS: options['lease-kills'],
         KNOX_CRASH_SEED: options.seed,
       },

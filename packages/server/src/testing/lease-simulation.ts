@@ -1,17 +1,13 @@
-import { createDynDb, type DynDb, type Engines, type Transports } from '../capabilities/dyn-db/index.js';
-import type { Engine, EngineSession } from '../capabilities/dyn-db/providers/engine.js';
+import type { DynDb } from '../capabilities/dyn-db/index.js';
+import { dynDbTables } from '../capabilities/dyn-db/tables.js';
 import { isAppError } from '../kernel/errors.js';
 import type { Caller } from '../kernel/principal.js';
 import { Secret } from '../kernel/secret.js';
-import { systemIds, systemRandom } from '../platform/crypto/random.js';
-import type { Database } from '../platform/storage/database.js';
-import { createInstruments } from '../platform/telemetry/instruments.js';
 import type { Floor } from './harness.js';
+import { Crash, type SimulatedParts, type SimulatedProcess, startProcess } from './simulated-process.js';
 
 /** The server whose users are made and dropped. */
-export interface SimulatedTarget {
-  readonly engines: Engines;
-  readonly transports: Transports;
+export interface SimulatedTarget extends SimulatedParts {
   readonly connection: { host: string; port: number; databaseName: string; adminUsername: string };
   readonly password: string;
   /** Tells its users from those of others on the same server. */
@@ -19,121 +15,11 @@ export interface SimulatedTarget {
   /** While it is, nobody reaches it, and those who are in are thrown out. */
   setDown(isDown: boolean): void;
   users(): Promise<string[]>;
+  /** The admin's is the first one again: who deletes a connection after a rotation has to. */
+  resetPassword(): Promise<void>;
 }
 
-/** Thrown at an await of a process, and at every one after it: it is gone. */
-class Crash extends Error {
-  override readonly name = 'Crash';
-}
-
-interface Process {
-  readonly dynDb: DynDb;
-  /** It dies at that gate from now on. */
-  dieAt(gates: number): void;
-  isDead(): boolean;
-  /** A sweep, and the jobs that it asks for. */
-  work(): Promise<void>;
-}
-
-type Act = readonly [name: string, run: (by: Process) => Promise<unknown>];
-
-const NEVER = Number.POSITIVE_INFINITY;
-
-/** Services of their own over the same database, every call of which to a database is a place to die at. */
-function startProcess(floor: Floor, target: SimulatedTarget): Process {
-  let gatesLeft = NEVER;
-  let isDead = false;
-
-  function gate(): void {
-    gatesLeft -= 1;
-    if (gatesLeft <= 0) isDead = true;
-    if (isDead) throw new Crash();
-  }
-
-  /** Also between what was done and the news of it. */
-  async function gated<T>(act: () => Promise<T>): Promise<T> {
-    gate();
-    const result = await act();
-    gate();
-    return result;
-  }
-
-  const { db } = floor;
-  const gatedDb: Database = { ...db, transaction: (run) => gated(() => db.transaction(run)) };
-
-  function gatedSession(session: EngineSession): EngineSession {
-    return {
-      serverVersion: session.serverVersion,
-      ensureGroupRole: (group) => gated(() => session.ensureGroupRole(group)),
-      dropGroupRole: (group) => gated(() => session.dropGroupRole(group)),
-      createUser: (user, statements) => gated(() => session.createUser(user, statements)),
-      renewUser: (name, atMs) => gated(() => session.renewUser(name, atMs)),
-      dropUser: (name, statements) => gated(() => session.dropUser(name, statements)),
-      missingGrant: () => gated(() => session.missingGrant()),
-      mintedUsers: () => gated(() => session.mintedUsers()),
-      changeAdminPassword: (next) => gated(() => session.changeAdminPassword(next)),
-      warnings: () => gated(() => session.warnings()),
-      close: () => session.close(),
-    };
-  }
-
-  const gatedEngine = (engine: Engine): Engine => ({
-    ...engine,
-    async connect(...how) {
-      gate();
-      const session = await engine.connect(...how);
-      if (!isDead) return gatedSession(session);
-      await session.close();
-      throw new Crash();
-    },
-  });
-
-  const asked: { key: string; payload: Record<string, unknown> }[] = [];
-  const dynDb = createDynDb({
-    db: gatedDb,
-    clock: floor.clock,
-    ids: systemIds,
-    random: systemRandom,
-    tenantKeys: floor.kms,
-    auditLogs: floor.auditLogs,
-    outbox: floor.outbox,
-    jobs: {
-      async enqueue(_tx, _kind, payload, options) {
-        asked.push({ key: options?.key ?? '', payload });
-        return 0;
-      },
-      wake: () => {},
-    },
-    engines: {
-      postgres: gatedEngine(target.engines.postgres),
-      mysql: gatedEngine(target.engines.mysql),
-      mongo: gatedEngine(target.engines.mongo),
-    },
-    transports: target.transports,
-    extraCa: null,
-    instruments: createInstruments(),
-    isWorkerPaused: false,
-  });
-
-  return {
-    dynDb,
-    isDead: () => isDead,
-    dieAt(gates) {
-      gatesLeft = gates;
-    },
-    async work() {
-      await dynDb.sweep({ batchMax: 100 });
-      for (const { payload } of asked.splice(0)) {
-        const place = {
-          scope: { tenantId: payload['tenant_id'], sandbox: payload['sandbox'] },
-          connectionId: payload['connection_id'],
-        } as Parameters<DynDb['endDue']>[0];
-        const { signal } = new AbortController();
-        await dynDb.endDue(place, { batchMax: 3, isStopping: () => false, signal });
-      }
-    },
-  };
-}
+type Act = readonly [name: string, run: (by: SimulatedProcess) => Promise<unknown>];
 
 /** Mulberry32: the same draws from the same seed. */
 function drawsFrom(seed: number) {
@@ -149,18 +35,43 @@ function drawsFrom(seed: number) {
 const STEPS = 40;
 const CONNECTION = 'simulated';
 const ROLE = 'reader';
+/** No act passes more of them. */
+const GATES_MAX = 40;
+/** So long a worker that died keeps what it had at hand, and nobody anything for longer here. */
+const LONGEST_CLAIM_MS = 30_000;
 /** Of all that may be waited for: a claim, and the longest delay between two tries. */
 const LONGEST_WAIT_MS = 3_700_000;
+/** Then the key of a call that died may be taken over. */
+const KEY_LEASE_MS = 15_000;
+
+const NEW_ROLE = {
+  name: ROLE,
+  statements: { template: 'readonly', schemas: null },
+  defaultTtlSeconds: null,
+  maxTtlSeconds: null,
+  usernameTemplate: null,
+  maxLiveLeases: null,
+} as const;
 
 export interface Outcome {
-  /** Users without a live lease, and live leases without a user, when all has come to rest. */
+  /** Users of which no lease is written that has not ended, at any time. */
+  readonly unwrittenUsers: readonly string[];
+  /** Users without a live lease that nobody has at hand, not even one who died, when the database is back. */
+  readonly neglectedUsers: readonly string[];
+  /** Users without a live lease, and live leases without a user, when no claim of the dead holds any more. */
   readonly strayUsers: readonly string[];
   readonly lostUsers: readonly string[];
   /** After the last lease was over. */
   readonly usersLeft: readonly string[];
   readonly leases: readonly { readonly id: number; readonly status: string }[];
+  /** Of each idempotency key those that were about to become its answer. */
+  readonly answersByKey: ReadonlyMap<string, ReadonlySet<number>>;
   readonly minted: number;
   readonly crashes: number;
+  readonly takenOver: number;
+  readonly deletions: number;
+  /** That were live when all had come to rest. */
+  readonly living: number;
 }
 
 /** Some forty steps of one seed, in each of which up to three calls and workers of two processes run at once. */
@@ -172,46 +83,81 @@ export async function simulate(
   tell: (line: string) => void,
 ): Promise<Outcome> {
   const draw = drawsFrom(seed);
-  let processes = [startProcess(floor, target), startProcess(floor, target)];
-  let crashes = 0;
-  let minted = 0;
+  const start = () => startProcess(floor, target);
+  let processes = [start(), start()];
+  const counts = { minted: 0, crashes: 0, takenOver: 0, deletions: 0 };
   const known: number[] = [];
-  const { connections, roles } = processes[0]!.dynDb;
-  await connections.create(
-    caller,
-    {
-      name: CONNECTION,
-      engine: 'postgres',
-      ...target.connection,
-      adminPassword: new Secret(target.password),
-      connectOptions: { sslmode: 'prefer', connect_timeout_ms: 1_000, statement_timeout_ms: 1_000 },
-      defaultTtlSeconds: 60,
-      maxTtlSeconds: 600,
-      usernameTemplate: target.usernameTemplate,
-      maxLiveLeases: null,
-    },
-    { verify: false },
-  );
-  const newRole = {
-    name: ROLE,
-    statements: { template: 'readonly', schemas: null },
-    defaultTtlSeconds: null,
-    maxTtlSeconds: null,
-    usernameTemplate: null,
-    maxLiveLeases: null,
-  } as const;
-  await roles.create(caller, CONNECTION, newRole, { verify: false });
+  const unwrittenUsers = new Set<string>();
+  const answersByKey = new Map<string, Set<number>>();
+  /** Keys of mints that died, and when. */
+  let brokenOff: { readonly key: string; readonly atMs: number }[] = [];
 
+  async function connect({ connections, roles }: DynDb): Promise<void> {
+    await target.resetPassword();
+    await connections.create(
+      caller,
+      {
+        name: CONNECTION,
+        engine: 'postgres',
+        ...target.connection,
+        adminPassword: new Secret(target.password),
+        connectOptions: { sslmode: 'prefer', connect_timeout_ms: 1_000, statement_timeout_ms: 1_000 },
+        defaultTtlSeconds: 60,
+        maxTtlSeconds: 600,
+        usernameTemplate: target.usernameTemplate,
+        maxLiveLeases: null,
+      },
+      { verify: false },
+    );
+    await roles.create(caller, CONNECTION, NEW_ROLE, { verify: false });
+  }
+
+  const isConnected = async () => (await start().dynDb.connections.list(caller)).length > 0;
   const oneOf = (ids: readonly number[]) => ids[draw(Math.max(ids.length, 1))] ?? 1;
-  const mint = async ({ dynDb }: Process) => {
-    const { leaseId } = await dynDb.leases.mint(caller, CONNECTION, ROLE, 1 + draw(120));
-    minted += 1;
-    known.push(leaseId);
-    return leaseId;
-  };
-  const work = (process: Process) => process.work();
+
+  async function mintKeyed(by: SimulatedProcess, key: string): Promise<number | null> {
+    const answers = answersByKey.get(key) ?? new Set();
+    answersByKey.set(key, answers);
+    const ttlSeconds = 1 + draw(draw(2) === 0 ? 60 : 600);
+    try {
+      const leaseId = await by.mintKeyed(
+        caller,
+        key,
+        (keyedCaller) => by.dynDb.leases.mint(keyedCaller, CONNECTION, ROLE, ttlSeconds),
+        (id) => answers.add(id),
+      );
+      if (leaseId === null) return null;
+      counts.minted += 1;
+      known.push(leaseId);
+      return leaseId;
+    } catch (error) {
+      if (error instanceof Crash) brokenOff.push({ key, atMs: floor.clock.nowMs() });
+      throw error;
+    }
+  }
+
+  const mint = (by: SimulatedProcess) => mintKeyed(by, `mint-${answersByKey.size}`);
+
+  /** As a client does that got no answer. */
+  async function mintAgain(by: SimulatedProcess): Promise<unknown> {
+    const again = brokenOff.find(({ atMs }) => atMs + KEY_LEASE_MS < floor.clock.nowMs());
+    if (!again) return undefined;
+    brokenOff = brokenOff.filter((one) => one !== again);
+    counts.takenOver += 1;
+    return mintKeyed(by, again.key);
+  }
+
+  async function endAllAndDelete({ dynDb, work }: SimulatedProcess): Promise<void> {
+    await dynDb.leases.revokeMany(caller, { connection: CONNECTION });
+    await work();
+    await dynDb.connections.delete(caller, CONNECTION, { force: false });
+    counts.deletions += 1;
+  }
+
+  const work = (by: SimulatedProcess) => by.work();
   const acts: readonly Act[] = [
     ...Array<Act>(6).fill(['mint', mint]),
+    ['mint again', mintAgain],
     ['renew', ({ dynDb }) => dynDb.leases.renew(caller, oneOf(known), 1 + draw(200))],
     ['revoke', ({ dynDb }) => dynDb.leases.revoke(caller, oneOf(known), { force: false })],
     [
@@ -228,8 +174,14 @@ export async function simulate(
     ],
     ['test', ({ dynDb }) => dynDb.connections.test(caller, CONNECTION, null)],
     ['delete the role', ({ dynDb }) => dynDb.roles.delete(caller, CONNECTION, ROLE, { force: false })],
-    ['make the role', ({ dynDb }) => dynDb.roles.create(caller, CONNECTION, newRole, { verify: false })],
+    ...Array<Act>(2).fill([
+      'make the role',
+      ({ dynDb }) => dynDb.roles.create(caller, CONNECTION, NEW_ROLE, { verify: draw(2) === 0 }),
+    ]),
     ['rotate the admin password', ({ dynDb }) => dynDb.rotateAdminPassword(caller, CONNECTION)],
+    ['end all and delete the connection', endAllAndDelete],
+    ['pause or go on', async (by) => by.pause(draw(3) === 0)],
+    ['work', work],
     ['work', work],
     ['work', work],
   ];
@@ -249,19 +201,43 @@ export async function simulate(
   function replaceTheDead(): void {
     processes = processes.map((process) => {
       if (!process.isDead()) return process;
-      crashes += 1;
-      return startProcess(floor, target);
+      counts.crashes += 1;
+      return start();
     });
   }
 
+  /** The leases that have not ended, whoever knows of them. */
+  const written = () =>
+    floor.db
+      .view(dynDbTables)
+      .scoped(caller.principal.scope)
+      .selectFrom('dyn_db_leases')
+      .select(['username', 'status', 'end_cause', 'expires_at', 'claim_until'])
+      .where('next_attempt_at', 'is not', null)
+      .execute();
+
+  async function look() {
+    const [users, rows] = [await target.users(), await written()];
+    const names = new Set(rows.map(({ username }) => username));
+    for (const name of users) if (!names.has(name)) unwrittenUsers.add(name);
+    const nowMs = floor.clock.nowMs();
+    const living = rows
+      .filter((row) => row.status !== 'pending' && row.end_cause === null && row.expires_at > nowMs)
+      .map(({ username }) => username);
+    const held = rows.filter((row) => (row.claim_until ?? 0) > nowMs).map(({ username }) => username);
+    return { users, living, held };
+  }
+
+  await connect(processes[0]!.dynDb);
   for (let step = 0; step < STEPS; step += 1) {
     if (draw(6) === 0) {
       const isDown = draw(2) === 0;
       target.setDown(isDown);
       tell(`${step}: the database is ${isDown ? 'down' : 'up'}`);
     }
+    if (!(await isConnected())) await run(`${step}: connect`, () => connect(start().dynDb));
     if (draw(3) === 0) {
-      const [at, gates] = [draw(2), 1 + draw(12)];
+      const [at, gates] = [draw(2), 1 + draw(GATES_MAX)];
       processes[at]!.dieAt(gates);
       tell(`${step}: process ${at} dies at its gate ${gates}`);
     }
@@ -270,6 +246,7 @@ export async function simulate(
       chosen.map(([[name, act], at]) => run(`${step}: ${name} at ${at}`, () => act(processes[at]!))),
     );
     replaceTheDead();
+    await look();
     if (draw(2) === 0) {
       const ms = draw(40_000);
       floor.clock.advance(ms);
@@ -278,37 +255,41 @@ export async function simulate(
   }
 
   target.setDown(false);
-  processes = [startProcess(floor, target), startProcess(floor, target)];
+  processes = [start(), start()];
+  const { connections, leases } = processes[0]!.dynDb;
+  if (!(await isConnected())) await connect(processes[0]!.dynDb);
+
+  /** A change of the connection has what failed tried again at once; what collided is tried once more. */
   async function settle(advanceMs: number): Promise<void> {
     floor.clock.advance(advanceMs);
-    await Promise.all(processes.map((process) => process.work()));
+    for (let round = 0; round < 2; round += 1) {
+      await connections.update(caller, CONNECTION, { enabled: true });
+      await Promise.all(processes.map((process) => process.work()));
+    }
   }
-  const { leases } = processes[0]!.dynDb;
-  const list = async (status: 'live' | 'all') =>
-    (await leases.list(caller, { status, limit: 500, offset: 0 })).leases;
 
-  // Just longer than a claim of a mint: what no live lease has must be gone, and those that live must not. A change of
-  // the connection has what failed tried again at once.
-  for (let pass = 0; pass < 4; pass += 1) {
-    await processes[0]!.dynDb.connections.update(caller, CONNECTION, { enabled: true });
-    await settle(5_000);
-  }
-  const [users, live] = [await target.users(), await list('live')];
-  const owned = new Set(live.map(({ username }) => username));
-  // One that is asked to end, or is over, waits for its next try and may have its user or not.
-  const waiting = live.filter(({ endCause, expiresAtMs }) => endCause || expiresAtMs <= floor.clock.nowMs());
-  const mayBeGone = new Set(waiting.map(({ username }) => username));
-  const strayUsers = users.filter((name) => !owned.has(name));
-  const lostUsers = [...owned].filter((name) => !users.includes(name) && !mayBeGone.has(name));
+  // What nobody has at hand is done at once; what a process had that died, when its claim is over.
+  await settle(0);
+  const early = await look();
+  const isExcused = new Set([...early.living, ...early.held]);
+  const neglectedUsers = early.users.filter((name) => !isExcused.has(name));
+  await settle(LONGEST_CLAIM_MS / 2);
+  await settle(LONGEST_CLAIM_MS / 2);
+  const { users, living } = await look();
+  const strayUsers = users.filter((name) => !living.includes(name));
+  const lostUsers = living.filter((name) => !users.includes(name));
   for (let pass = 0; pass < 3; pass += 1) await settle(LONGEST_WAIT_MS);
-  const all = await list('all');
-  await processes[0]!.dynDb.connections.delete(caller, CONNECTION, { force: false });
+  const { leases: all } = await leases.list(caller, { status: 'all', limit: 500, offset: 0 });
+  await connections.delete(caller, CONNECTION, { force: false });
   return {
+    ...counts,
+    unwrittenUsers: [...unwrittenUsers],
+    neglectedUsers,
     strayUsers,
     lostUsers,
     usersLeft: await target.users(),
     leases: all.map(({ id, status }) => ({ id, status })),
-    minted,
-    crashes,
+    answersByKey,
+    living: living.length,
   };
 }
