@@ -14,10 +14,14 @@ import type { Secret } from '../kernel/secret.js';
 
 /** A server with its users, for tests of what stands before a database; what a database does is tried on real ones. */
 export interface MemoryServer {
-  readonly users: Map<string, { readonly expiresAtMs: number }>;
+  readonly users: Map<string, { readonly expiresAtMs: number; readonly creation: string }>;
   readonly groups: Set<string>;
+  /** By which creation texts users were dropped. */
+  readonly dropped: string[];
   adminPassword: string;
   isDown: boolean;
+  /** It takes calls and answers none. */
+  hangs: boolean;
   /** An act of that name, as `dropUser`, is refused. */
   refuses: string | null;
   logIns: number;
@@ -41,8 +45,10 @@ export function createMemoryDatabases(): MemoryDatabases {
       server = {
         users: new Map(),
         groups: new Set(),
+        dropped: [],
         adminPassword: MEMORY_PASSWORD,
         isDown: false,
+        hangs: false,
         refuses: null,
         logIns: 0,
       };
@@ -65,11 +71,17 @@ export function createMemoryDatabases(): MemoryDatabases {
       serverVersion: '15.0',
       ensureGroupRole: (group) => act('ensureGroupRole', () => server.groups.add(group.name)),
       dropGroupRole: (group) => act('dropGroupRole', () => server.groups.delete(group.name)),
-      createUser: ({ username, expiresAtMs }) =>
-        act('createUser', () => server.users.set(username, { expiresAtMs })),
+      createUser: ({ username, expiresAtMs }, { creation }) =>
+        act('createUser', () => server.users.set(username, { expiresAtMs, creation })),
       renewUser: (username, expiresAtMs) =>
-        act('renewUser', () => server.users.set(username, { expiresAtMs })),
-      dropUser: (username) => act('dropUser', () => server.users.delete(username)),
+        act('renewUser', () =>
+          server.users.set(username, { creation: '', ...server.users.get(username), expiresAtMs }),
+        ),
+      dropUser: (username, { creation }) =>
+        act('dropUser', () => {
+          server.dropped.push(creation);
+          server.users.delete(username);
+        }),
       missingGrant: async () =>
         server.refuses === 'missingGrant' ? { problem: 'no CREATEROLE', hint: 'ALTER ROLE' } : null,
       mintedUsers: async () => [...server.users.keys()],
@@ -98,7 +110,11 @@ export function createMemoryDatabases(): MemoryDatabases {
         if (name !== 'mongo' && !revocation.includes('{{username}}'))
           throw validationError('revocation_sql', 'must contain {{username}}');
       },
-      connect: async (target) => sessionOn(serverAt(target.host), target),
+      async connect(target, _transport, signal) {
+        const server = serverAt(target.host);
+        if (server.hangs) await untilAborted(signal);
+        return sessionOn(server, target);
+      },
     };
   }
 
@@ -106,7 +122,13 @@ export function createMemoryDatabases(): MemoryDatabases {
     engines: {
       postgres: engine('postgres', 5_432),
       mysql: engine('mysql', 3_306),
-      mongo: engine('mongo', 27_017),
+      mongo: {
+        ...engine('mongo', 27_017),
+        pinned: ({ creation, ...more }, database) => ({
+          ...more,
+          creation: creation.replace('{{database}}', String(database)),
+        }),
+      },
     },
     transports: {
       problem: ({ host }) => (host === '169.254.169.254' ? 'must not be a cloud metadata address' : null),
@@ -121,4 +143,11 @@ export function createMemoryDatabases(): MemoryDatabases {
     },
     serverAt,
   };
+}
+
+/** For ever, where nobody has had enough of it: no timer of a test stands for a connect time-out. */
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => reject(targetUnavailable('aborted')), { once: true });
+  });
 }

@@ -1,6 +1,6 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TestAnswer } from '../../../testing/calls.js';
-import { createDynDbHarness, type DynDbHarness } from '../../../testing/dyn-db-harness.js';
+import { connectionBody, createDynDbHarness, type DynDbHarness } from '../../../testing/dyn-db-harness.js';
 import { MEMORY_PASSWORD, type MemoryServer } from '../../../testing/memory-databases.js';
 
 let harness: DynDbHarness;
@@ -227,6 +227,28 @@ describe('an expiry', () => {
     await harness.pass(61_000);
     expect(await harness.statusOf(lease_id)).toBe('expired');
   });
+});
+
+it('a lease is ended as it was made, though its role and its connection were changed during the mint and after', async () => {
+  const of = { engine: 'mongo', database_name: 'shop' };
+  await harness.ask('POST', '', connectionBody('docs', of));
+  const statements = (tag: string) => ({
+    creation_sql: `${tag} {{username}} of {{database}}`,
+    revocation_sql: '',
+  });
+  await harness.ask('POST', '/docs/roles', { name: 'reader', ...statements('first') });
+  const { transaction } = harness.db;
+  vi.spyOn(harness.db, 'transaction').mockImplementationOnce(async (run) => {
+    await ask('PATCH', '/docs/roles/reader', statements('second'));
+    return transaction(run);
+  });
+  const caller = harness.callerOf(harness.tenant, 'live');
+  const { leaseId, username } = await harness.dynDb.leases.mint(caller, 'docs', 'reader', 60);
+  const docs = harness.databases.serverAt('docs.example.com');
+  expect(docs.users.get(username)?.creation).toBe('first {{username}} of shop');
+  expect((await ask('PATCH', '/docs', { database_name: 'other' })).status).toBe(200);
+  expect((await ask('POST', `/leases/${leaseId}/revoke`, {})).status).toBe(200);
+  expect(docs.dropped).toEqual(['first {{username}} of shop']);
 });
 
 describe('a revocation', () => {

@@ -11,7 +11,7 @@ import { actBudgetMs, type Databases, type Engines, type OpenDatabase } from '..
 import { statementTimeoutMsOf } from '../connections/options.js';
 import type { Connection } from '../connections/store.js';
 import { connectionDisabled, leaseLimit, leaseLost, mintForbidden } from '../errors.js';
-import type { EngineSession } from '../providers/engine.js';
+import type { EngineSession, RoleStatements } from '../providers/engine.js';
 import type { Role, RoleStore } from '../roles/store.js';
 import { generateUsername, parseUsernameTemplate, usernameFromTemplate } from '../statements/names.js';
 import { generatePassword } from '../statements/password.js';
@@ -44,6 +44,15 @@ interface Begun {
   readonly role: Role;
   readonly lease: Lease;
   readonly claim: Claim;
+}
+
+/** With these its user is made, and ended wherever the connection leads by then. */
+export function pinnedStatements(
+  engines: Engines,
+  connection: Connection,
+  { statements }: Role,
+): RoleStatements {
+  return engines[connection.engine].pinned?.(statements, connection.databaseName) ?? statements;
 }
 
 /** After all that a mint may take, and after the server has given up its last statement, nobody makes that user any more. */
@@ -92,7 +101,7 @@ export function createMinting(deps: MintingDeps) {
       roleName: role.name,
       engine: connection.engine,
       username: usernameFor(caller, connection, role),
-      statements: role.statements,
+      statements: pinnedStatements(engines, connection, role),
       actor: actorName(caller.principal),
       ttlSeconds: seconds,
       issuedAtMs: nowMs,
@@ -156,7 +165,7 @@ export function createMinting(deps: MintingDeps) {
   }
 
   async function ensureGroup(session: EngineSession, { connection, role, lease }: Begun): Promise<void> {
-    const { group } = role.statements;
+    const { group } = lease.statements;
     if (!group || role.isGroupMade) return;
     await session.ensureGroupRole(group);
     await db.transaction((tx) => roles.setGroupMade(tx, lease.scope, connection.id, group.name, true));
@@ -227,7 +236,7 @@ export function createMinting(deps: MintingDeps) {
     { session }: OpenDatabase,
     askedSeconds: number | null,
   ): Promise<MintedCredential> {
-    const { lease, role, connection } = begun;
+    const { lease, connection } = begun;
     const password = generatePassword(random);
     const minted = {
       username: lease.username,
@@ -235,12 +244,13 @@ export function createMinting(deps: MintingDeps) {
       expiresAtMs: lease.expiresAtMs,
       leaseId: lease.id,
       connectionName: connection.name,
-      roleName: role.name,
+      roleName: lease.roleName,
     };
     try {
       await databases.within(connection, async () => {
         await ensureGroup(session, begun);
-        await session.createUser(minted, role.statements);
+        // As the lease says that it was made, whatever has become of the role by now.
+        await session.createUser(minted, lease.statements);
       });
       await finish(caller, begun, minted, askedSeconds);
     } catch (error) {

@@ -1,16 +1,18 @@
 import type { Clock } from '../../../kernel/clock.js';
+import { notFound } from '../../../kernel/errors.js';
 import type { IdSource } from '../../../kernel/ids.js';
 import type { Caller } from '../../../kernel/principal.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { Database } from '../../../platform/storage/database.js';
 import { actorName } from '../audit.js';
-import { actBudgetMs } from '../connections/databases.js';
+import { actBudgetMs, type Engines } from '../connections/databases.js';
 import type { Probe } from '../connections/preflight.js';
-import type { Connection } from '../connections/store.js';
+import type { Connection, ConnectionStore } from '../connections/store.js';
 import type { Role, RoleStore } from '../roles/store.js';
 import { generateUsername } from '../statements/names.js';
 import { generatePassword } from '../statements/password.js';
 import type { LeaseClaims } from './claims.js';
+import { pinnedStatements } from './mint.js';
 import type { LeaseStore } from './store.js';
 
 export interface ProbesDeps {
@@ -18,6 +20,8 @@ export interface ProbesDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: Random;
+  readonly engines: Engines;
+  readonly connections: Pick<ConnectionStore, 'findById'>;
   readonly roles: Pick<RoleStore, 'setGroupMade'>;
   readonly leases: Pick<LeaseStore, 'insertPending'>;
   readonly claims: Pick<LeaseClaims, 'discard'>;
@@ -31,10 +35,13 @@ const PROBE_TTL_SECONDS = 60;
  * Users that are made to be dropped. Each is written ahead like any other, so that no crash leaves one; of those that
  * were dropped nothing is kept.
  */
-export function createProbes({ db, clock, ids, random, roles, leases, claims }: ProbesDeps) {
+export function createProbes(deps: ProbesDeps) {
+  const { db, clock, ids, random, engines, connections, roles, leases, claims } = deps;
+
   function probeOf(caller: Caller, connection: Connection, role: Role): Probe {
     const { scope } = caller.principal;
     const username = generateUsername(random);
+    const statements = pinnedStatements(engines, connection, role);
     const owner = ids.uuid();
     let leaseId: number | null = null;
 
@@ -43,15 +50,17 @@ export function createProbes({ db, clock, ids, random, roles, leases, claims }: 
       async mint(session) {
         const nowMs = clock.nowMs();
         const expiresAtMs = nowMs + PROBE_TTL_SECONDS * 1_000;
-        leaseId = await db.transaction((tx) =>
-          leases.insertPending(tx, scope, {
+        leaseId = await db.transaction(async (tx) => {
+          // The log-in takes its time; of a connection that was deleted meanwhile no worker would end the lease.
+          if (!(await connections.findById(scope, connection.id, tx))) throw notFound('Connection');
+          return leases.insertPending(tx, scope, {
             connectionId: connection.id,
             connectionName: connection.name,
             roleId: role.id,
             roleName: role.name,
             engine: connection.engine,
             username,
-            statements: role.statements,
+            statements,
             actor: actorName(caller.principal),
             ttlSeconds: PROBE_TTL_SECONDS,
             issuedAtMs: nowMs,
@@ -59,22 +68,20 @@ export function createProbes({ db, clock, ids, random, roles, leases, claims }: 
             maxExpiresAtMs: expiresAtMs,
             endCause: 'probe',
             claim: { owner, untilMs: nowMs + 2 * actBudgetMs(connection) },
-          }),
-        );
-        const { group } = role.statements;
+          });
+        });
+        const { group } = statements;
         if (group) {
           await session.ensureGroupRole(group);
           await db.transaction((tx) => roles.setGroupMade(tx, scope, connection.id, group.name, true));
         }
-        await session.createUser(
-          { username, password: generatePassword(random), expiresAtMs },
-          role.statements,
-        );
+        await session.createUser({ username, password: generatePassword(random), expiresAtMs }, statements);
       },
       async drop(session) {
-        await session.dropUser(username, role.statements);
         const id = leaseId;
-        if (id !== null) await db.transaction((tx) => claims.discard(tx, scope, owner, id));
+        if (id === null) return;
+        await session.dropUser(username, statements);
+        await db.transaction((tx) => claims.discard(tx, scope, owner, id));
       },
     };
   }

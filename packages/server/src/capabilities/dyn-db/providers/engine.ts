@@ -70,6 +70,8 @@ export interface Engine {
   readonly usernameCharactersMax: number;
   /** The texts that a template stands for; what the role's row shows (dyn-db §2.4). */
   templateStatements(group: GroupRole, database: string | null): RoleStatements;
+  /** As a lease keeps them. Absent: they end the user also after the connection was moved to another database. */
+  pinned?(statements: RoleStatements, database: string | null): RoleStatements;
   /** `validation_error` naming `creation_sql` or `revocation_sql` and the rule; parses, and connects to nothing. */
   checkStatements(creation: string, revocation: string): void;
   /**

@@ -71,6 +71,18 @@ describe('a creation document', () => {
     expect(() => engine.checkStatements(text, '')).toThrow(/^creation_sql: /);
   });
 
+  it('is kept by a lease with its database written out', () => {
+    const kept = (creation: string, database: string | null) =>
+      engine.pinned?.({ creation, revocation: '', group: null }, database).creation ?? '';
+    const shop = { db: 'shop', roles: [{ role: 'read', db: 'shop' }] };
+    for (const text of ['{"roles": ["read"]}', '{"db": "{{database}}", "roles": ["read"]}'])
+      expect(resolveCreation(kept(text, 'shop'), 'other')).toEqual(shop);
+    expect(resolveCreation(kept('{"roles": ["read"]}', null), 'other').db).toBe('admin');
+    // As long as they are taken, they may become longer.
+    const long = JSON.stringify({ roles: Array.from({ length: 50 }, () => 'ä'.repeat(128)) });
+    expect(resolveCreation(kept(long, 'd'.repeat(63)), 'other').roles).toHaveLength(50);
+  });
+
   it('stands alone: a revocation is refused, since nothing would run it', () => {
     const creation = templateCreation('readonly', 'shop');
     engine.checkStatements(creation, ' \n');

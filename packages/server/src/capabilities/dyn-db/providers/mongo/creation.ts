@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { validationError } from '../../../../kernel/errors.js';
 import type { TemplateName } from '../engine.js';
 
+export const ADMIN_DATABASE = 'admin';
 const TEXT_BYTES_MAX = 16_384;
 const ROLES_MAX = 50;
 const ROLE_NAME_CHARACTERS_MAX = 128;
@@ -55,6 +56,11 @@ export function templateCreation(template: TemplateName, database: string): stri
 export function parseCreation(text: string): CreationDocument {
   if (Buffer.byteLength(text) > TEXT_BYTES_MAX)
     throw validationError('creation_sql', `must have at most ${TEXT_BYTES_MAX} bytes`);
+  return documentOf(text);
+}
+
+/** Of what was judged when it was written: a lease's copy may have become longer. */
+function documentOf(text: string): CreationDocument {
   const parsed = creationDocument.safeParse(parseJson(text));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
@@ -62,7 +68,7 @@ export function parseCreation(text: string): CreationDocument {
 }
 
 export function resolveCreation(text: string, database: string): MongoCreation {
-  const { db, roles } = parseCreation(text);
+  const { db, roles } = documentOf(text);
   const nameOf = (name: string | undefined) =>
     name === undefined || DATABASE_PLACEHOLDER.test(name) ? database : name;
   const home = nameOf(db);

@@ -1,7 +1,7 @@
 import type { Clock } from '../../../../kernel/clock.js';
 import { validationError } from '../../../../kernel/errors.js';
 import type { Engine } from '../engine.js';
-import { parseCreation, templateCreation } from './creation.js';
+import { ADMIN_DATABASE, parseCreation, resolveCreation, templateCreation } from './creation.js';
 
 /** MongoDB sets no limit; a line of its log stays readable. */
 const USERNAME_CHARACTERS_MAX = 128;
@@ -20,6 +20,11 @@ export function createMongoEngine(clock: Clock): Engine {
         );
       return { creation: templateCreation(group.template, database), revocation: '', group };
     },
+
+    pinned: (statements, database) => ({
+      ...statements,
+      creation: JSON.stringify(resolveCreation(statements.creation, database ?? ADMIN_DATABASE)),
+    }),
 
     checkStatements(creation, revocation) {
       parseCreation(creation);

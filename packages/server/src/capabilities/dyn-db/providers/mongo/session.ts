@@ -2,12 +2,11 @@ import type { Document, MongoClient } from 'mongodb';
 import type { Clock } from '../../../../kernel/clock.js';
 import type { Secret } from '../../../../kernel/secret.js';
 import type { EngineSession, EngineTarget, MintedUser, MissingGrant, RoleStatements } from '../engine.js';
-import { resolveCreation } from './creation.js';
+import { ADMIN_DATABASE, resolveCreation } from './creation.js';
 import { closeDriver, unlessAborted, within } from './driver.js';
 import { CODES, failureOf, hasCode } from './failures.js';
 import { type Privileges, readPrivileges, USER_ACTIONS } from './privileges.js';
 
-const ADMIN_DATABASE = 'admin';
 const MINTED = /^kc_user_/;
 /** Longer than any that is made, and no name of a user. */
 const NOBODY = 'kc_nobody_'.padEnd(160, '0');
