@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { DbConnectionId, TenantId } from '../../kernel/ids.js';
 import type { JobDefinition } from '../../platform/jobs/definition.js';
+import { PLACES } from './leases/places.js';
 import { LEASE_JOB, SWEEP_JOB, SWEEP_MS } from './leases/sweep.js';
 import type { DynDb } from './service.js';
 
@@ -24,8 +25,7 @@ export function dynDbJobs(dynDb: Pick<DynDb, 'sweep' | 'endDue'>): JobDefinition
       title: 'Drops the users of the due leases of one connection',
       schedule: 'on_demand',
       batchMax: 100,
-      // A database that hangs holds one of them, for as long as its time-outs let it.
-      concurrency: 32,
+      concurrency: PLACES,
       retry: { attemptsMax: null, delayMsMax: 60_000 },
       run(context) {
         const { tenant_id, sandbox, connection_id } = payloadSchema.parse(context.payload);

@@ -26,7 +26,7 @@ export interface OpenDatabase {
 
 export interface Databases {
   /** Logs in as the admin. Never inside a transaction. Errors are those of `Engine.connect`, and `tenant_sealed`. */
-  open(scope: Scope, connection: Connection): Promise<OpenDatabase>;
+  open(scope: Scope, connection: Connection, signal?: AbortSignal): Promise<OpenDatabase>;
   openAs(reachable: Reachable, password: Secret<string>, signal?: AbortSignal): Promise<OpenDatabase>;
   /** For one act, under `within`. */
   use<T>(scope: Scope, connection: Connection, act: (session: EngineSession) => Promise<T>): Promise<T>;
@@ -120,15 +120,15 @@ export function createDatabases(deps: DatabasesDeps): Databases {
     );
   }
 
-  async function open(scope: Scope, connection: Connection): Promise<OpenDatabase> {
+  async function open(scope: Scope, connection: Connection, signal?: AbortSignal): Promise<OpenDatabase> {
     const place = placeOf(scope, connection.id, PASSWORD_ENVELOPE);
     const password = await openText(place, connection.passwordEnvelope);
     try {
-      return await openAs(connection, password);
+      return await openAs(connection, password, signal);
     } catch (error) {
       const next = isAppError(error, 'database_error') ? await nextPassword(scope, connection) : null;
       if (!next) throw error;
-      const opened = await openAs(connection, next);
+      const opened = await openAs(connection, next, signal);
       await settleRotation(scope, connection, next).catch(() => {});
       return opened;
     }

@@ -207,6 +207,18 @@ export function createLeaseClaims(db: Pick<Database, 'view'>) {
         .execute();
     },
 
+    /** What is due and at nobody's hand waits until then; it has not failed. */
+    async putOff({ scope, connectionId }: ConnectionPlace, nowMs: number, untilMs: number): Promise<void> {
+      await view
+        .scoped(scope)
+        .updateTable('dyn_db_leases')
+        .set({ next_attempt_at: untilMs })
+        .where('connection_id', '=', connectionId)
+        .where('next_attempt_at', '<=', nowMs)
+        .where(({ or, eb }) => or([eb('claim_until', 'is', null), eb('claim_until', '<=', nowMs)]))
+        .execute();
+    },
+
     /** Of a mint that came to nothing before there could be a user. */
     async discard(tx: Transaction, scope: Scope, owner: string, id: number): Promise<void> {
       await view

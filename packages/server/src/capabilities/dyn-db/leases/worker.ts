@@ -10,6 +10,7 @@ import { CLAIM_MS, createDueQueue, type RunContext } from './due-queue.js';
 import type { Ending } from './ending.js';
 import { dueActOf } from './lease.js';
 import { createLedger } from './ledger.js';
+import { createPlaces, type LogIn } from './places.js';
 
 export interface LeaseWorkerDeps {
   readonly db: Pick<Database, 'transaction'>;
@@ -24,12 +25,15 @@ export interface LeaseWorkerDeps {
 
 /** Of one connection, so that a dead database starves nobody and a slow one is not flooded (dyn-db.md §4). */
 const SESSIONS = 2;
+/** What waits for a database that does not answer, while too many do not. */
+const PUT_OFF_MS = 10_000;
 /** Then the database is away, whatever it says. */
 const LOST_IN_A_ROW_MAX = 2;
 
 /** Ends the leases of one connection that are due, until none is. */
 export function createLeaseWorker(deps: LeaseWorkerDeps) {
   const { db, clock, ids, databases, connections, claims, ending } = deps;
+  const places = createPlaces(deps);
 
   /** All that is due there waits: each of them would find the same. */
   async function backOff(
@@ -48,7 +52,12 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
     }
   }
 
-  async function run(place: ConnectionPlace, connection: Connection, context: RunContext): Promise<number> {
+  async function run(
+    place: ConnectionPlace,
+    connection: Connection,
+    context: RunContext,
+    logIn: LogIn,
+  ): Promise<number> {
     const owner = ids.uuid();
     const queue = createDueQueue(deps, place, owner, context);
     const ledger = createLedger(deps, place.scope, owner);
@@ -67,7 +76,7 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
           }
           if (!opened) {
             try {
-              opened = await databases.open(place.scope, connection);
+              opened = await logIn((signal) => databases.open(place.scope, connection, signal));
             } catch (error) {
               cutOffs.push(error);
               return queue.close();
@@ -99,6 +108,8 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
     await queue.close();
     const rows = await ledger.settle();
     for (const lane of lanes) if (lane.status === 'rejected') throw lane.reason;
+    if (cutOffs.some((error) => isAppError(error, 'dependency_unavailable'))) places.notHeard(connection.id);
+    else places.heard(connection.id);
     if (cutOffs.length > 0) await backOff(place, owner, cutOffs[0], context.batchMax);
     else await claims.giveBack(place, owner);
     return rows;
@@ -108,7 +119,11 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
     async endDue(place: ConnectionPlace, context: RunContext): Promise<JobReport> {
       const connection = await connections.findById(place.scope, place.connectionId);
       if (!connection) return { rows: 0 };
-      const rows = await run(place, connection, context);
+      const rows = await places.within(connection.id, (logIn) => run(place, connection, context, logIn));
+      if (rows === undefined) {
+        await claims.putOff(place, clock.nowMs(), clock.nowMs() + PUT_OFF_MS);
+        return { rows: 0, details: { put_off: true } };
+      }
       return context.isStopping() ? { rows, againInMs: 0 } : { rows };
     },
   };
