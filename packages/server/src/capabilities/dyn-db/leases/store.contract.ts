@@ -136,6 +136,25 @@ export function leaseStoreContract(open: () => Promise<Database>): void {
       expect(await claimDue('e', 2_601)).toHaveLength(3);
     });
 
+    it("finds later what was put off: what is due there and at nobody's hand, and that has not failed", async () => {
+      const [due, notYet] = [await active(1), await active(900)];
+      const foreign = [await active(1, {}, OTHERS[0]), await active(1, {}, OTHERS[1])];
+      const [held] = await claimDue('a', 2_001, 1);
+      expect(held?.id).toBe(due);
+      const next = await active(2);
+      await claims.putOff(PLACE, 2_050, 2_700);
+      const at = async (id: number, scope = LIVE) => {
+        const lease = await leases.find(scope, id);
+        return [lease?.nextAttemptAtMs, lease?.attempts];
+      };
+      expect([await at(due), await at(next), await at(notYet)]).toEqual([
+        [2_001, 0],
+        [2_700, 0],
+        [2_900, 0],
+      ]);
+      for (const [index, id] of foreign.entries()) expect(await at(id, OTHERS[index])).toEqual([2_001, 0]);
+    });
+
     it('of two at once is of one', async () => {
       const ids = new Set<number>();
       for (let n = 0; n < 20; n += 1) ids.add(await active(n));
