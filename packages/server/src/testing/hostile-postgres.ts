@@ -15,7 +15,11 @@ export interface HostilePostgresOptions {
     /** Notices without end, as fast as they are read. */
     | 'floods'
     /** One message that says it is 1 GiB long, and goes on. */
-    | 'floods-one-message';
+    | 'floods-one-message'
+    /** Lets in, then answers every query with empty rows without end. */
+    | 'rows-without-end'
+    /** Lets in, names a version of a megabyte, and refuses every query with 16 MB of text. */
+    | 'talkative';
   /** Says yes to TLS and misbehaves inside; absent = says no to TLS. */
   readonly certificate?: IssuedCertificate;
 }
@@ -32,6 +36,10 @@ export function startHostilePostgres(options: HostilePostgresOptions): Promise<H
           return line.write(message('R', int32(3)));
         case 'asks-md5-password':
           return line.write(message('R', int32(5), Buffer.from('salt')));
+        case 'talkative':
+        case 'rows-without-end':
+          line.write(message('S', Buffer.from(`server_version\0${`15.0 ${'<b>'.repeat(300_000)}`}\0`)));
+          return line.write(Buffer.concat([message('R', int32(0)), message('Z', Buffer.from('I'))]));
         case 'lets-in-without-password':
           return line.write(Buffer.concat([message('R', int32(0)), message('Z', Buffer.from('I'))]));
         case 'floods':
@@ -43,7 +51,17 @@ export function startHostilePostgres(options: HostilePostgresOptions): Promise<H
           return line.write(GARBAGE);
       }
     };
+    const answerQuery = () => {
+      if (behaviour === 'talkative') {
+        const text = `SERROR\0C42501\0M${'permission denied '.repeat(1_000_000)}\0\0`;
+        return line.write(Buffer.concat([message('E', Buffer.from(text)), message('Z', Buffer.from('I'))]));
+      }
+      line.write(message('T', Buffer.alloc(2)));
+      line.flood(() => emptyRows);
+    };
     const onMessage = (bytes: Buffer, takeRest: () => Buffer) => {
+      const isTalking = behaviour === 'talkative' || behaviour === 'rows-without-end';
+      if (isTalking && bytes[0] === 0x51) return answerQuery();
       const code = bytes.length >= 8 && bytes[0] === 0 ? bytes.readInt32BE(4) : null;
       if (code === GSS_REQUEST) return line.write('N');
       if (code !== SSL_REQUEST) return code === null ? undefined : misbehave();
@@ -81,5 +99,7 @@ function int32(value: number): Buffer {
   bytes.writeInt32BE(value);
   return bytes;
 }
+
+const emptyRows = Buffer.concat(Array.from({ length: 1_000 }, () => message('D', Buffer.alloc(2))));
 
 const notice = message('N', Buffer.from(`SNOTICE\0C00000\0M${'x'.repeat(8_000)}\0\0`));

@@ -62,7 +62,11 @@ export async function openTargetPostgres(rights: 'superuser' | 'createrole'): Pr
     },
     async cleanup() {
       await run(`DROP DATABASE ${database} WITH (FORCE)`);
+      const [heir] = await run<{ name: string }>(
+        `SELECT 'kc_estate_' || oid AS name FROM pg_roles WHERE rolname = '${admin.name}'`,
+      );
       await run(`DROP OWNED BY ${admin.name}`);
+      await run(`DROP ROLE IF EXISTS ${heir?.name}`);
       await run(`DROP ROLE ${admin.name}, ${powerless.name}`);
     },
   };

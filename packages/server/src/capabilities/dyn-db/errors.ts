@@ -63,25 +63,38 @@ export function revocationPending(cause: AppError): AppError {
   );
 }
 
-/** `code` is the engine's own (SQLSTATE, number or name); `message` has passed `redactedMessage`. */
-export function databaseError(code: string, message: string): AppError {
-  return new AppError('database_error', `The database refused (${code}): ${message}`, { reason: code });
+/** What is told of a database may name what stands in it, and a hostile one names what it likes. */
+const TOLD_CHARACTERS_MAX = 1_000;
+const shortened = (text: string) =>
+  text.length > TOLD_CHARACTERS_MAX ? `${text.slice(0, TOLD_CHARACTERS_MAX)}…` : text;
+/** Of the sentences of one session. */
+const WARNINGS_MAX = 50;
+
+export function boundedWarnings(warnings: readonly string[]): string[] {
+  return warnings.slice(0, WARNINGS_MAX).map(shortened);
 }
 
-/** The target database went away or did not answer in time; `reason` is for operators. */
-export function targetUnavailable(reason: string): AppError {
-  return targetUnreachable('The database cannot be reached or did not answer in time', reason);
+/** `code` is the engine's own (SQLSTATE, number or name); `message` has passed `redactedMessage`. */
+export function databaseError(code: string, message: string): AppError {
+  return new AppError('database_error', `The database refused (${code}): ${shortened(message)}`, {
+    reason: code,
+  });
+}
+
+/** The target database went away or did not answer in time; `detail` is for operators, `code` the engine's own. */
+export function targetUnavailable(detail: string, code?: string): AppError {
+  return targetUnreachable('The database cannot be reached or did not answer in time', detail, code);
 }
 
 /** Every GRANT on it, anybody's, would soon fail (contract dyn-db.md §3.1). */
 export function tableAclFull(table: string): AppError {
   return new AppError(
     'conflict',
-    `The access list of table ${table} has 7 KiB or more: no further user is granted anything on it; use a template, or grant to one role that the users are members of`,
+    `The access list of table ${shortened(table)} has 7 KiB or more: no further user is granted anything on it; use a template, or grant to one role that the users are members of`,
   );
 }
 
 /** What a test finds: the admin lacks a right. `hint` is what an operator would run. */
 export function grantMissing(problem: string, hint: string): AppError {
-  return new AppError('database_error', problem, { extra: { hint } });
+  return new AppError('database_error', shortened(problem), { extra: { hint: shortened(hint) } });
 }

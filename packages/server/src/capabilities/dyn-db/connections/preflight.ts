@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
-import { grantMissing } from '../errors.js';
+import { boundedWarnings, grantMissing } from '../errors.js';
 import { shownError } from '../leases/ending.js';
 import type { EngineSession, SslMode } from '../providers/engine.js';
 import type { Transports } from '../transports/transport.js';
@@ -126,7 +126,7 @@ export function createPreflight({ clock, engines, transports, databases }: Prefl
           await step('drop_probe', () => probe.drop(session), probe.role);
         }
       }
-      warnings = await session.warnings();
+      warnings = boundedWarnings(await session.warnings());
     }
 
     try {

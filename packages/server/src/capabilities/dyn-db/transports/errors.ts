@@ -4,11 +4,12 @@ import type { Resolution } from '../../../platform/egress/resolver.js';
 const RETRY_SECONDS = 5;
 
 /** The public text names no address: `detail` does, for the log. */
-export function targetUnreachable(publicMessage: string, detail: string): AppError {
+export function targetUnreachable(publicMessage: string, detail: string, reason?: string): AppError {
   return new AppError('dependency_unavailable', publicMessage, {
     dependency: 'target_database',
     retryAfterSeconds: RETRY_SECONDS,
     detail,
+    ...(reason !== undefined && { reason }),
   });
 }
 

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import pg from 'pg';
 import type { Clock } from '../../../../kernel/clock.js';
 import { isAppError } from '../../../../kernel/errors.js';
@@ -16,6 +17,14 @@ const ANSWER_GRACE_MS = 2_000;
 /** DDL that waits for a lock makes everybody else wait behind it; a revocation comes again. */
 const LOCK_TIMEOUT_MS = 5_000;
 const CLOSE_MS = 1_000;
+/** Of one answer. A row is an object here, however few bytes it has: millions fit into what a log-in may send. */
+const CELLS_MAX = 500_000;
+const VERSION_CHARACTERS_MAX = 100;
+/**
+ * Where our own statements look for functions and operators: else whoever may make one in a schema of the admin's path
+ * could put it in the place of the server's, and the admin would run it (CVE-2018-1058).
+ */
+const OWN_PATH = 'SET search_path = pg_catalog, pg_temp';
 /** Shut-down, too many connections, resources, time-outs, locks, deadlock. */
 const PASSING = /^(08|53|57|58|40|55P03)/;
 /** Two sessions changed the same catalogue row; the server has no code of its own for it. */
@@ -59,6 +68,8 @@ export class PostgresConnection {
   readonly #socket: Socket;
   readonly #options: ConnectOptions;
   readonly #onAbort: () => void;
+  /** False = that of the admin, or not known. */
+  #isOwnPath = false;
   serverVersion = '';
 
   private constructor(client: pg.Client, socket: Socket, options: ConnectOptions) {
@@ -70,7 +81,7 @@ export class PostgresConnection {
     // Without a listener the loss of an idle connection would end the process; the next query tells of it.
     client.on('error', () => {});
     client.connection.on('parameterStatus', ({ parameterName, parameterValue }) => {
-      if (parameterName === 'server_version') this.serverVersion = String(parameterValue);
+      if (parameterName === 'server_version') this.serverVersion = printable(String(parameterValue));
     });
   }
 
@@ -109,34 +120,40 @@ export class PostgresConnection {
     return Number.parseInt(this.serverVersion, 10);
   }
 
-  /** One statement and its rows. */
+  /** One statement of ours and its rows. */
   async query<T extends Row = Row>(text: string, values: readonly unknown[] = []): Promise<readonly T[]> {
+    if (!this.#isOwnPath) await this.#message([OWN_PATH]);
+    this.#isOwnPath = true;
     const result = await this.#bounded(() => this.#client.query<T>(text, [...values]), []);
     return result.rows;
   }
 
-  /** Statements in one message and one transaction where they hold no BEGIN; the rows of the last. */
-  async batch(
+  /** Statements of ours in one message and one transaction where they hold no BEGIN; the rows of the last. */
+  async batch<T extends Row = Row>(
     statements: readonly string[],
     secrets: readonly Secret<string>[] = [],
-  ): Promise<readonly Row[]> {
-    const results = await this.#bounded(() => this.#client.query<Row>(statements.join('; ')), secrets);
-    const all = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
-    return all.at(-1)?.rows ?? [];
+  ): Promise<readonly T[]> {
+    const rows = await this.#message(this.#isOwnPath ? statements : [OWN_PATH, ...statements], secrets);
+    this.#isOwnPath = true;
+    return rows as readonly T[];
   }
 
   /** A statement of a role alone: by this protocol the server itself refuses a second one in it. */
   async rendered(statement: Secret<string>, secrets: readonly Secret<string>[]): Promise<void> {
+    // The names in it are found where its author's own log-in would find them.
+    if (this.#isOwnPath) await this.#message(['RESET search_path']);
+    this.#isOwnPath = false;
     const query = { text: statement.reveal(), queryMode: 'extended' };
     await this.#bounded(() => this.#client.query(query), secrets, [statement]);
   }
 
   /** What fails leaves nothing; settings that custom statements changed end with it. */
   async transaction<T>(act: () => Promise<T>): Promise<T> {
-    await this.batch(['BEGIN']);
+    await this.#message(['BEGIN']);
     try {
       const result = await act();
-      await this.batch(['COMMIT', 'RESET SESSION AUTHORIZATION', 'RESET ROLE', 'RESET ALL']);
+      this.#isOwnPath = false;
+      await this.#message(['COMMIT', 'RESET SESSION AUTHORIZATION', 'RESET ROLE', 'RESET ALL']);
       return result;
     } catch (error) {
       await this.rollback();
@@ -145,8 +162,22 @@ export class PostgresConnection {
   }
 
   async rollback(): Promise<void> {
+    this.#isOwnPath = false;
     // Where even that fails the connection is gone, and the server does it.
-    await this.batch(['ROLLBACK']).catch(() => {});
+    await this.#message(['ROLLBACK']).catch(() => {});
+  }
+
+  /** False where it failed for one of these reasons; the transaction goes on. */
+  async unless(sqlStates: readonly string[], statement: string): Promise<boolean> {
+    await this.batch(['SAVEPOINT tried']);
+    try {
+      await this.batch([statement]);
+      return true;
+    } catch (error) {
+      if (!isAppError(error) || !sqlStates.includes(error.reason ?? '')) throw error;
+      await this.#message(['ROLLBACK TO SAVEPOINT tried']);
+      return false;
+    }
   }
 
   identifier(name: string): string {
@@ -170,6 +201,15 @@ export class PostgresConnection {
     this.#socket.destroy();
   }
 
+  async #message(
+    statements: readonly string[],
+    secrets: readonly Secret<string>[] = [],
+  ): Promise<readonly Row[]> {
+    const results = await this.#bounded(() => this.#client.query<Row>(statements.join('; ')), secrets);
+    const all = (Array.isArray(results) ? results : [results]) as pg.QueryResult<Row>[];
+    return all.at(-1)?.rows ?? [];
+  }
+
   async #bounded<T>(
     act: () => Promise<T>,
     secrets: readonly Secret<string>[],
@@ -182,6 +222,8 @@ export class PostgresConnection {
     try {
       return await act();
     } catch (error) {
+      // The setting may have gone with what failed.
+      this.#isOwnPath = false;
       throw mapped(error, this.#options, secrets, statements);
     } finally {
       cancel();
@@ -197,6 +239,8 @@ function clientOn(socket: Socket, plan: TlsPlan, { target, database }: ConnectOp
     host: target.host,
     port: target.port,
     ssl: false,
+    // As libpq does: who stands between with a certificate of its own cannot pass our log-in on to the server.
+    enableChannelBinding: socket instanceof TLSSocket,
     user: target.adminUsername,
     database,
     // Asked for at log-in only, so that no object keeps it in between.
@@ -209,12 +253,28 @@ function clientOn(socket: Socket, plan: TlsPlan, { target, database }: ConnectOp
     // The scanner of statements reads strings so.
     options: '-c standard_conforming_strings=on -c client_min_messages=error',
   };
+  boundAnswers(config.connection, socket);
   let bytes = 0;
   socket.on('data', (chunk: Buffer) => {
     bytes += chunk.length;
     if (bytes > LIMITS.databaseAnswersBytesMax) socket.destroy(new TooMuchAnswered());
   });
   return new pg.Client(config);
+}
+
+function boundAnswers(connection: pg.Connection, socket: Socket): void {
+  let cells = 0;
+  connection.on('dataRow', ({ fields }: { fields: readonly unknown[] }) => {
+    cells += Math.max(fields.length, 1);
+    if (cells > CELLS_MAX) socket.destroy(new TooMuchAnswered());
+  });
+  connection.on('readyForQuery', () => {
+    cells = 0;
+  });
+}
+
+function printable(version: string): string {
+  return /^[\w.+~() -]*/.exec(version.slice(0, VERSION_CHARACTERS_MAX))![0].trim();
 }
 
 /** `pg` connects its stream itself and waits for the event. */
@@ -250,7 +310,7 @@ function mapped(
   const text = code === '42501' && error.detail ? `${error.message}: ${error.detail}` : error.message;
   const message = redactedMessage(text, all, statements);
   if (PASSING.test(code) || (code === 'XX000' && CONCURRENT.test(error.message))) {
-    return targetUnavailable(`PostgreSQL ${code}: ${message}`);
+    return targetUnavailable(`PostgreSQL ${code}: ${message}`, code);
   }
   return databaseError(code, message);
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../../kernel/clock.js';
 import type { Secret } from '../../../../kernel/secret.js';
+import { scramSha256Verifier } from '../../../../platform/crypto/scram.js';
 import { parseCreation, parseRevocation } from '../../statements/template.js';
 import type { Engine, EngineSession, GroupRole, MintedUser, RoleStatements } from '../engine.js';
 import { PostgresConnection, sqlState } from './connection.js';
@@ -36,7 +37,8 @@ function templateStatements(group: GroupRole): RoleStatements {
   const revocation = [
     'ALTER ROLE "{{username}}" NOLOGIN',
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{{username}}'",
-    'REASSIGN OWNED BY "{{username}}" TO CURRENT_USER',
+    // Were it the admin, what the user has left would be run with the admin's rights.
+    'REASSIGN OWNED BY "{{username}}" TO "kc_estate_<oid of the admin>"',
     'DROP OWNED BY "{{username}}"',
     'DROP ROLE IF EXISTS "{{username}}"',
   ].join(';\n');
@@ -64,14 +66,15 @@ class PostgresSession implements EngineSession {
   }
 
   async createUser(user: MintedUser, statements: RoleStatements): Promise<void> {
-    if (statements.group === null) return createCustomUser(this.#connection, user, statements);
+    const { group } = statements;
+    if (group === null) return createCustomUser(this.#connection, user, statements);
     try {
-      await createTemplateUser(this.#connection, user, statements);
+      await createTemplateUser(this.#connection, user, group);
     } catch (error) {
       if (sqlState(error) !== UNDEFINED_OBJECT) throw error;
       // The database was away when the role was registered, or it was restored from before.
-      await this.ensureGroupRole(statements.group);
-      await createTemplateUser(this.#connection, user, statements);
+      await this.ensureGroupRole(group);
+      await createTemplateUser(this.#connection, user, group);
     }
   }
 
@@ -92,8 +95,9 @@ class PostgresSession implements EngineSession {
   }
 
   async changeAdminPassword(next: Secret<string>): Promise<void> {
-    const literal = this.#connection.literal(next.reveal());
-    await this.#connection.batch([`ALTER ROLE CURRENT_USER PASSWORD ${literal}`], [next]);
+    const verifier = await scramSha256Verifier(next);
+    const literal = this.#connection.literal(verifier.reveal());
+    await this.#connection.batch([`ALTER ROLE CURRENT_USER PASSWORD ${literal}`], [next, verifier]);
   }
 
   async warnings(): Promise<readonly string[]> {

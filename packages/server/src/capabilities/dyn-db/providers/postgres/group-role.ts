@@ -1,6 +1,6 @@
 import { databaseError } from '../../errors.js';
 import type { GroupRole, TemplateName } from '../engine.js';
-import { type PostgresConnection, type Row, sqlState } from './connection.js';
+import type { PostgresConnection, Row } from './connection.js';
 import { databasesOf, disown } from './ownership.js';
 
 const PRIVILEGES: Record<TemplateName, readonly string[]> = {
@@ -12,6 +12,7 @@ const SEQUENCE_PRIVILEGES = ['USAGE', 'SELECT'];
 const OBJECTS_PER_GRANT = 500;
 /** One number for all our grants in a database: two GRANTs on one table at once fail with "tuple concurrently updated". */
 const GRANT_LOCK = 0x6b635f74706c;
+const LOCK_NOT_AVAILABLE = '55P03';
 
 interface GroupRow extends Row {
   readonly has_log_in: boolean;
@@ -34,7 +35,8 @@ interface ObjectRow extends Row {
 /** Makes the group role or repairs it; returns what the admin may not grant, as sentences. */
 export function ensureGroupRole(connection: PostgresConnection, group: GroupRole): Promise<string[]> {
   return connection.transaction(async () => {
-    await connection.query('SELECT pg_advisory_xact_lock($1)', [GRANT_LOCK]);
+    // Any user of the database could hold it for ever: it saves a retry, and is not waited for without end.
+    await connection.unless([LOCK_NOT_AVAILABLE], `SELECT pg_advisory_xact_lock(${GRANT_LOCK})`);
     await ensureRole(connection, group.name);
     await grantConnect(connection, group.name);
     const schemas = await grantSchemas(connection, group);
@@ -64,14 +66,8 @@ async function ensureRole(connection: PostgresConnection, name: string): Promise
 }
 
 async function createRole(connection: PostgresConnection, name: string): Promise<void> {
-  await connection.batch(['SAVEPOINT role']);
-  try {
-    await connection.batch([`CREATE ROLE ${connection.identifier(name)} NOLOGIN`]);
-  } catch (error) {
-    // The lock is of this database, a role of the whole server: it may have been made from another one meanwhile.
-    if (sqlState(error) !== '42710' && sqlState(error) !== '23505') throw error;
-    await connection.batch(['ROLLBACK TO SAVEPOINT role']);
-  }
+  // The lock is of this database, a role of the whole server: it may have been made from another one meanwhile.
+  await connection.unless(['42710', '23505'], `CREATE ROLE ${connection.identifier(name)} NOLOGIN`);
 }
 
 function groupRow(connection: PostgresConnection, name: string): Promise<readonly GroupRow[]> {

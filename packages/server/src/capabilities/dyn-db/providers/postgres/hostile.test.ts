@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../../../kernel/clock.js';
 import { AppError } from '../../../../kernel/errors.js';
@@ -6,7 +7,7 @@ import { startHostilePostgres } from '../../../../testing/hostile-postgres.js';
 import { type HostileServer, startHostileServer } from '../../../../testing/hostile-server.js';
 import { createTestCa, type IssuedCertificate, type TestCa } from '../../../../testing/tls-upstream.js';
 import { allTextOf, dialingTransport } from '../engine.contract.js';
-import type { EngineTarget } from '../engine.js';
+import type { EngineSession, EngineTarget } from '../engine.js';
 import { createPostgresEngine } from './engine.js';
 
 const PASSWORD = 'Canary0Canary1Canary2';
@@ -30,6 +31,17 @@ async function started(starting: Promise<HostileServer>): Promise<HostileServer>
 }
 
 async function logIn(server: HostileServer, changes: Partial<EngineTarget> = {}): Promise<unknown> {
+  return sessionWith(server, changes).then(
+    (session) => session.close(),
+    (error: unknown) => error,
+  );
+}
+
+function sessionWith(
+  server: HostileServer,
+  changes: Partial<EngineTarget> = {},
+  transport = dialingTransport(),
+): Promise<EngineSession> {
   const target: EngineTarget = {
     host: 'localhost',
     port: server.port,
@@ -45,10 +57,7 @@ async function logIn(server: HostileServer, changes: Partial<EngineTarget> = {})
     ...changes,
   };
   const engine = createPostgresEngine(systemClock);
-  return engine.connect(target, dialingTransport(), new AbortController().signal).then(
-    (session) => session.close(),
-    (error: unknown) => error,
-  );
+  return engine.connect(target, transport, new AbortController().signal);
 }
 
 function expectRefused(error: unknown, type: string, message: RegExp): void {
@@ -110,6 +119,33 @@ describe('a server that asks for the password', () => {
   });
 });
 
+describe('SCRAM within TLS', () => {
+  const offer = (mechanisms: string) => {
+    const body = Buffer.concat([Buffer.from([0, 0, 0, 10]), Buffer.from(`${mechanisms}\0`)]);
+    return Buffer.concat([Buffer.from([0x52, 0, 0, 0, body.length + 4]), body]);
+  };
+
+  it.each([
+    ['is bound to the certificate', 'SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0', 'p=tls-server-end-point,,n='],
+    // A server that could bind it refuses this: somebody has taken the offer out.
+    ['says that it could have been bound', 'SCRAM-SHA-256\0', 'y,,n='],
+  ])('%s', async (_, mechanisms, expected) => {
+    const server = await started(
+      startHostileServer((line) => ({
+        onData(bytes) {
+          if (bytes.length === 8) {
+            line.write('S');
+            line.startTls(certificate);
+          } else if (bytes[0] === 0) line.write(offer(mechanisms));
+          else line.end();
+        },
+      })),
+    );
+    await logIn(server, { sslMode: 'require' });
+    expect(server.received().toString('latin1')).toContain(expected);
+  });
+});
+
 describe('TLS', () => {
   it.each([
     ['require', 'does not offer TLS'],
@@ -157,5 +193,33 @@ describe('a server that', () => {
       expectRefused(error, (error as AppError).type, /database/i);
       expect(['database_error', 'dependency_unavailable']).toContain((error as AppError).type);
     }
+  });
+
+  it('answers with rows without end is left before they fill the memory', async () => {
+    const server = await started(startHostilePostgres({ behaviour: 'rows-without-end' }));
+    let socket: Socket | undefined;
+    const transport = dialingTransport();
+    const watched = {
+      ...transport,
+      open: async (...to: Parameters<typeof transport.open>) => {
+        socket = await transport.open(...to);
+        return socket;
+      },
+    };
+    const session = await sessionWith(server, { statementTimeoutMs: 30_000 }, watched);
+    const error = await session.mintedUsers().catch((thrown: unknown) => thrown);
+    expectRefused(error, 'database_error', /more than it was asked for/);
+    // A row takes seven bytes there and many times as many here.
+    expect(socket?.bytesRead).toBeLessThan(8 * 1024 * 1024);
+    await session.close();
+  });
+
+  it('talks much is quoted briefly', async () => {
+    const server = await started(startHostilePostgres({ behaviour: 'talkative' }));
+    const session = await sessionWith(server);
+    expect(session.serverVersion).toBe('15.0');
+    const error = await session.mintedUsers().catch((thrown: unknown) => thrown);
+    expectRefused(error, 'database_error', /^The database refused \(42501\): permission denied .{0,300}…$/);
+    await session.close();
   });
 });

@@ -10,16 +10,15 @@ interface Acl extends Row {
 
 /** The access lists of at least so many bytes as they are stored, in a row of 8 KiB at most: largest first. */
 export function fullestAcls(connection: PostgresConnection, bytes: number): Promise<readonly Acl[]> {
-  return connection.query<Acl>(
+  return connection.batch<Acl>([
     `SELECT * FROM (
        SELECT format('%I.%I', n.nspname, c.relname) AS name, pg_column_size(c.relacl) AS bytes
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        UNION ALL SELECT format('schema %I', nspname), pg_column_size(nspacl) FROM pg_namespace
        UNION ALL SELECT format('database %I', datname), pg_column_size(datacl) FROM pg_database
          WHERE datname = current_database()
-     ) acl WHERE bytes >= $1 ORDER BY bytes DESC, name LIMIT 5`,
-    [bytes],
-  );
+     ) acl WHERE bytes >= ${bytes} ORDER BY bytes DESC, name LIMIT 5`,
+  ]);
 }
 
 export async function aclWarnings(connection: PostgresConnection): Promise<readonly string[]> {

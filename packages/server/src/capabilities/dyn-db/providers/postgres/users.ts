@@ -1,6 +1,8 @@
 import { assert } from '../../../../kernel/assert.js';
 import { isAppError } from '../../../../kernel/errors.js';
 import { LIMITS } from '../../../../kernel/limits.js';
+import { Secret } from '../../../../kernel/secret.js';
+import { scramSha256Verifier } from '../../../../platform/crypto/scram.js';
 import { databaseError, tableAclFull } from '../../errors.js';
 import { MINTED_PREFIX } from '../../statements/names.js';
 import {
@@ -10,7 +12,7 @@ import {
   renderCreation,
   renderRevocation,
 } from '../../statements/template.js';
-import type { MintedUser, RoleStatements } from '../engine.js';
+import type { GroupRole, MintedUser, RoleStatements } from '../engine.js';
 import { type PostgresConnection, type Row, sqlState } from './connection.js';
 import { fullestAcls } from './inspection.js';
 import { becomeMember, databasesOf, disown } from './ownership.js';
@@ -21,15 +23,23 @@ const ENDS_TRIED = 10;
 const END_WAIT_MS = 500;
 const ACL_REFUSED_BYTES = 7 * 1024;
 
-/** One statement of a template is its own transaction. */
+/**
+ * The template's statement, which is its own transaction, with what the server would keep of the password: statements
+ * stand in its log, in pg_stat_statements and pg_stat_activity, where others than the admin may read them.
+ */
 export async function createTemplateUser(
   connection: PostgresConnection,
-  user: MintedUser,
-  { creation }: RoleStatements,
+  { username, password, expiresAtMs }: MintedUser,
+  group: GroupRole,
 ): Promise<void> {
-  for (const statement of renderedCreation(connection, user, creation)) {
-    await connection.rendered(statement, [user.password]);
-  }
+  const verifier = await scramSha256Verifier(password);
+  const options = [
+    `LOGIN PASSWORD ${connection.literal(verifier.reveal())}`,
+    `VALID UNTIL ${connection.literal(expirationText(expiresAtMs))}`,
+    `IN ROLE ${connection.identifier(group.name)}`,
+  ];
+  const statement = `CREATE ROLE ${mintedIdentifier(connection, username)} WITH ${options.join(' ')}`;
+  await connection.rendered(new Secret(statement), [password, verifier]);
 }
 
 export async function createCustomUser(
@@ -42,8 +52,8 @@ export async function createCustomUser(
   if (full !== undefined) throw tableAclFull(full.name);
   await connection.transaction(async () => {
     for (const statement of statements) await connection.rendered(statement, [user.password]);
-    const [made] = await connection.query('SELECT FROM pg_roles WHERE rolname = $1 AND rolcanlogin', [
-      user.username,
+    const [made] = await connection.batch([
+      `SELECT FROM pg_roles WHERE rolname = ${connection.literal(user.username)} AND rolcanlogin`,
     ]);
     if (made === undefined) {
       throw databaseError('no_user', `creation_sql made no role ${user.username} that may log in`);
