@@ -1,3 +1,4 @@
+import { deflateSync } from 'node:zlib';
 import { BSON } from 'mongodb';
 import { framed, GARBAGE, type HostileServer, startHostileServer } from './hostile-server.js';
 import type { IssuedCertificate } from './tls-upstream.js';
@@ -10,7 +11,12 @@ export interface HostileMongoOptions {
     | 'garbage'
     | 'silent'
     /** Answers with a message that says it is 1 GiB long, and goes on. */
-    | 'floods';
+    | 'floods'
+    /** Has the password hashed 4,294,967,295 times, as the greeting says or the first answer of the log-in. */
+    | 'hashes-without-end-at-once'
+    | 'hashes-without-end'
+    /** Packs its answers by zlib although nobody has agreed to that: a few kilobytes could be gigabytes. */
+    | 'compresses';
   /** `host:port`; 169.254.169.254:27017 when absent. */
   readonly hosts?: readonly string[];
   readonly setName?: string;
@@ -20,6 +26,7 @@ export interface HostileMongoOptions {
 
 const OP_REPLY = 1;
 const OP_QUERY = 2004;
+const OP_COMPRESSED = 2012;
 const OP_MSG = 2013;
 
 export async function startHostileMongo(options: HostileMongoOptions): Promise<HostileServer> {
@@ -34,11 +41,10 @@ export async function startHostileMongo(options: HostileMongoOptions): Promise<H
         line.write(head(1024 ** 3, requestId, OP_MSG));
         return line.flood(() => GARBAGE);
       }
-      const isHello = /^(hello|ismaster)$/i.test(commandOf(message, opcode));
-      const document = isHello
-        ? hello()
-        : { ok: 0, code: 18, codeName: 'AuthenticationFailed', errmsg: 'Authentication failed.' };
-      line.write(opcode === OP_QUERY ? replyTo(requestId, document) : messageTo(requestId, document));
+      const command = commandOf(message, opcode);
+      const document = answerTo(command);
+      const answer = opcode === OP_QUERY ? replyTo(requestId, document) : messageTo(requestId, document);
+      line.write(behaviour === 'compresses' ? compressed(answer) : answer);
     });
     return {
       onData(bytes) {
@@ -47,6 +53,16 @@ export async function startHostileMongo(options: HostileMongoOptions): Promise<H
       },
     };
   });
+
+  function answerTo({ name, nonce }: { name: string; nonce: string }): BSON.Document {
+    const conversation = { conversationId: 1, done: false, payload: firstAnswer(nonce), ok: 1 };
+    if (/^(hello|ismaster)$/i.test(name))
+      return behaviour === 'hashes-without-end-at-once' && nonce !== ''
+        ? { ...hello(), speculativeAuthenticate: conversation }
+        : hello();
+    if (behaviour === 'hashes-without-end' && name === 'saslStart') return conversation;
+    return { ok: 0, code: 18, codeName: 'AuthenticationFailed', errmsg: 'Authentication failed.' };
+  }
 
   function hello(): BSON.Document {
     const me = `127.0.0.1:${server.port}`;
@@ -77,12 +93,30 @@ function lengthOf(bytes: Buffer): number | null {
   return bytes.length < 16 ? null : bytes.readInt32LE(0);
 }
 
-/** Its name is that of the first member of its document. */
-function commandOf(message: Buffer, opcode: number): string {
+/** Its name is that of the first member of its document; a log-in stands beside a greeting or by itself. */
+function commandOf(message: Buffer, opcode: number): { name: string; nonce: string } {
   // OP_QUERY: flags, name of the collection, skip, return. OP_MSG: flags, kind of the one section.
   const from = opcode === OP_QUERY ? message.indexOf(0, 20) + 1 + 8 : 21;
   const document = BSON.deserialize(message.subarray(from, from + message.readInt32LE(from)));
-  return Object.keys(document)[0] ?? '';
+  const { payload } = document.speculativeAuthenticate ?? document;
+  const nonce = /r=(.*)$/.exec(payload instanceof BSON.Binary ? payload.toString('utf8') : '')?.[1] ?? '';
+  return { name: Object.keys(document)[0] ?? '', nonce };
+}
+
+function firstAnswer(nonce: string): BSON.Binary {
+  const salt = Buffer.alloc(28, 1).toString('base64');
+  return new BSON.Binary(Buffer.from(`r=${nonce}and-more,s=${salt},i=4294967295`));
+}
+
+/** OP_COMPRESSED by zlib. */
+function compressed(message: Buffer): Buffer {
+  const packed = deflateSync(message.subarray(16));
+  const fields = Buffer.alloc(9);
+  fields.writeInt32LE(message.readInt32LE(12), 0);
+  fields.writeInt32LE(message.length - 16, 4);
+  fields[8] = 2;
+  const requestId = message.readInt32LE(8);
+  return Buffer.concat([head(16 + 9 + packed.length, requestId, OP_COMPRESSED), fields, packed]);
 }
 
 function replyTo(requestId: number, document: BSON.Document): Buffer {

@@ -128,6 +128,23 @@ it('an answer without end is given up before it fills the memory, long before th
   expect(process.memoryUsage.rss() - before).toBeLessThan(200 * 1024 * 1024);
 });
 
+it.each(['hashes-without-end', 'hashes-without-end-at-once'] as const)(
+  'a server that %s keeps no thread of the process',
+  async (behaviour) => {
+    const server = await hostile({ behaviour });
+    const error = await refusalOf(target(server.port, { connectTimeoutMs: 30_000 }));
+    expect(error).toMatchObject({ type: 'database_error', reason: 'protocol' });
+    expect(server.received().includes('saslContinue')).toBe(false);
+  },
+);
+
+it('compression that was not agreed on is not unpacked', async () => {
+  const server = await hostile({ behaviour: 'compresses' });
+  const error = await refusalOf(target(server.port, { connectTimeoutMs: 30_000 }));
+  expect(error).toMatchObject({ type: 'database_error', reason: 'protocol' });
+  expect(server.received().includes('saslStart')).toBe(false);
+});
+
 it('a password is never sent in clear, nor a mechanism other than SCRAM asked for', async () => {
   const server = await hostile({ behaviour: 'advertises-members' });
   await refusalOf(target(server.port));

@@ -4,8 +4,8 @@ import { targetUnavailable } from '../../errors.js';
 import type { DatabaseAddress, Transport } from '../../transports/transport.js';
 import type { EngineSession, EngineTarget } from '../engine.js';
 import { closeDriver, type DriverWay, openDriver, unlessAborted, within } from './driver.js';
+import { boundDriver } from './driver-bounds.js';
 import { failureOf } from './failures.js';
-import { boundMessages } from './message-bound.js';
 import { primaryOf } from './primary.js';
 import { authDatabaseOf, openSession } from './session.js';
 
@@ -16,7 +16,7 @@ export async function connectMongo(
   transport: Transport,
   outer: AbortSignal,
 ): Promise<EngineSession> {
-  boundMessages();
+  boundDriver();
   try {
     return await within(clock, target.connectTimeoutMs, outer, async (signal) => {
       const driver = await logIn(target, { transport, clock, signal });
