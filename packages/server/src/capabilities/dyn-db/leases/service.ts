@@ -1,6 +1,8 @@
 import { notFound } from '../../../kernel/errors.js';
+import { LIMITS } from '../../../kernel/limits.js';
 import type { Caller } from '../../../kernel/principal.js';
 import type { DynDbParts } from '../deps.js';
+import { isMintedName } from '../statements/names.js';
 import type { LeaseStatus } from '../tables.js';
 import { ENDED, type Lease, LISTED } from './lease.js';
 import { createMinting, type MintedCredential } from './mint.js';
@@ -70,7 +72,8 @@ export function createLeases(parts: DynDbParts, timeMint: TimedMint): Leases {
       const { scope } = caller.principal;
       const connection = await connections.find(scope, connectionName);
       if (!connection) throw notFound('Connection');
-      const found = await databases.use(scope, connection, (session) => session.mintedUsers());
+      const told = await databases.use(scope, connection, (session) => session.mintedUsers());
+      const found = told.filter(isMintedName).slice(0, LIMITS.mintedUsersMax);
       // Read after the database, so that a user made meanwhile has its lease.
       const live = await leases.liveUsernames(found);
       return found.filter((username) => !live.has(username)).sort();

@@ -29,6 +29,9 @@ export interface LeaseChoice {
   readonly ids?: readonly number[] | undefined;
 }
 
+/** A statement has room for 32,766 values on SQLite. */
+const NAMES_OF_A_QUERY = 5_000;
+
 export type LeaseStore = ReturnType<typeof createLeaseStore>;
 
 /** What is known of leases, and what is asked of them. Who carries it out is in `claims.ts`. */
@@ -202,15 +205,18 @@ export function createLeaseStore(db: Pick<Database, 'view'>) {
 
     /** Which of the names are of a live lease: of any connection, for one server may be registered several times. */
     async liveUsernames(usernames: readonly string[]): Promise<ReadonlySet<string>> {
-      if (usernames.length === 0) return new Set();
-      const rows = await view
-        .system('leases')
-        .selectFrom('dyn_db_leases')
-        .select('username')
-        .where('username', 'in', [...usernames])
-        .where('next_attempt_at', 'is not', null)
-        .execute();
-      return new Set(rows.map(({ username }) => username));
+      const live = new Set<string>();
+      for (let at = 0; at < usernames.length; at += NAMES_OF_A_QUERY) {
+        const rows = await view
+          .system('leases')
+          .selectFrom('dyn_db_leases')
+          .select('username')
+          .where('username', 'in', usernames.slice(at, at + NAMES_OF_A_QUERY))
+          .where('next_attempt_at', 'is not', null)
+          .execute();
+        for (const { username } of rows) live.add(username);
+      }
+      return live;
     },
   };
 }

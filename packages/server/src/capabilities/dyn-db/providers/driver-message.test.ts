@@ -24,3 +24,11 @@ it('a short secret goes whole, and none is no text', () => {
 it('is short', () => {
   expect(redactedMessage('x'.repeat(10_000), [password])).toHaveLength(301);
 });
+
+it('of megabytes looks at the beginning only, and still knows a whole statement', () => {
+  const statement = new Secret(`CREATE ROLE x PASSWORD 'S3cretS3cretQ8z0' /* ${'y'.repeat(16_000)} */`);
+  const early = `in ${statement.reveal()} near "S3cretS3cretQ8z0"`;
+  expect(redactedMessage(`${early}${' '.repeat(5_000_000)}late`, [password], [statement])).toBe(
+    'in [statement] near "[SECRET]"',
+  );
+});

@@ -1,6 +1,9 @@
+import { LIMITS } from '../../../kernel/limits.js';
 import type { Secret } from '../../../kernel/secret.js';
 
 const CHARACTERS_MAX = 300;
+/** Of what is longer the beginning is looked at, with room for a statement: a server may send megabytes. */
+const LOOKED_AT_CHARACTERS = 2 * LIMITS.roleStatementsBytesMax;
 /** Shorter pieces of a secret tell nothing, and stand in ordinary words. */
 const PIECE_CHARACTERS_MIN = 6;
 const MASK = '[SECRET]';
@@ -14,7 +17,7 @@ export function redactedMessage(
   secrets: readonly Secret<string>[],
   statements: readonly Secret<string>[] = [],
 ): string {
-  let line = oneLine(text);
+  let line = oneLine(text.slice(0, LOOKED_AT_CHARACTERS));
   for (const statement of statements) line = line.replaceAll(oneLine(statement.reveal()), '[statement]');
   for (const secret of secrets) line = withoutPieces(line, secret.reveal());
   return line.length > CHARACTERS_MAX ? `${line.slice(0, CHARACTERS_MAX)}…` : line;

@@ -11,6 +11,14 @@ const TEMPLATE_RANDOM_CHARACTERS = 12;
 /** Of an actor, role or connection, where the template's own text leaves no more. */
 const VALUE_CHARACTERS_MIN = 2;
 
+/** Of MongoDB, which sets no limit of its own. */
+const NAME_CHARACTERS_MAX = 128;
+
+/** Whether a name of a database may be one of ours: it may hold anything. */
+export function isMintedName(name: string): boolean {
+  return name.startsWith(MINTED_PREFIX) && name.length <= NAME_CHARACTERS_MAX;
+}
+
 /** Lower case, so that it is the same name without quotes (contract dyn-db.md §3.3). */
 export function generateUsername(random: Pick<Random, 'text'>): string {
   return MINTED_PREFIX + random.text(ALPHABET, RANDOM_CHARACTERS);

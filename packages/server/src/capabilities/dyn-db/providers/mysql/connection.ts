@@ -2,7 +2,6 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Connection, type ConnectionOptions, createConnection } from 'mysql2';
 import { type AppError, isAppError } from '../../../../kernel/errors.js';
-import { LIMITS } from '../../../../kernel/limits.js';
 import type { Secret } from '../../../../kernel/secret.js';
 import { databaseError, targetUnavailable } from '../../errors.js';
 import type { Transport } from '../../transports/transport.js';
@@ -13,6 +12,8 @@ import { errorOfRefusal, MysqlRefusal } from './refusal.js';
 
 /** A server that answers more is not listened to any longer. */
 const LOG_IN_BYTES_MAX = 64 * 1024;
+/** A row of five bytes is an array here. */
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024;
 
 type Row = readonly unknown[];
 
@@ -222,7 +223,7 @@ class DriverConnection implements MysqlConnection {
 
   run(sql: string | Secret<string>): Promise<Answer> {
     if (this.#isLost) return Promise.reject(targetUnavailable('the connection is lost'));
-    this.#of.meter.allow(LIMITS.databaseAnswersBytesMax);
+    this.#of.meter.allow(ANSWER_BYTES_MAX);
     return new Promise((resolve, reject) => {
       const text = typeof sql === 'string' ? sql : sql.reveal();
       this.#of.driver.query(
