@@ -16,7 +16,9 @@ export interface HostileMongoOptions {
     | 'hashes-without-end-at-once'
     | 'hashes-without-end'
     /** Packs its answers by zlib although nobody has agreed to that: a few kilobytes could be gigabytes. */
-    | 'compresses';
+    | 'compresses'
+    /** Messages of no bytes. */
+    | 'empty';
   /** `host:port`; 169.254.169.254:27017 when absent. */
   readonly hosts?: readonly string[];
   readonly setName?: string;
@@ -49,6 +51,7 @@ export async function startHostileMongo(options: HostileMongoOptions): Promise<H
     return {
       onData(bytes) {
         if (behaviour === 'garbage') line.write(GARBAGE);
+        else if (behaviour === 'empty') line.write(Buffer.alloc(64));
         else if (behaviour !== 'silent') read(bytes);
       },
     };

@@ -7,10 +7,15 @@ const PENDING_BYTES_MAX = 17 * 1024 * 1024;
 /** Six times what servers have; PostgreSQL's driver draws the line here too. */
 const SCRAM_ITERATIONS_MAX = 100_000;
 const OP_COMPRESSED = 2012;
+const HEADER_BYTES = 16;
 const OPCODE_AT = 12;
 
 interface MessageTransform extends Transform {
   readonly bufferPool: { readonly length: number };
+}
+
+interface Pool {
+  getInt32(): number | null;
 }
 
 interface DriverConnection {
@@ -22,7 +27,8 @@ let isBounded = false;
 /**
  * What the driver believes a server, and has no option against. Its version is pinned, and the suite of hostile servers
  * tells when this no longer holds:
- * - the length of a message, for which it would make room;
+ * - the length of a message, for which it would make room; of no bytes it would read one message after the other, and
+ *   never do anything else again;
  * - compression that was never agreed on: 17 MiB of it are 17 GiB;
  * - how often SCRAM hashes the password. Four billion times take half an hour of one of the four threads that the whole
  *   process has for hashing, files and names, and nothing ends it.
@@ -39,12 +45,13 @@ export function boundDriver(): void {
     decompressResponse(message: Uint8Array): Promise<unknown>;
   };
   boundMessages(connections.SizedMessageTransform.prototype);
+  const { BufferPool } = require('mongodb/lib/utils.js') as { BufferPool: { readonly prototype: Pool } };
+  boundLengths(BufferPool.prototype);
   boundHashing(connections.Connection.prototype);
   const { decompressResponse } = compression;
   compression.decompressResponse = async (message) => {
-    const opcode = message.length < OPCODE_AT + 4 ? null : Buffer.from(message).readInt32LE(OPCODE_AT);
-    if (opcode === null || opcode === OP_COMPRESSED)
-      throw new MongoParseError('the answer is none, or compressed, which was not agreed on');
+    if (Buffer.from(message.subarray(0, HEADER_BYTES)).readInt32LE(OPCODE_AT) === OP_COMPRESSED)
+      throw new MongoParseError('the answer is compressed, which was not agreed on');
     return decompressResponse(message);
   };
 }
@@ -60,6 +67,15 @@ function boundMessages(prototype: MessageTransform): void {
     if (this.bufferPool.length + chunk.length > PENDING_BYTES_MAX)
       callback(new MongoParseError('the answer is longer than any can be'));
     else transform.call(this, chunk, encoding, callback);
+  };
+}
+
+/** Only lengths are read in this way; the driver refuses negative ones. */
+function boundLengths(prototype: Pool): void {
+  const { getInt32 } = prototype;
+  prototype.getInt32 = function (this: Pool) {
+    const length = getInt32.call(this);
+    return length !== null && length < HEADER_BYTES ? -1 : length;
   };
 }
 

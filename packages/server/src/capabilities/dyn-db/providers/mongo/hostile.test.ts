@@ -108,7 +108,7 @@ it('another set than the one that is named is refused', async () => {
   expect(server.received().includes('saslStart')).toBe(false);
 });
 
-it.each(['silent', 'garbage', 'floods'] as const)(
+it.each(['silent', 'garbage', 'floods', 'empty'] as const)(
   'a server that is %s is given up in time',
   async (behaviour) => {
     const server = await hostile({ behaviour });

@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { TLSSocket } from 'node:tls';
 import pg from 'pg';
 import type { Clock } from '../../../../kernel/clock.js';
 import { isAppError } from '../../../../kernel/errors.js';
@@ -10,6 +9,7 @@ import type { Transport } from '../../transports/transport.js';
 import { redactedMessage } from '../driver-message.js';
 import type { EngineTarget } from '../engine.js';
 import { type TlsPlan, tlsPlan } from '../tls.js';
+import { GuardedConnection, NotPostgres } from './messages.js';
 import { openSocket, TlsRefused } from './socket.js';
 
 /** The server's own time-outs come first: an answer is better than a cut. */
@@ -41,7 +41,7 @@ class TooMuchAnswered extends Error {
 }
 
 /** `password` is how `pg` answers a server that asks for it in clear or as MD5; SCRAM goes another way. */
-class ScramOnlyConnection extends pg.Connection {
+class ScramOnlyConnection extends GuardedConnection {
   password(): void {
     this.stream.destroy(new LogInMethodRefused());
   }
@@ -234,13 +234,15 @@ export class PostgresConnection {
 function clientOn(socket: Socket, plan: TlsPlan, { target, database }: ConnectOptions): pg.Client {
   const stream = () => connectedStream(socket);
   const config = {
-    connection: plan.mayTellPassword ? new pg.Connection({ stream }) : new ScramOnlyConnection({ stream }),
+    connection: plan.mayTellPassword
+      ? new GuardedConnection({ stream })
+      : new ScramOnlyConnection({ stream }),
     // Never dialled: the stream is connected.
     host: target.host,
     port: target.port,
     ssl: false,
     // As libpq does: who stands between with a certificate of its own cannot pass our log-in on to the server.
-    enableChannelBinding: socket instanceof TLSSocket,
+    enableChannelBinding: 'getPeerCertificate' in socket,
     user: target.adminUsername,
     database,
     // Asked for at log-in only, so that no object keeps it in between.
@@ -303,6 +305,8 @@ function mapped(
   }
   if (error instanceof TooMuchAnswered)
     return databaseError('protocol', 'the server sends more than it was asked for');
+  if (error instanceof NotPostgres)
+    return databaseError('protocol', 'the server does not speak the protocol of PostgreSQL');
   if (!(error instanceof pg.DatabaseError)) return transportFailure(error);
   const code = /^[0-9A-Z]{5}$/.test(error.code ?? '') ? (error.code as string) : 'XX000';
   const all = [target.adminPassword, ...secrets];

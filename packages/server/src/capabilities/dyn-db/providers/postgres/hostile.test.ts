@@ -222,4 +222,54 @@ describe('a server that', () => {
     expectRefused(error, 'database_error', /^The database refused \(42501\): permission denied .{0,300}…$/);
     await session.close();
   });
+
+  const BODIES = [
+    Buffer.alloc(0),
+    Buffer.alloc(1),
+    Buffer.from('SAAAAAAA'),
+    Buffer.alloc(8, 0xff),
+    Buffer.from([0, 0xff, 0xff, 0]),
+    Buffer.from([0x7f, 0xff, 0, 0]),
+  ];
+  const TYPES = Array.from('123ACcDdEGHIKkNnRSsTtVvWZ');
+
+  it.each([
+    ['before the log-in', ''],
+    ['after it', '5200000008000000005a0000000549'],
+  ])('breaks the protocol %s ends nothing but its connection', async (_, before) => {
+    for (const type of TYPES) {
+      for (const body of BODIES) {
+        const length = Buffer.alloc(4);
+        length.writeInt32BE(body.length + 4);
+        const message = Buffer.concat([Buffer.from(type), length, body]);
+        const server = await started(
+          startHostileServer((line) => ({
+            onData(bytes) {
+              if (before !== '' && bytes[0] === 0) return line.write(Buffer.from(before, 'hex'));
+              line.write(message);
+              line.end();
+            },
+          })),
+        );
+        const error = await sessionWith(server, { sslMode: 'disable' })
+          .then(async (session) => {
+            await session.mintedUsers().finally(() => session.close());
+          })
+          .catch((thrown: unknown) => thrown);
+        expect(['database_error', 'dependency_unavailable']).toContain((error as AppError)?.type);
+        await open.pop()?.close();
+      }
+    }
+  });
+
+  it('counts less than a length is left', async () => {
+    const server = await started(
+      startHostileServer((line) => ({ onData: () => line.write(Buffer.from('5300000000', 'hex')) })),
+    );
+    expectRefused(
+      await logIn(server, { sslMode: 'disable' }),
+      'database_error',
+      /does not speak the protocol/,
+    );
+  });
 });
