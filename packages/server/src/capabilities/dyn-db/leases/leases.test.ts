@@ -23,6 +23,18 @@ async function audits(action: string) {
 }
 
 describe('a mint', () => {
+  it('of what the caller may not mint of tells nothing of what there is', async () => {
+    const caller = harness.callerOf(harness.tenant, 'live');
+    const may = (_: string, resource?: string) => resource === 'orders/reader';
+    const narrow = { ...caller, principal: { ...caller.principal, may } };
+    await harness.connect('stock');
+    for (const connection of ['stock', 'none'])
+      await expect(harness.dynDb.leases.mint(narrow, connection, 'reader', null)).rejects.toMatchObject({
+        type: 'forbidden',
+      });
+    await expect(harness.dynDb.leases.mint(narrow, 'orders', 'reader', null)).resolves.toBeDefined();
+  });
+
   it('makes a user and a lease, and shows the password once', async () => {
     const answer = await ask('POST', '/orders/creds/reader', { ttl_seconds: 600 });
     expect(answer.headers['cache-control']).toBe('no-store');

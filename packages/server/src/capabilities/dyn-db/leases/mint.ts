@@ -63,12 +63,13 @@ export function createMinting(deps: MintingDeps) {
 
   async function find(caller: Caller, connectionName: string, roleName: string) {
     const { scope } = caller.principal;
+    // Before a look: else whoever may mint of one role could find out which others there are.
+    const resource = `${connectionName}/${roleName}`;
+    if (!caller.principal.may('dyn-db:mint', resource)) throw mintForbidden(resource);
     const connection = await connections.find(scope, connectionName);
     if (!connection) throw notFound('Connection');
     const role = await roles.find(scope, connection.id, roleName);
     if (!role) throw notFound('Role');
-    const resource = `${connection.name}/${role.name}`;
-    if (!caller.principal.may('dyn-db:mint', resource)) throw mintForbidden(resource);
     return { connection, role };
   }
 
