@@ -22,9 +22,13 @@ export interface MemoryServer {
   isDown: boolean;
   /** It takes calls and answers none. */
   hangs: boolean;
+  /** It logs in, and every act is begun and never ends. */
+  isHanging: boolean;
   /** An act of that name, as `dropUser`, is refused. */
   refuses: string | null;
   logIns: number;
+  /** Names of all acts. */
+  readonly begun: string[];
 }
 
 export interface MemoryDatabases {
@@ -49,8 +53,10 @@ export function createMemoryDatabases(): MemoryDatabases {
         adminPassword: MEMORY_PASSWORD,
         isDown: false,
         hangs: false,
+        isHanging: false,
         refuses: null,
         logIns: 0,
+        begun: [],
       };
       servers.set(host, server);
     }
@@ -63,7 +69,9 @@ export function createMemoryDatabases(): MemoryDatabases {
     if (target.adminPassword.reveal() !== server.adminPassword)
       throw databaseError('28P01', 'password authentication failed');
     const act = async (name: string, run: () => void) => {
+      server.begun.push(name);
       if (server.isDown) throw targetUnavailable('down');
+      if (server.isHanging) await new Promise<never>(() => {});
       if (server.refuses === name) throw databaseError('42501', 'permission denied');
       run();
     };

@@ -247,8 +247,8 @@ export function createLeaseClaims(db: Pick<Database, 'view'>) {
         .execute();
     },
 
-    /** Where something is due that nobody has at hand. */
-    async dueConnections(nowMs: number, limit: number): Promise<ConnectionPlace[]> {
+    /** Where something is due that nobody has at hand, in the order of their ids. */
+    async dueConnections(nowMs: number, limit: number, afterId = ''): Promise<ConnectionPlace[]> {
       const rows = await view
         .system('leases')
         .selectFrom('dyn_db_leases')
@@ -256,6 +256,8 @@ export function createLeaseClaims(db: Pick<Database, 'view'>) {
         .distinct()
         .where('next_attempt_at', '<=', nowMs)
         .where(({ or, eb }) => or([eb('claim_until', 'is', null), eb('claim_until', '<=', nowMs)]))
+        .where('connection_id', '>', afterId)
+        .orderBy('connection_id')
         .limit(limit)
         .execute();
       return rows.map((row) => ({

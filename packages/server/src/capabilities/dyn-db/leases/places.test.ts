@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import type { DbConnectionId } from '../../../kernel/ids.js';
+import type { DbConnectionId, TenantId } from '../../../kernel/ids.js';
 import { createDynDbHarness, type DynDbHarness } from '../../../testing/dyn-db-harness.js';
 import { createManualClock } from '../../../testing/manual-clock.js';
 import { createPlaces } from './places.js';
@@ -50,6 +50,32 @@ it('a log-in that takes longer than a second is cut off where as many others wai
   expect(await logIns[0]?.run).toBe(LOGGED_IN);
 });
 
+it('a tenant has three quarters of the places, and waits longer where its databases are slow', async () => {
+  const clock = createManualClock();
+  const places = createPlaces({ clock });
+  const [acme, other] = ['acme', 'other'] as TenantId[] as [TenantId, TenantId];
+  const ends: (() => void)[] = [];
+  const held = Array.from({ length: 24 }, () => {
+    expect(places.waitMsOf(acme)).toBeNull();
+    return places.hold(acme, () => new Promise<void>((resolve) => ends.push(resolve)));
+  });
+  expect(places.waitMsOf(acme)).toBe(250);
+  expect(places.waitMsOf(other)).toBeNull();
+  clock.advance(5_000);
+  expect(places.waitMsOf(acme)).toBe(15_000);
+  ends[0]?.();
+  await held[0];
+  expect(places.waitMsOf(acme)).toBeNull();
+});
+
+it('a run that fails holds no place any longer', async () => {
+  const places = createPlaces({ clock: createManualClock() });
+  const acme = 'acme' as TenantId;
+  for (let run = 0; run < 25; run += 1)
+    await expect(places.hold(acme, () => Promise.reject(new Error('failed')))).rejects.toThrow('failed');
+  expect(places.waitMsOf(acme)).toBeNull();
+});
+
 let harness: DynDbHarness;
 afterEach(() => harness?.close());
 
@@ -73,4 +99,34 @@ it('forty databases that hang all at once do not keep the lease of another waiti
   const stopped = harness.jobs.stop(1_000);
   harness.clock.advance(1_000);
   await stopped;
+});
+
+/** Lets time pass, although work is under way that does not end, until it is so; how much that was. */
+async function passUntil(isSo: () => Promise<boolean>): Promise<number> {
+  let passedMs = 0;
+  while (!(await isSo())) {
+    if (passedMs > 600_000) throw new Error('it never was so');
+    passedMs += 250;
+    harness.clock.advance(250);
+    // What is asked of the database meanwhile takes its turns there too.
+    await harness.ask('GET', '/leases?limit=1');
+  }
+  return passedMs;
+}
+
+const allEnded = async () => (await harness.ask('GET', '/leases')).json['data'].total === 0;
+
+it('a drop that hangs is given up, and tried again', async () => {
+  harness = await createDynDbHarness();
+  await harness.connect('slow');
+  await harness.mint('slow', { ttl_seconds: 60 });
+  const server = harness.databases.serverAt('slow.example.com');
+  server.isHanging = true;
+  const [{ id }] = (await harness.ask('GET', '/leases')).json['data'].leases;
+  const attempts = async () => (await harness.ask('GET', `/leases/${id}`)).json['data'].revoke_attempts;
+  await passUntil(async () => (await attempts()) === 1);
+  expect(await harness.statusOf(id)).toBe('active');
+  server.isHanging = false;
+  await passUntil(allEnded);
+  expect(await harness.statusOf(id)).toBe('expired');
 });

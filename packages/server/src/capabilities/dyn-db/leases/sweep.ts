@@ -2,7 +2,7 @@ import type { Clock } from '../../../kernel/clock.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
 import type { Jobs } from '../../../platform/jobs/jobs.js';
 import type { Database } from '../../../platform/storage/database.js';
-import type { LeaseClaims, LeaseCounts } from './claims.js';
+import type { ConnectionPlace, LeaseClaims, LeaseCounts } from './claims.js';
 
 export const LEASE_JOB = 'dyn_db_lease';
 export const SWEEP_JOB = 'dyn_db_lease_sweep';
@@ -11,6 +11,8 @@ export const SWEEP_MS = 15_000;
 const PAUSE_MS = 250;
 /** Past its end for longer than the contract allows on an idle server (dyn-db.md §4). */
 const LATE_MS = 2_000;
+/** Of one sweep, which goes through all that is due: those that cannot be ended stay due, and must hide no others. */
+const PAGES_MAX = 100;
 
 export interface LeaseSweepDeps {
   readonly db: Pick<Database, 'transaction'>;
@@ -35,6 +37,20 @@ export function createLeaseSweep({ db, clock, jobs, claims, isWorkerPaused, onCo
     onCounts(await claims.counts(nowMs, nowMs - LATE_MS));
   }
 
+  async function enqueueAll(places: readonly ConnectionPlace[]): Promise<void> {
+    if (places.length === 0) return;
+    await db.transaction(async (tx) => {
+      for (const { scope, connectionId } of places) {
+        const payload = {
+          tenant_id: scope.tenantId,
+          sandbox: scope.sandbox,
+          connection_id: connectionId,
+        };
+        await jobs.enqueue(tx, LEASE_JOB, payload, { key: connectionId });
+      }
+    });
+  }
+
   return async function sweep({ batchMax }: Pick<JobContext, 'batchMax'>): Promise<JobReport> {
     const nowMs = clock.nowMs();
     // What waits meanwhile is to be seen.
@@ -42,23 +58,16 @@ export function createLeaseSweep({ db, clock, jobs, claims, isWorkerPaused, onCo
       await count(nowMs);
       return { rows: 0, details: { paused: true } };
     }
-    const places = await claims.dueConnections(nowMs, batchMax);
-    if (places.length > 0) {
-      await db.transaction(async (tx) => {
-        for (const { scope, connectionId } of places) {
-          const payload = {
-            tenant_id: scope.tenantId,
-            sandbox: scope.sandbox,
-            connection_id: connectionId,
-          };
-          await jobs.enqueue(tx, LEASE_JOB, payload, { key: connectionId });
-        }
-      });
+    let rows = 0;
+    for (let places: ConnectionPlace[] = [], page = 0; page < PAGES_MAX; page += 1) {
+      places = await claims.dueConnections(nowMs, batchMax, places.at(-1)?.connectionId);
+      await enqueueAll(places);
+      rows += places.length;
+      if (places.length < batchMax) break;
     }
     await count(nowMs);
-    if (places.length === batchMax) return { rows: places.length, againInMs: 0 };
     const nextAtMs = await claims.nextDueAtMs(nowMs);
     const waitMs = nextAtMs === null ? SWEEP_MS : nextAtMs - clock.nowMs();
-    return { rows: places.length, againInMs: Math.min(Math.max(waitMs, PAUSE_MS), SWEEP_MS) };
+    return { rows, againInMs: Math.min(Math.max(waitMs, PAUSE_MS), SWEEP_MS) };
   };
 }

@@ -16,7 +16,7 @@ export interface LeaseWorkerDeps {
   readonly db: Pick<Database, 'transaction'>;
   readonly clock: Clock;
   readonly ids: IdSource;
-  readonly databases: Pick<Databases, 'open'>;
+  readonly databases: Pick<Databases, 'open' | 'within'>;
   readonly connections: Pick<ConnectionStore, 'findById'>;
   readonly claims: LeaseClaims;
   readonly ending: Ending;
@@ -57,7 +57,7 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
     connection: Connection,
     context: RunContext,
     logIn: LogIn,
-  ): Promise<number> {
+  ): Promise<JobReport> {
     const owner = ids.uuid();
     const queue = createDueQueue(deps, place, owner, context);
     const ledger = createLedger(deps, place.scope, owner);
@@ -65,7 +65,7 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
 
     async function dropAll(): Promise<void> {
       let opened: OpenDatabase | null = null;
-      let lostInARow = 0;
+      let lost: unknown[] = [];
       try {
         for (let lease = await queue.next(); lease; lease = await queue.next()) {
           const act = dueActOf(lease, clock.nowMs());
@@ -84,22 +84,23 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
           }
           const startedMs = clock.monotonicMs();
           try {
-            await opened.session.dropUser(lease.username, lease.statements);
+            const { session } = opened;
+            await databases.within(connection, () => session.dropUser(lease.username, lease.statements));
             deps.onDropped(clock.monotonicMs() - startedMs);
-            lostInARow = 0;
+            lost = [];
           } catch (error) {
             await ending.fail(place.scope, owner, [lease], error);
             if (isAppError(error, 'database_error')) continue;
             await opened.close();
             opened = null;
-            lostInARow += 1;
-            if (lostInARow < LOST_IN_A_ROW_MAX) continue;
-            cutOffs.push(error);
+            lost.push(error);
+            if (lost.length < LOST_IN_A_ROW_MAX) continue;
             return queue.close();
           }
           ledger.add({ lease, cause: act.cause });
         }
       } finally {
+        cutOffs.push(...lost);
         await opened?.close();
       }
     }
@@ -112,19 +113,22 @@ export function createLeaseWorker(deps: LeaseWorkerDeps) {
     else places.heard(connection.id);
     if (cutOffs.length > 0) await backOff(place, owner, cutOffs[0], context.batchMax);
     else await claims.giveBack(place, owner);
-    return rows;
+    return queue.isLeft || context.isStopping() ? { rows, againInMs: 0 } : { rows };
   }
 
   return {
     async endDue(place: ConnectionPlace, context: RunContext): Promise<JobReport> {
-      const connection = await connections.findById(place.scope, place.connectionId);
-      if (!connection) return { rows: 0 };
-      const rows = await places.within(connection.id, (logIn) => run(place, connection, context, logIn));
-      if (rows === undefined) {
+      const { tenantId } = place.scope;
+      const waitMs = places.waitMsOf(tenantId);
+      if (waitMs !== null) return { rows: 0, againInMs: waitMs };
+      return places.hold(tenantId, async () => {
+        const connection = await connections.findById(place.scope, place.connectionId);
+        if (!connection) return { rows: 0 };
+        const report = await places.within(connection.id, (logIn) => run(place, connection, context, logIn));
+        if (report !== undefined) return report;
         await claims.putOff(place, clock.nowMs(), clock.nowMs() + PUT_OFF_MS);
         return { rows: 0, details: { put_off: true } };
-      }
-      return context.isStopping() ? { rows, againInMs: 0 } : { rows };
+      });
     },
   };
 }
