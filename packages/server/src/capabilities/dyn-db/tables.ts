@@ -3,6 +3,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { dynDbMigration } from './migrations/0028-dyn-db.js';
+import { dynDbLiveMigration } from './migrations/0033-dyn-db-live.js';
 import type { EngineName, TemplateName } from './providers/engine.js';
 
 /** Those to come are `agent_tunnel`, `ssh_tunnel` and `iam` (dyn-db.md §1). */
@@ -105,4 +106,4 @@ export const dynDbTables: TableSet<DynDbTables> = {
   dyn_db_leases: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [dynDbMigration];
+export const migrations: readonly Migration[] = [dynDbMigration, dynDbLiveMigration];
