@@ -15,7 +15,9 @@ onPostgres((open) => {
     const userCount = async () =>
       Number(
         (
-          await target.run<{ n: string }>("SELECT count(*) AS n FROM pg_roles WHERE rolname LIKE 'kc_user_%'")
+          await target.run<{ n: string }>(
+            `SELECT count(*) AS n FROM pg_roles WHERE rolname LIKE 'kc_user_${target.target.database}%'`,
+          )
         )[0]!.n,
       );
 
@@ -48,6 +50,8 @@ onPostgres((open) => {
         database_name: database,
         admin_username: adminUsername,
         admin_password: adminPassword.reveal(),
+        // Other suites have users on the same server.
+        username_template: `${database}_{{random}}`,
         connect_options: { sslmode: 'prefer', statement_timeout_ms: 5_000 },
       });
     });
