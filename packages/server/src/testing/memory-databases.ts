@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import { databaseError, targetUnavailable } from '../capabilities/dyn-db/errors.js';
+import { databaseError, targetUnavailable, usernameTaken } from '../capabilities/dyn-db/errors.js';
 import type { Engines } from '../capabilities/dyn-db/index.js';
 import type {
   Engine,
@@ -22,10 +22,14 @@ export interface MemoryServer {
   isDown: boolean;
   /** It takes calls and answers none. */
   hangs: boolean;
+  /** Who waits for a log-in while it hangs: called, it lets them in. */
+  readonly waiting: Set<() => void>;
   /** It logs in, and every act is begun and never ends. */
   isHanging: boolean;
   /** An act of that name, as `dropUser`, is refused. */
   refuses: string | null;
+  /** Of the next users that many have a name that another's has already. */
+  collisions: number;
   logIns: number;
   /** Names of all acts. */
   readonly begun: string[];
@@ -37,6 +41,9 @@ export interface MemoryDatabases {
   /** That of a host: each has one. */
   serverAt(host: string): MemoryServer;
 }
+
+/** The creation text of a user that was there before. */
+export const ANOTHERS = 'of somebody else';
 
 export const MEMORY_PASSWORD = 'admin-password-of-the-tests';
 
@@ -53,8 +60,10 @@ export function createMemoryDatabases(): MemoryDatabases {
         adminPassword: MEMORY_PASSWORD,
         isDown: false,
         hangs: false,
+        waiting: new Set(),
         isHanging: false,
         refuses: null,
+        collisions: 0,
         logIns: 0,
         begun: [],
       };
@@ -80,7 +89,14 @@ export function createMemoryDatabases(): MemoryDatabases {
       ensureGroupRole: (group) => act('ensureGroupRole', () => server.groups.add(group.name)),
       dropGroupRole: (group) => act('dropGroupRole', () => server.groups.delete(group.name)),
       createUser: ({ username, expiresAtMs }, { creation }) =>
-        act('createUser', () => server.users.set(username, { expiresAtMs, creation })),
+        act('createUser', () => {
+          if (server.collisions > 0) {
+            server.collisions -= 1;
+            server.users.set(username, { expiresAtMs, creation: ANOTHERS });
+            throw usernameTaken();
+          }
+          server.users.set(username, { expiresAtMs, creation });
+        }),
       renewUser: (username, expiresAtMs) =>
         act('renewUser', () =>
           server.users.set(username, { creation: '', ...server.users.get(username), expiresAtMs }),
@@ -120,7 +136,7 @@ export function createMemoryDatabases(): MemoryDatabases {
       },
       async connect(target, _transport, signal) {
         const server = serverAt(target.host);
-        if (server.hangs) await untilAborted(signal);
+        if (server.hangs) await untilReleased(server, signal);
         return sessionOn(server, target);
       },
     };
@@ -153,9 +169,10 @@ export function createMemoryDatabases(): MemoryDatabases {
   };
 }
 
-/** For ever, where nobody has had enough of it: no timer of a test stands for a connect time-out. */
-function untilAborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => {
+/** For ever, where nobody has had enough of it or lets it in: no timer of a test stands for a connect time-out. */
+function untilReleased({ waiting }: MemoryServer, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    waiting.add(resolve);
     signal.addEventListener('abort', () => reject(targetUnavailable('aborted')), { once: true });
   });
 }

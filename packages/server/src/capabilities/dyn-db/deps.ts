@@ -7,6 +7,7 @@ import type { Database } from '../../platform/storage/database.js';
 import type { Instruments } from '../../platform/telemetry/instruments.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { TenantKeys } from '../kms/index.js';
+import { type CallersDatabases, createCallersDatabases } from './connections/crowd.js';
 import { createDatabases, type Databases, type Engines } from './connections/databases.js';
 import { createPreflight } from './connections/preflight.js';
 import { type ConnectionStore, createConnectionStore } from './connections/store.js';
@@ -43,7 +44,8 @@ export interface DynDbParts extends DynDbDeps {
   readonly roles: RoleStore;
   readonly leases: LeaseStore;
   readonly claims: LeaseClaims;
-  readonly databases: Databases;
+  readonly databases: CallersDatabases;
+  readonly workersDatabases: Databases;
   readonly ending: Ending;
   readonly forgetting: Forgetting;
   readonly probes: Probes;
@@ -60,11 +62,13 @@ export function createParts(deps: DynDbDeps): DynDbParts {
     leases: createLeaseStore(deps.db),
     claims: createLeaseClaims(deps.db),
   };
-  const databases = createDatabases({ ...deps, store: connections });
+  const workersDatabases = createDatabases({ ...deps, store: connections });
+  const databases = createCallersDatabases(workersDatabases);
   return {
     ...deps,
     ...stores,
     databases,
+    workersDatabases,
     ending: createEnding({ ...deps, ...stores }),
     forgetting: createForgetting({ ...deps, ...stores }),
     probes: createProbes({ ...deps, ...stores }),

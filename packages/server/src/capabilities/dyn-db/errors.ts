@@ -1,4 +1,4 @@
-import { AppError } from '../../kernel/errors.js';
+import { AppError, isAppError } from '../../kernel/errors.js';
 import { targetUnreachable } from './transports/errors.js';
 
 const TARGET_RETRY_SECONDS = 5;
@@ -79,6 +79,22 @@ export function databaseError(code: string, message: string): AppError {
   return new AppError('database_error', `The database refused (${code}): ${shortened(message)}`, {
     reason: code,
   });
+}
+
+const USERNAME_TAKEN = 'username_taken';
+
+/** A user of the drawn name was there before: it is somebody else's, and was not touched (contract dyn-db.md §3.3). */
+export function usernameTaken(): AppError {
+  return databaseError(USERNAME_TAKEN, 'a user of the drawn name exists already');
+}
+
+export function isUsernameTaken(error: unknown): boolean {
+  return isAppError(error, 'database_error') && error.reason === USERNAME_TAKEN;
+}
+
+/** What its callers have under way there already may be waiting for databases that do not answer. */
+export function tooManyActs(what: string): AppError {
+  return targetUnreachable(`Too many calls to ${what} are under way`, 'bound of acts under way');
 }
 
 /** The target database went away or did not answer in time; `detail` is for operators, `code` the engine's own. */

@@ -28,7 +28,11 @@ export function createDynDb(deps: DynDbDeps): DynDb {
   const parts = createParts(deps);
   const metrics = createDynDbMetrics(deps.instruments, deps.clock);
   const sweep = createLeaseSweep({ ...parts, onCounts: metrics.counted });
-  const worker = createLeaseWorker({ ...parts, onDropped: metrics.dropped });
+  const worker = createLeaseWorker({
+    ...parts,
+    databases: parts.workersDatabases,
+    onDropped: metrics.dropped,
+  });
 
   return {
     connections: createConnections(parts),

@@ -84,8 +84,8 @@ export function createConnections(parts: DynDbParts): Connections {
     requireUsernameTemplateFits(engines[input.engine], input.usernameTemplate);
   }
 
-  function askUnsaved(input: NewConnection) {
-    return preflight(input, () => databases.openAs(input, input.adminPassword), []);
+  function askUnsaved({ principal }: Caller, input: NewConnection) {
+    return preflight(input, () => databases.openAs(principal.scope, input, input.adminPassword), []);
   }
 
   /** Where the group roles were made is no longer known, and what the templates say names the database. */
@@ -143,7 +143,7 @@ export function createConnections(parts: DynDbParts): Connections {
       const { scope } = caller.principal;
       requireFits(input);
       if (verify) {
-        const { failure } = await askUnsaved(input);
+        const { failure } = await askUnsaved(caller, input);
         if (failure !== null) throw failure;
       }
       const { adminPassword, ...columns } = input;
@@ -235,7 +235,7 @@ export function createConnections(parts: DynDbParts): Connections {
 
     async testUnsaved(caller, input) {
       requireFits(input);
-      const { preflight: result } = await askUnsaved(input);
+      const { preflight: result } = await askUnsaved(caller, input);
       await recordTest(caller, { id: null, name: input.name, engine: input.engine }, result);
       return result;
     },

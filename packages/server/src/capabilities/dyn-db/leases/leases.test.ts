@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TestAnswer } from '../../../testing/calls.js';
 import { connectionBody, createDynDbHarness, type DynDbHarness } from '../../../testing/dyn-db-harness.js';
 import { MEMORY_PASSWORD, type MemoryServer } from '../../../testing/memory-databases.js';
+import { CALLS_OF_CONNECTION_MAX } from '../connections/crowd.js';
 
 let harness: DynDbHarness;
 let server: MemoryServer;
@@ -103,6 +104,50 @@ describe('a mint', () => {
     const second = await mint();
     expect([second.text, second.headers['x-idempotent-replay']]).toEqual([first.text, 'true']);
     expect(users()).toHaveLength(1);
+  });
+
+  it('whose drawn name is taken draws another, and the one that has it stays as it is', async () => {
+    server.collisions = 2;
+    const { username, lease_id } = dataOf(await ask('POST', '/orders/creds/reader', {}));
+    const others = users().filter((name) => name !== username);
+    expect(others).toHaveLength(2);
+    expect(dataOf(await ask('GET', '/leases?status=all'))).toMatchObject({
+      total: 1,
+      leases: [{ id: lease_id }],
+    });
+    await harness.pass(7_200_000);
+    expect(await harness.statusOf(lease_id)).toBe('expired');
+    expect(users()).toEqual(others);
+    expect(await audits('dyn_db.lease.revoke')).toEqual([]);
+  });
+
+  it('that draws only names that are taken is 502, drops none of them, and leaves no lease', async () => {
+    server.collisions = 3;
+    expect(refusal(await ask('POST', '/orders/creds/reader', {}))).toEqual([502, 'database_error']);
+    await harness.pass(300_000);
+    expect(users()).toHaveLength(3);
+    expect(server.dropped).toEqual([]);
+    expect(dataOf(await ask('GET', '/leases?status=all')).total).toBe(0);
+  });
+
+  it('beyond those that a database that hangs may have under way is 503 at once, and another database answers', async () => {
+    await harness.connect('stock');
+    server.hangs = true;
+    const waiting = Array.from({ length: CALLS_OF_CONNECTION_MAX }, () =>
+      ask('POST', '/orders/creds/reader', {}),
+    );
+    await vi.waitFor(() => expect(server.waiting.size).toBe(CALLS_OF_CONNECTION_MAX), { timeout: 20_000 });
+    const answer = await ask('POST', '/orders/creds/reader', {});
+    expect(refusal(answer)).toEqual([503, 'dependency_unavailable']);
+    expect(answer.headers['retry-after']).toBe('5');
+    expect((await ask('POST', '/stock/creds/reader', {})).status).toBe(200);
+    server.hangs = false;
+    for (const release of server.waiting) release();
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual(
+      Array(CALLS_OF_CONNECTION_MAX).fill(200),
+    );
+    expect((await ask('POST', '/orders/creds/reader', {})).status).toBe(200);
+    expect(dataOf(await ask('GET', '/leases')).total).toBe(CALLS_OF_CONNECTION_MAX + 2);
   });
 
   it('that fails half-way leaves no user, and ends its lease with one row', async () => {

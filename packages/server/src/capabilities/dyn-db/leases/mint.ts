@@ -7,10 +7,11 @@ import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer, recordIntent } from '../../../platform/http/idempotency.js';
 import type { Transaction } from '../../../platform/storage/database.js';
 import { actorName, leaseEntry } from '../audit.js';
-import { actBudgetMs, type Databases, type Engines, type OpenDatabase } from '../connections/databases.js';
+import type { CallersDatabases } from '../connections/crowd.js';
+import { actBudgetMs, type Engines, type OpenDatabase } from '../connections/databases.js';
 import { statementTimeoutMsOf } from '../connections/options.js';
 import type { Connection } from '../connections/store.js';
-import { connectionDisabled, leaseLimit, leaseLost, mintForbidden } from '../errors.js';
+import { connectionDisabled, isUsernameTaken, leaseLimit, leaseLost, mintForbidden } from '../errors.js';
 import type { EngineSession, RoleStatements } from '../providers/engine.js';
 import type { Role, RoleStore } from '../roles/store.js';
 import { generateUsername, parseUsernameTemplate, usernameFromTemplate } from '../statements/names.js';
@@ -34,7 +35,7 @@ export interface MintedCredential {
 export interface MintingDeps extends LeaseActDeps {
   readonly random: Random;
   readonly engines: Engines;
-  readonly databases: Databases;
+  readonly databases: Pick<CallersDatabases, 'open' | 'use' | 'within'>;
   readonly roles: RoleStore;
 }
 
@@ -55,6 +56,8 @@ export function pinnedStatements(
   return engines[connection.engine].pinned?.(statements, connection.databaseName) ?? statements;
 }
 
+/** Of names that were drawn and are another's (dyn-db.md §3.3). */
+const NAMES_TRIED = 3;
 /** After all that a mint may take, and after the server has given up its last statement, nobody makes that user any more. */
 const CLAIM_MARGIN_MS = 5_000;
 
@@ -192,7 +195,7 @@ export function createMinting(deps: MintingDeps) {
     if (lease.expiresAtMs - clock.nowMs() < SWEEP_MS) deps.wakeWorker();
   }
 
-  /** Nobody had logged in: there is no user, and nothing to tell of. */
+  /** Nobody had logged in, or the user of that name is another's: there is no user, and nothing to tell of. */
   async function discard(caller: Caller, { lease, claim }: Begun): Promise<void> {
     await db.transaction(async (tx) => {
       await claims.discard(tx, lease.scope, claim.owner, lease.id);
@@ -255,22 +258,19 @@ export function createMinting(deps: MintingDeps) {
       });
       await finish(caller, begun, minted, askedSeconds);
     } catch (error) {
+      if (isUsernameTaken(error)) await discard(caller, begun);
       // What fails here is left to the worker, which finds the lease when the claim has ended.
-      await undo(caller, begun, session, error).catch(() => {});
+      else await undo(caller, begun, session, error).catch(() => {});
       throw error;
     }
     return minted;
   }
 
-  return async function mint(
+  async function mintOnce(
     caller: Caller,
-    connectionName: string,
-    roleName: string,
+    known: { connection: Connection; role: Role },
     askedSeconds: number | null,
   ): Promise<MintedCredential> {
-    const known = await find(caller, connectionName, roleName);
-    if (!known.connection.enabled) throw connectionDisabled(connectionName);
-    await fenceOffEarlierTry(caller);
     const lease = newLease(caller, known.connection, known.role, askedSeconds);
     assert(lease.expiresAtMs > lease.issuedAtMs, 'a lease lasts');
     const { scope } = caller.principal;
@@ -284,6 +284,24 @@ export function createMinting(deps: MintingDeps) {
     } finally {
       // The answer does not wait for the server to say goodbye: it takes as long as a statement.
       void opened.value.close();
+    }
+  }
+
+  return async function mint(
+    caller: Caller,
+    connectionName: string,
+    roleName: string,
+    askedSeconds: number | null,
+  ): Promise<MintedCredential> {
+    const known = await find(caller, connectionName, roleName);
+    if (!known.connection.enabled) throw connectionDisabled(connectionName);
+    await fenceOffEarlierTry(caller);
+    for (let tried = 1; ; tried += 1) {
+      try {
+        return await mintOnce(caller, known, askedSeconds);
+      } catch (error) {
+        if (!isUsernameTaken(error) || tried === NAMES_TRIED) throw error;
+      }
     }
   };
 }

@@ -20,8 +20,6 @@ const REMEMBERED_MAX = 10_000;
 
 export type LogIn = (open: (signal: AbortSignal) => Promise<OpenDatabase>) => Promise<OpenDatabase>;
 
-export type Places = ReturnType<typeof createPlaces>;
-
 /** Many databases that hang delay none that answers, and no other tenant's (dyn-db.md §4). */
 export function createPlaces({ clock }: { readonly clock: Clock }) {
   const silent = new Set<DbConnectionId>();

@@ -41,3 +41,12 @@ it.each([
   const { text } = await harness.ask('GET', '/leases?status=all');
   expect(JSON.parse(text).data.total).toBe(0);
 });
+
+it('a test whose drawn name is taken says so, and does not drop the one that has it', async () => {
+  server.collisions = 1;
+  const { json } = await harness.ask('POST', '/orders/test');
+  expect(JSON.stringify(json)).toContain('a user of the drawn name exists already');
+  await harness.pass(120_000);
+  expect(server.users.size).toBe(1);
+  expect(server.dropped).toEqual([]);
+});

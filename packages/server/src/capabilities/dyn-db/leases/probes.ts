@@ -8,6 +8,7 @@ import { actorName } from '../audit.js';
 import { actBudgetMs, type Engines } from '../connections/databases.js';
 import type { Probe } from '../connections/preflight.js';
 import type { Connection, ConnectionStore } from '../connections/store.js';
+import { isUsernameTaken } from '../errors.js';
 import type { Role, RoleStore } from '../roles/store.js';
 import { generateUsername } from '../statements/names.js';
 import { generatePassword } from '../statements/password.js';
@@ -45,6 +46,11 @@ export function createProbes(deps: ProbesDeps) {
     const owner = ids.uuid();
     let leaseId: number | null = null;
 
+    async function forget(id: number): Promise<void> {
+      await db.transaction((tx) => claims.discard(tx, scope, owner, id));
+      leaseId = null;
+    }
+
     return {
       role: role.name,
       async mint(session) {
@@ -75,13 +81,17 @@ export function createProbes(deps: ProbesDeps) {
           await session.ensureGroupRole(group);
           await db.transaction((tx) => roles.setGroupMade(tx, scope, connection.id, group.name, true));
         }
-        await session.createUser({ username, password: generatePassword(random), expiresAtMs }, statements);
+        try {
+          await session.createUser({ username, password: generatePassword(random), expiresAtMs }, statements);
+        } catch (error) {
+          if (isUsernameTaken(error)) await forget(leaseId);
+          throw error;
+        }
       },
       async drop(session) {
-        const id = leaseId;
-        if (id === null) return;
+        if (leaseId === null) return;
         await session.dropUser(username, statements);
-        await db.transaction((tx) => claims.discard(tx, scope, owner, id));
+        await forget(leaseId);
       },
     };
   }

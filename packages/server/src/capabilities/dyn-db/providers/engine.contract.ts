@@ -212,10 +212,12 @@ export function engineContract<G extends Guest>(name: string, open: () => Promis
         const admin = await session();
         const statements = custom();
         const user = await mint(admin, statements);
-        const error = await refusal(
-          admin.createUser({ ...user, password: generatePassword(systemRandom) }, statements),
-        );
-        expect(error.type).toBe('database_error');
+        for (const others of [statements, templateOf('readonly')]) {
+          const error = await refusal(
+            admin.createUser({ ...user, password: generatePassword(systemRandom) }, others),
+          );
+          expect([error.type, error.reason]).toEqual(['database_error', 'username_taken']);
+        }
         await firstAct().run(await logIn(user));
       });
 

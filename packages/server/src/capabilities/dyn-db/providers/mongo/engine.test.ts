@@ -129,7 +129,7 @@ onMongodb((url) => {
       const user = await mint(admin, templateOf('readonly'));
       const second = { ...user, password: generatePassword(systemRandom) };
       const error = await refusal(admin.createUser(second, templateOf('readwrite')));
-      expect(error).toMatchObject({ type: 'database_error', reason: '51003' });
+      expect(error).toMatchObject({ type: 'database_error', reason: 'username_taken' });
       expect(JSON.stringify([error, error.stack])).not.toContain(second.password.reveal());
       await logIn(user);
     });

@@ -23,7 +23,6 @@ const TEXTS: Record<number, string> = {
   [CODES.unauthorized]: 'the admin may not do this',
   [CODES.authenticationFailed]: 'the log-in was refused; user name, password or authSource is wrong',
   [CODES.roleNotFound]: 'a role that creation_sql names does not exist',
-  [CODES.userExists]: 'a user of this name exists already',
   10107: 'it is not the primary of its replica set; connect_options.replicaSet leads to the primary',
   13435: 'it is not the primary of its replica set; connect_options.replicaSet leads to the primary',
 };

@@ -1,6 +1,7 @@
 import type { Document, MongoClient } from 'mongodb';
 import type { Clock } from '../../../../kernel/clock.js';
 import type { Secret } from '../../../../kernel/secret.js';
+import { usernameTaken } from '../../errors.js';
 import type { EngineSession, EngineTarget, MintedUser, MissingGrant, RoleStatements } from '../engine.js';
 import { ADMIN_DATABASE, resolveCreation } from './creation.js';
 import { closeDriver, unlessAborted, within } from './driver.js';
@@ -153,7 +154,9 @@ function createSession(
 
     async createUser({ username, password }: MintedUser, { creation }: RoleStatements) {
       const { db, roles } = resolveCreation(creation, database);
-      await told(db, { createUser: username, pwd: password.reveal(), roles, writeConcern });
+      await run(db, { createUser: username, pwd: password.reveal(), roles, writeConcern }).catch((error) => {
+        throw hasCode(error, CODES.userExists) ? usernameTaken() : failureOf(error);
+      });
     },
 
     // MongoDB knows no users that expire.

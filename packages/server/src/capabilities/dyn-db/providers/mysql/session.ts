@@ -1,7 +1,7 @@
 import type { AppError } from '../../../../kernel/errors.js';
 import { LIMITS } from '../../../../kernel/limits.js';
 import { Secret } from '../../../../kernel/secret.js';
-import { databaseError } from '../../errors.js';
+import { databaseError, usernameTaken } from '../../errors.js';
 import {
   parseCreation,
   parseRevocation,
@@ -63,7 +63,7 @@ export class MysqlSession implements EngineSession {
   }
 
   async createUser(user: MintedUser, statements: RoleStatements): Promise<void> {
-    if ((await this.#hostsOf(user.username))?.length) throw nameTaken();
+    if ((await this.#hostsOf(user.username))?.length) throw usernameTaken();
     if (statements.group !== null) return this.#createFromTemplate(user, statements);
     const sql = statements.creation;
     await this.#orDrop(user.username, statements, () => this.#runCreation(user, sql));
@@ -75,7 +75,7 @@ export class MysqlSession implements EngineSession {
     const user = account(username);
     const creation = new Secret(`CREATE USER ${user} IDENTIFIED BY ${quoteText(password.reveal())}`);
     const isNew = await this.#unless([ERRNO.cannotUser], 'creating the user', creation);
-    if (!isNew) throw nameTaken();
+    if (!isNew) throw usernameTaken();
     await this.#orDrop(username, statements, async () => {
       if (!(await this.#joinGroup(user, group))) await this.#grantTemplate(group, user);
     });
@@ -279,8 +279,4 @@ export class MysqlSession implements EngineSession {
       throw error instanceof MysqlRefusal ? errorOfRefusal(error, doing) : error;
     }
   }
-}
-
-function nameTaken(): AppError {
-  return databaseError('HY000', 'a user of the drawn name exists already');
 }

@@ -3,7 +3,7 @@ import { isAppError } from '../../../../kernel/errors.js';
 import { LIMITS } from '../../../../kernel/limits.js';
 import { Secret } from '../../../../kernel/secret.js';
 import { scramSha256Verifier } from '../../../../platform/crypto/scram.js';
-import { databaseError, tableAclFull } from '../../errors.js';
+import { databaseError, tableAclFull, usernameTaken } from '../../errors.js';
 import { MINTED_PREFIX } from '../../statements/names.js';
 import {
   expirationText,
@@ -18,6 +18,7 @@ import { fullestAcls } from './inspection.js';
 import { becomeMember, databasesOf, disown } from './ownership.js';
 
 const UNDEFINED_OBJECT = '42704';
+const DUPLICATE_OBJECT = '42710';
 /** Each waits in the server; a session that outlives them all is one that does not react to signals. */
 const ENDS_TRIED = 10;
 const END_WAIT_MS = 500;
@@ -39,7 +40,11 @@ export async function createTemplateUser(
     `IN ROLE ${connection.identifier(group.name)}`,
   ];
   const statement = `CREATE ROLE ${mintedIdentifier(connection, username)} WITH ${options.join(' ')}`;
-  await connection.rendered(new Secret(statement), [password, verifier]);
+  try {
+    await connection.rendered(new Secret(statement), [password, verifier]);
+  } catch (error) {
+    throw sqlState(error) === DUPLICATE_OBJECT ? usernameTaken() : error;
+  }
 }
 
 export async function createCustomUser(
@@ -50,6 +55,8 @@ export async function createCustomUser(
   const statements = renderedCreation(connection, user, creation);
   const [full] = await fullestAcls(connection, ACL_REFUSED_BYTES);
   if (full !== undefined) throw tableAclFull(full.name);
+  // Statements that take what is there for theirs would give another's user a second password.
+  if (await exists(connection, user.username)) throw usernameTaken();
   await connection.transaction(async () => {
     for (const statement of statements) await connection.rendered(statement, [user.password]);
     const [made] = await connection.batch([
