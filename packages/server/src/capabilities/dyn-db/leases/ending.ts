@@ -40,9 +40,10 @@ export function createEnding({ db, clock, random, claims, auditLogs, outbox }: E
     ended: readonly Ended[],
     actor: Actor,
   ): Promise<ReadonlySet<number>> {
-    const ends = ended.map(({ lease, cause }) => ({ id: lease.id, cause }));
+    const each = oncePerLease(ended);
+    const ends = each.map(({ lease, cause }) => ({ id: lease.id, cause }));
     const done = await claims.end(tx, scope, owner, ends, clock.nowMs());
-    const entries = ended
+    const entries = each
       .filter(({ lease }) => done.has(lease.id))
       .map(({ lease, cause }) => leaseEntry(actionOf(cause), lease, { cause }));
     if (entries.length > 0) await auditLogs.recordAll(tx, actor, entries);
@@ -100,6 +101,16 @@ export function createEnding({ db, clock, random, claims, auditLogs, outbox }: E
     fail: (scope: Scope, owner: string, failed: readonly Lease[], error: unknown) =>
       db.transaction((tx) => failIn(tx, scope, owner, failed, error)),
   };
+}
+
+/**
+ * A call may take a lease from the worker, fail and leave it to the worker again while that still drops its user: then
+ * the same owner has dropped it twice.
+ */
+function oncePerLease(ended: readonly Ended[]): readonly Ended[] {
+  const first = new Map<number, Ended>();
+  for (const one of ended) if (!first.has(one.lease.id)) first.set(one.lease.id, one);
+  return [...first.values()];
 }
 
 function actionOf(cause: EndCause): LeaseAction {
