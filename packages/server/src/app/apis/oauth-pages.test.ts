@@ -322,7 +322,7 @@ describe('a code', () => {
     ['with a verifier that is none', { code_verifier: 'short' }, 'invalid_grant'],
     ['without a verifier', { code_verifier: undefined }, 'invalid_request'],
     ['with another redirect_uri (C31)', { redirect_uri: 'https://app.example.com/cb?x=1' }, 'invalid_grant'],
-    ['without redirect_uri (C31)', { redirect_uri: undefined }, 'invalid_request'],
+    ['without redirect_uri (C31)', { redirect_uri: undefined }, 'invalid_grant'],
     ['that is unknown', { code: 'unknown' }, 'invalid_grant'],
     ['missing', { code: undefined }, 'invalid_request'],
   ])('is refused %s, and is good afterwards', async (_case, form, error) => {

@@ -46,13 +46,13 @@ export function authorizationCodeGrant(deps: AuthorizationCodeDeps): Grant {
     async run(call) {
       const { params } = call;
       const text = required(params, 'code');
-      const redirectUri = required(params, 'redirect_uri');
       const verifier = required(params, 'code_verifier');
       const code = await codes.findByHash(sha256(text));
       if (!code || !isOfCaller(code, call)) throw invalidGrant('The code is not one of this client');
       if (code.usedAtMs !== null) return endWhatItGave(code, call);
       if (code.expiresAtMs <= call.nowMs) throw invalidGrant('The code has expired');
-      if (redirectUri !== code.redirectUri)
+      // Missing as well: it was part of the request that the code answers (RFC 6749 §4.1.3).
+      if (params.get('redirect_uri') !== code.redirectUri)
         throw invalidGrant('redirect_uri is not the one that the code was sent to');
       if (!VERIFIER.test(verifier) || !isVerifierOf(code, verifier))
         throw invalidGrant('code_verifier does not belong to the code');
