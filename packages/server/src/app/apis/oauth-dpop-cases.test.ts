@@ -284,6 +284,35 @@ describe('D43 a proof of a client that need send none', () => {
   });
 });
 
+describe('D45, D47 a bound token at the proxy', () => {
+  it('is 401 as Bearer, as x-api-key and by another key; the answer names the scheme', async () => {
+    const htu = `${ORIGIN}/v1/proxy`;
+    const ath = tokenHash(token);
+    const good = () => proofFor('GET', htu, { ath });
+    const calls: [string, Record<string, string>][] = [
+      ['Bearer', { authorization: `Bearer ${token}` }],
+      ['Bearer with a proof', { authorization: `Bearer ${token}`, dpop: good() }],
+      ['x-api-key', { 'x-api-key': token, dpop: good() }],
+      [
+        'another key',
+        {
+          authorization: `DPoP ${token}`,
+          dpop: proofFor('GET', htu, { ath }, {}, createProofMaker()),
+        },
+      ],
+    ];
+    for (const [how, headers] of calls) {
+      const answer = await rig.ask('GET', '/v1/proxy', { headers });
+      expect([how, answer.status, answer.json.error.type]).toEqual([how, 401, 'invalid_token']);
+      expect(answer.headers['www-authenticate']).toMatch(/^DPoP error="invalid_token", algs="ES256 /);
+    }
+    const taken = await rig.ask('GET', '/v1/proxy', {
+      headers: { authorization: `DPoP ${token}`, dpop: good() },
+    });
+    expect(taken.json.error.type).toBe('missing_proxy_url');
+  });
+});
+
 describe('D49 an unbound token under the scheme DPoP', () => {
   it('is 401 invalid_token, and the answer names a scheme', async () => {
     const { json } = await askOAuth(rig.ask, '/oauth/token', {
