@@ -50,7 +50,7 @@ function proofFor(
 const mint = (dpop: string, headers: Record<string, string> = {}) =>
   askOAuth(rig.ask, '/oauth/token', {
     authorization: basicOfKey(rig.tenant.live.apiKey),
-    form: { grant_type: 'client_credentials', scope: 'vaults:read' },
+    form: { grant_type: 'client_credentials', scope: 'vaults:read proxy:invoke' },
     headers: { dpop, ...headers },
   });
 
