@@ -17,8 +17,8 @@ export interface RevocationDeps {
 }
 
 /**
- * `POST /oauth/revoke` (RFC 7009). A refresh token takes its family with it, an access token goes alone. What is not
- * the caller's own is left as it is, and the answer is the same.
+ * `POST /oauth/revoke` (RFC 7009). A refresh token takes its family with it, an access token what was got for it by
+ * exchange. What is not the caller's own is left as it is, and the answer is the same.
  */
 export function createRevocation({ db, authenticateClient, tokens }: RevocationDeps) {
   async function access(text: string, client: KnownClient, request: OAuthRequest): Promise<void> {

@@ -97,7 +97,9 @@ export interface OAuthTokens {
   keepAnswerIn(tx: Transaction, token: RefreshToken, sealedAnswer: Buffer): Promise<void>;
   /** Of a refresh token that was used twice: ends its family. */
   endReused(token: RefreshToken, actor: Actor): Promise<void>;
-  /** False where it was revoked already. */
+  /** For a mint that hangs on it: of this and a revocation beside it, one sees the other. */
+  isLiveIn(tx: Transaction, scope: Scope, id: OAuthTokenId): Promise<boolean>;
+  /** With what was got for it by exchange; false where it was revoked already. */
   revokeIn(tx: Transaction, scope: Scope, id: OAuthTokenId, actor: Actor): Promise<boolean>;
   /** Its refresh and access tokens, all at once; false where it was revoked already. */
   revokeFamilyIn(
@@ -235,6 +237,8 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
         await auditLogs.record(tx, actor, reuseEntry(id, hash));
       });
     },
+
+    isLiveIn: (tx, scope, id) => store.isLive(tx, scope, id, clock.nowMs()),
 
     async revokeIn(tx, scope, id, actor) {
       const isRevoked = await store.revoke(tx, scope, id, clock.nowMs());

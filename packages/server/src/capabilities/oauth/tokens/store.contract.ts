@@ -132,6 +132,30 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
     expect([found?.usedAtMs, found?.family.source]).toEqual([5, FAMILY.source]);
   });
 
+  it('a token is revoked with all that was got for it, of its own tenant and mode, and is live until then', async () => {
+    const idOf = (name: string) => `${made} ${name}` as OAuthTokenId;
+    const isLive = (name: string, nowMs = 7) =>
+      db.transaction((tx) => tokens.isLive(tx, scope, idOf(name), nowMs));
+    await insert('first');
+    await insert('aside');
+    await insert('elsewhere', { parent_token_id: idOf('first') }, otherMode);
+    // More than one statement asks for.
+    await db.transaction(async (tx) => {
+      for (let n = 0; n <= 500; n++)
+        await tokens.insert(tx, scope, row(`second ${n}`, { parent_token_id: idOf('first') }));
+    });
+    for (const n of [0, 500]) await insert(`third ${n}`, { parent_token_id: idOf(`second ${n}`) });
+    const names = ['first', 'second 0', 'second 500', 'third 0', 'third 500'];
+    expect(await Promise.all(names.map((name) => isLive(name)))).toEqual([true, true, true, true, true]);
+    expect(await isLive('first', 3_600_001)).toBe(false);
+    expect(await db.transaction((tx) => tokens.revoke(tx, otherMode, idOf('first'), 7))).toBe(false);
+    expect(await db.transaction((tx) => tokens.revoke(tx, scope, idOf('first'), 7))).toBe(true);
+    for (const name of names)
+      expect([await isLive(name), (await tokens.findByHash(hashOf(name)))?.revokedAtMs]).toEqual([false, 7]);
+    expect(await isLive('aside')).toBe(true);
+    expect((await tokens.findByHash(hashOf('elsewhere')))?.revokedAtMs).toBeNull();
+  });
+
   it('a family that was revoked, or refreshed too often, is refreshed no more', async () => {
     const touch = (id: OAuthFamilyId) => db.transaction((tx) => families.touch(tx, scope, id, 1_500));
     const good = await openFamily('good');

@@ -44,6 +44,9 @@ const COLUMNS = [
   'revoked_at',
 ] as const;
 
+/** Far below what a statement may have of parameters. */
+const PARENTS_AT_ONCE = 500;
+
 export function createTokenStore(db: Database) {
   const view = db.view(oauthTables);
 
@@ -118,17 +121,34 @@ export function createTokenStore(db: Database) {
       return rows.map((row) => tokenOf(row, scope));
     },
 
-    /** False where it was revoked already. */
+    /** As the transaction sees it, and as nobody changes it beside a commit of that. */
+    async isLive(tx: Transaction, scope: Scope, id: OAuthTokenId, nowMs: number): Promise<boolean> {
+      const row = await view
+        .scoped(scope, tx)
+        .selectFrom('oauth_tokens')
+        .select('id')
+        .where('id', '=', id)
+        .where('revoked_at', 'is', null)
+        .where('expires_at', '>', nowMs)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
+    /** And all that was got for it by exchange, which never outlives it (auth.md §4); false where it was revoked already. */
     async revoke(tx: Transaction, scope: Scope, id: OAuthTokenId, nowMs: number): Promise<boolean> {
-      const rows = await view
+      const live = view
         .scoped(scope, tx)
         .updateTable('oauth_tokens')
         .set({ revoked_at: nowMs })
-        .where('id', '=', id)
-        .where('revoked_at', 'is', null)
-        .returning('id')
-        .execute();
-      return rows.length > 0;
+        .where('revoked_at', 'is', null);
+      const [revoked] = await live.where('id', '=', id).returning('id').execute();
+      const parents = revoked ? [revoked.id] : [];
+      while (parents.length > 0) {
+        const some = parents.splice(0, PARENTS_AT_ONCE);
+        const children = await live.where('parent_token_id', 'in', some).returning('id').execute();
+        for (const child of children) parents.push(child.id);
+      }
+      return revoked !== undefined;
     },
 
     /** Those that ended before; how many. */

@@ -19,7 +19,7 @@ import {
 import { IssuerUnavailable } from '../issuer-keys/errors.js';
 import type { IssuerKeys } from '../issuer-keys/issuer-keys.js';
 import { bindingMatches } from '../matching/matching.js';
-import type { OidcBindings } from '../service.js';
+import { GATEWAY_AUDIENCE, type OidcBindings } from '../service.js';
 import { createOidcBindingStore, type OidcBinding } from '../store.js';
 import { type Assertion, AssertionRefused, readAssertion, requireTimely } from './assertion.js';
 import { deniedEntry, exchangeEntry } from './audit.js';
@@ -167,8 +167,10 @@ export function createAssertionExchange(deps: AssertionExchangeDeps) {
   };
 }
 
+/** Bindings name both products by default; what was signed for the gateway alone gives no management token (auth.md §2.8). */
 function requireAudience({ audiences }: OidcBinding, assertion: Assertion): void {
-  if (!assertion.audiences.some((audience) => audiences.includes(audience)))
+  const isMeant = (audience: string) => audience !== GATEWAY_AUDIENCE && audiences.includes(audience);
+  if (!assertion.audiences.some(isMeant))
     throw new AssertionRefused('aud', 'The assertion is for none of the audiences of the binding');
 }
 

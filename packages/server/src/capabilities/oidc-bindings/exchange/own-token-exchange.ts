@@ -17,7 +17,7 @@ import {
 
 export interface OwnTokenExchangeDeps {
   readonly db: Pick<Database, 'transaction'>;
-  readonly tokens: Pick<OAuthTokens, 'find' | 'mintIn'>;
+  readonly tokens: Pick<OAuthTokens, 'find' | 'isLiveIn' | 'mintIn'>;
   readonly accounts: Pick<Accounts, 'tenantById'>;
   readonly dpop: Pick<Dpop, 'consumeIn'>;
 }
@@ -39,6 +39,8 @@ export function createOwnTokenExchange({ db, tokens, accounts, dpop }: OwnTokenE
     const permissions = grantedScopes(call.params.get('scope'), held);
     const { proof } = call;
     const minted = await db.transaction(async (tx) => {
+      if (!(await tokens.isLiveIn(tx, scope, token.id)))
+        throw invalidGrant('The subject token is not valid here');
       if (proof) await dpop.consumeIn(tx, proof);
       const request = {
         scope,
