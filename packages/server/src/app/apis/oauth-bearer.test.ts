@@ -64,6 +64,7 @@ describe('a bearer token', () => {
     const dpop = proof('GET', VAULTS, { ath: tokenHash(access_token) });
     const answer = await list({ authorization: `DPoP ${access_token}`, dpop });
     expect(shown(answer)).toEqual([401, 'invalid_token']);
+    expect(answer.json.error.message).toContain('bound to no key: send "Authorization: Bearer <token>"');
   });
 
   it('D55: in the query is 400, in a body it is no credential', async () => {

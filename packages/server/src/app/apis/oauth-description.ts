@@ -4,6 +4,13 @@ import type { Described } from '../../platform/http/openapi/operation.js';
 
 const FORM = 'application/x-www-form-urlencoded';
 const TEXT = { type: 'string' };
+const GRANT_TYPES = [
+  'client_credentials',
+  'authorization_code',
+  'refresh_token',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+] as const;
 const CLIENT: JsonObject = {
   client_id: { ...TEXT, description: 'Unless the client authenticates by HTTP Basic.' },
   client_secret: { ...TEXT, description: 'The same; a public client has none.' },
@@ -56,7 +63,28 @@ export const describeOAuth: Describe = (components) => {
       expires_in: { type: 'integer', description: 'Seconds.' },
       scope: { ...TEXT, description: 'Permissions that were granted, with a space between.' },
       refresh_token: { ...TEXT, description: 'Where a user stands behind the token; good once.' },
+      issued_token_type: { ...TEXT, description: 'Of a token exchange.' },
       tenant: { ...TEXT, description: 'Slug of the tenant.' },
+      client_id: { ...TEXT, description: 'Of a log-in as `knoxcall-cli`: who refreshes and revokes.' },
+    },
+  };
+  const device: JsonObject = {
+    type: 'object',
+    required: [
+      'device_code',
+      'user_code',
+      'verification_uri',
+      'verification_uri_complete',
+      'expires_in',
+      'interval',
+    ],
+    properties: {
+      device_code: { ...TEXT, description: 'To poll with.' },
+      user_code: { ...TEXT, description: 'To show to the user.' },
+      verification_uri: { ...TEXT, description: 'Where the user types it.' },
+      verification_uri_complete: { ...TEXT, description: 'The same with the code in it.' },
+      expires_in: { type: 'integer', description: 'Seconds.' },
+      interval: { type: 'integer', description: 'Seconds between two polls, at least.' },
     },
   };
   const described: readonly Described[] = [
@@ -68,11 +96,31 @@ export const describeOAuth: Describe = (components) => {
       description: CLIENT_TEXT,
       parameters: [proof],
       requestBody: form(['grant_type'], {
-        grant_type: { ...TEXT, examples: ['client_credentials', 'refresh_token'] },
+        grant_type: { ...TEXT, enum: [...GRANT_TYPES] },
         scope: { ...TEXT, description: 'Permissions with a space between; absent: all that is held.' },
-        refresh_token: TEXT,
+        refresh_token: { ...TEXT, description: 'Of `refresh_token`.' },
+        code: { ...TEXT, description: 'Of `authorization_code`, as the next two.' },
+        redirect_uri: { ...TEXT, description: 'The one that was given to `/oauth/authorize`.' },
+        code_verifier: { ...TEXT, description: 'What the challenge was made of (RFC 7636).' },
+        device_code: { ...TEXT, description: 'Of the device flow.' },
+        subject_token: { ...TEXT, description: 'Of a token exchange, as the next three.' },
+        subject_token_type: { ...TEXT, examples: ['urn:ietf:params:oauth:token-type:id_token'] },
+        audience: { ...TEXT, default: 'knoxcall:api' },
+        tenant: { ...TEXT, description: 'Slug of the tenant whose bindings count.' },
       }),
       answers: answers(components, token),
+    },
+    {
+      ...endpoint,
+      path: '/oauth/device_authorization',
+      operationId: 'authorizeDevice',
+      summary: 'Begin to connect a device without a browser (RFC 8628)',
+      description:
+        'A client without a secret, or the CLI as `knoxcall-cli`, names itself by `client_id` alone.',
+      requestBody: form([], {
+        scope: { ...TEXT, description: 'Permissions with a space between; absent: all that both may have.' },
+      }),
+      answers: answers(components, device),
     },
     {
       ...endpoint,

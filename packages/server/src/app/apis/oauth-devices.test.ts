@@ -149,6 +149,21 @@ describe('the device flow', () => {
       expect.stringMatching(/^kcc_live_/),
       'acme',
     ]);
+    const refreshBy = (clientId: string) =>
+      askOAuth(rig.ask, '/oauth/token', {
+        form: {
+          grant_type: 'refresh_token',
+          client_id: clientId,
+          refresh_token: given.json.refresh_token,
+        },
+      });
+    const byAlias = await refreshBy('knoxcall-cli');
+    expect([...refusal(byAlias), byAlias.json.error_description]).toEqual([
+      401,
+      'invalid_client',
+      expect.stringContaining('client_id is the one that came with the tokens'),
+    ]);
+    expect((await refreshBy(given.json.client_id)).status).toBe(200);
   });
 });
 

@@ -23,8 +23,8 @@ export function invalidApiKey(): AppError {
   return new AppError('invalid_api_key', 'The API key is not valid');
 }
 
-export function invalidToken(options: AppErrorOptions = {}): AppError {
-  return new AppError('invalid_token', 'The access token is not valid', options);
+export function invalidToken(): AppError {
+  return new AppError('invalid_token', 'The access token is not valid');
 }
 
 /** Valid, and not of the tenant whose host was called: as if it did not exist. */
@@ -39,6 +39,12 @@ export function invalidBoundToken(principal: Principal, algorithms: readonly str
     'The access token is bound to a key: send "Authorization: DPoP <token>" and a DPoP proof of that key',
     { principal, headers: { 'www-authenticate': dpopChallenge('invalid_token', algorithms) } },
   );
+}
+
+/** Bound to none, and sent as if it were (RFC 9449 §7.1). */
+export function tokenNotBound(principal: Principal): AppError {
+  const text = 'The access token is bound to no key: send "Authorization: Bearer <token>"';
+  return new AppError('invalid_token', text, { principal });
 }
 
 export function proofRefused(

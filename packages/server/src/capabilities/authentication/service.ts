@@ -11,10 +11,10 @@ import { type Credential, readCredential } from './credentials.js';
 import {
   foreignCredential,
   invalidBoundToken,
-  invalidToken,
   proofRefused,
   subscriptionInactive,
   tenantNotFound,
+  tokenNotBound,
   wrongKeyType,
 } from './errors.js';
 import {
@@ -62,8 +62,7 @@ export function createAuthentication(deps: AuthenticationDeps): Authentication {
     if (binding === null) return active(found, servesInactive);
     const { jkt, isNonceRequired } = binding;
     if (jkt === null) {
-      // RFC 9449 §7.1: the scheme is for tokens that are bound.
-      if (credential.isProven) throw invalidToken({ principal });
+      if (credential.isProven) throw tokenNotBound(principal);
       return active(found, servesInactive);
     }
     if (!credential.isProven) throw invalidBoundToken(principal, dpop.algorithms);

@@ -4,7 +4,14 @@ import { CLI_ALIAS, type KnownClient } from '../oauth-clients/index.js';
 import type { AuthenticateClient } from './client-authentication.js';
 import { invalidClient, OAuthError, proofRequired } from './errors.js';
 import type { Grant, TokenAnswer, TokenCall } from './grants/grant.js';
-import { headerValues, type OAuthAnswer, type OAuthRequest, printable, required } from './request.js';
+import {
+  headerValues,
+  type OAuthAnswer,
+  type OAuthRequest,
+  type Params,
+  printable,
+  required,
+} from './request.js';
 
 export interface TokenEndpointDeps {
   readonly authenticateClient: AuthenticateClient;
@@ -79,9 +86,15 @@ function callOf(request: OAuthRequest, surface: TokenCall['surface']) {
 function allowGrant({ params }: OAuthRequest, client: KnownClient | null, grant: Grant): void {
   if (grant.client === 'none') return;
   if (grant.client === 'required_or_alias' && params.get('client_id') === CLI_ALIAS) return;
-  if (client === null) throw invalidClient(false, 'The client does not say who it is');
+  if (client === null) throw invalidClient(false, unnamedText(params));
   if (!client.grantTypes.includes(grant.type))
     throw new OAuthError('unauthorized_client', 'The client may not use this grant type');
+}
+
+/** Who logged in by the alias goes on by the client that it was told of (auth.md §2.4). */
+function unnamedText(params: Params): string {
+  if (params.get('client_id') !== CLI_ALIAS) return 'The client does not say who it is';
+  return `${CLI_ALIAS} only logs in; from then on client_id is the one that came with the tokens`;
 }
 
 function proofRefused({ code, reason, nonce }: DpopError): OAuthError {
