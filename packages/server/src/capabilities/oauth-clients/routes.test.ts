@@ -143,6 +143,8 @@ describe('200', () => {
 describe('400', () => {
   it.each<[Record<string, unknown>, string]>([
     [{ name: '' }, 'name'],
+    [{ name: 'a\u202eb' }, 'name'],
+    [{ name: 'a\u0000b' }, 'name'],
     [{ require_pkce: false }, 'require_pkce'],
     [{ token_format: 'jwt' }, 'token_format'],
     [{ type: 'secret' }, 'type'],
@@ -175,6 +177,7 @@ describe('400', () => {
     'nothing',
     'http://127.0.0.1.example.com/cb',
     'http://0.0.0.0/cb',
+    'https://app.example.com/\u2603',
   ])('takes no redirect URI %s', async (uri) => {
     const { status, json } = await create({ ...CODE, redirect_uris: [uri] });
     expect([status, Object.keys(json.fields)]).toEqual([400, ['redirect_uris[0]']]);
@@ -225,6 +228,32 @@ describe('403', () => {
     const patch = (scopes: string[]) => ask('PATCH', `${PATH}/${id}`, { allowed_scopes: scopes }, key);
     expect((await patch(['log:list', 'vaults:write'])).status).toBe(403);
     expect((await patch(['log:list', 'vaults:read'])).status).toBe(200);
+  });
+
+  it('to who would get the secret or the tokens of a client that may do more', async () => {
+    const key = await limitedKey();
+    const scopes = ['vaults:read', 'vaults:write'];
+    const { id } = (await create({ ...CODE, allowed_scopes: scopes, require_dpop: true })).json.data;
+    const change = (body: unknown) => ask('PATCH', `${PATH}/${id}`, body, key);
+    const rotate = () => ask('POST', `${PATH}/${id}/rotate-secret`, {}, key);
+    const refused = [
+      await rotate(),
+      await change({ redirect_uris: ['https://mallory.example/cb'] }),
+      await change({ require_dpop: false }),
+      await change({ require_dpop_nonce: false }),
+      await change({ refresh_grace_seconds: 60 }),
+      await change({ step_up_scopes: [] }),
+      await change({ consent_html_template: '<p>harmless</p>' }),
+      await change({ active: true }),
+    ];
+    for (const { status, json } of refused)
+      expect([status, json.error?.type]).toEqual([403, 'privilege_escalation']);
+    const { data } = (await ask('GET', `${PATH}/${id}`)).json;
+    expect(data).toMatchObject({ redirect_uris: CODE.redirect_uris, require_dpop: true });
+    // What brings nobody a token stays open, and so does a client that may do no more than the caller.
+    expect((await change({ name: 'n', active: false, require_dpop_nonce: true })).status).toBe(200);
+    expect((await change({ allowed_scopes: ['vaults:read'] })).status).toBe(200);
+    expect([(await change({ active: true })).status, (await rotate()).status]).toEqual([200, 200]);
   });
 
   it('to who changes the client of the CLI, which is made once however many ask', async () => {

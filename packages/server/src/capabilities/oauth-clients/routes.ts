@@ -95,7 +95,7 @@ export function oauthClientRoutes(clients: OAuthClients): RouteDefinition[] {
       warning: () => ROTATED,
       permission: 'oauth-clients:write',
       audit: 'oauth_client.rotate_secret',
-      errors: ['conflict'],
+      errors: ['privilege_escalation', 'conflict'],
       params: clientParams,
       response: clientSecretResponse,
       noStore: true,

@@ -29,7 +29,17 @@ const redirectUri = z
   });
 
 const terms = {
-  name: z.string().trim().min(1).max(LIMITS.nameCharactersMax).describe('What users see at consent.'),
+  name: z
+    .string()
+    .trim()
+    .min(1)
+    .max(LIMITS.nameCharactersMax)
+    // They turn the words around it on the page of consent.
+    .refine(
+      (name) => !/[\p{Cc}\u202a-\u202e\u2066-\u2069]/u.test(name),
+      'must not hold characters that control how text is shown',
+    )
+    .describe('What users see at consent.'),
   allowed_scopes: z
     .array(permission)
     .max(KEY_PERMISSIONS.size)

@@ -63,8 +63,9 @@ export interface OAuthClients {
   get(scope: Scope, id: string): Promise<OAuthClient>;
   /** The maker cannot give what it does not hold. */
   create(caller: Caller, input: NewClient): Promise<CreatedClient>;
+  /** Nor can who changes it, where the change could lead its tokens to somebody else (docs/decisions/0070). */
   update(caller: Caller, id: string, change: ClientChange): Promise<OAuthClient>;
-  /** What the old secret minted is dead with it, in the same transaction (auth.md §2.9). */
+  /** For who holds what it may do. What the old secret minted is dead with it, in the same transaction (auth.md §2.9). */
   rotateSecret(caller: Caller, id: string): Promise<{ client: OAuthClient; secret: Secret<string> }>;
   revoke(caller: Caller, id: string): Promise<void>;
   /** The tenant's own client of the CLI, made when it is first needed (auth.md §2.4). */
@@ -157,7 +158,7 @@ export function createOAuthClients(deps: OAuthClientsDeps): OAuthClients {
         if (before.revokedAtMs !== null) throw clientRevoked();
         const after = { ...before, ...present(change) };
         const added = after.allowedScopes?.filter((scope) => !before.allowedScopes?.includes(scope));
-        refuseWider(caller.principal, added ?? []);
+        refuseWider(caller.principal, handsOn(change) ? after.allowedScopes : (added ?? []));
         refuseStepUpBeyond(after);
         await store.update(tx, actor.scope, before.id, after);
         await generations.bump(tx, credentialGeneration(actor.scope.tenantId));
@@ -174,6 +175,8 @@ export function createOAuthClients(deps: OAuthClientsDeps): OAuthClients {
         const client = await changeable(tx, actor.scope, id);
         if (client.revokedAtMs !== null) throw clientRevoked();
         if (client.type === 'public') throw publicClientHasNoSecret();
+        // Whoever gets the secret gets what the client may do.
+        refuseWider(caller.principal, client.allowedScopes);
         await store.replaceSecret(tx, actor.scope, client.id, secret.hash);
         await generations.bump(tx, credentialGeneration(actor.scope.tenantId));
         await auditLogs.record(tx, actor, rotateEntry(client));
@@ -232,6 +235,13 @@ function refuseWider({ grants }: Principal, scopes: readonly string[] | null): v
   const whole = new Set(grants.filter(({ resource }) => resource === null).map((grant) => grant.permission));
   const beyond = (scopes ?? []).find((scope) => !whole.has(scope));
   if (beyond !== undefined) throw scopeNotHeld(beyond);
+}
+
+/** Whether it could bring somebody a token of the client who had none. Fewer scopes and more proof bring nobody one. */
+function handsOn({ name: _name, allowedScopes: _scopes, ...others }: ClientChange): boolean {
+  const { isActive, requireDpop, requireDpopNonce, ...open } = others;
+  const isOpened = isActive === true || requireDpop === false || requireDpopNonce === false;
+  return isOpened || Object.values(open).some((value) => value !== undefined);
 }
 
 function refuseStepUpBeyond(client: OAuthClient): void {
