@@ -204,6 +204,16 @@ describe('what is refused', () => {
     expect((await one.get(`/oauth/activate?user_code=${json.user_code}`)).status).toBe(200);
   });
 
+  it('more guesses than that at once; a right code is none', async () => {
+    const one = await visitor('127.6.6.7');
+    const { json } = await begin();
+    for (let i = 0; i < 7; i++)
+      expect((await one.get(`/oauth/activate?user_code=${json.user_code}`)).status).toBe(200);
+    const guesses = Array.from({ length: 12 }, () => one.get('/oauth/activate?user_code=BBBB-BBBB'));
+    const statuses = (await Promise.all(guesses)).map(({ status }) => status);
+    expect([404, 429].map((status) => statuses.filter((found) => found === status).length)).toEqual([5, 7]);
+  });
+
   it('an approval without the token of its page', async () => {
     const { json } = await begin();
     const one = await visitor();

@@ -450,6 +450,9 @@ describe('knoxcall-cli', () => {
     ]);
     const chosen = await visitor.get(links.find((href) => href.endsWith('globex'))!);
     expect(chosen.text).toContain('globex');
+    // The rest of a query that holds a question mark goes along.
+    const asking = await visitor.get(path.replace('state=', 'more=?&state='));
+    expect(asking.text).toMatch(/href="[^"]*state=[^"]*tenant=globex"/);
     const hinted = await visitor.get(`${path}&tenant=acme`);
     expect(hinted.text).toContain('asks for access');
     expect((await visitor.get(`${path}&tenant=initech`)).status).toBe(403);

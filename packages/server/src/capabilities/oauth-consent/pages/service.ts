@@ -196,9 +196,8 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
       const typed = query.get('user_code');
       if (!typed) return show(visit, views.codePage(ACTIVATE, null));
       const code = readUserCode(typed);
-      const waiting = code === null ? undefined : await waitingDevice(code, request);
+      const waiting = await waitingDevice(code, request);
       if (!code || !waiting) {
-        await wrongCodes.count(request.visitor.ip);
         const failure = 'No device waits with this code. It may have expired.';
         return show(visit, views.codePage(ACTIVATE, failure), { status: 404 });
       }
@@ -221,11 +220,13 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
     });
   }
 
-  async function waitingDevice(code: string, { host, visitor }: PageRequest) {
+  async function waitingDevice(code: string | null, { host, visitor }: PageRequest) {
     await wrongCodes.admit(visitor.ip);
-    const found = await devices.waiting(code);
+    const found = code === null ? undefined : await devices.waiting(code);
     const client = found && (await clients.ofDevice(found, host));
-    return found && client && { device: found, client };
+    if (!client) return undefined;
+    await wrongCodes.forgive(visitor.ip);
+    return { device: found, client };
   }
 
   /** The one place where a refusal becomes a page or a way back to the client. */
@@ -298,7 +299,9 @@ function toldToUser<T>(run: () => T): T {
 }
 
 function withTenant(action: string, slug: string): string {
-  const [path = '', query = ''] = action.split('?', 2);
+  // A query may hold further question marks.
+  const mark = action.indexOf('?');
+  const [path, query] = mark === -1 ? [action, ''] : [action.slice(0, mark), action.slice(mark + 1)];
   const params = new URLSearchParams(query);
   params.set('tenant', slug);
   return `${path}?${params}`;

@@ -6,8 +6,10 @@ import { PageError } from '../errors.js';
 
 /** Who guesses user codes is stopped before the next look-up (RFC 8628 §5.1, auth.md §2.5). */
 export interface WrongCodes {
+  /** Counts a guess before it is looked up: of many that are sent at once, no more are let through than one by one. */
   admit(ip: string | null): Promise<void>;
-  count(ip: string | null): Promise<void>;
+  /** It was none: the code is right. */
+  forgive(ip: string | null): Promise<void>;
 }
 
 interface Window {
@@ -31,13 +33,17 @@ export function createWrongCodes(clock: Clock): WrongCodes {
 
   return {
     async admit(ip) {
-      const { count, endMs } = await windowOf(ip);
-      if (count < LIMITS.userCodeFailuresPerMinute) return;
-      const seconds = Math.max(1, Math.ceil((endMs - clock.nowMs()) / 1000));
+      const window = await windowOf(ip);
+      if (window.count < LIMITS.userCodeFailuresPerMinute) {
+        window.count++;
+        return;
+      }
+      const seconds = Math.max(1, Math.ceil((window.endMs - clock.nowMs()) / 1000));
       throw new PageError(429, 'Too many wrong codes. Wait a minute and try again.', seconds);
     },
-    async count(ip) {
-      (await windowOf(ip)).count++;
+    async forgive(ip) {
+      const window = await windowOf(ip);
+      window.count = Math.max(0, window.count - 1);
     },
   };
 }
