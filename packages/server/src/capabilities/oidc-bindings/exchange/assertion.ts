@@ -32,6 +32,8 @@ export class AssertionRefused extends Error {
 type Members = Readonly<Record<string, unknown>>;
 
 const AUDIENCES_MAX = 50;
+/** Each is something that bindings are looked for by; platforms write some thirty. */
+const CLAIMS_MAX = 200;
 const SECONDS_MAX = 1e11;
 
 /** Size, form, algorithm and claims, in this order; no look-up and no signature. */
@@ -42,6 +44,7 @@ export function readAssertion(text: string): Assertion {
   if (more.length > 0 || tail === '') refuse('form', 'is no signed JWT');
   const header = membersOf('header', head);
   const payload = membersOf('payload', body);
+  if (Object.keys(payload).length > CLAIMS_MAX) refuse('form', `has more than ${CLAIMS_MAX} claims`);
   const signature = decodeBase64Url(tail) ?? refuse('form', 'has a signature that is not base64url');
   const signed = Buffer.from(`${head}.${body}`);
   return {

@@ -275,6 +275,9 @@ describe('the assertion', () => {
       await rig.issuer.sign(rig.claims(), { key: stranger.privateKey }),
       await rig.issuer.sign(rig.claims(), { header: { typ: 'dpop+jwt' } }),
       await rig.issuer.sign(rig.claims({ pad: 'x'.repeat(LIMITS.oidcAssertionBytesMax) })),
+      await rig.issuer.sign(
+        rig.claims(Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`c${n}`, n]))),
+      ),
       `${head}.${part(rig.claims({ sub: 'team:payments:ci', more: true }))}.${tail}`,
       `${head}.${body}.${Buffer.alloc(64).toString('base64url')}`,
     ];
