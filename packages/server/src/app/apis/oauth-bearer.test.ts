@@ -78,6 +78,25 @@ describe('a bearer token', () => {
     expect(shown(answer)).toEqual([401, 'authentication_required']);
   });
 
+  it('of less scope gets no answer that was kept for one of more', async () => {
+    const make = async (scope: string | undefined, body: object = { name: 'made by a token' }) => {
+      const { access_token = '' } = await token({
+        form: { grant_type: 'client_credentials', ...(scope && { scope }) },
+      });
+      const headers = { authorization: `Bearer ${access_token}`, 'x-idempotency-key': 'the-same' };
+      return rig.ask('POST', '/v1/api-keys', { headers, body });
+    };
+    const [wide, again, narrow] = [
+      await make(undefined),
+      await make(undefined),
+      await make('api-keys:write'),
+    ];
+    expect([wide, again, narrow].map(({ status }) => status)).toEqual([201, 201, 201]);
+    expect(again.json.data.api_key).toBe(wide.json.data.api_key);
+    expect(narrow.json.data.api_key).not.toBe(wide.json.data.api_key);
+    expect(narrow.headers['x-idempotent-replay']).toBeUndefined();
+  });
+
   it('is of its tenant, its mode and its time', async () => {
     const { access_token = '' } = await token();
     const headers = { authorization: `Bearer ${access_token}` };

@@ -257,9 +257,11 @@ function recordId({ caller: { principal }, method, path, key }: KeyedCall): stri
 function credentialOf(principal: Principal): string {
   if (principal.kind === 'user') return `user:${principal.userId}`;
   if (principal.kind === 'api_key') return `api_key:${principal.apiKeyId}`;
-  // The source, not the token: a retry may come with the next one.
-  const { apiKeyId, oauthClientId, userId, bindingId } = principal;
-  return `oauth:${[apiKeyId, oauthClientId, userId, bindingId].map((id) => id ?? '').join(':')}`;
+  // The source, not the token: a retry may come with the next one. One of less scope gets no answer of one of more.
+  const { apiKeyId, oauthClientId, userId, bindingId, grants } = principal;
+  const ids = [apiKeyId, oauthClientId, userId, bindingId].map((id) => id ?? '');
+  const held = grants.map(({ permission, resource }) => `${permission} ${resource ?? ''}`).sort();
+  return `oauth:${[...ids, ...held].join(':')}`;
 }
 
 function placeOf(scope: Scope, rowId: string): EnvelopePlace {
