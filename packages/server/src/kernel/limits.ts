@@ -109,6 +109,8 @@ export const LIMITS = {
   authorizationCodeMs: 60_000,
   deviceCodeSeconds: 900,
   devicePollSeconds: 5,
+  /** A device that goes on asking too often is told to wait no longer than this, and writes nothing more. */
+  devicePollSecondsMax: 60,
   /** Devices of one network that wait for an answer. */
   devicesWaitingMax: 50,
   userCodeFailuresPerMinute: 5,

@@ -214,6 +214,16 @@ describe('what is refused', () => {
     expect([404, 429].map((status) => statuses.filter((found) => found === status).length)).toEqual([5, 7]);
   });
 
+  it('who asks without a pause, and lets it be again a minute after the last time that counted', async () => {
+    const { json } = await begin();
+    expect(refusal(await poll(json.device_code))).toEqual([400, 'authorization_pending']);
+    for (let i = 0; i < 20; i++) expect(refusal(await poll(json.device_code))).toEqual([400, 'slow_down']);
+    rig.clock.advance(59_000);
+    expect(refusal(await poll(json.device_code))).toEqual([400, 'slow_down']);
+    rig.clock.advance(1_000);
+    expect(refusal(await poll(json.device_code))).toEqual([400, 'authorization_pending']);
+  });
+
   it('an approval without the token of its page', async () => {
     const { json } = await begin();
     const one = await visitor();

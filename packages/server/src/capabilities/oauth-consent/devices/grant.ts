@@ -25,6 +25,8 @@ export function deviceCodeGrant(deps: DeviceCodeDeps): Grant {
   async function refuseWaiting(device: StoredDevice, { nowMs }: TokenCall): Promise<never> {
     const { deviceCodeHash, lastPolledAtMs, intervalSeconds } = device;
     const isEarly = lastPolledAtMs !== null && nowMs - lastPolledAtMs < intervalSeconds * 1000;
+    // Strangers have device codes too: how many writes one of them is good for is bounded.
+    if (isEarly && intervalSeconds >= LIMITS.devicePollSecondsMax) throw slowDown();
     const interval = isEarly ? intervalSeconds + LIMITS.devicePollSeconds : intervalSeconds;
     await db.transaction((tx) => devices.recordPoll(tx, deviceCodeHash, nowMs, interval));
     throw isEarly ? slowDown() : authorizationPending();
