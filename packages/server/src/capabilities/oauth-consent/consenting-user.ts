@@ -1,8 +1,7 @@
 import type { Scope, TenantId, UserId } from '../../kernel/ids.js';
 import type { ResolvedHost } from '../../platform/http/hosts.js';
-import type { Accounts, Membership, SignedIn } from '../accounts/index.js';
-import { isSubscriptionActive } from '../accounts/index.js';
-import { grantedScopes, OAuthError } from '../oauth/index.js';
+import { type Accounts, isSubscriptionActive, type Membership, type SignedIn } from '../accounts/index.js';
+import { grantedScopes, invalidGrant, tenantInactive } from '../oauth/index.js';
 import { permissionsOfClient } from '../oauth-clients/index.js';
 import { decisionOfUser, narrowDecision } from '../permissions/index.js';
 import type { AskingClient } from './asking-client.js';
@@ -65,8 +64,7 @@ export function consentScopes(
   client: AskingClient,
   asked: readonly string[] | null,
 ): readonly string[] {
-  if (!isSubscriptionActive(tenant.subscriptionStatus))
-    throw new OAuthError('unauthorized_client', 'The subscription of this tenant is not active');
+  if (!isSubscriptionActive(tenant.subscriptionStatus)) throw tenantInactive();
   const { grants } = narrowDecision(decisionOfUser(tenant.role), permissionsOfClient(client));
   const held = new Set(grants.map(({ permission }) => permission));
   return grantedScopes(asked?.join(' '), held);
@@ -78,10 +76,7 @@ export async function requireActiveTenant(
   tenantId: TenantId,
 ): Promise<string> {
   const tenant = await accounts.tenantById(tenantId);
-  if (!tenant) throw new OAuthError('invalid_grant', 'The tenant is gone');
-  if (!isSubscriptionActive(tenant.subscriptionStatus))
-    throw new OAuthError('unauthorized_client', 'The subscription of this tenant is not active', {
-      status: 403,
-    });
+  if (!tenant) throw invalidGrant('The tenant is gone');
+  if (!isSubscriptionActive(tenant.subscriptionStatus)) throw tenantInactive();
   return tenant.slug;
 }

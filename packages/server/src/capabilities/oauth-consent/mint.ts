@@ -1,5 +1,4 @@
-import type { OAuthClientId, OAuthFamilyId, Scope, UserId } from '../../kernel/ids.js';
-import { modeOf } from '../../kernel/ids.js';
+import { modeOf, type OAuthClientId, type OAuthFamilyId, type Scope, type UserId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { Dpop } from '../dpop/index.js';
@@ -34,10 +33,18 @@ export function userSource({ userId, oauthClientId, epoch }: Omit<Consented, 'sc
   return { kind: 'user', userId, oauthClientId, epoch };
 }
 
-/** Whether it was given to the client that comes, and whether that client's host is of its mode and tenant. */
-export function isOfCaller({ scope, oauthClientId, isByAlias }: Consented, call: TokenCall): boolean {
-  const { client, host } = call;
-  if (host.mode !== null && host.mode !== modeOf(scope)) return false;
+/** Whether it was given to the client that comes, and is of the mode of that client's host. */
+export function isOfCaller(consented: Consented, call: TokenCall): boolean {
+  const { mode } = call.host;
+  return (mode === null || mode === modeOf(consented.scope)) && isOfClient(consented, call);
+}
+
+/** Whether that client asked for it; the row is null of an alias that nobody has answered yet. */
+export function isOfClient(
+  asked: { readonly oauthClientId: OAuthClientId | null; readonly isByAlias: boolean },
+  { client }: TokenCall,
+): boolean {
+  const { oauthClientId, isByAlias } = asked;
   // The alias alone, without a client of its own: the first fetch of the CLI (auth.md §2.4).
   if (client === null) return isByAlias;
   return client.source.kind === 'client' && client.source.oauthClientId === oauthClientId;

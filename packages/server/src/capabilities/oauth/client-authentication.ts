@@ -1,10 +1,9 @@
 import type { Clock } from '../../kernel/clock.js';
-import { modeOf } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { createLru } from '../../platform/cache/lru.js';
 import { sha256Base64 } from '../../platform/crypto/hashing.js';
 import { splitAuthorization } from '../../platform/http/authorization.js';
-import type { ResolvedHost } from '../../platform/http/hosts.js';
+import { servesAt } from '../../platform/http/hosts.js';
+import { createCountWindows } from '../../platform/limits/count-windows.js';
 import { isSubscriptionActive } from '../accounts/index.js';
 import {
   CLI_ALIAS,
@@ -28,24 +27,16 @@ const NAMES_KEPT = 10_000;
 /** Longer than name and secret of any client; what is longer is not even hashed. */
 const CREDENTIAL_CHARACTERS_MAX = 512;
 
-interface Failures {
-  readonly endMs: number;
-  count: number;
-}
-
 export function createClientAuthentication(deps: ClientAuthenticationDeps): AuthenticateClient {
   const { identifyClient, clock } = deps;
-  const failures = createLru<string, Failures>({ entriesMax: NAMES_KEPT });
+  const failuresOf = createCountWindows(clock, { windowMs: WINDOW_MS, namesMax: NAMES_KEPT });
 
   /** Who has the right secret is let in all the same: strangers cannot lock a client out. */
-  async function countFailure(name: string): Promise<void> {
-    const nowMs = clock.nowMs();
-    const known = failures.get(name);
-    if (known && known.endMs <= nowMs) failures.delete(name);
-    const window = await failures.load(name, async () => ({ endMs: nowMs + WINDOW_MS, count: 0 }));
-    window.count++;
-    if (window.count > LIMITS.clientFailuresPerMinute)
-      throw tooManyFailures({ retryAfterMs: window.endMs - nowMs });
+  function countFailure(name: string): void {
+    const failures = failuresOf(name);
+    failures.count++;
+    if (failures.count > LIMITS.clientFailuresPerMinute)
+      throw tooManyFailures({ retryAfterMs: failures.leftMs() });
   }
 
   return async ({ rawHeaders, params, host, ip }) => {
@@ -55,8 +46,8 @@ export function createClientAuthentication(deps: ClientAuthenticationDeps): Auth
     if (credentials === null || (credentials.clientId === CLI_ALIAS && credentials.secret === null))
       return null;
     const client = isTooLong(credentials) ? undefined : await identifyClient(credentials);
-    if (!client?.isActive || !isOfHost(client, host)) {
-      await countFailure(sha256Base64(`${ip} ${credentials.clientId}`));
+    if (!client?.isActive || !servesAt(host, client.scope, client.tenant.slug)) {
+      countFailure(sha256Base64(`${ip} ${credentials.clientId}`));
       throw invalidClient(basic !== null);
     }
     if (!isSubscriptionActive(client.tenant.subscriptionStatus)) throw tenantInactive();
@@ -66,11 +57,6 @@ export function createClientAuthentication(deps: ClientAuthenticationDeps): Auth
 
 function isTooLong({ clientId, secret }: ClientCredentials): boolean {
   return clientId.length + (secret?.length ?? 0) > CREDENTIAL_CHARACTERS_MAX;
-}
-
-/** A client of the other mode, or of another tenant than that of the host, is no client here (contract README §5). */
-function isOfHost({ scope, tenant }: KnownClient, { mode, tenantSlug }: ResolvedHost): boolean {
-  return (mode === null || mode === modeOf(scope)) && (tenantSlug === null || tenantSlug === tenant.slug);
 }
 
 /** RFC 6749 §2.3: one way of authentication a request. */

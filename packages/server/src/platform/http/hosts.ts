@@ -1,5 +1,5 @@
 import { AppError, notFound } from '../../kernel/errors.js';
-import type { Mode } from '../../kernel/ids.js';
+import { type Mode, modeOf, type Scope } from '../../kernel/ids.js';
 
 /** What a request's host says of it (contract README §5 "Mode", §8 `KNOX_BASE_DOMAIN`). */
 export interface ResolvedHost {
@@ -42,6 +42,11 @@ export function isTenantSlug(slug: string): boolean {
   if (!SLUG.test(slug) || slug === 'api' || slug === 'sandbox' || slug.startsWith(SANDBOX_PREFIX))
     return false;
   return !UNMAPPED_LABELS.has(slug) && !UNSERVED_LABELS.has(slug);
+}
+
+/** Whether that tenant and mode are met at that host; a plain address says neither (contract README §5). */
+export function servesAt({ mode, tenantSlug }: ResolvedHost, scope: Scope, slug: string): boolean {
+  return (mode === null || mode === modeOf(scope)) && (tenantSlug === null || tenantSlug === slug);
 }
 
 export function createHosts(config: HostsConfig): Hosts {

@@ -6,7 +6,7 @@ import type { Dpop } from '../../dpop/index.js';
 import { type Grant, invalidGrant, type OAuthTokens, required, type TokenCall } from '../../oauth/index.js';
 import { requireActiveTenant } from '../consenting-user.js';
 import { authorizationPending, deviceDenied, deviceExpired, slowDown } from '../errors.js';
-import { type Consented, isOfCaller, mintForUser } from '../mint.js';
+import { type Consented, isOfCaller, isOfClient, mintForUser } from '../mint.js';
 import { DEVICE_GRANT } from './service.js';
 import type { DeviceStore, StoredDevice } from './store.js';
 
@@ -58,13 +58,9 @@ export function deviceCodeGrant(deps: DeviceCodeDeps): Grant {
   };
 }
 
-/** Before anybody has answered, the alias has no client of its own. */
 function isAskedBy(device: StoredDevice, call: TokenCall): boolean {
   const consented = consentedOf(device);
-  if (consented) return isOfCaller(consented, call);
-  const { client } = call;
-  if (client === null) return device.isByAlias;
-  return client.source.kind === 'client' && client.source.oauthClientId === device.oauthClientId;
+  return consented ? isOfCaller(consented, call) : isOfClient(device, call);
 }
 
 function consentedOf(device: StoredDevice): Consented | undefined {

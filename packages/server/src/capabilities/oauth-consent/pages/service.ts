@@ -10,7 +10,7 @@ import type { AskingClient, AskingClients } from '../asking-client.js';
 import { redirectTo } from '../authorization/redirect-uri.js';
 import { type AuthorizationRequest, readAuthorizationRequest } from '../authorization/request.js';
 import type { Authorization } from '../authorization/service.js';
-import { consentingUser, consentScopes, type TenantChoice } from '../consenting-user.js';
+import { type ConsentingUser, consentingUser, consentScopes, type TenantChoice } from '../consenting-user.js';
 import type { Devices } from '../devices/service.js';
 import { readUserCode } from '../devices/user-code.js';
 import { PageError, RedirectError } from '../errors.js';
@@ -71,6 +71,16 @@ interface Visit {
   readonly form: views.FormContext;
   /** What was pressed; null of a GET. */
   readonly act: string | null;
+}
+
+type Found = Awaited<ReturnType<Sessions['authenticate']>>;
+
+/** What a client, or a device of it, asks a user for. */
+interface Asked {
+  readonly client: AskingClient;
+  readonly tenantHint: string | null;
+  /** Throws where the user cannot give them. */
+  scopesFor(user: ConsentingUser): readonly string[];
 }
 
 export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
@@ -137,7 +147,7 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
   async function signedIn(
     visit: Visit,
     reason: string,
-    next: (user: Awaited<ReturnType<Sessions['authenticate']>>) => Promise<PageAnswer>,
+    next: (found: Found) => Promise<PageAnswer>,
   ): Promise<PageAnswer> {
     if (visit.act === 'sign_in') return signIn(visit, reason);
     if (visit.act === 'sign_out') return signOut(visit);
@@ -163,30 +173,36 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
     return show(visit, views.tenantPage(visit.form, client, user.user, tenants));
   }
 
-  async function consent(visit: Visit, asked: AuthorizationRequest): Promise<PageAnswer> {
-    const { request } = visit;
-    const { client, redirectUri, state } = asked;
-    const reason = `to go on to ${client.name}`;
-    return signedIn(visit, reason, async (found) => {
-      const user = consentingUser(found, client, request.host, asked.tenantHint);
-      if ('tenants' in user) return chooseTenant(visit, client, found, user);
-      const scopes = toldToClient(asked, () => consentScopes(user, client, asked.scopes));
-      if (!isFreshEnough(client, scopes, found.signedInAtMs))
-        return show(
-          visit,
-          views.signInPage(visit.form, `once more, because ${client.name} asks for much`, null),
-        );
-      const said = { request: asked, user, scopes, visitor: request.visitor };
-      if (visit.act === 'allow') return sentTo(await authorization.grant(said, request.origin));
-      if (visit.act === 'deny') return sentTo(await authorization.deny(said, request.origin));
-      const goesTo = new URL(redirectUri).host;
-      const body = views.consentPage(visit.form, client, user, scopes, goesTo);
-      return show(visit, body, { formTarget: formTargetOf(redirectUri) });
-    }).catch((error) => {
-      if (error instanceof OAuthError)
-        throw new RedirectError('access_denied', error.description, redirectUri, state);
-      throw error;
-    });
+  /** What has to be known before a user can answer a client; where it is not, the page that asks for it. */
+  async function asked(
+    visit: Visit,
+    found: Found,
+    { client, tenantHint, scopesFor }: Asked,
+    next: (user: ConsentingUser, scopes: readonly string[]) => Promise<PageAnswer>,
+  ): Promise<PageAnswer> {
+    const user = consentingUser(found, client, visit.request.host, tenantHint);
+    if ('tenants' in user) return chooseTenant(visit, client, found, user);
+    const scopes = scopesFor(user);
+    if (isFreshEnough(client, scopes, found.signedInAtMs)) return next(user, scopes);
+    const reason = `once more, because ${client.name} asks for much`;
+    return show(visit, views.signInPage(visit.form, reason, null));
+  }
+
+  async function consent(visit: Visit, request: AuthorizationRequest): Promise<PageAnswer> {
+    const { origin, visitor } = visit.request;
+    const { client, redirectUri, tenantHint } = request;
+    const scopesFor = (user: ConsentingUser) =>
+      toldToClient(request, () => consentScopes(user, client, request.scopes));
+    return signedIn(visit, `to go on to ${client.name}`, (found) =>
+      asked(visit, found, { client, tenantHint, scopesFor }, async (user, scopes) => {
+        const said = { request, user, scopes, visitor };
+        if (visit.act === 'allow') return sentTo(await authorization.grant(said, origin));
+        if (visit.act === 'deny') return sentTo(await authorization.deny(said, origin));
+        const goesTo = new URL(redirectUri).host;
+        const body = views.consentPage(visit.form, client, user, scopes, goesTo);
+        return show(visit, body, { formTarget: formTargetOf(redirectUri) });
+      }),
+    );
   }
 
   async function device(visit: Visit): Promise<PageAnswer> {
@@ -202,21 +218,18 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
         return show(visit, views.codePage(ACTIVATE, failure), { status: 404 });
       }
       const { client, device: asking } = waiting;
-      const user = consentingUser(found, client, request.host, query.get('tenant'));
-      if ('tenants' in user) return chooseTenant(visit, client, found, user);
-      const scopes = toldToUser(() => consentScopes(user, client, asking.askedScopes));
-      if (!isFreshEnough(client, scopes, found.signedInAtMs))
-        return show(
-          visit,
-          views.signInPage(visit.form, `once more, because ${client.name} asks for much`, null),
-        );
-      if (visit.act !== 'approve' && visit.act !== 'deny')
-        return show(visit, views.devicePage(visit.form, client, user, asking, code, scopes));
-      const verdict = visit.act === 'approve' ? 'approved' : 'denied';
-      const by = { user, scopes, visitor: request.visitor };
-      if (!(await devices.decide(asking, client, verdict, by)))
-        throw new PageError(409, 'This device has had its answer already, or its code has expired.');
-      return show(visit, verdict === 'approved' ? APPROVED : DENIED);
+      const scopesFor = (user: ConsentingUser) =>
+        toldToUser(() => consentScopes(user, client, asking.askedScopes));
+      const tenantHint = query.get('tenant');
+      return asked(visit, found, { client, tenantHint, scopesFor }, async (user, scopes) => {
+        if (visit.act !== 'approve' && visit.act !== 'deny')
+          return show(visit, views.devicePage(visit.form, client, user, asking, code, scopes));
+        const verdict = visit.act === 'approve' ? 'approved' : 'denied';
+        const by = { user, scopes, visitor: request.visitor };
+        if (!(await devices.decide(asking, client, verdict, by)))
+          throw new PageError(409, 'This device has had its answer already, or its code has expired.');
+        return show(visit, verdict === 'approved' ? APPROVED : DENIED);
+      });
     });
   }
 

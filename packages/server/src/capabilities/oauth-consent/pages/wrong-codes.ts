@@ -1,7 +1,7 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { networkOf } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import { createLru } from '../../../platform/cache/lru.js';
+import { createCountWindows } from '../../../platform/limits/count-windows.js';
 import { PageError } from '../errors.js';
 
 /** Who guesses user codes is stopped before the next look-up (RFC 8628 §5.1, auth.md §2.5). */
@@ -12,37 +12,24 @@ export interface WrongCodes {
   forgive(ip: string | null): Promise<void>;
 }
 
-interface Window {
-  readonly endMs: number;
-  count: number;
-}
-
 const WINDOW_MS = 60_000;
 const NETWORKS_KEPT = 10_000;
 
 export function createWrongCodes(clock: Clock): WrongCodes {
-  const windows = createLru<string, Window>({ entriesMax: NETWORKS_KEPT });
-
-  function windowOf(ip: string | null) {
-    const name = networkOf(ip);
-    const nowMs = clock.nowMs();
-    const known = windows.get(name);
-    if (known && known.endMs <= nowMs) windows.delete(name);
-    return windows.load(name, async () => ({ endMs: nowMs + WINDOW_MS, count: 0 }));
-  }
+  const windowOf = createCountWindows(clock, { windowMs: WINDOW_MS, namesMax: NETWORKS_KEPT });
 
   return {
     async admit(ip) {
-      const window = await windowOf(ip);
+      const window = windowOf(networkOf(ip));
       if (window.count < LIMITS.userCodeFailuresPerMinute) {
         window.count++;
         return;
       }
-      const seconds = Math.max(1, Math.ceil((window.endMs - clock.nowMs()) / 1000));
+      const seconds = Math.max(1, Math.ceil(window.leftMs() / 1000));
       throw new PageError(429, 'Too many wrong codes. Wait a minute and try again.', seconds);
     },
     async forgive(ip) {
-      const window = await windowOf(ip);
+      const window = windowOf(networkOf(ip));
       window.count = Math.max(0, window.count - 1);
     },
   };

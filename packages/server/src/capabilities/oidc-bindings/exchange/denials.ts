@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import type { TenantId } from '../../../kernel/ids.js';
-import { createLru } from '../../../platform/cache/lru.js';
+import { createCountWindows } from '../../../platform/limits/count-windows.js';
 
 /** So many refusals of a tenant are audited in a minute: anybody can send an assertion that is refused. */
 const ROWS_MAX = 20;
@@ -13,16 +13,6 @@ export interface DenialBudget {
 }
 
 export function createDenialBudget(clock: Clock): DenialBudget {
-  const windows = createLru<TenantId, { readonly endsAtMs: number; rows: number }>({
-    entriesMax: TENANTS_MAX,
-  });
-  return {
-    take(tenantId) {
-      const nowMs = clock.monotonicMs();
-      const running = windows.get(tenantId);
-      if (running && running.endsAtMs > nowMs) return ++running.rows <= ROWS_MAX;
-      windows.put(tenantId, { endsAtMs: nowMs + WINDOW_MS, rows: 1 });
-      return true;
-    },
-  };
+  const windowOf = createCountWindows(clock, { windowMs: WINDOW_MS, namesMax: TENANTS_MAX });
+  return { take: (tenantId) => ++windowOf(tenantId).count <= ROWS_MAX };
 }

@@ -1,5 +1,5 @@
-import { modeOf } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
+import { servesAt } from '../../../platform/http/hosts.js';
 import type { Database } from '../../../platform/storage/database.js';
 import { type Accounts, isSubscriptionActive } from '../../accounts/index.js';
 import type { Dpop } from '../../dpop/index.js';
@@ -30,7 +30,7 @@ export function createOwnTokenExchange({ db, tokens, accounts, dpop }: OwnTokenE
   return async (call: TokenCall, subjectToken: string): Promise<TokenAnswer> => {
     const token = await tokens.find(subjectToken);
     const tenant = token && (await accounts.tenantById(token.scope.tenantId));
-    if (!token || !tenant || !isOfHost(call, token, tenant.slug))
+    if (!token || !tenant || !isValidHere(call, token, tenant.slug))
       throw invalidGrant('The subject token is not valid here');
     requireSameKey(call, token);
     if (!isSubscriptionActive(tenant.subscriptionStatus)) throw tenantInactive();
@@ -59,13 +59,8 @@ export function createOwnTokenExchange({ db, tokens, accounts, dpop }: OwnTokenE
   };
 }
 
-function isOfHost({ host, params }: TokenCall, { scope }: LiveToken, slug: string): boolean {
-  const named = params.get('tenant') ?? slug;
-  return (
-    (host.mode === null || host.mode === modeOf(scope)) &&
-    (host.tenantSlug === null || host.tenantSlug === slug) &&
-    named === slug
-  );
+function isValidHere({ host, params }: TokenCall, { scope }: LiveToken, slug: string): boolean {
+  return servesAt(host, scope, slug) && (params.get('tenant') ?? slug) === slug;
 }
 
 /** Whoever stole a bound token must not get an unbound one for it. */
