@@ -12,7 +12,7 @@ import { actBudgetMs, type Engines, type OpenDatabase } from '../connections/dat
 import { statementTimeoutMsOf } from '../connections/options.js';
 import type { Connection } from '../connections/store.js';
 import { connectionDisabled, isUsernameTaken, leaseLimit, leaseLost, mintForbidden } from '../errors.js';
-import type { EngineSession, RoleStatements } from '../providers/engine.js';
+import type { EngineSession, MintedUser, RoleStatements } from '../providers/engine.js';
 import type { Role, RoleStore } from '../roles/store.js';
 import { generateUsername, parseUsernameTemplate, usernameFromTemplate } from '../statements/names.js';
 import { generatePassword } from '../statements/password.js';
@@ -46,6 +46,8 @@ interface Begun {
   readonly lease: Lease;
   readonly claim: Claim;
 }
+
+type NewPassword = Pick<MintedUser, 'password' | 'verifier'>;
 
 /** With these its user is made, and ended wherever the connection leads by then. */
 export function pinnedStatements(
@@ -224,6 +226,14 @@ export function createMinting(deps: MintingDeps) {
     });
   }
 
+  function newPassword({ connection, role }: { connection: Connection; role: Role }): NewPassword {
+    const password = generatePassword(random);
+    const isOfTemplate = role.statements.group !== null;
+    // On its way during the log-in, which waits for the server.
+    const verifier = isOfTemplate ? engines[connection.engine].verifierOf?.(password) : undefined;
+    return { password, verifier };
+  }
+
   async function openBeside(begin: Promise<Begun>, scope: Scope, connection: Connection) {
     // The log-in takes the longest of all, and changes nothing: it need not wait for the commit.
     const [begun, opened] = await Promise.allSettled([begin, databases.open(scope, connection)]);
@@ -238,10 +248,10 @@ export function createMinting(deps: MintingDeps) {
     caller: Caller,
     begun: Begun,
     { session }: OpenDatabase,
+    { password, verifier }: NewPassword,
     askedSeconds: number | null,
   ): Promise<MintedCredential> {
     const { lease, connection } = begun;
-    const password = generatePassword(random);
     const minted = {
       username: lease.username,
       password,
@@ -254,7 +264,7 @@ export function createMinting(deps: MintingDeps) {
       await databases.within(connection, async () => {
         await ensureGroup(session, begun);
         // As the lease says that it was made, whatever has become of the role by now.
-        await session.createUser(minted, lease.statements);
+        await session.createUser({ ...minted, verifier }, lease.statements);
       });
       await finish(caller, begun, minted, askedSeconds);
     } catch (error) {
@@ -274,13 +284,14 @@ export function createMinting(deps: MintingDeps) {
     const lease = newLease(caller, known.connection, known.role, askedSeconds);
     assert(lease.expiresAtMs > lease.issuedAtMs, 'a lease lasts');
     const { scope } = caller.principal;
+    const password = newPassword(known);
     const { begun, opened } = await openBeside(begin(caller, known, lease), scope, known.connection);
     if (opened.status === 'rejected') {
       await discard(caller, begun);
       throw opened.reason;
     }
     try {
-      return await create(caller, begun, opened.value, askedSeconds);
+      return await create(caller, begun, opened.value, password, askedSeconds);
     } finally {
       // The answer does not wait for the server to say goodbye: it takes as long as a statement.
       void opened.value.close();

@@ -53,6 +53,8 @@ export interface RoleStatements {
 export interface MintedUser {
   readonly username: string;
   readonly password: Secret<string>;
+  /** What `Engine.verifierOf` made of the password; absent: made when it is needed. */
+  readonly verifier?: Promise<Secret<string>> | undefined;
   readonly expiresAtMs: number;
 }
 
@@ -72,6 +74,8 @@ export interface Engine {
   templateStatements(group: GroupRole, database: string | null): RoleStatements;
   /** As a lease keeps them. Absent: they end the user also after the connection was moved to another database. */
   pinned?(statements: RoleStatements, database: string | null): RoleStatements;
+  /** What the server keeps of a password, where a template's statement names that in its place. Takes a millisecond. */
+  verifierOf?(password: Secret<string>): Promise<Secret<string>>;
   /** `validation_error` naming `creation_sql` or `revocation_sql` and the rule; parses, and connects to nothing. */
   checkStatements(creation: string, revocation: string): void;
   /**

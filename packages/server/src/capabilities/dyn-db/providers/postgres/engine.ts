@@ -18,6 +18,7 @@ export function createPostgresEngine(clock: Clock): Engine {
     defaultPort: 5432,
     usernameCharactersMax: 63,
     templateStatements,
+    verifierOf: scramSha256Verifier,
     checkStatements(creation, revocation) {
       parseCreation(creation, 'postgres');
       parseRevocation(revocation, 'postgres');

@@ -30,10 +30,10 @@ const ACL_REFUSED_BYTES = 7 * 1024;
  */
 export async function createTemplateUser(
   connection: PostgresConnection,
-  { username, password, expiresAtMs }: MintedUser,
+  { username, password, expiresAtMs, ...user }: MintedUser,
   group: GroupRole,
 ): Promise<void> {
-  const verifier = await scramSha256Verifier(password);
+  const verifier = await (user.verifier ?? scramSha256Verifier(password));
   const options = [
     `LOGIN PASSWORD ${connection.literal(verifier.reveal())}`,
     `VALID UNTIL ${connection.literal(expirationText(expiresAtMs))}`,
