@@ -1,0 +1,1 @@
+export type { CertifiedClient, ClientCa, PreparedCertificate, RevocationReason } from './client-ca.js';
