@@ -12,6 +12,11 @@ export function sha256Hex(data: string | Uint8Array): string {
   return hash('sha256', data, 'hex');
 }
 
+/** For formats in which whoever asks names the algorithm. SHA-1 is no proof of anything. */
+export function hashBy(algorithm: 'sha1' | 'sha256' | 'sha384' | 'sha512', data: Uint8Array): Buffer {
+  return hash(algorithm, data, 'buffer');
+}
+
 export function hmacSha256(key: Buffer, ...parts: readonly Uint8Array[]): Buffer {
   const hmac = createHmac('sha256', key);
   for (const part of parts) hmac.update(part);

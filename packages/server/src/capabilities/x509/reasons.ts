@@ -1,0 +1,9 @@
+/** RFC 5280 §5.3.1, with its codes; those that this product gives. */
+export const CRL_REASONS = {
+  unspecified: 0,
+  key_compromise: 1,
+  superseded: 4,
+  cessation_of_operation: 5,
+} as const;
+
+export type CrlReason = keyof typeof CRL_REASONS;
