@@ -1,12 +1,11 @@
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
 
 export interface ToolAnswer {
-  /** Null where it was killed. */
-  readonly code: number | null;
+  readonly code: number;
   /** What it wrote to both of its outputs. */
   readonly text: string;
 }
@@ -15,8 +14,9 @@ export interface ToolAnswer {
 export interface PkiTools {
   /** Writes it and gives its path. */
   file(name: string, content: string | Buffer): string;
-  openssl(...args: string[]): ToolAnswer;
-  certtool(...args: string[]): ToolAnswer;
+  read(name: string): Buffer;
+  openssl(...args: string[]): Promise<ToolAnswer>;
+  certtool(...args: string[]): Promise<ToolAnswer>;
   close(): void;
 }
 
@@ -30,20 +30,22 @@ export function openPkiTools(): PkiTools {
       writeFileSync(path, content);
       return path;
     },
+    read: (name) => readFileSync(join(folder, name)),
     openssl: (...args) => run('openssl', args),
     certtool: (...args) => run('certtool', args),
     close: () => rmSync(folder, { recursive: true }),
   };
 }
 
-function run(program: string, args: readonly string[]): ToolAnswer {
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    encoding: 'utf8',
-    timeout: TOOL_MS,
-    maxBuffer: 64 * 1024 * 1024,
+/** Beside this process, which may be the server that it asks. */
+function run(program: string, args: readonly string[]): Promise<ToolAnswer> {
+  const options = { timeout: TOOL_MS, maxBuffer: 64 * 1024 * 1024 };
+  return new Promise((resolve, reject) => {
+    execFile(program, args, options, (error, stdout, stderr) => {
+      if (error && typeof error.code !== 'number') reject(error);
+      else resolve({ code: error ? Number(error.code) : 0, text: `${stdout}${stderr}` });
+    });
   });
-  if (error) throw error;
-  return { code: status, text: `${stdout}${stderr}` };
 }
 
 const isThere = (program: string, versionArg: string) =>

@@ -1,5 +1,5 @@
-export { type CertificateProfile, type CertificateTerms, certificateDer } from './certificate.js';
-export { type CrlTerms, crlDer, type RevokedEntry } from './crl.js';
+export { type CertificateTerms, certificateDer } from './certificate.js';
+export { crlDer, type RevokedEntry } from './crl.js';
 export type { StatusUrls } from './extensions.js';
 export { keyIdOf } from './key-id.js';
 export { type DistinguishedName, NAME_CHARACTERS_MAX, nameText } from './name.js';

@@ -28,7 +28,8 @@ const HASHES: Readonly<Record<string, 'sha1' | 'sha256' | 'sha384' | 'sha512'>> 
   '2.16.840.1.101.3.4.2.2': 'sha384',
   '2.16.840.1.101.3.4.2.3': 'sha512',
 };
-const CERTIFICATES_MAX = 100;
+/** Anybody may ask, and each of them costs its part of a millisecond. */
+const CERTIFICATES_MAX = 20;
 /** RFC 9654 §2.1: 1 to 128 bytes. */
 const NONCE_BYTES_MAX = 128;
 

@@ -141,30 +141,32 @@ withOpenssl(() => {
     );
   }
 
-  it('a chain is strictly valid, with the lists of both of its authorities', () => {
-    expect(verify(goodDer, listOf(root), listOf(issuing, revoked))).toEqual({
+  it('a chain is strictly valid, with the lists of both of its authorities', async () => {
+    expect(await verify(goodDer, listOf(root), listOf(issuing, revoked))).toEqual({
       code: 0,
       text: expect.stringContaining('OK'),
     });
   });
 
-  it('what is revoked is refused, and what has no list', () => {
+  it('what is revoked is refused, and what has no list', async () => {
     const lists = [listOf(root), listOf(issuing, revoked)];
-    expect(verify(badDer).code).toBe(0);
-    expect(verify(badDer, ...lists).text).toContain('error 23 at 0 depth lookup: certificate revoked');
-    expect(verify(goodDer, listOf(issuing)).text).toContain('unable to get certificate CRL');
+    expect((await verify(badDer)).code).toBe(0);
+    expect((await verify(badDer, ...lists)).text).toContain(
+      'error 23 at 0 depth lookup: certificate revoked',
+    );
+    expect((await verify(goodDer, listOf(issuing))).text).toContain('unable to get certificate CRL');
   });
 
-  it('what has ended, is of another issuer or signed by a leaf is refused', () => {
+  it('what has ended, is of another issuer or signed by a leaf is refused', async () => {
     const ended = certify(issuing, good, { notAfterMs: NOW - 1_000 });
-    expect(verify(ended).text).toContain('certificate has expired');
+    expect((await verify(ended)).text).toContain('certificate has expired');
     const foreign = certify(party(...issuing.name), good, {});
-    expect(verify(foreign).code).not.toBe(0);
+    expect((await verify(foreign)).code).not.toBe(0);
     const byLeaf = certify(good, bad, {});
-    expect(verify(byLeaf).code).not.toBe(0);
+    expect((await verify(byLeaf)).code).not.toBe(0);
   });
 
-  it('a list of 20,000 is read, with its number and every entry', () => {
+  it('a list of 20,000 is read, with its number and every entry', async () => {
     const entries = Array.from({ length: 20_000 }, (_, index): RevokedEntry => {
       const bytes = serial();
       bytes.writeUInt32BE(index, 12);
@@ -172,17 +174,18 @@ withOpenssl(() => {
     });
     const path = tools.file('large.crl', listOf(issuing, entries, 2 ** 40));
     const ca = tools.file('ca.pem', pem('CERTIFICATE', issuingDer));
-    const read = (...args: string[]) => tools.openssl('crl', '-inform', 'DER', '-in', path, ...args).text;
-    const text = read('-noout', '-text');
+    const read = async (...args: string[]) =>
+      (await tools.openssl('crl', '-inform', 'DER', '-in', path, ...args)).text;
+    const text = await read('-noout', '-text');
     expect(text.match(/Serial Number/g)?.length).toBe(20_000);
     expect(text.match(/Superseded/g)?.length).toBe(10_000);
-    expect(read('-noout', '-crlnumber')).toBe('crlNumber=0x010000000000\n');
-    expect(read('-noout', '-CAfile', ca)).toContain('verify OK');
+    expect(await read('-noout', '-crlnumber')).toBe('crlNumber=0x010000000000\n');
+    expect(await read('-noout', '-CAfile', ca)).toContain('verify OK');
   });
 
-  it('a list in PEM has the label that it looks for', () => {
+  it('a list in PEM has the label that it looks for', async () => {
     const path = tools.file('list.pem', pem('X509 CRL', listOf(issuing)));
-    expect(tools.openssl('crl', '-in', path, '-noout', '-crlnumber')).toEqual({
+    expect(await tools.openssl('crl', '-in', path, '-noout', '-crlnumber')).toEqual({
       code: 0,
       text: 'crlNumber=0x01\n',
     });
@@ -190,7 +193,7 @@ withOpenssl(() => {
 });
 
 describe('OCSP', () => {
-  it('takes no request that is none, asks for nothing or for too much', () => {
+  it('takes no request that is none, asks for nothing or for too much', async () => {
     for (const hex of ['', '30', '3003020101', '300430023000'])
       expect(readOcspRequest(Buffer.from(hex, 'hex'))).toBeNull();
     const hashed = `0414${'00'.repeat(20)}`;
@@ -200,8 +203,8 @@ describe('OCSP', () => {
     );
     const request = (count: number) =>
       sequence(sequence(sequence(...Array.from({ length: count }, () => sequence(id)))));
-    expect(readOcspRequest(request(100))?.certificates).toHaveLength(100);
-    expect(readOcspRequest(request(101))).toBeNull();
+    expect(readOcspRequest(request(20))?.certificates).toHaveLength(20);
+    expect(readOcspRequest(request(21))).toBeNull();
   });
 
   withOpenssl(() => {
@@ -211,13 +214,13 @@ describe('OCSP', () => {
       [badSerial.toString('hex'), { revokedAtMs: NOW - DAY, reason: 'key_compromise' }],
     ]);
 
-    function ask(leaf: Buffer, more: { signer?: Party; options?: string[] } = {}) {
+    async function ask(leaf: Buffer, more: { signer?: Party; options?: string[] } = {}) {
       const [issuer, cert] = [pemFile('o-issuing.pem', issuingDer), pemFile('o-leaf.pem', leaf)];
       const requestPath = tools.file('request.der', '');
       const { signer = issuing } = more;
       // Its second run would draw another nonce than the first; those are tried over HTTP.
       const options = ['-no_nonce', ...(more.options ?? [])];
-      tools.openssl('ocsp', ...options, '-issuer', issuer, '-cert', cert, '-reqout', requestPath);
+      await tools.openssl('ocsp', ...options, '-issuer', issuer, '-cert', cert, '-reqout', requestPath);
       const { certificates, nonce } = readOcspRequest(readFileSync(requestPath))!;
       expect(certificates.every((id) => isOfIssuer(id, issuing))).toBe(true);
       expect(certificates.some((id) => isOfIssuer(id, root))).toBe(false);
@@ -242,38 +245,40 @@ describe('OCSP', () => {
       );
     }
 
-    it('says what is good, revoked and why, and what was never issued', () => {
-      expect(ask(goodDer).text).toMatch(/: good[\s\S]*Response verify OK/);
-      expect(ask(badDer).text).toMatch(/: revoked[\s\S]*Reason: keyCompromise[\s\S]*Response verify OK/);
-      expect(ask(certify(issuing, good, {})).text).toMatch(/: unknown[\s\S]*Response verify OK/);
+    it('says what is good, revoked and why, and what was never issued', async () => {
+      expect((await ask(goodDer)).text).toMatch(/: good[\s\S]*Response verify OK/);
+      expect((await ask(badDer)).text).toMatch(
+        /: revoked[\s\S]*Reason: keyCompromise[\s\S]*Response verify OK/,
+      );
+      expect((await ask(certify(issuing, good, {}))).text).toMatch(/: unknown[\s\S]*Response verify OK/);
     });
 
-    it('is asked by whichever hash the caller likes', () => {
+    it('is asked by whichever hash the caller likes', async () => {
       for (const hash of ['-sha1', '-sha256', '-sha512']) {
-        const { text } = ask(goodDer, { options: [hash] });
+        const { text } = await ask(goodDer, { options: [hash] });
         expect([hash, text]).toEqual([hash, expect.stringMatching(/: good[\s\S]*Response verify OK/)]);
       }
     });
 
-    it('is not believed where another has signed it', () => {
-      expect(ask(goodDer, { signer: root }).text).toContain('Response Verify Failure');
+    it('is not believed where another has signed it', async () => {
+      expect((await ask(goodDer, { signer: root })).text).toContain('Response Verify Failure');
     });
   });
 });
 
 withCerttool(() => {
-  it('a chain is valid, and a list is its issuer’s', () => {
+  it('a chain is valid, and a list is its issuer’s', async () => {
     const chain = [goodDer, issuingDer, rootDer].map((der) => pem('CERTIFICATE', der)).join('');
     const path = tools.file('chain.pem', chain);
-    expect(tools.certtool('--verify-chain', '--infile', path).text).toContain(
+    expect((await tools.certtool('--verify-chain', '--infile', path)).text).toContain(
       'Chain verification output: Verified',
     );
     const list = tools.file('issuing.crl', pem('X509 CRL', listOf(issuing)));
     const ca = tools.file('gnutls-ca.pem', pem('CERTIFICATE', issuingDer));
-    const verified = tools.certtool('--verify-crl', '--load-ca-certificate', ca, '--infile', list);
+    const verified = await tools.certtool('--verify-crl', '--load-ca-certificate', ca, '--infile', list);
     expect(verified.text).toContain('Verified');
     const foreign = tools.file('foreign.crl', pem('X509 CRL', listOf(root)));
-    const refused = tools.certtool('--verify-crl', '--load-ca-certificate', ca, '--infile', foreign);
+    const refused = await tools.certtool('--verify-crl', '--load-ca-certificate', ca, '--infile', foreign);
     expect(refused.text).not.toContain('output: Verified');
   });
 });

@@ -8,7 +8,7 @@ export function envelope({
   body,
 }: MountedRoute): (result: unknown, requestId: string) => unknown {
   const { response } = definition;
-  if (body === 'bare') return (result) => response.parse(result);
+  if (body === 'bare' || definition.text) return (result) => response.parse(result);
   if (definition.meta === 'none') {
     return (result) => {
       const data = response.parse(result);

@@ -19,6 +19,7 @@ export function mountedRoutes(definitions: readonly RouteDefinition[]): MountedR
 
 function placesOf(definition: RouteDefinition): MountedRoute[] {
   const { path, admin = 'envelope', access = 'tenant', answer = 'single' } = definition;
+  assert(!definition.text || (definition.method === 'GET' && answer === 'single'), `${path}: a text is read`);
   assert(admin !== 'bare' || answer === 'single', `${path}: a page or a feed has no bare form`);
   const twin = path.replace(/^\/v1\//, '/admin/');
   const isShared = twin !== path;

@@ -110,7 +110,7 @@ function createAct(mounted: MountedRoute): (request: FastifyRequest) => KeyedAct
         assert(checked, 'an answer before its call');
         const wired = definition.wire ? definition.wire(result, checked) : result;
         const whole = enveloped(wired, request.id);
-        const body = JSON.stringify(whole);
+        const body = definition.text ? String(whole) : JSON.stringify(whole);
         const kept = notReplayed.length === 0 ? body : JSON.stringify(without(whole, shape, notReplayed));
         return { answer: { status, body, requestId: request.id, isReplay: false }, kept };
       },
@@ -134,7 +134,7 @@ function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer):
     const ids = { request_id: reply.request.id, replayed_request_id: answer.requestId };
     reply.server.logger.info(ids, 'answer replayed');
   }
-  reply.code(answer.status).header('content-type', 'application/json; charset=utf-8');
+  reply.code(answer.status).header('content-type', `${definition.text ?? 'application/json'}; charset=utf-8`);
   return reply.send(answer.body);
 }
 

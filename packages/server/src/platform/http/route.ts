@@ -53,6 +53,8 @@ export interface RouteDefinition<
   readonly response: Schema;
   /** `page` answers `{data: [...], meta: {total, page, ...}}`; `feed` a cursor feed; default `{data, meta:{request_id}}`. */
   readonly answer?: 'single' | 'page' | 'feed';
+  /** Media type where the answer is a text as it is, at both mounts; the schema is that of a string. */
+  readonly text?: 'text/plain' | 'text/x-pem-file';
   /** `none`: `{data}` alone, as the family of OAuth clients answers (auth.md §2.9). */
   readonly meta?: 'none';
   /** Beside `data`, where there is something to warn of. */

@@ -110,10 +110,10 @@ function schemaNameOf(definition: RouteDefinition): string {
 
 function success({ definition: route, body }: MountedRoute, components: Components): JsonObject {
   const row = components.output(route.response, `${schemaNameOf(route)}Data`);
-  const schema = body === 'bare' ? row : enveloped(route, row, components);
+  const schema = body === 'bare' || route.text ? row : enveloped(route, row, components);
   const answer = {
     description: route.status === 201 ? 'Created.' : 'Done.',
-    content: { [JSON_TYPE]: { schema } },
+    content: { [route.text ?? JSON_TYPE]: { schema } },
   };
   return route.noStore ? withHeaders(answer, ['Cache-Control'], components) : answer;
 }
