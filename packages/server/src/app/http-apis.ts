@@ -13,6 +13,7 @@ import { createManagementApi } from './apis/management-api.js';
 import { createMetricsApi } from './apis/metrics.js';
 import { createOAuthApi } from './apis/oauth-api.js';
 import { createOAuthPagesApi } from './apis/oauth-pages-api.js';
+import { createPkiApi } from './apis/pki-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
 import { managementRoutes, type Services } from './services.js';
 
@@ -43,6 +44,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
+  await app.register(createPkiApi({ authorities: services.clientCa, steps, userSteps }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

@@ -1,6 +1,7 @@
 import { signInJobs } from '../capabilities/accounts/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
+import { clientCaJobs } from '../capabilities/client-ca/index.js';
 import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
@@ -17,6 +18,7 @@ type WithJobs = Pick<
   | 'outbox'
   | 'apiLogs'
   | 'auditChain'
+  | 'clientCa'
   | 'dpop'
   | 'dynDb'
   | 'idempotency'
@@ -34,6 +36,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     outbox,
     apiLogs,
     auditChain,
+    clientCa,
     dpop,
     dynDb,
     idempotency,
@@ -48,6 +51,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...outbox.definitions(),
     ...apiLogJobs(apiLogs),
     ...auditJobs(auditChain),
+    ...clientCaJobs(clientCa),
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),

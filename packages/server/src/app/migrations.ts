@@ -3,6 +3,10 @@ import { migrations as apiKeysMigrations } from '../capabilities/api-keys/index.
 import { migrations as apiLogsMigrations } from '../capabilities/api-logs/index.js';
 import { migrations as auditLogsMigrations } from '../capabilities/audit-logs/index.js';
 import {
+  envelopeColumns as clientCaEnvelopeColumns,
+  migrations as clientCaMigrations,
+} from '../capabilities/client-ca/index.js';
+import {
   envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
 } from '../capabilities/crypto-keys/index.js';
@@ -55,6 +59,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...dpopMigrations,
   ...oidcBindingsMigrations,
   ...oauthConsentMigrations,
+  ...clientCaMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */
@@ -62,4 +67,5 @@ export const ENVELOPE_COLUMNS = [
   ...cryptoKeysEnvelopeColumns,
   ...idempotencyEnvelopeColumns,
   ...dynDbEnvelopeColumns,
+  ...clientCaEnvelopeColumns,
 ];

@@ -76,6 +76,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
     origins: createOrigins(config.hosts, () => baseUrl),
+    publicUrl: config.hosts.publicUrl,
     dpop: config.dpop,
     instruments,
     targets: targetDatabases(config, egress, clock),

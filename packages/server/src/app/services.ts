@@ -3,6 +3,7 @@ import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
+import { clientCaRoutes, createClientAuthorities } from '../capabilities/client-ca/index.js';
 import {
   createCryptoKeys,
   createPortableCipher,
@@ -66,6 +67,8 @@ export interface ServicesDeps {
   readonly signIn: SignInSettings;
   /** By which callers reach the server. */
   readonly origins: Origins;
+  /** `KNOX_PUBLIC_URL`: what stands in certificates, which a guess must not. */
+  readonly publicUrl: string | null;
   readonly dpop: { readonly iatWindowMs: number };
   readonly instruments: Instruments;
   readonly targets: TargetDatabases;
@@ -214,6 +217,17 @@ export function createServices(deps: ServicesDeps) {
     instruments,
     ...deps.targets,
   });
+  const clientCa = createClientAuthorities({
+    db,
+    clock,
+    ids,
+    random,
+    logger,
+    tenantKeys: kms,
+    auditLogs,
+    jobs,
+    publicUrl: deps.publicUrl,
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -266,6 +280,7 @@ export function createServices(deps: ServicesDeps) {
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
     dynDb,
+    clientCa,
     apiLogs,
     proxy,
   };
@@ -277,6 +292,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.auditChain.stop(),
     () => services.kms.close(),
     () => services.cryptoKeys.close(),
+    () => services.clientCa.close(),
     () => services.generations.stop(),
     () => services.apiKeys.stop(),
     () => services.oauthClients.stop(),
@@ -308,6 +324,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),
     ...dynDbRoutes(services.dynDb),
+    ...clientCaRoutes(services.clientCa),
     ...apiLogRoutes(services.apiLogs),
   ];
 }

@@ -20,6 +20,7 @@ export interface TestAnswer {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | number | undefined>>;
   readonly text: string;
+  readonly bytes: Buffer;
   /** An empty tree when the answer was no JSON. */
   readonly json: JsonTree;
 }
@@ -53,6 +54,7 @@ export async function callInProcess(
     status: answer.statusCode,
     headers: answer.headers,
     text: answer.body,
+    bytes: answer.rawPayload,
     json: isJson && answer.body !== '' ? answer.json() : {},
   };
 }

@@ -38,18 +38,28 @@ export interface InstallationOptions {
   readonly open?: OpenTestDatabase;
   /** Where it is reached, once it listens. */
   readonly publicUrl?: () => string;
+  /** `KNOX_PUBLIC_URL`, as it stands in certificates; default none. */
+  readonly configuredUrl?: string;
+  /** What the clock shows at first. */
+  readonly startMs?: number;
   /** Registers more than the server has. */
   readonly extend?: (app: FastifyInstance) => void;
 }
 
 export async function openInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
-  const clock = createManualClock();
+  const clock = createManualClock(options.startMs);
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
   const logger = createLogger('debug', sink);
   const db = await (options.open ?? openTestSqlite)(MIGRATIONS, { clock, commitHook });
-  const { publicUrl } = options;
-  const services = createTestServices({ db, clock, logger, ...(publicUrl && { publicUrl }) });
+  const { publicUrl, configuredUrl } = options;
+  const services = createTestServices({
+    db,
+    clock,
+    logger,
+    ...(publicUrl && { publicUrl }),
+    ...(configuredUrl && { configuredUrl }),
+  });
   await services.generations.start();
   const installation = await prepareInstallation({
     db,

@@ -132,6 +132,13 @@ const newToken = async (world: World) => {
   const tokens = `${await newVault(world)}/tokens`;
   return `${tokens}/${(await world.create(tokens, { value: 'canary' })).token}`;
 };
+/** By its id: every tenant and mode has a root of that name, once it has signed. */
+const newClientRoot = async ({ installation, tenant, mode, call }: World) => {
+  const scope = { tenantId: tenant.id, sandbox: mode === 'test' };
+  await installation.services.clientCa.prepare(scope, { id: UNKNOWN, name: freshName() });
+  const { json } = await call('GET', '/v1/pki/roots');
+  return `/v1/pki/roots/${json['data']?.[0]?.id ?? json[0].id}`;
+};
 const newRule = async ({ create }: World) =>
   `/v1/redaction-rules/${(await create('/v1/redaction-rules', { name: freshName(), match: PAN })).id}`;
 const connectionOf = (name = freshName()) => ({
@@ -410,6 +417,8 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'POST /v1/redaction-rules/test': {
     bodies: () => [{ sample: '{}', content_type: 'application/json', rules: [{ name: 'n', ...RULE }] }],
   },
+  'GET /v1/pki/roots/:name/cert': { path: async (world) => `${await newClientRoot(world)}/cert` },
+  'GET /v1/pki/roots/:name/crl': { path: async (world) => `${await newClientRoot(world)}/crl` },
   'GET /v1/redaction-rules/:id': { path: newRule },
   'PATCH /v1/redaction-rules/:id': { path: newRule, bodies: () => [{ name: freshName(), ...RULE }] },
   'DELETE /v1/redaction-rules/:id': { path: newRule },

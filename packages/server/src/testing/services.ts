@@ -24,6 +24,8 @@ export interface TestServicesOptions {
   readonly tiers?: PlanTiers;
   /** Default that of calls in this process, which no listener has. */
   readonly publicUrl?: () => string;
+  /** `KNOX_PUBLIC_URL`, as it stands in certificates; default none. */
+  readonly configuredUrl?: string;
   /** Some in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
   /** The guard's; unless a suite brings some, it resolves no name. */
@@ -63,6 +65,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     instruments,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },
+    publicUrl: options.configuredUrl ?? null,
     origins: createOrigins({ baseDomain: 'localhost' }, options.publicUrl ?? (() => 'http://127.0.0.1:8787')),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });

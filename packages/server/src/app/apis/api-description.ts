@@ -8,6 +8,7 @@ import { describeApiDocs } from './api-docs.js';
 import { describeHealth } from './health.js';
 import { describeMetrics } from './metrics.js';
 import { describeOAuth } from './oauth-description.js';
+import { describePki } from './pki-description.js';
 import { describeProxy } from './proxy-api.js';
 
 const INFO: JsonObject = {
@@ -68,6 +69,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
     name: 'OIDC bindings',
     description: 'Which workloads get tokens by an identity that their platform vouches for.',
   },
+  pki: {
+    name: 'Certificates',
+    description: 'Authorities that sign certificates, and what they have revoked.',
+  },
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
@@ -79,6 +84,7 @@ const OPERATIONS: Tag = { name: 'Operations', description: 'For those who run th
 
 function tagOf(path: string): Tag {
   if (/^\/(oauth|\.well-known)\//.test(path)) return TAGS['oauth']!;
+  if (path.startsWith('/pki/')) return TAGS['pki']!;
   const segment = /^\/(?:v1|admin)\/([^/]+)/.exec(path)?.[1];
   if (segment === undefined) return OPERATIONS;
   const tag = TAGS[segment];
@@ -93,7 +99,7 @@ export function apiDescription(definitions: readonly RouteDefinition[]): JsonObj
     securitySchemes: { ...KEY_SCHEMES, ...USER_SCHEMES },
     security: Object.keys(KEY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
     routes: mountedRoutes(definitions),
-    described: [describeProxy, describeOAuth, describeHealth, describeMetrics, describeApiDocs],
+    described: [describeProxy, describeOAuth, describePki, describeHealth, describeMetrics, describeApiDocs],
     tagOf,
   });
 }

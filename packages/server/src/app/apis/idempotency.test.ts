@@ -162,7 +162,8 @@ describe('a management call', () => {
           },
           payload,
         });
-        return { status: answer.statusCode, headers: answer.headers, text: answer.body, json: answer.json() };
+        const { statusCode: status, headers: given, body: text, rawPayload: bytes } = answer;
+        return { status, headers: given, text, bytes, json: answer.json() };
       };
       const first = await inject();
       expect([first.status, Object.keys(first.json.fields)]).toEqual([400, [field]]);

@@ -12,6 +12,7 @@ import { malformedCalls } from '../../testing/malformed-bodies.js';
 import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
 import { freshName, KINDS, ROUTE_SAMPLES, samplesAmiss, unknownPath } from '../../testing/route-samples.js';
 import { createMember, OWNER_PASSWORD, type TestKey } from '../../testing/tenants.js';
+import { RESERVED_CALLS } from './pki-api.js';
 
 /** Every endpoint of the server, at each of its mounts, and each way in which a call of it is refused. */
 let rig: MatrixRig;
@@ -55,6 +56,16 @@ const PAGES: readonly string[] = [
   'POST /oauth/activate',
 ];
 
+/** For whoever verifies certificates (clients-pki.md §3.4, §3.6), then what is refused of a reserved name: client-ca/routes.test.ts. */
+const PKI: readonly string[] = [
+  'GET /pki/:tenantId/:rootId/:list',
+  'POST /pki/:tenantId/:rootId/:keyId/ocsp',
+  'GET /pki/:tenantId/:rootId/:keyId/ocsp/*',
+  ...MOUNTS.flatMap((mount) =>
+    RESERVED_CALLS.map(([method, path]) => `${method} /${mount}/pki/roots/_clients/${path}`),
+  ),
+];
+
 /** Who asks for no permission, and why. */
 const UNPERMITTED: Readonly<Record<string, string>> = {
   'GET /v1/account': 'any valid credential (contract README §2.1)',
@@ -70,6 +81,7 @@ function uncovered(registered: readonly string[], routes: readonly MountedRoute[
     ...Object.keys(OPEN),
     ...OAUTH,
     ...PAGES,
+    ...PKI,
   ]);
   const isCovered = (name: string) =>
     // The framework answers HEAD by the handler of GET.

@@ -1,6 +1,7 @@
 import type { Scope } from '../../kernel/ids.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Transaction } from '../../platform/storage/database.js';
+import type { CrlReason } from '../x509/index.js';
 
 /** The certificate authority behind client credentials: one chain for each tenant and mode (clients-pki.md §2.4). */
 export interface ClientCa {
@@ -24,7 +25,7 @@ export interface CertifiedClient {
 }
 
 /** Those of RFC 5280 §5.3.1 that a client's certificate can have. */
-export type RevocationReason = 'unspecified' | 'key_compromise' | 'superseded' | 'cessation_of_operation';
+export type RevocationReason = CrlReason;
 
 export interface PreparedCertificate {
   /** Lower-case hex. */

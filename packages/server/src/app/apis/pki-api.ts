@@ -1,0 +1,121 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import { CLIENT_ROOT_NAME, type ClientAuthorities } from '../../capabilities/client-ca/index.js';
+import { AppError, notFound } from '../../kernel/errors.js';
+import type { TenantId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import type { CallerSteps } from '../../platform/http/caller.js';
+
+export interface PkiApiDeps {
+  readonly authorities: Pick<ClientAuthorities, 'list' | 'ocsp'>;
+  /** Of `/v1` and of `/admin`. */
+  readonly steps: CallerSteps;
+  readonly userSteps: CallerSteps;
+}
+
+const OCSP_REQUEST = 'application/ocsp-request';
+/** Whoever keeps an answer hears of a revocation so much later; its own dates say how long it may be believed. */
+const CACHED_SECONDS = 300;
+
+/** All that a root can be told (clients-pki.md §3.2, §3.6) and `_clients` cannot: it is only read (§2.4). */
+export const RESERVED_CALLS: readonly (readonly [
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
+  path: string,
+])[] = [
+  ['POST', 'rotate-intermediate'],
+  ['POST', 'retire'],
+  ['POST', 'revoke'],
+  ['GET', 'roles'],
+  ['POST', 'roles'],
+  ['PATCH', 'roles/:role'],
+  ['DELETE', 'roles/:role'],
+  ['POST', 'issue/:role'],
+  ['POST', 'sign/:role'],
+  ['GET', 'certs'],
+  ['GET', 'certs/:serial'],
+];
+
+interface Address {
+  readonly tenantId: TenantId;
+  readonly rootId: string;
+  readonly keyId: string;
+}
+
+/**
+ * What verifiers of certificates read, without a credential and on plain HTTP, in DER (clients-pki.md §3.4, §3.6): revocation lists
+ * and OCSP. And what is refused of the reserved root.
+ */
+export function createPkiApi({ authorities, steps, userSteps }: PkiApiDeps): FastifyPluginAsync {
+  return async (scope) => {
+    scope.removeAllContentTypeParsers();
+    scope.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) => body);
+
+    scope.get('/pki/:tenantId/:rootId/:list', async (request, reply) => {
+      const { tenantId, rootId, list } = request.params as Address & { readonly list: string };
+      if (!list.endsWith('.crl')) throw notFound();
+      const der = await authorities.list(tenantId, rootId, list.slice(0, -'.crl'.length));
+      return cached(reply).type('application/pkix-crl').send(der);
+    });
+
+    async function answer(request: FastifyRequest, reply: FastifyReply, question: Buffer) {
+      const { tenantId, rootId, keyId } = request.params as Address;
+      const { der, isCacheable } = await authorities.ocsp(tenantId, rootId, keyId, question);
+      const answering = isCacheable ? cached(reply) : reply.header('cache-control', 'no-store');
+      return answering.type('application/ocsp-response').send(der);
+    }
+
+    scope.route({
+      method: 'POST',
+      url: '/pki/:tenantId/:rootId/:keyId/ocsp',
+      bodyLimit: LIMITS.publicBodyBytesMax,
+      onRequest: async ({ raw }) => {
+        const mediaType = (raw.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+        if (mediaType !== OCSP_REQUEST)
+          throw new AppError('unsupported_media_type', `The request body must be ${OCSP_REQUEST}`);
+      },
+      handler: (request, reply) => answer(request, reply, (request.body as Buffer | undefined) ?? EMPTY),
+    });
+    scope.get('/pki/:tenantId/:rootId/:keyId/ocsp/*', (request, reply) =>
+      answer(request, reply, questionIn(request)),
+    );
+
+    for (const [mount, { tenant }] of [
+      ['v1', steps],
+      ['admin', userSteps],
+    ] as const)
+      refuseReserved(scope, `/${mount}/pki/roots/${CLIENT_ROOT_NAME}`, tenant);
+  };
+}
+
+const EMPTY = Buffer.alloc(0);
+
+function refuseReserved(scope: FastifyInstance, root: string, identify: CallerSteps['tenant']): void {
+  for (const [method, path] of RESERVED_CALLS) {
+    scope.route({
+      method,
+      url: `${root}/${path}`,
+      onRequest: async (request) => {
+        await identify(request, { permission: null });
+        throw new AppError(
+          'forbidden',
+          `${CLIENT_ROOT_NAME} is the authority behind client credentials: it can only be read`,
+        );
+      },
+      handler: () => undefined,
+    });
+  }
+}
+
+/** RFC 6960 appendix A.1: base64, percent-encoded; some leave its slashes as they are. */
+function questionIn({ raw }: FastifyRequest): Buffer {
+  const [path = ''] = (raw.url ?? '').split('?', 1);
+  const encoded = path.slice(path.indexOf('/ocsp/') + '/ocsp/'.length);
+  try {
+    return Buffer.from(decodeURIComponent(encoded), 'base64');
+  } catch {
+    return EMPTY;
+  }
+}
+
+function cached(reply: FastifyReply): FastifyReply {
+  return reply.header('cache-control', `public, max-age=${CACHED_SECONDS}`);
+}

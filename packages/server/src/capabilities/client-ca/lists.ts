@@ -1,0 +1,69 @@
+import type { Clock } from '../../kernel/clock.js';
+import { notFound } from '../../kernel/errors.js';
+import type { Scope } from '../../kernel/ids.js';
+import type { Database } from '../../platform/storage/database.js';
+import { nextList } from './issue.js';
+import type { AuthorityKeys } from './keys.js';
+import { createShare } from './share.js';
+import type { Authority, ClientCaStore } from './store.js';
+import { LIST_HALF_LIFE_MS } from './terms.js';
+
+/** The revocation lists of authorities: the last of each is stored, signed. */
+export interface RevocationLists {
+  /** Every revocation that has been committed is on it: the next one is signed first where it is owed. 503 `tenant_sealed`. */
+  read(scope: Scope, authority: Authority): Promise<Buffer>;
+  /** Signs the next one where it is owed, or the present one is half over. */
+  renew(scope: Scope, authority: Authority): Promise<void>;
+}
+
+export interface RevocationListsDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly store: ClientCaStore;
+  readonly keys: AuthorityKeys;
+}
+
+export function createRevocationLists({ db, clock, store, keys }: RevocationListsDeps): RevocationLists {
+  const share = createShare<void>();
+
+  const isOwed = ({ revocations, list }: Authority) => revocations > list.revocations;
+  const isOver = ({ list }: Authority) => list.nextUpdateMs <= clock.nowMs();
+  const isHalfOver = ({ list }: Authority) => list.thisUpdateMs + LIST_HALF_LIFE_MS <= clock.nowMs();
+
+  async function sign(scope: Scope, id: string, isDue: (authority: Authority) => boolean): Promise<void> {
+    for (;;) {
+      // Its count of revocations is read before they are: a list may hold more than it says, never less.
+      const authority = await store.findAuthority(scope, id);
+      if (!authority || !isDue(authority)) return;
+      const revoked = await store.listRevoked(scope, id, authority.list.thisUpdateMs);
+      const list = await keys.use(scope, authority, (signer) =>
+        nextList(authority, authority.list.number + 1, revoked, clock.nowMs(), signer),
+      );
+      const former = authority.list.number;
+      // Where another process was first its list may hold all that is due: each turn of this loop is a list of another's.
+      if (await db.transaction((tx) => store.replaceList(tx, scope, id, former, list))) return;
+    }
+  }
+
+  /** A list that is under way may have been begun before the revocation that is asked for: so it is looked at again. */
+  async function signShared(scope: Scope, { id }: Authority, isDue: (authority: Authority) => boolean) {
+    await share(id, () => sign(scope, id, isDue));
+    const present = await store.findAuthority(scope, id);
+    if (present && isDue(present)) await share(id, () => sign(scope, id, isDue));
+  }
+
+  return {
+    async read(scope, authority) {
+      const isDue = (present: Authority) => isOwed(present) || isOver(present);
+      if (isDue(authority)) await signShared(scope, authority, isDue);
+      const list = await store.readList(scope, authority.id);
+      if (!list) throw notFound('Revocation list');
+      return list;
+    },
+
+    async renew(scope, authority) {
+      const isDue = (present: Authority) => isOwed(present) || isHalfOver(present);
+      if (isDue(authority)) await signShared(scope, authority, isDue);
+    },
+  };
+}

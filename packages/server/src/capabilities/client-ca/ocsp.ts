@@ -1,0 +1,85 @@
+import type { Clock } from '../../kernel/clock.js';
+import { isAppError } from '../../kernel/errors.js';
+import type { Scope } from '../../kernel/ids.js';
+import {
+  isOfIssuer,
+  type OcspStatus,
+  ocspAnswerDer,
+  ocspRefusalDer,
+  readOcspRequest,
+  serialOf,
+} from '../x509/index.js';
+import type { AuthorityKeys } from './keys.js';
+import type { Authority, CertificateStatus, ClientCaStore } from './store.js';
+import { OCSP_LIFE_MS, wholeSeconds } from './terms.js';
+
+export interface OcspReply {
+  readonly der: Buffer;
+  /** The same answer is good for whoever asks the same. */
+  readonly isCacheable: boolean;
+}
+
+/** Says of certificates whether they are good (RFC 6960), with what the database says at this moment. */
+export type OcspResponder = (
+  found: { readonly scope: Scope; readonly authority: Authority } | undefined,
+  request: Buffer,
+) => Promise<OcspReply>;
+
+export interface OcspResponderDeps {
+  readonly clock: Clock;
+  readonly store: ClientCaStore;
+  readonly keys: AuthorityKeys;
+}
+
+export function createOcspResponder({ clock, store, keys }: OcspResponderDeps): OcspResponder {
+  async function answer(scope: Scope, authority: Authority, request: Buffer): Promise<OcspReply> {
+    const question = readOcspRequest(request);
+    if (!question) return refusal('malformedRequest');
+    const issuer = { name: authority.subject, publicKey: authority.publicKey };
+    const { certificates, nonce } = question;
+    if (!certificates.every((id) => isOfIssuer(id, issuer))) return refusal('unauthorized');
+    const known = await statusesOf(scope, authority, [...new Set(certificates.map(serialOf))]);
+    const nowMs = wholeSeconds(clock.nowMs());
+    const statuses = certificates.map((id) => [id, known.get(serialOf(id)) ?? 'unknown'] as const);
+    const terms = { issuer, statuses, nonce, nowMs, nextUpdateMs: nowMs + OCSP_LIFE_MS };
+    const der = await keys.use(scope, authority, (sign) => ocspAnswerDer(terms, sign));
+    return { der, isCacheable: nonce === null };
+  }
+
+  async function statusesOf(
+    scope: Scope,
+    authority: Authority,
+    serials: readonly string[],
+  ): Promise<Map<string, OcspStatus>> {
+    const rows =
+      authority.kind === 'root'
+        ? issuedBy(authority, await store.listAuthorities(scope))
+        : await store.findCertificates(scope, authority.id, serials);
+    return new Map(rows.map((row) => [row.serial, statusOf(row)]));
+  }
+
+  return async (found, request) => {
+    if (!found) return refusal('unauthorized');
+    try {
+      return await answer(found.scope, found.authority, request);
+    } catch (error) {
+      if (isAppError(error) && error.status === 503) return refusal('tryLater');
+      throw error;
+    }
+  };
+}
+
+/** A root has signed its own certificate too. No authority of a chain is ever revoked. */
+function issuedBy(root: Authority, authorities: readonly Authority[]): CertificateStatus[] {
+  return authorities
+    .filter(({ rootId }) => rootId === root.id)
+    .map(({ serial }) => ({ serial, revokedAtMs: null, reason: null }));
+}
+
+function statusOf({ revokedAtMs, reason }: CertificateStatus): OcspStatus {
+  return revokedAtMs === null || reason === null ? 'good' : { revokedAtMs, reason };
+}
+
+function refusal(kind: Parameters<typeof ocspRefusalDer>[0]): OcspReply {
+  return { der: ocspRefusalDer(kind), isCacheable: false };
+}

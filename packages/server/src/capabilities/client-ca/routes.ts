@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { certificatesText, listsText, rootParams, rootResponse, rootWire } from './schemas.js';
+import type { ClientAuthorities } from './service.js';
+
+export function clientCaRoutes(
+  authorities: Pick<ClientAuthorities, 'roots' | 'rootsPem' | 'listsPem'>,
+): RouteDefinition[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/pki/roots',
+      admin: 'bare',
+      summary: 'List certificate authorities',
+      permission: 'pki:read',
+      audit: null,
+      response: z.array(rootResponse),
+      async handle({ caller }) {
+        const { scope } = caller.principal;
+        return (await authorities.roots(scope)).map((root) => rootWire(scope, root));
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/pki/roots/:name/cert',
+      admin: 'bare',
+      summary: 'Read the certificate of a root, and those before it that have not ended',
+      permission: 'pki:read',
+      audit: null,
+      params: rootParams,
+      response: certificatesText,
+      text: 'text/x-pem-file',
+      handle: ({ caller, params }) => authorities.rootsPem(caller.principal.scope, params.name),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/pki/roots/:name/crl',
+      admin: 'bare',
+      summary: 'Read what the authorities of a root have revoked',
+      permission: 'pki:read',
+      audit: null,
+      params: rootParams,
+      response: listsText,
+      text: 'text/plain',
+      errors: ['tenant_sealed'],
+      handle: ({ caller, params }) => authorities.listsPem(caller.principal.scope, params.name),
+    }),
+  ];
+}
