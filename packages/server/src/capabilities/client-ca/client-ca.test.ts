@@ -6,6 +6,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import { forEachDatabase } from '../../testing/databases.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { openPkiTools, type PkiTools, withOpenssl } from '../../testing/pki-tools.js';
+import { createTestServices, stopServices } from '../../testing/services.js';
 import { kmsTables } from '../kms/index.js';
 import type { ClientAuthorities } from './index.js';
 
@@ -241,6 +242,31 @@ forEachDatabase((_name, open) => {
       expect((await ca.roots(live)).map(({ notAfterMs }) => notAfterMs)).toEqual([
         Date.parse(roots[0]!.validTo),
       ]);
+    });
+  });
+
+  describe('two processes', () => {
+    it('make one chain, and lists of which each follows the other', async () => {
+      const { db, clock, logger } = harness;
+      const services = createTestServices({ db, clock, logger });
+      const both = [ca, services.clientCa];
+      const prepared = await Promise.all(both.map((one) => one.prepare(live, CLIENT)));
+      expect(prepared[1]!.caChainPem).toBe(prepared[0]!.caChainPem);
+      expect(await auditedAs('pki.root.create')).toHaveLength(1);
+
+      const numbers = new Map<number, string>();
+      for (let turn = 0; turn < 5; turn += 1) {
+        const { serial } = await issue();
+        await revoke([serial]);
+        const lists = await Promise.all(both.map((one) => one.listsPem(live, '_clients')));
+        for (const [list] of lists.map((text) => text.match(LIST)!)) {
+          expect(holds(list!, serial)).toBe(true);
+          expect(numbers.get(numberOf(list!)) ?? list).toBe(list);
+          numbers.set(numberOf(list!), list!);
+        }
+      }
+      expect(Math.max(...numbers.keys())).toBeGreaterThanOrEqual(6);
+      await stopServices(services);
     });
   });
 
