@@ -10,9 +10,8 @@ import {
   type Params,
 } from '../../capabilities/oauth/index.js';
 import type { AppError } from '../../kernel/errors.js';
-import type { RequestId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { remoteAddress } from '../../platform/http/caller.js';
+import { visitorOf } from '../../platform/http/caller.js';
 import { logError, retryAfterSeconds, toAppError } from '../../platform/http/error-handler.js';
 import type { Hosts } from '../../platform/http/hosts.js';
 import { parseJsonBody } from '../../platform/http/json-body.js';
@@ -46,8 +45,7 @@ export function createOAuthApi({ hosts, origins, oauth }: OAuthApiDeps): Fastify
       origin: origins.of(host),
       path: (raw.url ?? '').split('?', 1)[0]!,
       params,
-      requestId: request.id as RequestId,
-      ip: remoteAddress(request),
+      ...visitorOf(request),
     };
   }
 

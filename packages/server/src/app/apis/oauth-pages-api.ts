@@ -7,9 +7,8 @@ import {
   STYLE_SOURCE,
 } from '../../capabilities/oauth-consent/index.js';
 import { AppError, validationError } from '../../kernel/errors.js';
-import type { RequestId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { remoteAddress } from '../../platform/http/caller.js';
+import { visitorOf } from '../../platform/http/caller.js';
 import type { Hosts } from '../../platform/http/hosts.js';
 import type { Origins } from '../../platform/http/origins.js';
 
@@ -36,7 +35,7 @@ export function createOAuthPagesApi({ hosts, origins, pages }: OAuthPagesApiDeps
       form: request.method === 'POST' ? formOf(request) : new Map(),
       cookies: raw.headers.cookie,
       userAgent: raw.headers['user-agent'] ?? null,
-      visitor: { requestId: request.id as RequestId, ip: remoteAddress(request) },
+      visitor: visitorOf(request),
     };
   }
 

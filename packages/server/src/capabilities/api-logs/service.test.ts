@@ -49,6 +49,7 @@ const [listRoute, getRoute] = apiLogRoutes({
 const list = async (caller: Caller, query: Record<string, string> = {}) => {
   const feed = (await listRoute!.handle({
     caller,
+    source: { address: '192.0.2.7', certificate: null },
     headers: {},
     params: undefined,
     query: logListQuery.parse(query) as never,
@@ -60,6 +61,7 @@ const get = async (caller: Caller, requestId: string): Promise<LogResponse> =>
   logResponse.parse(
     await getRoute!.handle({
       caller,
+      source: { address: '192.0.2.7', certificate: null },
       headers: {},
       params: { request_id: requestId } as never,
       query: undefined,

@@ -1,7 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
-import { formatIpAddress, parseIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
 import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
@@ -136,18 +135,11 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
   };
 }
 
-function visitorOf(request: FastifyRequest): Visitor {
-  return { requestId: request.id as RequestId, ip: remoteAddress(request) };
+export function visitorOf(request: FastifyRequest): Visitor {
+  return { requestId: request.id as RequestId, ip: request.source.address || null };
 }
 
 function checkVersion(version: string | string[] | undefined): void {
   if (version !== undefined && version !== API_VERSION)
     throw new AppError('invalid_api_version', `KnoxCall-Version must be ${API_VERSION}`);
-}
-
-/** The peer of the connection. A dual-stack listener shows IPv4 peers as `::ffff:…`; every call asks, so only those are read. */
-export function remoteAddress(request: FastifyRequest): string | null {
-  const text = request.raw.socket.remoteAddress;
-  const mapped = text?.startsWith('::ffff:') ? parseIpAddress(text) : null;
-  return mapped ? formatIpAddress(unmapIpv4(mapped)) : (text ?? null);
 }

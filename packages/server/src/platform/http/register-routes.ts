@@ -103,7 +103,8 @@ function createAct(mounted: MountedRoute): (request: FastifyRequest) => KeyedAct
     return {
       async run(caller) {
         // `route()` tied the definition's access to the step that identified the caller.
-        checked = { caller: caller as AnyCaller, headers: request.raw.headers, ...check(request) };
+        const { source, raw } = request;
+        checked = { caller: caller as AnyCaller, source, headers: raw.headers, ...check(request) };
         return definition.handle(checked);
       },
       answerTo(result) {
@@ -164,7 +165,7 @@ function refuseForeignMediaType(request: FastifyRequest): void {
 }
 
 type CheckedRequest = RouteRequest<undefined, undefined, undefined, Access>;
-type CheckedParts = Omit<CheckedRequest, 'caller' | 'headers'>;
+type CheckedParts = Omit<CheckedRequest, 'caller' | 'source' | 'headers'>;
 
 function requestCheck(definition: RouteDefinition): (request: FastifyRequest) => CheckedParts {
   const params = definition.params ?? z.unknown();

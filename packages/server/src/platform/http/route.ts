@@ -3,6 +3,7 @@ import type { z } from 'zod';
 import type { ErrorType } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
+import type { RequestSource } from './request-source.js';
 
 type Schema = z.ZodType;
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
@@ -81,6 +82,7 @@ export interface RouteDefinition<
 
 export interface RouteRequest<Params, Query, Body, Who extends Access> {
   readonly caller: CallerOf[Who];
+  readonly source: RequestSource;
   /** For what is sent beside the body: cookies and the headers that belong to them. */
   readonly headers: Readonly<IncomingHttpHeaders>;
   readonly params: Params;

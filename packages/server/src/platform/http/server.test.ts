@@ -500,8 +500,8 @@ describe('the address of a caller', () => {
       summary: 'Says where the caller is',
       permission: null,
       audit: null,
-      response: z.object({ ip: z.string().nullable() }),
-      handle: async ({ caller }) => ({ ip: caller.ip }),
+      response: z.object({ ip: z.string().nullable(), source: z.string() }),
+      handle: async ({ caller, source }) => ({ ip: caller.ip, source: source.address }),
     });
     const { app } = build([whoami]);
     const answer = await app.inject({
@@ -509,7 +509,7 @@ describe('the address of a caller', () => {
       headers: { 'x-api-key': 'good', host: 'localhost' },
       remoteAddress,
     });
-    expect(answer.json().data).toEqual({ ip });
+    expect(answer.json().data).toEqual({ ip, source: ip });
   });
 });
 

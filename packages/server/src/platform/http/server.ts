@@ -21,6 +21,7 @@ import { errorAnswer, replyWithError } from './error-handler.js';
 import { framingFault } from './framing.js';
 import { createMethodTable } from './method-table.js';
 import type { Refusal, RequestMetrics } from './request-metrics.js';
+import { type RequestSource, requestSource } from './request-source.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -33,6 +34,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
+    source: RequestSource;
     /** With what it was refused; `null` while it is not. */
     refusal: Refusal | null;
     /** `null` where no traces are kept. */
@@ -94,6 +96,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.decorate('allowedMethods', (request: FastifyRequest) => methods.allowed(pathOf(request)));
   app.decorate('logAnswerFailure', (error: Error) => deps.logger.error({ err: error }, 'answer failed'));
   app.decorateRequest('caller', null);
+  // Set before a request is routed: nothing that is asked for it comes earlier.
+  app.decorateRequest('source');
   app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
   addRequestHook(app, deps, limits.requestBodyMs);
@@ -154,6 +158,7 @@ function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: numb
       reply.hijack();
       return;
     }
+    request.source = requestSource(raw);
     watchEnd(app, deps, request, reply.raw);
     boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
