@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { buildServer, installEverything } from './install.mjs';
 import { provideMariadb } from './mariadb.mjs';
 import { provideMongodb } from './mongodb.mjs';
+import { provideNginx } from './nginx.mjs';
 import { providePostgres } from './postgres.mjs';
 import { provideRedis } from './redis.mjs';
 import { bold, dim, endWith, ROOT, red, requireNode, yellow } from './terminal.mjs';
@@ -15,6 +16,7 @@ let postgres;
 let redis;
 let mariadb;
 let mongodb;
+let nginx;
 try {
   await installEverything();
   await buildServer();
@@ -22,6 +24,7 @@ try {
   redis = await provideRedis();
   mariadb = await provideMariadb();
   mongodb = await provideMongodb();
+  nginx = await provideNginx();
 } catch (error) {
   endWith(error);
 }
@@ -29,6 +32,7 @@ if (postgres.reason) console.log(`  ${yellow('!')} PostgreSQL suites are skipped
 if (redis.reason) console.log(`  ${yellow('!')} Redis suites are skipped: ${redis.reason}`);
 if (mariadb.reason) console.log(`  ${yellow('!')} MariaDB suites are skipped: ${mariadb.reason}`);
 if (mongodb.reason) console.log(`  ${yellow('!')} MongoDB suites are skipped: ${mongodb.reason}`);
+if (nginx.reason) console.log(`  ${yellow('!')} nginx suites are skipped: ${nginx.reason}`);
 
 const workDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
 const summaryPath = join(workDir, 'summary.json');
@@ -44,8 +48,11 @@ for (const { title, count } of summary.skips) console.log(`${dim(`skipped ${coun
 if (summary.skips.some(({ title }) => title.includes('the server does not enforce roles')))
   console.log('MongoDB roles: not verified in this run');
 // Where everything can be had, a suite that was not run shows nothing.
-const absent = process.env.CI ? [postgres, mariadb, mongodb].flatMap(({ reason }) => reason ?? []) : [];
-for (const reason of absent) console.error(red(`In CI a skipped database is a failure: ${reason}`));
+const absent = process.env.CI
+  ? [postgres, mariadb, mongodb, nginx].flatMap(({ reason }) => reason ?? [])
+  : [];
+for (const reason of absent)
+  console.error(red(`In CI what is skipped for want of a program is a failure: ${reason}`));
 console.log(bold(`${summary.passed} passed, ${summary.failed} failed, ${summary.skipped} skipped`));
 process.exit(interrupted ? 130 : code !== 0 || summary.failed > 0 || absent.length > 0 ? 1 : 0);
 
@@ -57,6 +64,7 @@ function runVitest() {
   if (redis.url) env.TEST_REDIS_URL = redis.url;
   if (mariadb.url) env.TEST_MYSQL_URL = mariadb.url;
   if (mongodb.url) env.TEST_MONGODB_URL = mongodb.url;
+  if (nginx.path) env.TEST_NGINX = nginx.path;
   return new Promise((resolve) => {
     let interrupted = false;
     const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {

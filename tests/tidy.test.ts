@@ -126,7 +126,7 @@ describe('what only one place may use', () => {
     ['node:crypto', ['platform/crypto/', 'platform/storage/migrator.ts', 'platform/egress/resolver.ts']],
     ['undici', ['platform/egress/']],
     ['node:https', ['platform/egress/']],
-    ['node:tls', ['platform/egress/', 'capabilities/dyn-db/providers/tls.ts']],
+    ['node:tls', ['platform/egress/', 'platform/http/tls-', 'capabilities/dyn-db/providers/tls.ts']],
     ['node:dns', ['platform/egress/']],
     // The database's name is resolved as its driver resolves it, to be kept out of the guard's reach.
     ['node:dns/promises', ['platform/egress/', 'app/own-endpoints.ts']],

@@ -6,6 +6,8 @@ export interface BannerFacts {
   readonly config: Config;
   /** An address that the server has just reached itself. */
   readonly url: string;
+  /** Of the TLS listener; null where there is none. */
+  readonly tlsUrl: string | null;
   readonly firstStart: BootstrapContent | null;
   /** Where the credentials of an earlier first start still are. */
   readonly bootstrapFile: string | null;
@@ -20,6 +22,7 @@ export function renderBanner(facts: BannerFacts): string {
   const paint = paintFor(facts.isColoured);
   const rows: [string, string][] = [
     ['URL', paint.bold(facts.url)],
+    ...(facts.tlsUrl ? [['TLS', facts.tlsUrl] as [string, string]] : []),
     ['API docs', `${facts.url}/docs`],
     ...(config.hosts.publicUrl
       ? [['Public URL', `${config.hosts.publicUrl} (as configured)`] as [string, string]]

@@ -13,6 +13,7 @@ export interface CommandDeps {
   readonly terminal: Terminal;
   readonly clock: Clock;
   readonly stopAsked: Promise<void>;
+  onReload(callback: () => void): void;
   /** Loaded by the command that needs it, so that the others answer at once. */
   loadStartServer(): Promise<StartServer>;
 }

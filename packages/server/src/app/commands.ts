@@ -65,12 +65,13 @@ export async function runCommand(words: readonly string[], deps: CommandDeps): P
 async function start(deps: CommandDeps): Promise<number> {
   const config = readConfig(deps);
   if (!config) return 1;
-  const { terminal, clock, stopAsked } = deps;
+  const { terminal, clock, stopAsked, onReload } = deps;
   return await runStart({
     config,
     terminal,
     clock,
     stopAsked,
+    onReload,
     version: version(),
     startServer: await deps.loadStartServer(),
   });

@@ -18,7 +18,7 @@ import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
 import { managementRoutes, type Services } from './services.js';
 
 export interface HttpApisDeps {
-  readonly config: Pick<Config, 'hosts' | 'metricsToken'>;
+  readonly config: Pick<Config, 'hosts' | 'metricsToken' | 'trustedPeers'>;
   readonly db: Database;
   readonly services: Services;
   readonly deploymentId: string;
@@ -34,8 +34,9 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
   const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
   const routes = managementRoutes(services);
+  const { proxies, certificateHeader } = config.trustedPeers;
   const proxyApi = registerProxyApi(app, {
-    proxy: services.proxy(deploymentId),
+    proxy: services.proxy({ deploymentId, certificateHeader: certificateHeader?.name ?? null }),
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
@@ -55,7 +56,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
     createMetricsApi({
       exposition: createExposition(instruments),
       token: config.metricsToken,
-      hasPublicName: hasPublicName(config.hosts),
+      hasPublicName: hasPublicName(config.hosts) || proxies.length > 0,
     }),
   );
   await app.register(createApiDocs({ describe: () => apiDescription(routes) }));

@@ -36,6 +36,7 @@ const code = await runCommand(process.argv.slice(2), {
   },
   clock: systemClock,
   stopAsked,
+  onReload: (callback) => void process.on('SIGHUP', callback),
   loadStartServer: async () => (await import('./server.js')).startServer,
 });
 process.exit(code);

@@ -9,9 +9,9 @@ export interface ListenAddress {
 }
 
 /** The listener's own URL; a listener on every address is reached by loopback. */
-export function urlOf({ address, port }: ListenAddress): string {
+export function urlOf({ address, port }: ListenAddress, scheme: 'http' | 'https' = 'http'): string {
   const reachable = address === '0.0.0.0' ? '127.0.0.1' : address === '::' ? '::1' : address;
-  return `http://${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`;
+  return `${scheme}://${isIPv6(reachable) ? `[${reachable}]` : reachable}:${port}`;
 }
 
 /** Asks the server for its own health at the address that is about to be printed. */

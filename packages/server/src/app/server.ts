@@ -10,6 +10,9 @@ import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { createOrigins } from '../platform/http/origins.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
+import { openTlsListener, type TlsListener } from '../platform/http/tls-listener.js';
+import { readTlsPair, TlsPairRefused } from '../platform/http/tls-pair.js';
+import { startTlsReload, type TlsReload } from '../platform/http/tls-reload.js';
 import { openRedisCounter } from '../platform/limits/redis-counter.js';
 import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
 import { lockDataDir } from '../platform/storage/lock.js';
@@ -92,7 +95,17 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const tracing = await openTracing(config, hooks.version, logger);
   closers.push(() => tracing?.close());
   const metrics = serverMetrics(instruments);
-  const app = createHttpServer({ logger, requestLog, ids: systemIds, clock, metrics, instruments, tracing });
+  const { trustedPeers } = config;
+  const app = createHttpServer({
+    logger,
+    requestLog,
+    ids: systemIds,
+    clock,
+    metrics,
+    instruments,
+    tracing,
+    trustedPeers,
+  });
   const isStopping = () => state.isStopping;
   const proxyApi = await registerHttpApis(app, {
     config,
@@ -103,13 +116,17 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     isStopping,
   });
   closers.push(() => proxyApi.settled());
+  let tls: OpenTls | null = null;
   closers.push(async () => {
     const drainMs = DRAIN_SHARE * config.shutdownTimeoutMs;
     const jobsStopped = services.jobs.stop(drainMs);
-    await closeHttpServer(app, clock, drainMs).finally(() => jobsStopped);
+    tls?.reload.stop();
+    await closeHttpServer(app, clock, drainMs, tls?.listener).finally(() => jobsStopped);
   });
   const addresses = await listen(app, config);
-  egress.setOwnEndpoints(await ownEndpoints(addresses, config));
+  tls = await listenTls(app, config, instruments);
+  const tlsAddress = tls?.listener.address ?? null;
+  egress.setOwnEndpoints(await ownEndpoints(tlsAddress ? [...addresses, tlsAddress] : addresses, config));
 
   baseUrl = config.hosts.publicUrl ?? urlOf(addresses[0]!);
   const firstStart = await bootstrapInstallation({
@@ -127,6 +144,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => expiry?.cancel());
   return {
     addresses,
+    tlsAddress,
+    reload: tls?.reload.reload ?? null,
     bootstrapFile: expiry?.isPresent ? filePath : null,
     async close() {
       state.isStopping = true;
@@ -194,4 +213,32 @@ async function listen(app: FastifyInstance, { listen: { host, port } }: Config):
   const addresses = app.addresses().filter((address) => typeof address !== 'string');
   app.logger.info({ addresses: addresses.map(({ address, port }) => ({ address, port })) }, 'listening');
   return addresses;
+}
+
+interface OpenTls {
+  readonly listener: TlsListener;
+  readonly reload: TlsReload;
+}
+
+/** The second listener, where it is configured, and the watch over its files. */
+async function listenTls(
+  app: FastifyInstance,
+  { tls, listen: { host } }: Config,
+  instruments: Instruments,
+): Promise<OpenTls | null> {
+  if (tls === null) return null;
+  try {
+    const pair = await readTlsPair(tls);
+    const listener = await openTlsListener(app, { host, port: tls.port, pair, instruments });
+    const { address, port } = listener.address;
+    app.logger.info({ address, port }, 'listening for TLS');
+    const { logger } = app;
+    return { listener, reload: startTlsReload({ files: tls, pair, clock, logger, use: listener.use }) };
+  } catch (error) {
+    if (error instanceof TlsPairRefused)
+      throw new StartRefused(`KNOX_TLS_CERT_FILE, KNOX_TLS_KEY_FILE: ${error.rule}`);
+    throw new StartRefused(
+      `KNOX_HOST, KNOX_TLS_PORT: cannot listen on ${host} port ${tls.port} (${codeOf(error)})`,
+    );
+  }
 }

@@ -24,7 +24,7 @@ import {
   createTenantSwitch,
   tenantSwitchRoutes,
 } from '../capabilities/plans/index.js';
-import { createProxy } from '../capabilities/proxy/index.js';
+import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
 import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
@@ -239,7 +239,7 @@ export function createServices(deps: ServicesDeps) {
     apiLogs.queuedRows(),
   );
   const callLog = countedCalls(apiLogs, instruments);
-  const proxy = (deploymentId: string) =>
+  const proxy = (installation: Pick<ProxyDeps, 'deploymentId' | 'certificateHeader'>) =>
     createProxy({
       clock,
       egress,
@@ -249,7 +249,7 @@ export function createServices(deps: ServicesDeps) {
       redaction,
       plans,
       apiLogs: callLog,
-      deploymentId,
+      ...installation,
     });
 
   return {

@@ -35,6 +35,8 @@ function listening(options: { firstStart?: boolean; closes?: boolean } = {}): St
     if (options.firstStart) hooks.onFirstStart(content);
     return {
       addresses: [{ address: '127.0.0.1', port: (server.address() as AddressInfo).port }],
+      tlsAddress: null,
+      reload: null,
       bootstrapFile: null,
       close: async () => {
         if (options.closes !== false) return;

@@ -11,6 +11,10 @@ import { type ListenAddress, reachItself, urlOf } from './self-check.js';
 
 export interface RunningServer {
   readonly addresses: readonly ListenAddress[];
+  /** Null where there is no TLS listener. */
+  readonly tlsAddress: ListenAddress | null;
+  /** Takes changed certificate files up at once; null where there are none. */
+  readonly reload: (() => Promise<void>) | null;
   /** Where the credentials of an earlier first start still are; null where they are not. */
   readonly bootstrapFile: string | null;
   /** Stops accepting, drains, flushes the logs. */
@@ -39,6 +43,8 @@ export interface StartDeps {
   readonly startServer: StartServer;
   /** Resolves at the first SIGTERM or SIGINT; one that comes more than a second later ends the process without waiting. */
   readonly stopAsked: Promise<void>;
+  /** Calls back at each SIGHUP from then on, which without it ends the process. */
+  onReload(callback: () => void): void;
 }
 
 /** Runs until it is asked to stop; the exit code. */
@@ -55,12 +61,13 @@ export async function runStart(deps: StartDeps): Promise<number> {
     terminal.error(`Cannot start: ${startErrorText(error)}\n`);
     return 1;
   }
+  if (server.reload) deps.onReload(() => void server.reload?.());
   const url = await reachableUrl(server, terminal);
   if (url) {
-    const { bootstrapFile } = server;
-    terminal.out(
-      renderBanner({ version, config, url, firstStart, bootstrapFile, isColoured: terminal.isColoured }),
-    );
+    const { bootstrapFile, tlsAddress } = server;
+    const { isColoured } = terminal;
+    const tlsUrl = tlsAddress && urlOf(tlsAddress, 'https');
+    terminal.out(renderBanner({ version, config, url, tlsUrl, firstStart, bootstrapFile, isColoured }));
   } else if (firstStart) terminal.out(`${JSON.stringify(firstStart)}\n`);
   await deps.stopAsked;
   return await stop(server, deps);

@@ -18,6 +18,7 @@ export async function command(
       isColoured: false,
     },
     stopAsked: Promise.resolve(),
+    onReload: () => {},
     loadStartServer: () => Promise.reject(new Error('no server was to be started')),
     ...deps,
   });

@@ -7,6 +7,7 @@ import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { RequestId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import { NO_TRUSTED_PEERS, type TrustedPeers } from '../platform/http/read-source.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog } from '../platform/log/logger.js';
@@ -26,6 +27,7 @@ export interface TestInstallation {
   /** All that the HTTP server has been told to serve, as `GET /healthz`. */
   readonly registered: readonly string[];
   readonly logLines: readonly string[];
+  readonly owner: { readonly email: string; readonly password: string };
   /** With the tenant's live key, under `/admin` with the owner's token, unless the call names another. */
   call(method: string, path: string, call: TestCall): Promise<TestAnswer>;
   /** The admin token of a new session. */
@@ -42,11 +44,14 @@ export interface InstallationOptions {
   readonly configuredUrl?: string;
   /** What the clock shows at first. */
   readonly startMs?: number;
+  /** Nobody unless a suite says so. */
+  readonly trustedPeers?: TrustedPeers;
   /** Registers more than the server has. */
   readonly extend?: (app: FastifyInstance) => void;
 }
 
 export async function openInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
+  const { trustedPeers = NO_TRUSTED_PEERS } = options;
   const clock = createManualClock(options.startMs);
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
@@ -76,6 +81,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     requestLog: createRequestLog('debug', sink, clock),
     ids: systemIds,
     clock,
+    trustedPeers,
   });
   const registered: string[] = [];
   app.addHook('onRoute', ({ method, url }) => {
@@ -85,6 +91,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     config: {
       hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
       metricsToken: new Secret(METRICS_TOKEN),
+      trustedPeers,
     },
     db,
     services,
@@ -111,6 +118,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     routes: managementRoutes(services),
     registered,
     logLines,
+    owner: { email, password },
     call(method, path, call) {
       const credential = path.startsWith('/v1/') ? { key: installation.content.live_api_key } : { token };
       return callInProcess(app, method, path, { ...credential, ...call });

@@ -3,6 +3,8 @@ import type { Clock } from '../kernel/clock.js';
 export interface ManualClock extends Clock {
   /** Moves both clocks on and runs, in order, every timer that falls due. */
   advance(ms: number): void;
+  /** How many wait. */
+  timers(): number;
 }
 
 export function createManualClock(startMs = Date.UTC(2026, 0, 15, 9, 30)): ManualClock {
@@ -18,6 +20,7 @@ export function createManualClock(startMs = Date.UTC(2026, 0, 15, 9, 30)): Manua
         timers = timers.filter((other) => other !== timer);
       };
     },
+    timers: () => timers.length,
     advance(ms) {
       const untilMs = nowMs + ms;
       for (;;) {

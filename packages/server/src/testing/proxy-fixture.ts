@@ -264,6 +264,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
       instruments,
     ),
     deploymentId: DEPLOYMENT_ID,
+    certificateHeader: null,
   });
   registerProxyApi(app, {
     proxy,

@@ -90,6 +90,12 @@ describe('what goes upstream', () => {
       'x-forwarded-for': 'x',
       'x-forwarded-host': 'x',
       'x-forwarded-proto': 'x',
+      'x-forwarded-client-cert': 'x',
+      'x-forwarded-tls-client-cert-info': 'x',
+      'client-cert': 'x',
+      'client-cert-chain': 'x',
+      'cloudfront-viewer-cert-sha256': 'x',
+      'x-amzn-mtls-clientcert-leaf': 'x',
       expect: '100-continue',
     };
     await proxy.call({ headers: { ...stripped, accept: 'text/html', 'User-Agent': 'own/1' } });

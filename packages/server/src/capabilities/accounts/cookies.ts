@@ -9,7 +9,7 @@ const CSRF = 'knox_csrf';
 const REFRESH_PATH = '/admin/auth';
 
 export interface CookieRules {
-  /** Where the public origin is https. */
+  /** Where the public origin is https, or the caller's connection is under TLS. */
   readonly isSecure: boolean;
 }
 

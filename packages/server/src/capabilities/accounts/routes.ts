@@ -46,7 +46,8 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       response: signedInResponse,
       admin: 'bare',
       noStore: true,
-      cookies: ({ session, isForCookies }: Opened) => (isForCookies ? cookiesOf(session, cookies) : []),
+      cookies: ({ session, isForCookies }: Opened, { isSecure }) =>
+        isForCookies ? cookiesOf(session, { isSecure: isSecure || cookies.isSecure }) : [],
       async handle({ caller, headers, body }) {
         const password = new Secret(body.password);
         const session = await sessions.signIn(body.email, password, deviceOf(caller, headers));
@@ -65,7 +66,8 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       response: signedInResponse,
       admin: 'bare',
       noStore: true,
-      cookies: ({ session, isForCookies }: Opened) => (isForCookies ? cookiesOf(session, cookies) : []),
+      cookies: ({ session, isForCookies }: Opened, { isSecure }) =>
+        isForCookies ? cookiesOf(session, { isSecure: isSecure || cookies.isSecure }) : [],
       async handle({ caller, headers, body }) {
         const { refresh_token: given } = body;
         const token = given === undefined ? refreshTokenOf(headers) : new Secret(given);
@@ -83,7 +85,7 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       body: refreshBody,
       response: loggedOutResponse,
       admin: 'bare',
-      cookies: () => endedCookies(cookies),
+      cookies: (_, { isSecure }) => endedCookies({ isSecure: isSecure || cookies.isSecure }),
       async handle({ caller, headers, body }) {
         const bearer = bearerOf(headers);
         if (bearer !== null) await sessions.signOutByToken(bearer, caller);

@@ -74,7 +74,7 @@ export const auditRowResponse = z
       .literal(true)
       .optional()
       .describe('Present where the caller may not read the details.'),
-    ip_address: z.string().nullable().describe('Of the peer.'),
+    ip_address: z.string().nullable().describe('Of the caller: the peer, or whom a trusted proxy names.'),
     created_at: instantText,
   })
   .meta({ id: 'AuditLog' });

@@ -48,8 +48,9 @@ export class ProxyCall implements ClientPresence {
     readonly exchange: Exchange,
     readonly receivedAtMs: number,
     readonly startedMs: number,
+    certificateHeader: string | null,
   ) {
-    this.headers = new RequestHeaders(exchange.request.rawHeaders);
+    this.headers = new RequestHeaders(exchange.request.rawHeaders, certificateHeader);
     const { response } = exchange;
     response.once('close', () => {
       if (response.writableFinished || wasBrokenOffHere(response)) return;

@@ -19,6 +19,19 @@ describe('x-api-key beside our own Authorization (case P06)', () => {
   );
 });
 
+describe('the header of KNOX_CLIENT_CERT_HEADER', () => {
+  it.each([
+    ['X-Cert', 'a', 'x-cert', 'b'],
+    ['X-Cert', 'a', 'Connection', 'keep-alive, x-hop', 'X-Hop', 'c'],
+  ])('is not sent on, and others are: %j', (...head) => {
+    expect(new RequestHeaders([...head, 'X-Cert-Other', 'd'], 'x-cert').forward).toEqual([
+      'X-Cert-Other',
+      'd',
+    ]);
+    expect(new RequestHeaders(['X-Cert', 'a']).forward).toEqual(['X-Cert', 'a']);
+  });
+});
+
 describe('X-Knox-Upstream-Authorization', () => {
   it.each(['a\rb', 'a\nb', 'a\0b'])('is refused where it would split the head: %j', (value) => {
     const head = ['X-Knox-Proxy-URL', 'https://a.example/', 'X-Knox-Upstream-Authorization', value];

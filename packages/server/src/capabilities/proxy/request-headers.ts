@@ -43,6 +43,9 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
     'x-idempotency-key',
     'knoxcall-version',
     'forwarded',
+    // With which proxies tell of the caller's certificate (clients-pki.md §8.3): from nobody a proof for the upstream.
+    'client-cert',
+    'client-cert-chain',
   ].map((name) => [name, 'strip'] as const),
   ['content-type', 'content-type'],
   ['content-encoding', 'content-encoding'],
@@ -66,7 +69,13 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-knox-upstream-auth-scheme', 'unsupported'],
 ]);
 
-const STRIPPED_PREFIXES = ['x-knox-', 'x-knoxcall-', 'x-forwarded-'];
+const STRIPPED_PREFIXES = [
+  'x-knox-',
+  'x-knoxcall-',
+  'x-forwarded-',
+  'cloudfront-viewer-cert-',
+  'x-amzn-mtls-clientcert',
+];
 
 function fateOf(name: string): Fate {
   const lower = name.toLowerCase();
@@ -119,12 +128,15 @@ export class RequestHeaders {
   #credentials: string[] = [];
   #foreignApiKeys: string[] = [];
   #hasAuthorization = false;
-  #connection = '';
+  /** Names of headers that are for this hop alone, each with a comma behind it. */
+  #hopNames = '';
 
-  constructor(rawHeaders: readonly string[]) {
+  /** `certificateHeader`: that of `KNOX_CLIENT_CERT_HEADER`. */
+  constructor(rawHeaders: readonly string[], certificateHeader: string | null = null) {
+    if (certificateHeader !== null) this.#hopNames = `${certificateHeader},`;
     for (let i = 0; i < rawHeaders.length; i += 2) this.#take(rawHeaders[i]!, rawHeaders[i + 1]!);
     if (this.#hasAuthorization) for (const key of this.#foreignApiKeys) this.forward.push('x-api-key', key);
-    if (this.#connection !== '') this.#stripNamed();
+    if (this.#hopNames !== '') this.#stripNamed();
   }
 
   /**
@@ -231,12 +243,12 @@ export class RequestHeaders {
 
   #takeConnection(value: string): void {
     const lower = value.toLowerCase();
-    if (lower !== 'keep-alive' && lower !== 'close') this.#connection += `${lower},`;
+    if (lower !== 'keep-alive' && lower !== 'close') this.#hopNames += `${lower},`;
   }
 
   /** RFC 9110 §7.6.1: what `Connection` names is for this hop only. Headers that we add come later and stay. */
   #stripNamed(): void {
-    const named = new Set(this.#connection.split(',').map((name) => name.trim()));
+    const named = new Set(this.#hopNames.split(',').map((name) => name.trim()));
     this.forward = withoutNamed(this.forward, named);
   }
 }

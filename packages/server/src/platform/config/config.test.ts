@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
+import { createTestCa } from '../../testing/tls-upstream.js';
 import { ConfigError, hasPublicName, loadConfig } from './config.js';
 import { describeConfig } from './describe.js';
 import type { EnvironmentSource } from './env.js';
@@ -77,6 +78,112 @@ describe('defaults', () => {
     expect(() => {
       (config.listen as { port: number }).port = 1;
     }).toThrow(TypeError);
+  });
+});
+
+describe('TLS', () => {
+  it('takes a pair of files, and a port', async () => {
+    const { certPem, keyPem } = await (await createTestCa()).issue(['knox.example.com']);
+    writeFileSync(join(dir, 'cert.pem'), certPem);
+    writeFileSync(join(dir, 'key.pem'), keyPem);
+    const files = { KNOX_TLS_CERT_FILE: 'cert.pem', KNOX_TLS_KEY_FILE: join(dir, 'key.pem') };
+    const pair = { certFile: join(dir, 'cert.pem'), keyFile: join(dir, 'key.pem') };
+    expect(loadConfig(files, dir).config.tls).toEqual({ ...pair, port: 8443 });
+    expect(loadConfig({ ...files, KNOX_TLS_PORT: '0' }, dir).config.tls).toEqual({ ...pair, port: 0 });
+    const source = { ...files, KNOX_TLS_PORT: '444' };
+    const shown = describeConfig(loadConfig(source, dir).config, source);
+    expect(shown).toContainEqual({ variable: 'KNOX_TLS_KEY_FILE', value: pair.keyFile, from: 'environment' });
+    expect(shown).toContainEqual({ variable: 'KNOX_TLS_PORT', value: '444', from: 'environment' });
+    writeFileSync(join(dir, 'key.pem'), certPem);
+    expect(problemsOf(files)).toEqual([`KNOX_TLS_KEY_FILE ${pair.keyFile} holds no private key in PEM`]);
+    rmSync(pair.certFile);
+    expect(problemsOf(files)).toEqual([`KNOX_TLS_CERT_FILE cannot read ${pair.certFile} (ENOENT)`]);
+  });
+
+  it.each([
+    [{ KNOX_TLS_CERT_FILE: 'c' }, 'KNOX_TLS_KEY_FILE is needed beside KNOX_TLS_CERT_FILE'],
+    [{ KNOX_TLS_KEY_FILE: 'k' }, 'KNOX_TLS_CERT_FILE is needed beside KNOX_TLS_KEY_FILE'],
+    [{ KNOX_TLS_PORT: '8443' }, 'KNOX_TLS_PORT needs KNOX_TLS_CERT_FILE and KNOX_TLS_KEY_FILE'],
+    [{ KNOX_TLS_PORT: '65536' }, 'KNOX_TLS_PORT must be a whole number from 0 to 65535'],
+  ])('%o is refused', (source, problem) => {
+    expect(problemsOf(source)).toEqual([problem]);
+  });
+});
+
+describe('peers whose word is taken', () => {
+  const header = { KNOX_CLIENT_CERT_HEADER: 'X-Cert', KNOX_CLIENT_CERT_FORMAT: 'rfc9440' };
+  const shownRange = ({ address, prefix }: { address: { bytes: Uint8Array }; prefix: number }) =>
+    `${[...address.bytes].join('.')}/${prefix}`;
+
+  it('are none, or ranges; those of a certificate header are the proxies unless they are named', () => {
+    expect(loadConfig({}, dir).config.trustedPeers).toEqual({ proxies: [], certificateHeader: null });
+    const proxies = { KNOX_TRUSTED_PROXIES: '10.0.0.0/8, 192.0.2.1,2001::/16' };
+    const { trustedPeers } = loadConfig({ ...header, ...proxies }, dir).config;
+    expect(trustedPeers.proxies.map(({ prefix }) => prefix)).toEqual([8, 32, 16]);
+    const { name, format, peers } = trustedPeers.certificateHeader!;
+    expect([name, format, peers]).toEqual(['x-cert', 'rfc9440', trustedPeers.proxies]);
+    const named = loadConfig({ ...header, ...proxies, KNOX_CLIENT_CERT_PEERS: '10.1.0.0/16' }, dir).config;
+    expect(named.trustedPeers.certificateHeader!.peers.map(shownRange)).toEqual(['10.1.0.0/16']);
+  });
+
+  const peers = { KNOX_CLIENT_CERT_PEERS: '10.0.0.0/8' };
+  it.each([
+    [
+      { KNOX_TRUSTED_PROXIES: '0.0.0.0/0' },
+      'KNOX_TRUSTED_PROXIES has the entry 0.0.0.0/0, which is too wide: at least /8 for IPv4',
+    ],
+    [
+      { KNOX_TRUSTED_PROXIES: '10.0.0.0/7' },
+      'KNOX_TRUSTED_PROXIES has the entry 10.0.0.0/7, which is too wide',
+    ],
+    [
+      { KNOX_TRUSTED_PROXIES: '::/0' },
+      'KNOX_TRUSTED_PROXIES has the entry ::/0, which is too wide: at least /16 for IPv6',
+    ],
+    [{ KNOX_TRUSTED_PROXIES: '2000::/15' }, 'KNOX_TRUSTED_PROXIES has the entry 2000::/15'],
+    [{ KNOX_TRUSTED_PROXIES: '2000::/3' }, 'KNOX_TRUSTED_PROXIES has the entry 2000::/3, which is too wide'],
+    [
+      { KNOX_TRUSTED_PROXIES: '::ffff:10.0.0.0/104' },
+      'KNOX_TRUSTED_PROXIES has the entry ::ffff:10.0.0.0/104: IPv4 is',
+    ],
+    [
+      { KNOX_TRUSTED_PROXIES: '10.0.0.1/8' },
+      'KNOX_TRUSTED_PROXIES must be a comma list of addresses and ranges',
+    ],
+    [
+      { KNOX_TRUSTED_PROXIES: 'proxy.local' },
+      'KNOX_TRUSTED_PROXIES must be a comma list of addresses and ranges',
+    ],
+    [{ KNOX_TRUSTED_PROXIES: 'fe80::1%eth0' }, 'KNOX_TRUSTED_PROXIES must be a comma list'],
+    [{ KNOX_TRUSTED_PROXIES: '10.0.0.1,'.repeat(257) }, 'KNOX_TRUSTED_PROXIES must have at most 256 entries'],
+    [{ ...header, KNOX_CLIENT_CERT_PEERS: '0.0.0.0/0' }, 'KNOX_CLIENT_CERT_PEERS has the entry 0.0.0.0/0'],
+    [
+      header,
+      'KNOX_CLIENT_CERT_HEADER needs peers that may send it: KNOX_CLIENT_CERT_PEERS or KNOX_TRUSTED_PROXIES',
+    ],
+    [peers, 'KNOX_CLIENT_CERT_PEERS needs KNOX_CLIENT_CERT_HEADER and KNOX_CLIENT_CERT_FORMAT'],
+    [
+      { ...peers, KNOX_CLIENT_CERT_HEADER: 'x-cert' },
+      'KNOX_CLIENT_CERT_FORMAT is needed beside KNOX_CLIENT_CERT_HEADER',
+    ],
+    [
+      { ...peers, KNOX_CLIENT_CERT_FORMAT: 'xfcc' },
+      'KNOX_CLIENT_CERT_HEADER is needed beside KNOX_CLIENT_CERT_FORMAT',
+    ],
+    [
+      { ...peers, ...header, KNOX_CLIENT_CERT_FORMAT: 'pem' },
+      'KNOX_CLIENT_CERT_FORMAT must be one of xfcc, rfc9440',
+    ],
+    [
+      { ...peers, ...header, KNOX_CLIENT_CERT_HEADER: 'x cert' },
+      'KNOX_CLIENT_CERT_HEADER must be the name of a header',
+    ],
+    [
+      { ...peers, ...header, KNOX_CLIENT_CERT_HEADER: 'Authorization' },
+      'KNOX_CLIENT_CERT_HEADER must not be authorization',
+    ],
+  ])('%o is refused', (source, problem) => {
+    expect(problemsOf(source)[0]).toContain(problem);
   });
 });
 

@@ -13,6 +13,8 @@ import type { Secret } from '../../kernel/secret.js';
 import { EVERY_TARGET, type TargetEntry } from '../egress/database-targets.js';
 import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
+import type { TrustedPeers } from '../http/read-source.js';
+import { readTlsPairSync, type TlsFiles, TlsPairRefused } from '../http/tls-pair.js';
 import type { LogLevel } from '../log/logger.js';
 import type { StorageOptions } from '../storage/open-database.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
@@ -57,6 +59,9 @@ export interface TracingConfig {
 export interface Config {
   readonly dataDir: string;
   readonly listen: { readonly host: string; readonly port: number };
+  /** A second listener on the same host; null = none. */
+  readonly tls: (TlsFiles & { readonly port: number }) | null;
+  readonly trustedPeers: TrustedPeers;
   readonly storage: StorageConfig;
   /** Null = rate limits of several processes are counted in the database. */
   readonly redisUrl: Secret<string> | null;
@@ -125,6 +130,7 @@ export function loadConfig(source: EnvironmentSource, workingDir: string): Loade
   const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
+  problems.push(...tlsProblems(values, workingDir), ...certificateHeaderProblems(values));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: freezeDeep(configOf(values, workingDir, extraCaPem, tiers)), warnings };
 }
@@ -141,6 +147,8 @@ function configOf(
   return {
     dataDir,
     listen: { host: values.KNOX_HOST ?? '127.0.0.1', port: values.KNOX_PORT ?? 8787 },
+    tls: tlsOf(values, workingDir),
+    trustedPeers: trustedPeersOf(values),
     storage: storageOf(values, workingDir, dataDir),
     redisUrl: values.REDIS_URL ?? null,
     rootKey: values.MASTER_KEY_B64
@@ -192,6 +200,57 @@ function retentionMs(days: number): number | null {
 
 function iatWindowMs({ KNOX_DPOP_IAT_WINDOW_SECONDS: seconds }: Environment): number {
   return seconds === undefined ? LIMITS.dpopIatWindowMs : seconds * 1000;
+}
+
+function tlsOf(values: Environment, workingDir: string): Config['tls'] {
+  const { KNOX_TLS_CERT_FILE: cert, KNOX_TLS_KEY_FILE: key, KNOX_TLS_PORT: port = 8443 } = values;
+  if (cert === undefined || key === undefined) return null;
+  return { certFile: resolve(workingDir, cert), keyFile: resolve(workingDir, key), port };
+}
+
+/** Both files or neither, and a port of nothing is a mistake (contract README §8). */
+function tlsProblems(values: Environment, workingDir: string): ConfigProblem[] {
+  const [cert, key] = ['KNOX_TLS_CERT_FILE', 'KNOX_TLS_KEY_FILE'] as const;
+  const missing = [cert, key].filter((name) => values[name] === undefined);
+  if (missing.length === 2) {
+    const isPortAlone = values.KNOX_TLS_PORT !== undefined;
+    return isPortAlone ? [{ variable: 'KNOX_TLS_PORT', rule: `needs ${cert} and ${key}` }] : [];
+  }
+  if (missing[0])
+    return [{ variable: missing[0], rule: `is needed beside ${missing[0] === cert ? key : cert}` }];
+  try {
+    readTlsPairSync(tlsOf(values, workingDir)!);
+    return [];
+  } catch (error) {
+    if (!(error instanceof TlsPairRefused)) throw error;
+    return [{ variable: error.of === 'key' ? key : cert, rule: error.rule }];
+  }
+}
+
+function trustedPeersOf(values: Environment): TrustedPeers {
+  const { KNOX_CLIENT_CERT_HEADER: name, KNOX_CLIENT_CERT_FORMAT: format } = values;
+  const proxies = values.KNOX_TRUSTED_PROXIES ?? [];
+  const peers = values.KNOX_CLIENT_CERT_PEERS ?? proxies;
+  return { proxies, certificateHeader: name && format ? { name, format, peers } : null };
+}
+
+/** A header that nobody may send would be a setting without an effect (decision 0003). */
+function certificateHeaderProblems(values: Environment): ConfigProblem[] {
+  const [header, format, peers] = [
+    'KNOX_CLIENT_CERT_HEADER',
+    'KNOX_CLIENT_CERT_FORMAT',
+    'KNOX_CLIENT_CERT_PEERS',
+  ] as const;
+  const isSet = (name: keyof Environment) => values[name] !== undefined;
+  if (isSet(header) !== isSet(format)) {
+    const [given, missing] = isSet(header) ? [header, format] : [format, header];
+    return [{ variable: missing, rule: `is needed beside ${given}` }];
+  }
+  if (isSet(peers) && !isSet(header)) return [{ variable: peers, rule: `needs ${header} and ${format}` }];
+  const isUnused = isSet(header) && trustedPeersOf(values).certificateHeader?.peers.length === 0;
+  return isUnused
+    ? [{ variable: header, rule: `needs peers that may send it: ${peers} or KNOX_TRUSTED_PROXIES` }]
+    : [];
 }
 
 function tracingOf(values: Environment): TracingConfig | null {

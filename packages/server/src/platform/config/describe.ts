@@ -21,7 +21,8 @@ export function describeConfig(config: Config, source: EnvironmentSource): Effec
 }
 
 function shownValues(config: Config, source: EnvironmentSource): Record<VariableName, string> {
-  const { listen, hosts, egress, leaseWorker, storage, rootKey, tracing } = config;
+  const { listen, tls, hosts, egress, leaseWorker, storage, rootKey, tracing } = config;
+  const { certificateHeader } = config.trustedPeers;
   // Of the traces: whether there are any follows from all of their variables; each is shown as it was set.
   const asSet = (variable: VariableName, fallback: string) => source[variable]?.trim() || fallback;
   return {
@@ -37,6 +38,15 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_BASE_DOMAIN: hosts.baseDomain,
     KNOX_PUBLIC_URL: hosts.publicUrl ?? httpOrigin(listen.host, listen.port),
     KNOX_CUSTOM_HOSTS: hosts.customHosts.map(({ host, slug }) => `${host}=${slug}`).join(',') || '(none)',
+    KNOX_TLS_CERT_FILE: tls?.certFile ?? '(none)',
+    KNOX_TLS_KEY_FILE: tls?.keyFile ?? '(none)',
+    KNOX_TLS_PORT: asSet('KNOX_TLS_PORT', '8443'),
+    KNOX_TRUSTED_PROXIES: asSet('KNOX_TRUSTED_PROXIES', '(none)'),
+    KNOX_CLIENT_CERT_HEADER: certificateHeader?.name ?? '(none)',
+    KNOX_CLIENT_CERT_FORMAT: certificateHeader?.format ?? '(none)',
+    KNOX_CLIENT_CERT_PEERS: certificateHeader
+      ? asSet('KNOX_CLIENT_CERT_PEERS', asSet('KNOX_TRUSTED_PROXIES', ''))
+      : '(none)',
     KNOX_PLAN: config.bootstrap.plan,
     KNOX_PLAN_FILE: config.plans.filePath ?? '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,

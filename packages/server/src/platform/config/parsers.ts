@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { type Cidr, parseCidr, unmapIpv4 } from '../../kernel/ip-address.js';
 import { Secret } from '../../kernel/secret.js';
 import { parseSigningKey } from '../crypto/signed-tokens.js';
 import { parseTargetList, type TargetEntry } from '../egress/database-targets.js';
@@ -180,6 +181,42 @@ export const dnsServers: Parse<readonly DnsServer[]> = (text) => {
   const servers = listOf(text).map(dnsServer);
   if (servers.length > 8) throw new RuleBroken('must name at most 8 servers');
   return servers;
+};
+
+const PEER_PREFIX_MIN = { 4: 8, 6: 16 } as const;
+const PEER_RANGES_MAX = 256;
+
+/** Peers whose word is taken: a range as wide as the Internet would let anybody be anybody (clients-pki.md §1.4). */
+export const peerRanges: Parse<readonly Cidr[]> = (text) => {
+  const ranges = listOf(text).map((item) => {
+    const range = parseCidr(item);
+    if (!range)
+      throw new RuleBroken(
+        `must be a comma list of addresses and ranges such as 10.0.0.0/8; "${item}" is none`,
+      );
+    const { family } = range.address;
+    if (unmapIpv4(range.address).family !== family)
+      throw new RuleBroken(`has the entry ${item}: IPv4 is written as such`);
+    const prefixMin = PEER_PREFIX_MIN[family];
+    if (range.prefix < prefixMin)
+      throw new RuleBroken(
+        `has the entry ${item}, which is too wide: at least /${prefixMin} for IPv${family}`,
+      );
+    return range;
+  });
+  if (ranges.length > PEER_RANGES_MAX) throw new RuleBroken(`must have at most ${PEER_RANGES_MAX} entries`);
+  return ranges;
+};
+
+/** Of RFC 9110 §5.6.2, and none that says something else already. */
+const TAKEN_HEADERS =
+  /^(host|authorization|x-api-key|dpop|cookie|connection|content-.*|transfer-encoding|expect|x-forwarded-(for|proto)|x-knox.*|knoxcall-.*)$/;
+
+export const headerName: Parse<string> = (text) => {
+  const name = text.toLowerCase();
+  if (!/^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/.test(name)) throw new RuleBroken('must be the name of a header');
+  if (TAKEN_HEADERS.test(name)) throw new RuleBroken(`must not be ${name}, which has another meaning`);
+  return name;
 };
 
 export const databaseTargets: Parse<readonly TargetEntry[]> = (text) => {

@@ -1,4 +1,5 @@
 import { PLANS } from '../../kernel/plan-tiers.js';
+import { CERTIFICATE_FORMATS } from '../http/certificate-header.js';
 import {
   bearerToken,
   customHosts,
@@ -7,6 +8,7 @@ import {
   dnsServers,
   domainName,
   emailAddress,
+  headerName,
   hostOrAddress,
   httpUrl,
   integer,
@@ -14,6 +16,7 @@ import {
   oneOf,
   origin,
   type Parse,
+  peerRanges,
   plainText,
   redisUrl,
   share,
@@ -100,6 +103,37 @@ export const VARIABLES = {
     customHosts,
     'empty',
     'Comma list of `host=tenant-slug`: further tenant hosts.',
+  ),
+  KNOX_TLS_CERT_FILE: variable(
+    plainText,
+    'none',
+    'PEM file of the certificate, then its chain, of a second listener, for HTTPS; a change is taken up without a restart. [TLS](tls.md).',
+  ),
+  KNOX_TLS_KEY_FILE: variable(plainText, 'none', 'PEM file of its private key, without a passphrase.'),
+  KNOX_TLS_PORT: variable(
+    integer(0, 65_535),
+    '`8443`',
+    'Its port, on the address of `KNOX_HOST`; 0 takes a free one.',
+  ),
+  KNOX_TRUSTED_PROXIES: variable(
+    peerRanges,
+    'empty',
+    'Comma list of CIDR: peers whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed. At least /8 (IPv4) or /16 (IPv6). [TLS](tls.md#behind-a-proxy).',
+  ),
+  KNOX_CLIENT_CERT_HEADER: variable(
+    headerName,
+    'none',
+    'Header in which a TLS-terminating proxy hands on the certificate of its client. [TLS](tls.md#client-certificates-from-a-proxy).',
+  ),
+  KNOX_CLIENT_CERT_FORMAT: variable(
+    oneOf(...CERTIFICATE_FORMATS),
+    'none',
+    'What stands in it: `xfcc`, `rfc9440`, `pem-urlencoded`, `der-base64` or `sha256-hex`.',
+  ),
+  KNOX_CLIENT_CERT_PEERS: variable(
+    peerRanges,
+    'those of `KNOX_TRUSTED_PROXIES`',
+    'Comma list of CIDR: peers that may send it; the same bounds.',
   ),
   KNOX_PLAN: variable(
     oneOf(...PLANS),
@@ -209,13 +243,6 @@ export type VariableValue<Name extends VariableName> =
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
-  KNOX_TLS_CERT_FILE: [],
-  KNOX_TLS_KEY_FILE: [],
-  KNOX_TLS_PORT: [],
-  KNOX_TRUSTED_PROXIES: [],
-  KNOX_CLIENT_CERT_HEADER: [],
-  KNOX_CLIENT_CERT_FORMAT: [],
-  KNOX_CLIENT_CERT_PEERS: [],
   KNOX_SIGNUP: ['off'],
   KNOX_SMTP_URL: [],
   KNOX_MAIL_FROM: [],

@@ -75,7 +75,8 @@ function registerRoute(
       const key = keyOf(request);
       if (key === undefined) {
         const result = await act.run(caller);
-        for (const cookie of definition.cookies?.(result as never) ?? []) reply.header('set-cookie', cookie);
+        for (const cookie of definition.cookies?.(result as never, request.source) ?? [])
+          reply.header('set-cookie', cookie);
         return send(reply, definition, act.answerTo(result).answer);
       }
       const call = { caller, key, method, ...targetOf(request), body: bodyOf(request), audit };

@@ -1,15 +1,18 @@
-import type { IncomingMessage } from 'node:http';
-import { formatIpAddress, parseIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
-
 /** What a request shows of where it comes from. Nothing is read or parsed until it is asked for. */
 export interface RequestSource {
   /**
    * The address that the product acts on, canonical, IPv4-mapped folded to IPv4. Empty where none is known: the
-   * connection has gone.
+   * connection has gone, or what a trusted proxy says of it is no address.
    */
   readonly address: string;
-  /** Null where the request shows none. */
+  /** Null where the request shows none. Throws 400 where a trusted proxy hands one on that cannot be read. */
   readonly certificate: PresentedCertificate | null;
+}
+
+/** What the HTTP floor itself asks besides. */
+export interface ConnectionSource extends RequestSource {
+  /** The caller's own connection, to this server or to a trusted proxy, is under TLS. */
+  readonly isSecure: boolean;
 }
 
 /** A client certificate whose key the client has proved to hold; of no CA in particular, and perhaps expired. */
@@ -19,34 +22,4 @@ export interface PresentedCertificate {
   /** Milliseconds since the epoch; null where only the digest was handed over. */
   readonly notBefore: number | null;
   readonly notAfter: number | null;
-}
-
-export function requestSource(request: IncomingMessage): RequestSource {
-  return new ReadSource(request);
-}
-
-class ReadSource implements RequestSource {
-  readonly #request: IncomingMessage;
-  #address: string | undefined;
-
-  constructor(request: IncomingMessage) {
-    this.#request = request;
-  }
-
-  /** Kept, since a connection that has gone no longer tells it. */
-  get address(): string {
-    this.#address ??= peerAddress(this.#request);
-    return this.#address;
-  }
-
-  get certificate(): PresentedCertificate | null {
-    return null;
-  }
-}
-
-/** The peer of the connection. A dual-stack listener shows IPv4 peers as `::ffff:…`; every call asks, so only those are read. */
-function peerAddress({ socket }: IncomingMessage): string {
-  const text = socket.remoteAddress;
-  const mapped = text?.startsWith('::ffff:') ? parseIpAddress(text) : null;
-  return mapped ? formatIpAddress(unmapIpv4(mapped)) : (text ?? '');
 }

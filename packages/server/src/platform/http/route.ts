@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { ErrorType } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
-import type { RequestSource } from './request-source.js';
+import type { ConnectionSource, RequestSource } from './request-source.js';
 
 type Schema = z.ZodType;
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
@@ -69,7 +69,7 @@ export interface RouteDefinition<
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
   readonly noStore?: boolean;
   /** `Set-Cookie` values of a success, made from the handler's result. */
-  readonly cookies?: (result: never) => readonly string[];
+  readonly cookies?: (result: never, connection: Pick<ConnectionSource, 'isSecure'>) => readonly string[];
   /** Fields of `data` that a replay shows as null: a certificate's private key is never stored (auth.md §5). */
   readonly notReplayed?: readonly string[];
   handle(request: RouteRequest<Out<Params>, Out<Query>, Out<Body>, Who>): Promise<Result>;

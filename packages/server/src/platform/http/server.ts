@@ -20,8 +20,10 @@ import {
 import { errorAnswer, replyWithError } from './error-handler.js';
 import { framingFault } from './framing.js';
 import { createMethodTable } from './method-table.js';
+import { createSourceReader, NO_TRUSTED_PEERS, type ReadSource, type TrustedPeers } from './read-source.js';
 import type { Refusal, RequestMetrics } from './request-metrics.js';
-import { type RequestSource, requestSource } from './request-source.js';
+import type { ConnectionSource } from './request-source.js';
+import type { TlsListener } from './tls-listener.js';
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -34,7 +36,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Set by the caller step; `null` until then and on calls without a credential. */
     caller: Caller | null;
-    source: RequestSource;
+    source: ConnectionSource;
     /** With what it was refused; `null` while it is not. */
     refusal: Refusal | null;
     /** `null` where no traces are kept. */
@@ -51,6 +53,8 @@ export interface HttpServerDeps {
   /** Where connections are counted. */
   readonly instruments?: Instruments;
   readonly connectionLimits?: ConnectionLimits;
+  /** Nobody's word is taken unless it says so. */
+  readonly trustedPeers?: TrustedPeers;
   readonly tracing?: Tracing | null;
 }
 
@@ -100,7 +104,10 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.decorateRequest('source');
   app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
-  addRequestHook(app, deps, limits.requestBodyMs);
+  const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
+    deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
+  );
+  addRequestHook(app, deps, sourceOf, limits.requestBodyMs);
   // Where there is no endpoint there is no body to read: an unknown path is 404 whatever is sent to it.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -149,7 +156,12 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
   return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
 }
 
-function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: number): void {
+function addRequestHook(
+  app: FastifyInstance,
+  deps: HttpServerDeps,
+  sourceOf: ReadSource,
+  bodyMs: number,
+): void {
   const lastOf = watchLast(app.server);
   app.addHook('onRequest', (request, reply, done) => {
     const { raw } = request;
@@ -158,7 +170,7 @@ function addRequestHook(app: FastifyInstance, deps: HttpServerDeps, bodyMs: numb
       reply.hijack();
       return;
     }
-    request.source = requestSource(raw);
+    request.source = sourceOf(raw);
     watchEnd(app, deps, request, reply.raw);
     boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
@@ -322,8 +334,16 @@ function mayAnswer({ _httpMessage: inFlight }: AnsweringSocket): boolean {
 /**
  * Stops accepting, ends idle connections, waits for the calls in flight, and destroys what is left after `timeoutMs`.
  */
-export async function closeHttpServer(app: FastifyInstance, clock: Clock, timeoutMs: number): Promise<void> {
-  const cancel = clock.setTimer(timeoutMs, () => app.server.closeAllConnections());
-  await app.close();
+export async function closeHttpServer(
+  app: FastifyInstance,
+  clock: Clock,
+  timeoutMs: number,
+  tls: TlsListener | null = null,
+): Promise<void> {
+  const cancel = clock.setTimer(timeoutMs, () => {
+    app.server.closeAllConnections();
+    tls?.destroyConnections();
+  });
+  await Promise.all([app.close(), tls?.close()]);
   cancel();
 }

@@ -24,6 +24,8 @@ export interface EphemeralDeps extends ValueSources {
   readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
   readonly apiLogs: CallLog;
   readonly hopMarker: HopMarker;
+  /** In which a proxy before us hands on its client's certificate; never sent on. */
+  readonly certificateHeader: string | null;
 }
 
 /**
@@ -70,7 +72,8 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
 
 /** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */
 export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): Promise<void> {
-  const call = new ProxyCall(exchange, deps.clock.nowMs(), deps.clock.monotonicMs());
+  const { clock, certificateHeader } = deps;
+  const call = new ProxyCall(exchange, clock.nowMs(), clock.monotonicMs(), certificateHeader);
   let failure: unknown = null;
   try {
     await run(deps, call);
