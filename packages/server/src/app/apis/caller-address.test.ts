@@ -29,12 +29,11 @@ describe('behind a trusted proxy', () => {
     for (let i = 0; i < 5; i++) expect((await login('wrong horse', '203.0.113.1')).status).toBe(401);
     expect((await login('wrong horse', '203.0.113.1')).status).toBe(429);
     expect((await login('wrong horse', '203.0.113.2')).status).toBe(401);
-    const { json } = await world.call('GET', '/admin/audit-logs?per_page=6', {});
+    const { json } = await world.call('GET', '/admin/audit-logs?per_page=100', {});
     const rows = json.data.filter(({ action }: { action: string }) => action === 'auth.login_failed');
-    expect(rows.map(({ ip_address }: { ip_address: string }) => ip_address)).toEqual([
-      '203.0.113.2',
-      ...Array(5).fill('203.0.113.1'),
-    ]);
+    // All of one moment, which the clock of the test gives them.
+    const addresses: string[] = rows.map(({ ip_address }: { ip_address: string }) => ip_address);
+    expect(addresses.sort()).toEqual([...Array(5).fill('203.0.113.1'), '203.0.113.2']);
   });
 
   it('devices that wait count by the network that they began in', async () => {

@@ -160,6 +160,15 @@ describe('refused', () => {
     first.destroy();
   });
 
+  it('is a head that does not come in time, as everywhere', async () => {
+    const { port } = await door({ limits: { requestHeadMs: 100, checkEveryMs: 10 } });
+    const slow = await handshake(port);
+    slow.write('GET /source HTTP/1.1\r\nHost: x\r\nX-Slow: ');
+    expect(await text(slow)).toMatch(/^HTTP\/1\.1 400 [\s\S]*did not come in time/);
+    const silent = await handshake(port);
+    expect(await text(silent)).toBe('');
+  });
+
   it('is a malformed request, as everywhere', async () => {
     const { port } = await door();
     const socket = await handshake(port);
