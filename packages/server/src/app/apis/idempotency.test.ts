@@ -21,6 +21,15 @@ function expectReplay(replay: TestAnswer, first: TestAnswer): void {
   expect(replay.headers['cache-control']).toBe(first.headers['cache-control']);
 }
 
+/** The answer with null in place of what no replay shows. */
+function withoutFields(answer: TestAnswer, fields: readonly string[] = []): TestAnswer {
+  const { data, ...rest } = answer.json;
+  const shown = fields.filter((field) => data?.[field] !== undefined);
+  if (shown.length === 0) return answer;
+  const emptied = { ...data, ...Object.fromEntries(shown.map((field) => [field, null])) };
+  return { ...answer, text: JSON.stringify({ data: emptied, ...rest }) };
+}
+
 describe('every route that changes something', () => {
   let rig: MatrixRig;
   beforeAll(async () => {
@@ -47,7 +56,7 @@ describe('every route that changes something', () => {
         const first = await world.call(method, row, call);
         expect([name, first.status]).toEqual([name, status]);
         expect(first.headers['x-idempotent-replay']).toBeUndefined();
-        expectReplay(await world.call(method, row, call), first);
+        expectReplay(await world.call(method, row, call), withoutFields(first, definition.notReplayed));
         expect([name, (await auditTotal()) - before]).toEqual([name, audit === null ? 0 : 1]);
       }
     }

@@ -120,11 +120,15 @@ function createAct(mounted: MountedRoute): (request: FastifyRequest) => KeyedAct
   };
 }
 
+/** A field that the answer has not got is none of the replay's either. */
 function without(whole: unknown, shape: MountedRoute['body'], fields: readonly string[]): object {
-  const nulls = Object.fromEntries(fields.map((field) => [field, null]));
-  if (shape === 'bare') return { ...(whole as object), ...nulls };
+  const emptied = (data: object) =>
+    Object.fromEntries(
+      Object.entries(data).map(([name, value]) => [name, fields.includes(name) ? null : value]),
+    );
+  if (shape === 'bare') return emptied(whole as object);
   const { data, ...rest } = whole as { data: object };
-  return { data: { ...data, ...nulls }, ...rest };
+  return { data: emptied(data), ...rest };
 }
 
 function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer): FastifyReply {
