@@ -43,6 +43,13 @@ const CREATIONS: Record<string, Creation> = {
     idOf: ({ tokens }) => (tokens as { id: string }[])[0]?.id,
   },
   '/v1/oauth-clients': { body: (name) => ({ name }), audit: 'oauth_client.create', isUnpaged: true },
+  '/v1/clients': { body: (name) => ({ name }), audit: 'client.create' },
+  '/v1/clients/:id/credentials': {
+    // Each mount has a network of its own, since both ask for the same client.
+    body: (name) => ({ kind: 'ip', data: { value: name === 'v1-made' ? '10.0.0.1' : '10.0.0.2' } }),
+    audit: 'client_credential.create',
+    isUnpaged: true,
+  },
   '/v1/redaction-rules': {
     body: (name) => ({ name, match: { type: 'builtin', value: 'pan' } }),
     audit: 'redaction_rule.create',
@@ -88,9 +95,11 @@ forEachDatabase((open) => {
     let server: ServerProcess;
     let bootstrap: Bootstrap;
     let adminToken: string;
+    let clientId = '';
 
     async function call(method: string, path: string, headers: Record<string, string> = {}, body?: unknown) {
-      const response = await fetch(`${server.url}${path.replace(':nameOrId', 'cards')}`, {
+      const named = path.replace(':nameOrId', 'cards').replace('/clients/:id', `/clients/${clientId}`);
+      const response = await fetch(`${server.url}${named}`, {
         method,
         headers: {
           authorization: `Bearer ${path.startsWith('/v1/') ? bootstrap.live_api_key : adminToken}`,
@@ -102,10 +111,10 @@ forEachDatabase((open) => {
       const answer = { status: response.status, headers: response.headers, body: await response.json() };
       return answer as ApiAnswer;
     }
-    /** OAuth clients are listed without a page (auth.md §2.9). */
+    /** Some lists are whole (contract README §5). */
     const total = async (path: string) => {
       const { data, meta } = (await call('GET', path)).body;
-      return (meta ? meta['total'] : data['length']) as number;
+      return (meta?.['total'] ?? data['length']) as number;
     };
 
     beforeAll(async () => {
@@ -126,6 +135,8 @@ forEachDatabase((open) => {
       });
       adminToken = ((await response.json()) as { token: string }).token;
       expect((await call('POST', '/v1/vaults', {}, { name: 'cards' })).status).toBe(201);
+      const client = await call('POST', '/v1/clients', {}, { name: 'office' });
+      clientId = client.body.data['id'] as string;
     });
     afterAll(async () => {
       await stopServer(server);

@@ -6,6 +6,7 @@ import {
   envelopeColumns as clientCaEnvelopeColumns,
   migrations as clientCaMigrations,
 } from '../capabilities/client-ca/index.js';
+import { migrations as clientsMigrations } from '../capabilities/clients/index.js';
 import {
   envelopeColumns as cryptoKeysEnvelopeColumns,
   migrations as cryptoKeysMigrations,
@@ -60,6 +61,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...oidcBindingsMigrations,
   ...oauthConsentMigrations,
   ...clientCaMigrations,
+  ...clientsMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */

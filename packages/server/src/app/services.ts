@@ -4,6 +4,7 @@ import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import { clientCaRoutes, createClientAuthorities } from '../capabilities/client-ca/index.js';
+import { clientRoutes, createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeys,
   createPortableCipher,
@@ -228,6 +229,17 @@ export function createServices(deps: ServicesDeps) {
     jobs,
     publicUrl: deps.publicUrl,
   });
+  const clients = createClients({
+    db,
+    clock,
+    ids,
+    logger,
+    generations,
+    auditLogs,
+    plans,
+    clientCa,
+    cacheCounts: cacheCounts(instruments, 'clients'),
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -276,6 +288,7 @@ export function createServices(deps: ServicesDeps) {
     origins,
     authentication,
     userAuthentication,
+    clients,
     redaction,
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
@@ -296,6 +309,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.generations.stop(),
     () => services.apiKeys.stop(),
     () => services.oauthClients.stop(),
+    () => services.clients.stop(),
     () => services.limiter.stop(),
     () => services.plans.stop(),
     () => services.apiLogs.flush(),
@@ -311,9 +325,10 @@ export function managementRoutes(services: Services): RouteDefinition[] {
       cookies: services.cookies,
       permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
     }),
-    ...accountRoutes(services.plans),
+    ...accountRoutes(services.plans, services),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
+    ...clientRoutes(services.clients),
     ...oauthClientRoutes(services.oauthClients),
     ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),

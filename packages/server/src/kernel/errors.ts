@@ -27,6 +27,7 @@ export const ERROR_STATUS = {
   privilege_escalation: 403,
   ssrf_blocked: 403,
   egress_blocked: 403,
+  client_not_authorized: 403,
   not_found: 404,
   tenant_not_found: 404,
   token_not_found: 404,

@@ -157,6 +157,9 @@ export const LIMITS = {
   jwksHeldBytesMax: 16 * MiB,
   /** In the report of orphans. */
   mintedUsersMax: 100_000,
+  clientsMax: 10_000,
+  clientCredentialsMax: 100,
+  clientNotesBytesMax: 4 * KiB,
   dpopProofBytesMax: 8 * KiB,
   dpopJtiBytesMax: 512,
   dpopIatWindowMs: 60_000,

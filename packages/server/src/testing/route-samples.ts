@@ -100,6 +100,13 @@ const DB_CHANGES = {
   ...DB_LIMITS,
 };
 const SQL = { creation_sql: "{{username}} '{{password}}'", revocation_sql: '{{username}}' };
+const CLIENTS = '/v1/clients';
+const CLIENT_FIELDS = {
+  type: 'server',
+  ip_address: '203.0.113.0/24',
+  ip_notes: { site: 'a' },
+  description: 'd',
+};
 const OIDC = '/v1/oidc-bindings';
 const bindingOf = (name = freshName()) => ({
   name,
@@ -120,6 +127,15 @@ const newKey = async (world: World) =>
   `/v1/api-keys/${(await world.create('/v1/api-keys', { name: freshName() })).id}`;
 const newClient = async ({ create }: World) =>
   `/v1/oauth-clients/${(await create('/v1/oauth-clients', clientOf())).id}`;
+const newCaller = async ({ create }: World, more: Body = {}) =>
+  `${CLIENTS}/${(await create(CLIENTS, { name: freshName(), ...more })).id}`;
+/** A thumbprint that no other credential has. */
+const freshThumbprint = () => (++made).toString(16).padStart(64, '0');
+const newCallerCredential = async (world: World) => {
+  const credentials = `${await newCaller(world)}/credentials`;
+  const body = { kind: 'mtls_thumbprint', data: { sha256_thumbprint: freshThumbprint() } };
+  return `${credentials}/${(await world.create(credentials, body)).id}`;
+};
 const newVault = async ({ create }: World) => `/v1/vaults/${(await create('/v1/vaults', vaultOf())).name}`;
 /** That of a vault; its first version is retired long enough to be destroyed. */
 const newCryptoKey = async ({ create, call, installation }: World) => {
@@ -287,6 +303,33 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     ],
   },
   'DELETE /v1/api-keys/:id': { path: newKey },
+  [`POST ${CLIENTS}`]: { bodies: () => [{ name: freshName(), ...CLIENT_FIELDS }] },
+  [`GET ${CLIENTS}/match`]: {
+    async path(world) {
+      await newCaller(world, { ip_address: '127.0.0.1' });
+      return `${CLIENTS}/match`;
+    },
+  },
+  [`GET ${CLIENTS}/:id`]: { path: newCaller },
+  [`PATCH ${CLIENTS}/:id`]: {
+    path: newCaller,
+    bodies: () => [{ name: freshName(), ...CLIENT_FIELDS, enabled: false, collection_id: UNKNOWN }],
+  },
+  [`DELETE ${CLIENTS}/:id`]: { path: newCaller },
+  [`GET ${CLIENTS}/:id/credentials`]: { path: async (world) => `${await newCaller(world)}/credentials` },
+  [`POST ${CLIENTS}/:id/credentials`]: {
+    path: async (world) => `${await newCaller(world)}/credentials`,
+    bodies: () => [
+      { kind: 'ip', label: 'office', data: { value: '203.0.113.0/24' } },
+      { kind: 'mtls_thumbprint', label: null, data: { sha256_thumbprint: freshThumbprint() } },
+      { kind: 'mtls_thumbprint', label: 'laptop', data: { mode: 'issue' } },
+    ],
+  },
+  [`PATCH ${CLIENTS}/:id/credentials/:credId`]: {
+    path: newCallerCredential,
+    bodies: () => [{ enabled: false, label: 'old' }],
+  },
+  [`DELETE ${CLIENTS}/:id/credentials/:credId`]: { path: newCallerCredential },
   'POST /v1/oauth-clients': {
     bodies: () => [clientOf(), { name: freshName(), type: 'public', ...CODE_CLIENT }],
   },
@@ -442,6 +485,16 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       list: '/v1/oauth-clients',
       id: (await create('/v1/oauth-clients', clientOf(name))).id,
     }),
+  },
+  [CLIENTS]: {
+    make: async ({ create }, name) => ({ list: CLIENTS, id: (await create(CLIENTS, { name })).id }),
+  },
+  [`${CLIENTS}/:id/credentials`]: {
+    async make({ create }, name) {
+      const { id } = await create(CLIENTS, { name });
+      const list = `${CLIENTS}/${id}/credentials`;
+      return { list, id: (await create(list, { kind: 'ip', data: { value: '203.0.113.7' } })).id };
+    },
   },
   '/v1/logs': { make: async (world) => ({ list: '/v1/logs', id: await newLog(world) }) },
   '/v1/vaults': {

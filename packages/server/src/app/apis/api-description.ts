@@ -53,6 +53,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
     description: 'Who did what: one row for every change and every read of a value.',
   },
   auth: { name: 'Sign-in', description: 'Sessions of users.' },
+  clients: {
+    name: 'Clients',
+    description: 'Who may call routes, by where they call from: addresses and client certificates.',
+  },
   crypto: {
     name: 'Keys',
     description: 'Keys that vaults and portable texts are sealed with, and their versions.',

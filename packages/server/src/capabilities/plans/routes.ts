@@ -6,7 +6,15 @@ import { accountResponse, tenantChangeBody, tenantParams, tenantResponse, usageR
 import type { Account, Plans, Usage } from './service.js';
 import type { TenantSwitch } from './tenant-switch.js';
 
-export function accountRoutes(plans: Pick<Plans, 'account' | 'usage'>): RouteDefinition[] {
+/** What is counted elsewhere: each of a tenant's live rows. */
+export interface ResourceCounts {
+  readonly clients: { countLive(tenantId: TenantId): Promise<number> };
+}
+
+export function accountRoutes(
+  plans: Pick<Plans, 'account' | 'usage'>,
+  counts: ResourceCounts,
+): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -26,7 +34,14 @@ export function accountRoutes(plans: Pick<Plans, 'account' | 'usage'>): RouteDef
       servesInactive: true,
       audit: null,
       response: usageResponse,
-      handle: async ({ caller }) => usageOf(await plans.usage(caller.principal.scope.tenantId)),
+      async handle({ caller }) {
+        const { tenantId } = caller.principal.scope;
+        const [usage, clients] = await Promise.all([
+          plans.usage(tenantId),
+          counts.clients.countLive(tenantId),
+        ]);
+        return usageOf(usage, clients);
+      },
     }),
   ];
 }
@@ -72,8 +87,8 @@ function accountOf({ tenant, plan, status, dates, period }: Account) {
   };
 }
 
-function usageOf({ plan, status, period, operations, caps }: Usage) {
-  // Routes, secrets, clients and environments do not exist in this version, so that none are used.
+function usageOf({ plan, status, period, operations, caps }: Usage, clients: number) {
+  // Routes, secrets and environments do not exist in this version, so that none are used.
   const unused = (limit: number | null) => ({ used: 0, limit });
   return {
     billing_period: {
@@ -86,7 +101,7 @@ function usageOf({ plan, status, period, operations, caps }: Usage) {
     resources: {
       routes: unused(caps.routes),
       secrets: unused(caps.secrets),
-      clients: unused(caps.clients),
+      clients: { used: clients, limit: caps.clients },
       environments: unused(caps.environments),
     },
     plan,

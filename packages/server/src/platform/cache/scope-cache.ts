@@ -17,6 +17,9 @@ export interface ScopeCacheOptions<V> {
   readonly name: string;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly counts?: CacheCounts | undefined;
+  /** 1 unless given, and how much is kept together: for values that can be large. */
+  readonly weigh?: (value: V) => number;
+  readonly weightMax?: number;
   load(scope: Scope): Promise<V>;
 }
 
@@ -26,13 +29,16 @@ export function createScopeCache<V>({
   name,
   generations,
   counts,
+  weigh,
+  weightMax = SCOPES_MAX,
   load,
 }: ScopeCacheOptions<V>): ScopeCache<V> {
   const kept = createLru<string, V>({
-    entriesMax: SCOPES_MAX,
+    entriesMax: weightMax,
     generation: (generation) => generations.current(generation),
     isFresh: () => generations.isFresh(),
     ...(counts && { counts }),
+    ...(weigh && { weigh }),
   });
   const generationOf = (scope: Scope) => `${name}:${scope.tenantId}:${modeOf(scope)}`;
   return {

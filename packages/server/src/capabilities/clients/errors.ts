@@ -1,0 +1,42 @@
+import { AppError, notFound } from '../../kernel/errors.js';
+import { LIMITS } from '../../kernel/limits.js';
+
+export function clientNotFound(): AppError {
+  return notFound('Client');
+}
+
+export function credentialNotFound(): AppError {
+  return notFound('Client credential');
+}
+
+export function tooManyClients(): AppError {
+  return new AppError('conflict', `At most ${LIMITS.clientsMax} clients can exist in one mode`);
+}
+
+export function tooManyCredentials(): AppError {
+  return new AppError('conflict', `A client can have at most ${LIMITS.clientCredentialsMax} credentials`);
+}
+
+export function sameNetwork(): AppError {
+  return new AppError('conflict', 'This client has a credential of the same network');
+}
+
+export function sameThumbprint(): AppError {
+  return new AppError('conflict', 'A client of this mode has a credential of the same certificate');
+}
+
+/** The credential of a client's own address is on as long as there is that address (clients-pki.md §1.4). */
+export function ownAddressIsOn(): AppError {
+  return new AppError(
+    'conflict',
+    'This is the client’s own ip_address, which is always on: change or empty ip_address, or disable the client',
+  );
+}
+
+/** The two texts of clients-pki.md §1.4. */
+export function clientNotAuthorized(address: string, isKnownElsewhere: boolean): AppError {
+  const message = isKnownElsewhere
+    ? 'IP address not authorized for this route'
+    : 'Client authorization required but IP not found';
+  return new AppError('client_not_authorized', message, { extra: { ip: address } });
+}
