@@ -1,4 +1,4 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop,oauth --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop,oauth,clients --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -34,6 +34,8 @@ const GROWTH_ROWS = [100, 10_000, 1_000_000];
 const GROWTH_ROUNDS = 7;
 const AUDIT_IN_FLIGHT = 200;
 const PROOFS = 5_000;
+const CLIENTS = 10_000;
+const MATCHES = 100_000;
 const REDACTED_DOCUMENTS = 40;
 const REDACTED_EVENTS = 5_000;
 /** In the order in which they run. */
@@ -49,6 +51,7 @@ const PARTS = {
   'dyn-db': measureCredentials,
   dpop: measureProofs,
   oauth: measureOAuth,
+  clients: measureClients,
 };
 const BARS = {
   startMs: 2000,
@@ -59,6 +62,7 @@ const BARS = {
   redactionLoopP99Ms: 20,
   redactedEventP99Ms: 50,
   hostileProofP99Micros: 1000,
+  clientMatchP99Micros: 20,
 };
 
 const { values: options } = parseArgs({
@@ -400,6 +404,30 @@ async function proofs(database, storage) {
     bar(`refused: ${what}, ${database}`, `p99 ${p99Micros.toFixed(1)} µs`, range, holds, wanted);
   }
   note(`proofs used a second, ${database}`, usedPerSecond.toFixed(0), '(durable, 50 in flight)');
+}
+
+async function measureClients() {
+  title(`Clients: ${MATCHES} matches of each kind among ${CLIENTS} clients with ${CLIENTS * 10} ranges`);
+  const files = { path: join(workDir, 'clients.db'), logPath: join(workDir, 'clients-log.db') };
+  const plan = JSON.stringify({ storage: { kind: 'sqlite', ...files }, clients: CLIENTS, calls: MATCHES });
+  const child = startNode(['--import', 'tsx', join(ROOT, 'bench', 'clients.ts'), plan], { cpu: null });
+  const { loadMs, loadLongestTurnMs, calls } = await firstLine(child);
+  for (const [what, { p50Micros, p99Micros, matched }] of Object.entries(calls)) {
+    const range = `(p50 ${p50Micros.toFixed(1)} µs, ${(matched * 100).toFixed(0)} % matched)`;
+    const holds = p99Micros <= BARS.clientMatchP99Micros;
+    bar(
+      `match, ${what}`,
+      `p99 ${p99Micros.toFixed(1)} µs`,
+      range,
+      holds,
+      `≤ ${BARS.clientMatchP99Micros} µs`,
+    );
+  }
+  note(
+    'first match after a change',
+    `${loadMs.toFixed(0)} ms`,
+    `(longest turn ${loadLongestTurnMs.toFixed(1)} ms)`,
+  );
 }
 
 /** Tokens of an authorization server: beside a peer, and with a million of them stored. */
