@@ -45,8 +45,8 @@ const { matcher } = createClients({
   logger,
   generations,
   auditLogs: { record: unasked },
-  plans: { requireRoom: unasked },
-  clientCa: null,
+  plans: { roomFor: async () => ({ require() {} }) },
+  clientCa: { prepare: () => Promise.reject(new Error('nothing is issued')), revoke: async () => 0 },
 });
 const scope: Scope = { tenantId: systemIds.uuid() as TenantId, sandbox: false };
 const random = (below: number) => Math.floor(Math.random() * below);

@@ -56,7 +56,7 @@ export interface ClientsDeps {
   readonly logger: Pick<Logger, 'warn'>;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
-  readonly plans: Pick<Plans, 'requireRoom'>;
+  readonly plans: Pick<Plans, 'roomFor'>;
   readonly clientCa: ClientCa;
   readonly cacheCounts?: CacheCounts;
 }
@@ -128,8 +128,9 @@ export function createClients(deps: ClientsDeps): Clients {
       return { ...client, assignments: await assignmentStore.ofClient(scope, client.id) };
     },
 
-    create(caller, input) {
+    async create(caller, input) {
       const { scope } = caller.principal;
+      const room = await plans.roomFor(scope, 'clients');
       return db.transaction(async (tx) => {
         const nowMs = clock.nowMs();
         const client: Client = {
@@ -143,8 +144,7 @@ export function createClients(deps: ClientsDeps): Clients {
           updatedAtMs: nowMs,
         };
         const used = await store.countIn(tx, scope);
-        // Known in memory: the plan has just admitted the call.
-        await plans.requireRoom(scope, 'clients', used);
+        room.require(used);
         if (used >= LIMITS.clientsMax) throw tooManyClients();
         await store.insert(tx, client);
         if (client.ipAddress !== '') {

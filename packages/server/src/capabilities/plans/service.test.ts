@@ -86,7 +86,7 @@ describe('402 where something is made or enabled', () => {
   it('for one row more than the tier allows, in live mode only', async () => {
     await set({ plan: 'pro' });
     const room = (used: number, sandbox = false) =>
-      refusedAs(harness.plans.requireRoom(scopeOf(sandbox), 'clients', used));
+      refusedAs(harness.plans.roomFor(scopeOf(sandbox), 'clients').then((found) => found.require(used)));
     expect([await room(24), await room(25), await room(25, true)]).toEqual([null, 'plan_limit', null]);
     await set({ plan: 'enterprise' });
     expect(await room(1_000_000)).toBeNull();

@@ -49,13 +49,18 @@ export interface Usage extends Standing {
   readonly caps: PlanTier['caps'];
 }
 
+export interface Room {
+  /** 402 where one more would be too many. */
+  require(used: number): void;
+}
+
 export interface Plans extends RequestLimits {
   /** Step 2 of dataplane.md §1.3: the switch, the operations of the month, then the requests of a second. */
   admitOperation(scope: Scope): Promisable<OperationMeter>;
   /** 402 where the tenant's tier does not have it; asked when something is created or enabled, never on a read. */
   requireFeature(tenantId: TenantId, feature: PlanFeature): Promise<void>;
-  /** 402 where one more would be too many; `used` counts live rows only, and sandbox rows are never asked for. */
-  requireRoom(scope: Scope, resource: CappedResource, used: number): Promise<void>;
+  /** How many live rows the plan has room for: asked before the transaction that counts them, which sandbox rows never are. */
+  roomFor(scope: Scope, resource: CappedResource): Promise<Room>;
   /** How long rows of the tenant's request log are kept. */
   logKeptMs(tenantId: TenantId): Promise<number>;
   /** By the plan that keeps them longest. */
@@ -213,11 +218,14 @@ export function createPlans(deps: PlansDeps): Plans {
       if (!tier.features.includes(feature)) throw planFeatureMissing(plan, feature);
     },
 
-    async requireRoom({ tenantId, sandbox }, resource, used) {
-      if (sandbox) return;
+    async roomFor({ tenantId, sandbox }, resource) {
       const { plan, tier } = knownLimits(tenantId) ?? (await readLimits(tenantId));
-      const cap = tier.caps[resource];
-      if (cap !== null && used >= cap) throw resourceCapReached(plan, resource, cap);
+      const cap = sandbox ? null : tier.caps[resource];
+      return {
+        require(used) {
+          if (cap !== null && used >= cap) throw resourceCapReached(plan, resource, cap);
+        },
+      };
     },
 
     logKeptMsMax: DAY_MS * Math.max(...Object.values(tiers).map((tier) => tier.logRetentionDays)),
