@@ -148,11 +148,15 @@ const newToken = async (world: World) => {
   const tokens = `${await newVault(world)}/tokens`;
   return `${tokens}/${(await world.create(tokens, { value: 'canary' })).token}`;
 };
-/** By its id: every tenant and mode has a root of that name, once it has signed. */
-const newClientRoot = async ({ installation, tenant, mode, call }: World) => {
+/** The first certificate makes it, with an audit row of its own. */
+async function makeClientRoot({ installation, tenant, mode }: World): Promise<void> {
   const scope = { tenantId: tenant.id, sandbox: mode === 'test' };
   await installation.services.clientCa.prepare(scope, { id: UNKNOWN, name: freshName() });
-  const { json } = await call('GET', '/v1/pki/roots');
+}
+/** By its id: every tenant and mode has a root of that name, once it has signed. */
+const newClientRoot = async (world: World) => {
+  await makeClientRoot(world);
+  const { json } = await world.call('GET', '/v1/pki/roots');
   return `/v1/pki/roots/${json['data']?.[0]?.id ?? json[0].id}`;
 };
 const newRule = async ({ create }: World) =>
@@ -319,11 +323,14 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`GET ${CLIENTS}/:id/credentials`]: { path: async (world) => `${await newCaller(world)}/credentials` },
   [`POST ${CLIENTS}/:id/credentials`]: {
     path: async (world) => `${await newCaller(world)}/credentials`,
-    bodies: () => [
-      { kind: 'ip', label: 'office', data: { value: '203.0.113.0/24' } },
-      { kind: 'mtls_thumbprint', label: null, data: { sha256_thumbprint: freshThumbprint() } },
-      { kind: 'mtls_thumbprint', label: 'laptop', data: { mode: 'issue' } },
-    ],
+    async bodies(world) {
+      await makeClientRoot(world);
+      return [
+        { kind: 'ip', label: 'office', data: { value: '203.0.113.0/24' } },
+        { kind: 'mtls_thumbprint', label: null, data: { sha256_thumbprint: freshThumbprint() } },
+        { kind: 'mtls_thumbprint', label: 'laptop', data: { mode: 'issue' } },
+      ];
+    },
   },
   [`PATCH ${CLIENTS}/:id/credentials/:credId`]: {
     path: newCallerCredential,

@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
@@ -286,6 +287,42 @@ describe('a credential', () => {
     const key = reveal.private_key_pem.split('\n')[1];
     expect((await ask('GET', '/v1/audit-logs?per_page=100')).text).not.toContain(key);
     expect(harness.logLines.join('')).not.toContain(key);
+  });
+
+  it('that is issued is a certificate of that client, with the key that is shown', async () => {
+    const { id } = await create({ name: 'till 7' });
+    const { data, expires_at, reveal } = await addCredential(id, {
+      kind: 'mtls_thumbprint',
+      data: { mode: 'issue' },
+    });
+    const certificate = new X509Certificate(reveal.certificate_pem);
+    expect(certificate.fingerprint256.replaceAll(':', '').toLowerCase()).toBe(data.sha256_thumbprint);
+    expect(certificate.serialNumber.toLowerCase().replace(/^0+/, '')).toBe(data.serial.replace(/^0+/, ''));
+    expect(Date.parse(certificate.validTo)).toBe(Date.parse(expires_at));
+    expect([certificate.subject, certificate.subjectAltName]).toEqual([
+      'CN=till 7',
+      `URI:urn:knoxcall:client:${id}`,
+    ]);
+    expect(certificate.checkPrivateKey(createPrivateKey(reveal.private_key_pem))).toBe(true);
+    const [issuing, root] = reveal.ca_chain_pem
+      .split(/(?<=-----END CERTIFICATE-----\n)/)
+      .map((pem: string) => new X509Certificate(pem));
+    expect(certificate.verify(issuing.publicKey) && issuing.verify(root.publicKey)).toBe(true);
+  });
+
+  it('that is issued is revoked when it is deleted, and not when it is switched off', async () => {
+    const { id } = await create();
+    const made = await addCredential(id, { kind: 'mtls_thumbprint', data: { mode: 'issue' } });
+    const scope = { tenantId: harness.tenant.id, sandbox: false };
+    const lists = () => harness.clientCa.listsPem(scope, '_clients');
+    const path = `${PATH}/${id}/credentials/${made['id']}`;
+    const before = await lists();
+    await ask('PATCH', path, { enabled: false });
+    expect(await lists()).toBe(before);
+    await ask('DELETE', path);
+    expect((await lists()).length).toBeGreaterThan(before.length);
+    const { details } = await lastAudit('client_credential.delete');
+    expect(details).toMatchObject({ serial: made['data'].serial, certificates_revoked: 1 });
   });
 
   it('never repeats a serial, of fifty that are issued at once', async () => {
