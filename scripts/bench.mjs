@@ -1,6 +1,6 @@
 // The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop,oauth,clients --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,8 @@ const AUDIT_IN_FLIGHT = 200;
 const PROOFS = 5_000;
 const CLIENTS = 10_000;
 const MATCHES = 100_000;
+const REVOKED = 20_000;
+const REVOCATIONS = 9;
 const REDACTED_DOCUMENTS = 40;
 const REDACTED_EVENTS = 5_000;
 /** In the order in which they run. */
@@ -63,6 +65,7 @@ const BARS = {
   redactedEventP99Ms: 50,
   hostileProofP99Micros: 1000,
   clientMatchP99Micros: 20,
+  revocationListMs: 1_000,
 };
 
 const { values: options } = parseArgs({
@@ -428,6 +431,29 @@ async function measureClients() {
     `${loadMs.toFixed(0)} ms`,
     `(longest turn ${loadLongestTurnMs.toFixed(1)} ms)`,
   );
+  await measureRevocationList();
+}
+
+async function measureRevocationList() {
+  title(`Revocation list: ${REVOKED} entries, ${REVOCATIONS} times one more`);
+  const files = { path: join(workDir, 'revocations.db'), logPath: join(workDir, 'revocations-log.db') };
+  const storage = { kind: 'sqlite', ...files };
+  const plan = JSON.stringify({ storage, entries: REVOKED, rounds: REVOCATIONS, folder: workDir });
+  const program = join(ROOT, 'bench', 'revocation-list.ts');
+  const child = startNode(['--import', 'tsx', program, plan], { cpu: null });
+  const { medianMs, slowestMs, bytes } = await firstLine(child);
+  bar(
+    `revocation list of ${REVOKED}, from the revocation on`,
+    `${medianMs.toFixed(0)} ms`,
+    `(slowest ${slowestMs.toFixed(0)} ms; ${(bytes / 1000).toFixed(0)} kB)`,
+    slowestMs < BARS.revocationListMs,
+    `< ${BARS.revocationListMs} ms`,
+  );
+  const [list, chain] = [join(workDir, 'list.der'), join(workDir, 'chain.pem')];
+  const args = ['crl', '-inform', 'DER', '-in', list, '-CAfile', chain, '-noout'];
+  const { stderr, error } = spawnSync('openssl', args, { encoding: 'utf8' });
+  if (error) skip(', verified by OpenSSL', `openssl does not start (${error.code})`);
+  else bar('the last of them, by OpenSSL', stderr.trim(), '', stderr.trim() === 'verify OK', 'verify OK');
 }
 
 /** Tokens of an authorization server: beside a peer, and with a million of them stored. */
