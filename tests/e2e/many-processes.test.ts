@@ -227,23 +227,44 @@ onPostgres((open) => {
         await disturb();
         expect((await use(first!)).status).not.toBe(200);
         const refusedAfterMs = await Promise.all(
-          others.map(async (process) => {
-            for (let refusedAt: number | null = null; ; ) {
-              const begunAt = performance.now();
-              const { status } = await use(process);
-              if (status === 401) refusedAt ??= performance.now();
-              // A slow machine changes nothing: who has not read for a second asks before it honours a key.
-              if (status === 200) expect(refusedAt ?? begunAt - revokedAt).toBeLessThan(REVOKED_WITHIN_MS);
-              else if (status !== 503) expect(status).toBe(401);
-              if (refusedAt !== null && begunAt - revokedAt >= REVOKED_WITHIN_MS)
-                return refusedAt - revokedAt;
-            }
-          }),
+          others.map((process) => refusedAfter(revokedAt, 401, () => use(process))),
         );
         await annotate(`refused by the others after ${refusedAfterMs.map(Math.round).join(', ')} ms`);
       },
     );
+
+    it('refuse a client within a second after one of them deleted its credential', async ({ annotate }) => {
+      const { call, processes } = await install(2);
+      const [first, ...others] = processes;
+      const client = await isCreated(await call(first!, 'POST', '/v1/clients', { name: 'leaver' }));
+      const credentials = `/v1/clients/${client.data['id']}/credentials`;
+      const data = { value: '127.0.0.0/8' };
+      const made = await isCreated(await call(first!, 'POST', credentials, { kind: 'ip', data }));
+      const match = (process: ServerProcess) => call(process, 'GET', '/v1/clients/match');
+      for (const process of processes) expect((await match(process)).status).toBe(200);
+
+      expect((await call(first!, 'DELETE', `${credentials}/${made.data['id']}`)).status).toBe(200);
+      const deletedAt = performance.now();
+      expect((await match(first!)).status).toBe(403);
+      const refusedAfterMs = await Promise.all(
+        others.map((process) => refusedAfter(deletedAt, 403, () => match(process))),
+      );
+      await annotate(`refused by the other after ${refusedAfterMs.map(Math.round).join(', ')} ms`);
+    }, 60_000);
   });
+
+  /** Calls until a second after the revocation, and answers when it was refused first: later than that none may pass. */
+  async function refusedAfter(revokedAt: number, refusal: number, use: () => Promise<Response>) {
+    for (let refusedAt: number | null = null; ; ) {
+      const begunAt = performance.now();
+      const { status } = await use();
+      if (status === refusal) refusedAt ??= performance.now();
+      // A slow machine changes nothing: who has not read for a second asks before it honours a credential.
+      if (status === 200) expect(refusedAt ?? begunAt - revokedAt).toBeLessThan(REVOKED_WITHIN_MS);
+      else if (status !== 503) expect(status).toBe(refusal);
+      if (refusedAt !== null && begunAt - revokedAt >= REVOKED_WITHIN_MS) return refusedAt - revokedAt;
+    }
+  }
 
   describe('four processes share a limit of requests', () => {
     const admitted = async (annotate: TestContext['annotate'], settings: Environment = {}) => {
