@@ -38,7 +38,7 @@ const { root, issuing } = (await store.activeChain(scope))!;
 await revoke(plan.entries - plan.rounds);
 
 const millis: number[] = [];
-let list = Buffer.alloc(0);
+let list: Buffer = Buffer.alloc(0);
 for (let round = 0; round < plan.rounds; round++) {
   await revoke(1);
   const begunAt = performance.now();
