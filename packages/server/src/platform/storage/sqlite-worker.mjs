@@ -92,23 +92,45 @@ function toDriver(value) {
   return typeof value === 'number' && Number.isInteger(value) ? BigInt(value) : value;
 }
 
-/** A group of several rows is undone as a whole; a single row undoes itself. @param {[number, unknown[]][]} group @param {any[]} inserts @param {(string[] | null)[]} watched */
-function insertGroup(group, inserts, watched) {
-  const insertedBefore = inserted.length;
-  if (group.length > 1) db.exec('SAVEPOINT one_write');
+/**
+ * Columns as `columnsWatched` has them.
+ * @typedef {{ insert: any, watched: string[] | null }} Shape
+ * @typedef {[number, unknown[]][]} Group rows, each with the number of its shape
+ */
+
+/** @param {Group} group @param {Shape[]} shapes */
+function insertRows(group, shapes) {
+  for (const [number, parameters] of group) {
+    const { insert, watched } = /** @type {Shape} */ (shapes[number]);
+    insert.run(...parameters.map(toDriver));
+    if (watched) watch(watched, parameters);
+  }
+}
+
+/** False where one is refused; which one is not told. @param {Group[]} groups @param {Shape[]} shapes */
+function insertTogether(groups, shapes) {
   try {
-    for (const [insert, parameters] of group) {
-      inserts[insert].run(...parameters.map(toDriver));
-      const columns = watched[insert];
-      if (columns) watch(columns, parameters);
-    }
-    if (group.length > 1) db.exec('RELEASE one_write');
+    for (const group of groups) insertRows(group, shapes);
+    return true;
+  } catch (error) {
+    // A full disk or a failed read ends the transaction by itself.
+    if (!db.isTransaction) throw error;
+    return false;
+  }
+}
+
+/** What refuses a group undoes it as a whole, and nothing else. @param {Group} group @param {Shape[]} shapes */
+function insertAlone(group, shapes) {
+  const insertedBefore = inserted.length;
+  db.exec('SAVEPOINT one_group');
+  try {
+    insertRows(group, shapes);
+    db.exec('RELEASE one_group');
     return null;
   } catch (error) {
-    // A full disk or a failed read ends the transaction by itself: then nothing of the batch is left to save.
     if (!db.isTransaction) throw error;
     inserted.length = insertedBefore;
-    if (group.length > 1) db.exec('ROLLBACK TO one_write; RELEASE one_write');
+    db.exec('ROLLBACK TO one_group; RELEASE one_group');
     return failureOf(error);
   }
 }
@@ -142,13 +164,21 @@ function rollback() {
   if (db.isTransaction) db.exec('ROLLBACK');
 }
 
-/** @param {string[]} texts @param {[number, unknown[]][][]} groups */
+/** A savepoint a group costs as much as a row, and hardly any group is refused. @param {string[]} texts @param {Group[]} groups */
 function insertGroups(texts, groups) {
-  const inserts = texts.map(prepared);
-  const watched = texts.map((text) => hook && columnsWatched(text));
+  const shapes = texts.map((text) => ({
+    insert: prepared(text),
+    watched: hook && columnsWatched(text),
+  }));
   db.exec('BEGIN IMMEDIATE');
   try {
-    const outcomes = groups.map((group) => insertGroup(group, inserts, watched));
+    if (insertTogether(groups, shapes)) {
+      commit();
+      return groups.map(() => null);
+    }
+    rollback();
+    db.exec('BEGIN IMMEDIATE');
+    const outcomes = groups.map((group) => insertAlone(group, shapes));
     commit();
     return outcomes;
   } catch (error) {
