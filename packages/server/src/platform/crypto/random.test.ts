@@ -1,6 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { createIds, createRandom, systemIds, systemRandom } from './random.js';
 
+describe('bytes', () => {
+  it('are given to one alone, and stay what they were', () => {
+    const drawn = Array.from({ length: 2_000 }, (_, n) => systemRandom.bytes(n % 70));
+    const copies = drawn.map((bytes) => bytes.toString('hex'));
+    for (const [n, bytes] of drawn.entries())
+      expect([bytes.length, bytes.toString('hex')]).toEqual([n % 70, copies[n]]);
+    const whole = copies.filter((text) => text.length >= 32);
+    expect(new Set(whole.map((text) => text.slice(0, 32))).size).toBe(whole.length);
+    for (const bytes of drawn) bytes.fill(0);
+    expect(systemRandom.bytes(32)).not.toEqual(Buffer.alloc(32));
+  });
+});
+
 describe('below', () => {
   it('draws again what would favour small results', () => {
     const drawn = [Buffer.alloc(6, 0xff), Buffer.from([0, 0, 0, 0, 0, 17])];

@@ -40,7 +40,29 @@ export function createRandom(bytes: (length: number) => Buffer): Random {
   };
 }
 
-export const systemRandom: Random = createRandom((length) => randomBytes(length));
+const POOL_BYTES = 4_096;
+const POOLED_BYTES_MAX = 64;
+
+/** Drawn from the system some dozens at a time: each draw there costs more than its bytes. */
+function pooledBytes(): (length: number) => Buffer {
+  let pool = Buffer.alloc(0);
+  let used = 0;
+  return (length) => {
+    if (length > POOLED_BYTES_MAX) return randomBytes(length);
+    if (used + length > pool.length) {
+      pool = randomBytes(POOL_BYTES);
+      used = 0;
+    }
+    const drawn = Buffer.alloc(length);
+    pool.copy(drawn, 0, used, used + length);
+    // Who has it is the only one who has it.
+    pool.fill(0, used, used + length);
+    used += length;
+    return drawn;
+  };
+}
+
+export const systemRandom: Random = createRandom(pooledBytes());
 
 /** Hex digits of a 48-bit time: the first 12 of a UUID. */
 const TIME_DIGITS = 12;
