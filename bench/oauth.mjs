@@ -74,9 +74,14 @@ async function measureGrowth(place, database, [fewUrl, manyUrl], { dir, plan, te
     ['many', many, STORED],
   ]) {
     await mintedBodies(server, 1);
-    await copyToken(server, stored);
+    const copies = { count: stored, nowMs: Date.now() };
+    await copyToken(server, copies);
     const drawn = Array.from({ length: Math.min(DRAWN, stored) }, () => Math.floor(Math.random() * stored));
-    const file = bodiesFileOf(dir, name(stored), drawn.map(copiedToken).map(introspectionBody));
+    const file = bodiesFileOf(
+      dir,
+      name(stored),
+      drawn.map((n) => introspectionBody(copiedToken(n, copies))),
+    );
     const { mint, introspection } = requestsOf(server, file);
     const prepare = () => removeMinted(server);
     sides[`mint, ${label}`] = { ...mint, prepare };

@@ -13,7 +13,10 @@ import { oauthTokensMigration } from './migrations/0030-oauth-tokens.js';
 
 interface OAuthTokensTable extends TenantModeColumns {
   id: OAuthTokenId;
-  /** SHA-256 in base64url, as text goes to a shared commit cheaper; the token itself is stored nowhere (auth.md §0). */
+  /**
+   * Time of the mint in hex and SHA-256 in base64url, as text goes to a shared commit cheaper; the token itself is stored
+   * nowhere (auth.md §0).
+   */
   token_hash: string;
   /** These four say whose token it is: a user's names the client too. */
   api_key_id: ApiKeyId | null;

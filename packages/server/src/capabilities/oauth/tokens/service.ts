@@ -21,8 +21,8 @@ import { invalidGrant } from '../errors.js';
 import { createFamilyStore, type RefreshToken } from './family-store.js';
 import { scopesText } from './scopes.js';
 import type { FindSource, SourceState, TokenSource } from './sources.js';
-import { createTokenStore, hashText, type StoredToken, sourceColumnsOf } from './store.js';
-import { hashToken, type NewToken, newAccessToken, newRefreshToken } from './token-format.js';
+import { createTokenStore, keyText, type StoredToken, sourceColumnsOf } from './store.js';
+import { accessTokenKey, hashToken, newAccessToken, newRefreshToken } from './token-format.js';
 
 export interface OAuthTokensDeps {
   readonly db: Database;
@@ -127,11 +127,11 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     const endMs = nowMs + request.ttlSeconds * 1000;
     const expiresAtMs = Math.min(endMs, request.notAfterMs ?? endMs);
     assert(expiresAtMs > nowMs, 'a token is minted for a source that has ended');
-    const { text, hash }: NewToken = newAccessToken(random, modeOf(scope));
+    const key = newAccessToken(random, modeOf(scope), nowMs);
     const token: Omit<StoredToken, 'revokedAtMs'> = {
       id: ids.uuid() as OAuthTokenId,
       scope,
-      hash,
+      hash: key.hash,
       source,
       grantType: request.grantType,
       permissions: new Set(request.permissions),
@@ -144,7 +144,7 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     };
     const row = {
       id: token.id,
-      token_hash: hashText(hash),
+      token_hash: keyText(key),
       ...sourceColumnsOf(source),
       grant_type: token.grantType,
       scopes: scopesText(request.permissions),
@@ -158,7 +158,7 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     };
     const minted: MintedToken = {
       id: token.id,
-      accessToken: text,
+      accessToken: key.text,
       expiresInSeconds: Math.floor((expiresAtMs - nowMs) / 1000),
       tokenType: jkt === null ? 'Bearer' : 'DPoP',
     };
@@ -201,15 +201,15 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     },
 
     async find(accessToken) {
-      const hash = hashToken(accessToken);
-      const token = await store.findByHash(hash);
-      if (!token || !equalInConstantTime(token.hash, hash)) return undefined;
+      const key = accessTokenKey(accessToken);
+      const token = await store.findByKey(key);
+      if (!token || !equalInConstantTime(token.hash, key.hash)) return undefined;
       if (token.revokedAtMs !== null || token.expiresAtMs <= clock.nowMs()) return undefined;
       const state = await findSource(token.scope, token.source);
       return state && { ...token, state };
     },
 
-    findStored: (accessToken) => store.findByHash(hashToken(accessToken)),
+    findStored: (accessToken) => store.findByKey(accessTokenKey(accessToken)),
     findRefresh: (refreshToken) => families.findByHash(hashToken(refreshToken)),
     stateOf: (scope, source) => findSource(scope, source),
 

@@ -11,7 +11,7 @@ import type {
 import type { OpenTestDatabase, TestDatabase } from '../../../testing/databases.js';
 import { migrations, oauthTables } from '../tables.js';
 import { createFamilyStore, type Family, type FamilyStore } from './family-store.js';
-import { createTokenStore, hashText, type TokenStore } from './store.js';
+import { createTokenStore, keyText, type TokenStore } from './store.js';
 
 export function tokenStoreContract(open: OpenTestDatabase): void {
   let db: TestDatabase;
@@ -42,12 +42,13 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
   beforeEach(() => {
     made += 1;
   });
-  const hashOf = (name: string) => Buffer.from(`${made} ${name}`);
+  const hashOf = (name: string) => Buffer.from(`${made} ${name}`.padEnd(32));
+  const keyOf = (name: string) => ({ hash: hashOf(name), time: '0192f0a1b2c3' });
 
   function row(name: string, more: Partial<Parameters<TokenStore['insertion']>[1]> = {}) {
     return {
       id: `${made} ${name}` as OAuthTokenId,
-      token_hash: hashText(hashOf(name)),
+      token_hash: keyText(keyOf(name)),
       api_key_id: 'key' as ApiKeyId,
       oauth_client_id: null,
       user_id: null,
@@ -79,18 +80,23 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
   it('finds a token by its hash, and by its id in its own tenant and mode', async () => {
     await insert('one');
     await db.commitInserts([tokens.insertion(otherMode, row('two', { scopes: '*' }))]);
-    expect(await tokens.findByHash(hashOf('one'))).toMatchObject({
+    expect(await tokens.findByKey(keyOf('one'))).toMatchObject({
       scope,
       source: { kind: 'api_key', apiKeyId: 'key' },
       permissions: new Set(['log:list']),
       revokedAtMs: null,
     });
-    const two = await tokens.findByHash(hashOf('two'));
+    const two = await tokens.findByKey(keyOf('two'));
     expect(two?.scope).toEqual(otherMode);
     expect(two?.permissions.has('vaults:detokenize')).toBe(true);
-    expect(await tokens.findByHash(hashOf('three'))).toBeUndefined();
+    expect(await tokens.findByKey(keyOf('three'))).toBeUndefined();
     expect(await tokens.find(scope, two!.id)).toBeUndefined();
     expect((await tokens.find(otherMode, two!.id))?.id).toBe(two!.id);
+  });
+
+  it('finds a token of an earlier version, which stands under its hash alone', async () => {
+    await insert('old', { token_hash: hashOf('old').toString('base64url') });
+    expect((await tokens.findByKey(keyOf('old')))?.hash).toEqual(hashOf('old'));
   });
 
   it('reads every kind of source back', async () => {
@@ -102,7 +108,7 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
       source_epoch: 3,
     });
     await insert('binding', { api_key_id: null, binding_id: 'b' as never });
-    const sourceOf = async (name: string) => (await tokens.findByHash(hashOf(name)))?.source;
+    const sourceOf = async (name: string) => (await tokens.findByKey(keyOf(name)))?.source;
     expect(await sourceOf('client')).toEqual({ kind: 'client', oauthClientId: 'c', epoch: 3 });
     expect(await sourceOf('user')).toEqual({ kind: 'user', userId: 'u', oauthClientId: 'c', epoch: 3 });
     expect(await sourceOf('binding')).toEqual({ kind: 'binding', bindingId: 'b' });
@@ -114,11 +120,11 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
     await insert('member', { family_id: familyId });
     const revoke = () => db.transaction((tx) => tokens.revoke(tx, scope, `${made} alone` as OAuthTokenId, 7));
     expect([await revoke(), await revoke()]).toEqual([true, false]);
-    expect((await tokens.findByHash(hashOf('alone')))?.revokedAtMs).toBe(7);
-    expect((await tokens.findByHash(hashOf('member')))?.revokedAtMs).toBeNull();
+    expect((await tokens.findByKey(keyOf('alone')))?.revokedAtMs).toBe(7);
+    expect((await tokens.findByKey(keyOf('member')))?.revokedAtMs).toBeNull();
     const end = () => db.transaction((tx) => families.revoke(tx, scope, familyId, 'asked', 8));
     expect([await end(), await end()]).toEqual([true, false]);
-    expect((await tokens.findByHash(hashOf('member')))?.revokedAtMs).toBe(8);
+    expect((await tokens.findByKey(keyOf('member')))?.revokedAtMs).toBe(8);
     expect(await tokens.listOfFamily(scope, familyId, 10)).toHaveLength(1);
   });
 
@@ -151,9 +157,9 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
     expect(await db.transaction((tx) => tokens.revoke(tx, otherMode, idOf('first'), 7))).toBe(false);
     expect(await db.transaction((tx) => tokens.revoke(tx, scope, idOf('first'), 7))).toBe(true);
     for (const name of names)
-      expect([await isLive(name), (await tokens.findByHash(hashOf(name)))?.revokedAtMs]).toEqual([false, 7]);
+      expect([await isLive(name), (await tokens.findByKey(keyOf(name)))?.revokedAtMs]).toEqual([false, 7]);
     expect(await isLive('aside')).toBe(true);
-    expect((await tokens.findByHash(hashOf('elsewhere')))?.revokedAtMs).toBeNull();
+    expect((await tokens.findByKey(keyOf('elsewhere')))?.revokedAtMs).toBeNull();
   });
 
   it('a family that was revoked, or refreshed too often, is refreshed no more', async () => {
@@ -176,7 +182,7 @@ export function tokenStoreContract(open: OpenTestDatabase): void {
       await insert(name, { expires_at });
     const remove = (rowsMax: number) => db.transaction((tx) => tokens.removeEnded(tx, 50, rowsMax));
     expect(await remove(2)).toBe(2);
-    const left = await Promise.all(['a', 'b', 'c', 'd'].map((name) => tokens.findByHash(hashOf(name))));
+    const left = await Promise.all(['a', 'b', 'c', 'd'].map((name) => tokens.findByKey(keyOf(name))));
     expect(left.map((token) => token !== undefined)).toEqual([true, false, false, true]);
     expect([await remove(2), await remove(2)]).toEqual([1, 0]);
   });

@@ -3,6 +3,7 @@ import type { Database, Insertion, Transaction } from '../../../platform/storage
 import { type OAuthTables, oauthTables } from '../tables.js';
 import { scopesOf } from './scopes.js';
 import type { TokenSource } from './sources.js';
+import type { AccessTokenKey } from './token-format.js';
 
 type TokenRow = Omit<OAuthTables['oauth_tokens'], 'tenant_id' | 'sandbox'>;
 type Scoped<Row> = Row & { tenant_id: TenantId; sandbox: 0 | 1 };
@@ -77,8 +78,11 @@ export function createTokenStore(db: Database) {
     },
 
     /** Revoked or not; revoked also where its family is. */
-    async findByHash(hash: Buffer): Promise<StoredToken | undefined> {
-      const row = await byHash.first(null, { hash: hashText(hash) });
+    async findByKey(key: AccessTokenKey): Promise<StoredToken | undefined> {
+      // Those minted by a version before docs/decisions/0079 stand under their hash alone.
+      const row =
+        (await byHash.first(null, { hash: keyText(key) })) ??
+        (await byHash.first(null, { hash: hashText(key.hash) }));
       if (!row) return undefined;
       const token = tokenOf(row, scopeOf(row));
       return { ...token, revokedAtMs: token.revokedAtMs ?? row.family_revoked_at };
@@ -180,7 +184,13 @@ export function scopeOf(row: { tenant_id: TenantId; sandbox: 0 | 1 }): Scope {
 }
 
 /** As it stands in its column. */
-export function hashText(hash: Buffer): string {
+export function keyText({ hash, time }: AccessTokenKey): string {
+  return time + hashText(hash);
+}
+
+const HASH_CHARACTERS = 43;
+
+function hashText(hash: Buffer): string {
   return hash.toString('base64url');
 }
 
@@ -188,7 +198,7 @@ function tokenOf(row: TokenRow, scope: Scope): StoredToken {
   return {
     id: row.id,
     scope,
-    hash: Buffer.from(row.token_hash, 'base64url'),
+    hash: Buffer.from(row.token_hash.slice(-HASH_CHARACTERS), 'base64url'),
     source: sourceOf(row),
     grantType: row.grant_type,
     permissions: scopesOf(row.scopes),
