@@ -12,13 +12,18 @@ export interface JwsParts {
   readonly signed: Buffer;
 }
 
-/** Or the rule that the text breaks. */
-export function readJws(text: string): JwsParts | string {
+/** The header as it was sent, of what has one. */
+export function headerTextOf(text: string): string {
+  return text.slice(0, Math.max(0, text.indexOf('.')));
+}
+
+/** Or the rule that the text breaks. `knownHeader`: what its header was read as before. */
+export function readJws(text: string, knownHeader: JsonObject | undefined): JwsParts | string {
   const parts = text.split('.', 4);
   const [headerText, payloadText, signatureText] = parts;
   if (parts.length !== 3 || headerText === undefined || payloadText === undefined)
     return 'must be three parts with dots between them';
-  const header = readObject(headerText);
+  const header = knownHeader ?? readObject(headerText);
   if (header === null) return 'the header must be a JSON object in base64url';
   const payload = readObject(payloadText);
   if (payload === null) return 'the payload must be a JSON object in base64url';

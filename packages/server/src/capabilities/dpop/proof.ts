@@ -1,5 +1,6 @@
 import { LIMITS } from '../../kernel/limits.js';
 import { isPending } from '../../kernel/promisable.js';
+import type { Lru } from '../../platform/cache/lru.js';
 import { sha256 } from '../../platform/crypto/hashing.js';
 import { JwkRefused, type PublicJwk, readPublicJwk, thumbprintOf } from '../../platform/crypto/jwk.js';
 import {
@@ -13,7 +14,7 @@ import {
 } from '../../platform/crypto/jws.js';
 import { DpopError } from './errors.js';
 import { normalizedHtu } from './htu.js';
-import { type JsonObject, type JwsParts, readJws } from './jws-parts.js';
+import { headerTextOf, type JsonObject, type JwsParts, readJws } from './jws-parts.js';
 import type { Nonces } from './nonces.js';
 import type { Replays } from './replays.js';
 
@@ -70,12 +71,20 @@ export interface CheckRunner {
   check(name: ProofCheck, check: () => void): void;
 }
 
+/** The header of a proof whose signature was good, and the key in it. */
+export interface KnownHeader {
+  readonly header: JsonObject;
+  readonly key: VerifyingKey;
+}
+
 export interface ProofRules {
   readonly nowMs: number;
   readonly iatWindowMs: number;
   readonly nonces: Nonces;
   readonly replays: Pick<Replays, 'has'>;
   readonly signatures: SignatureVerifier;
+  /** By their text: most clients send the same one each time. */
+  readonly headers: Pick<Lru<string, KnownHeader>, 'get' | 'put'>;
 }
 
 /** RFC 9449 §4.3; the numbers are those of its list. */
@@ -86,11 +95,13 @@ export async function checkProof(
 ): Promise<VerifiedProof> {
   run.need('size', () => checkSize(request.proofs));
   const text = run.need('count', () => theOnlyOne(request.proofs)); // 1
-  const jws = run.need('form', () => partsOf(text)); // 2
+  const headerText = headerTextOf(text);
+  const known = rules.headers.get(headerText);
+  const jws = run.need('form', () => partsOf(text, known)); // 2
   run.check('typ', () => checkType(jws.header)); // 4
   const algorithm = run.need('alg', () => algorithmOf(jws.header)); // 5
   run.check('crit', () => checkExtensions(jws.header));
-  const key = run.need('jwk', () => keyOf(jws.header, algorithm)); // 7
+  const key = run.need('jwk', () => known?.key ?? keyOf(jws.header, algorithm)); // 7
   const claims = run.need('claims', () => claimsOf(jws.payload)); // 3
   run.check('htm', () => checkMethod(claims, request)); // 8
   run.check('htu', () => checkUri(claims, request)); // 9
@@ -99,10 +110,14 @@ export async function checkProof(
   run.check('ath', () => checkTokenHash(jws.payload, request)); // 12
   run.check('nonce', () => checkNonce(jws.payload, request, rules.nonces)); // 10
   const replayKey = sha256(`${key.thumbprint}.${claims.jti}`);
-  const known = rules.replays.has(replayKey);
-  const isReplayed = isPending(known) ? await known : known;
+  const found = rules.replays.has(replayKey);
+  const isReplayed = isPending(found) ? await found : found;
   run.check('replay', () => refuseReplay(isReplayed)); // §11.1
-  run.check('signature', () => checkSignature(jws, algorithm, key, rules.signatures)); // 6
+  run.check('signature', () => {
+    checkSignature(jws, algorithm, key, rules.signatures); // 6
+    if (!known && headerText.length <= HEADER_CHARACTERS_KEPT_MAX)
+      rules.headers.put(unsliced(headerText), { header: jws.header, key });
+  });
   return {
     jkt: key.thumbprint,
     jti: claims.jti,
@@ -112,6 +127,14 @@ export async function checkProof(
     expiresAtMs: Math.ceil(claims.iat * 1000) + rules.iatWindowMs + LIMITS.dpopReplayMarginMs,
     ...nextNonce(jws.payload, request, rules.nonces),
   };
+}
+
+/** Above what the largest key takes. */
+const HEADER_CHARACTERS_KEPT_MAX = 1_200;
+
+/** A slice would keep the whole proof. */
+function unsliced(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 export function refuseReplay(isReplayed: boolean): void {
@@ -133,8 +156,8 @@ function theOnlyOne(proofs: readonly string[]): string {
   return proof;
 }
 
-function partsOf(text: string): JwsParts {
-  const parts = readJws(text);
+function partsOf(text: string, known: KnownHeader | undefined): JwsParts {
+  const parts = readJws(text, known?.header);
   return typeof parts === 'string' ? refuse('form', parts) : parts;
 }
 

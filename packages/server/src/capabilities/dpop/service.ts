@@ -1,7 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
-import { cacheCounts } from '../../platform/cache/lru.js';
+import { cacheCounts, createLru } from '../../platform/cache/lru.js';
 import {
   createSignatureVerifier,
   SIGNATURE_ALGORITHMS,
@@ -14,6 +14,7 @@ import { createNonces } from './nonces.js';
 import {
   type CheckRunner,
   checkProof,
+  type KnownHeader,
   PROOF_CHECKS,
   type ProofCheck,
   type ProofRequest,
@@ -70,7 +71,16 @@ export function createDpop(deps: DpopDeps): Dpop {
       counts: cacheCounts(instruments, 'dpop_keys'),
     });
 
-  const rulesNow = (): ProofRules => ({ nowMs: clock.nowMs(), iatWindowMs, nonces, replays, signatures });
+  const headers = createLru<string, KnownHeader>({ entriesMax: LIMITS.dpopKeysKept });
+
+  const rulesNow = (): ProofRules => ({
+    nowMs: clock.nowMs(),
+    iatWindowMs,
+    nonces,
+    replays,
+    signatures,
+    headers,
+  });
 
   /** Of two requests with one proof that both passed the look-up, one is told here. */
   function settle(isFirst: boolean): void {
