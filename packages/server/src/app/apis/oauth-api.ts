@@ -54,7 +54,7 @@ export function createOAuthApi({ hosts, origins, oauth }: OAuthApiDeps): Fastify
     scope.addContentTypeParser(
       '*',
       { parseAs: 'buffer' },
-      async (_request: FastifyRequest, body: Buffer) => body,
+      (_request: FastifyRequest, body: Buffer, done: (error: null, body: Buffer) => void) => done(null, body),
     );
     scope.setErrorHandler((error, request, reply) => refuse(request, reply, error));
     await scope.register(

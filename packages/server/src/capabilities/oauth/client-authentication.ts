@@ -95,7 +95,10 @@ function basicCredentials(rawHeaders: readonly string[]): ClientCredentials | nu
   return { clientId, secret: secret === '' ? null : secret };
 }
 
+const MAY_BE_ENCODED = /[%+]/;
+
 function decoded(text: string): string {
+  if (!MAY_BE_ENCODED.test(text)) return text;
   try {
     return decodeURIComponent(text.replaceAll('+', ' '));
   } catch {

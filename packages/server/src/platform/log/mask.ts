@@ -57,18 +57,25 @@ export function sanitiseDetails(value: unknown, depth = 0): unknown {
     return value.slice(0, ENTRIES_MAX).map((item) => sanitiseDetails(item, depth + 1));
   if ('toJSON' in value && typeof value.toJSON === 'function')
     return sanitiseDetails(value.toJSON(), depth + 1);
-  const entries: [string, unknown][] = [];
+  const copy: Record<string, unknown> = {};
+  let entries = 0;
   for (const [name, member] of Object.entries(value)) {
     if (member === undefined) continue;
-    if (entries.length === ENTRIES_MAX) break;
+    if (entries++ === ENTRIES_MAX) break;
     const isSecret = SECRET_NAMES.has(name.toLowerCase()) && member !== null;
-    entries.push([clip(maskCredentials(name)), isSecret ? MASK : sanitiseDetails(member, depth + 1)]);
+    const kept = clip(maskCredentials(name));
+    const clean = isSecret ? MASK : sanitiseDetails(member, depth + 1);
+    if (kept === '__proto__') Object.defineProperty(copy, kept, { value: clean, enumerable: true });
+    else copy[kept] = clean;
   }
-  return Object.fromEntries(entries);
+  return copy;
 }
+
+const MAY_NOT_BE_STORED = /[\0\ud800-\udfff]/;
 
 function clip(text: string): string {
   const whole = text.length <= TEXT_CHARACTERS_MAX ? text : `${text.slice(0, TEXT_CHARACTERS_MAX)}…`;
+  if (!MAY_NOT_BE_STORED.test(whole)) return whole;
   // Storage refuses NUL and lone surrogates; an audit row must not be lost to either.
   return whole.replace(/[\0\p{Surrogate}]/gu, '\ufffd');
 }

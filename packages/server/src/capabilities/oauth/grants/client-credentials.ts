@@ -26,7 +26,9 @@ export function clientCredentialsGrant({ db, tokens, dpop }: ClientCredentialsDe
       // Only the proof is used up, and its row decides: all of them share a commit with those of others.
       if (call.proof === null) await db.commitInserts(rows);
       else await dpop.consume(call.proof, rows);
-      return { ...minted, scope: request.permissions.join(' '), tenantSlug: client.tenant.slug };
+      const { accessToken, expiresInSeconds, tokenType } = minted;
+      const scope = request.permissions.join(' ');
+      return { accessToken, expiresInSeconds, tokenType, scope, tenantSlug: client.tenant.slug };
     },
   };
 }
@@ -50,5 +52,5 @@ function mintRequest({ params, proof }: TokenCall, client: KnownClient): MintReq
 }
 
 function sourceOf({ source, epoch }: KnownClient): TokenSource {
-  return source.kind === 'client' ? { ...source, epoch } : source;
+  return source.kind === 'client' ? { kind: 'client', oauthClientId: source.oauthClientId, epoch } : source;
 }

@@ -21,9 +21,11 @@ export function grantedScopes(asked: string | undefined, held: ReadonlySet<strin
   return ordered(names);
 }
 
+const PLACES = new Map([...KEY_PERMISSIONS].map((name, place) => [name, place]));
+
 /** In the order of the one list, and nothing that is not on it. */
 export function ordered(names: ReadonlySet<string>): readonly string[] {
-  return [...KEY_PERMISSIONS].filter((name) => names.has(name));
+  return [...names].filter((name) => PLACES.has(name)).sort((a, b) => PLACES.get(a)! - PLACES.get(b)!);
 }
 
 export function scopesText(permissions: readonly string[]): string {
