@@ -32,6 +32,13 @@ describe('maskCredentials', () => {
 });
 
 describe('sanitiseDetails', () => {
+  it('copies a member whatever its name is, and what cannot be stored in another form', () => {
+    const text = '{"__proto__":{"a":"1"},"b":"x\\u0000y","\\ud800":"\\ud83d\\ude00 \\udc00"}';
+    const copy = sanitiseDetails(JSON.parse(text)) as object;
+    expect(Object.getPrototypeOf(copy)).toBe(Object.prototype);
+    expect(JSON.stringify(copy)).toBe('{"__proto__":{"a":"1"},"b":"x\ufffdy","\ufffd":"😀 \ufffd"}');
+  });
+
   it('masks by shape and by name, and keeps the rest', () => {
     expect(
       sanitiseDetails({
