@@ -76,6 +76,7 @@ async function measureGrowth(place, database, [fewUrl, manyUrl], { dir, plan, te
     await mintedBodies(server, 1);
     const copies = { count: stored, nowMs: Date.now() };
     await copyToken(server, copies);
+    for (const n of [0, stored - 1]) await expectActive(server, copiedToken(n, copies));
     const drawn = Array.from({ length: Math.min(DRAWN, stored) }, () => Math.floor(Math.random() * stored));
     const file = bodiesFileOf(
       dir,
@@ -149,23 +150,30 @@ async function startPeer({ cores }) {
   return { pid: minting.pid, port: minting.port, introspection, paths, client, end };
 }
 
-async function mintedBodies({ introspection, paths, client }, count) {
-  const credentials = Buffer.from(`${client.clientId}:${client.clientSecret}`).toString('base64');
+async function mintedBodies(server, count) {
   const bodies = [];
   for (let n = 0; n < count; n++) {
-    const answer = await fetch(`http://127.0.0.1:${introspection.port}${paths.token}`, {
-      method: 'POST',
-      headers: {
-        authorization: `Basic ${credentials}`,
-        'content-type': 'application/x-www-form-urlencoded',
-      },
-      body: MINT_BODY,
-    });
-    const { access_token: token } = await answer.json();
-    if (token === undefined) throw new Error(`no token was minted: ${answer.status}`);
+    const { access_token: token } = await send(server, server.paths.token, MINT_BODY);
+    if (token === undefined) throw new Error('no token was minted');
     bodies.push(introspectionBody(token));
   }
   return bodies;
+}
+
+/** A copy that is not found would be answered as well, and faster. */
+async function expectActive(server, token) {
+  const { active } = await send(server, server.paths.introspect, introspectionBody(token));
+  if (active !== true) throw new Error('a copied token is not found');
+}
+
+async function send({ introspection, client }, path, body) {
+  const credentials = Buffer.from(`${client.clientId}:${client.clientSecret}`).toString('base64');
+  const answer = await fetch(`http://127.0.0.1:${introspection.port}${path}`, {
+    method: 'POST',
+    headers: { authorization: `Basic ${credentials}`, 'content-type': 'application/x-www-form-urlencoded' },
+    body,
+  });
+  return answer.json();
 }
 
 function introspectionBody(token) {
