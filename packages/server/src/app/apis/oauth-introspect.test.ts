@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createTenantSwitch } from '../../capabilities/plans/index.js';
 import { type MatrixRig, openMatrixRig } from '../../testing/matrix-rig.js';
 import { askOAuth, basicOfKey, type OAuthCall } from '../../testing/oauth-calls.js';
 import { makeClient, openFamily, type TestClient } from '../../testing/oauth-grants.js';
@@ -177,6 +178,18 @@ describe('revocation', () => {
       await revoke(token, { form: { token, token_type_hint: hint } });
       expect(await useOf(token)).toBe(401);
     }
+  });
+
+  it('works while the tenant is paused, as nothing else does, and holds when it no longer is', async () => {
+    const token = await mint();
+    const tenants = createTenantSwitch({ ...rig.services, db: rig.db, clock: rig.clock });
+    await tenants.changeBySlug(rig.tenant.slug, { subscriptionStatus: 'paused' });
+    const wrong = await revoke(token, { authorization: basicOfKey(`${rig.tenant.live.apiKey}x`) });
+    const [asked, answer] = [await introspect(token), await revoke(token)];
+    await tenants.changeBySlug(rig.tenant.slug, { subscriptionStatus: 'active' });
+    expect([wrong.status, asked.status, asked.json.error]).toEqual([401, 403, 'unauthorized_client']);
+    expect([answer.status, answer.json]).toEqual([200, {}]);
+    expect(await useOf(token)).toBe(401);
   });
 
   it('is 401 without a client and 400 without a token', async () => {

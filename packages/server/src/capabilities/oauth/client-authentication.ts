@@ -15,7 +15,11 @@ import { invalidClient, invalidRequest, OAuthError, tenantInactive, tooManyFailu
 import { headerValues, type OAuthRequest, type Params } from './request.js';
 
 /** The client of a request, or null where it names none: it may be one that needs no name (auth.md §2.2). */
-export type AuthenticateClient = (request: OAuthRequest) => Promise<KnownClient | null>;
+export type AuthenticateClient = (
+  request: OAuthRequest,
+  /** Also of a tenant that is paused or cancelled. */
+  servesInactive?: boolean,
+) => Promise<KnownClient | null>;
 
 export interface ClientAuthenticationDeps {
   readonly identifyClient: IdentifyClient;
@@ -39,7 +43,7 @@ export function createClientAuthentication(deps: ClientAuthenticationDeps): Auth
       throw tooManyFailures({ retryAfterMs: failures.leftMs() });
   }
 
-  return async ({ rawHeaders, params, host, ip }) => {
+  return async ({ rawHeaders, params, host, ip }, servesInactive = false) => {
     const basic = basicCredentials(rawHeaders);
     const credentials = oneOf(basic, params);
     // The client behind the alias is known by the code that it brings (auth.md §2.4).
@@ -50,7 +54,7 @@ export function createClientAuthentication(deps: ClientAuthenticationDeps): Auth
       countFailure(sha256Base64(`${ip} ${credentials.clientId}`));
       throw invalidClient(basic !== null);
     }
-    if (!isSubscriptionActive(client.tenant.subscriptionStatus)) throw tenantInactive();
+    if (!servesInactive && !isSubscriptionActive(client.tenant.subscriptionStatus)) throw tenantInactive();
     return client;
   };
 }

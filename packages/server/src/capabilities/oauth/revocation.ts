@@ -37,7 +37,8 @@ export function createRevocation({ db, authenticateClient, tokens }: RevocationD
   }
 
   return async (request: OAuthRequest): Promise<Record<string, unknown>> => {
-    const client = await authenticateClient(request);
+    // What was stolen must not become good again with the subscription (docs/decisions/0070).
+    const client = await authenticateClient(request, true);
     if (client === null) throw invalidClient(false);
     const text = required(request.params, 'token');
     await (text.startsWith(ACCESS_TOKEN_PREFIX) ? access : refresh)(text, client, request);
