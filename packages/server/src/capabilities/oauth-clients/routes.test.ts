@@ -12,6 +12,7 @@ const PATH = '/v1/oauth-clients';
 const ask = (method: string, path: string, body?: unknown, key = harness.tenant.live.apiKey) =>
   harness.call(method, path, { key, ...(body !== undefined && { body }) });
 const create = (body: Record<string, unknown>) => ask('POST', PATH, { name: 'client', ...body });
+const PUBLIC = { type: 'public', redirect_uris: ['http://127.0.0.1/cb'] };
 const CODE = { grant_types: ['authorization_code'], redirect_uris: ['https://app.example.com/cb'] };
 
 describe('201', () => {
@@ -28,7 +29,7 @@ describe('201', () => {
         allowed_scopes: ['vaults:read'],
         redirect_uris: [],
       },
-      warning: expect.stringContaining('not shown again'),
+      warning: 'Store the client secret now: it is not shown again.',
     });
     const { text } = await ask('GET', PATH);
     expect(text).not.toContain(json.data.client_secret);
@@ -42,9 +43,15 @@ describe('201', () => {
   });
 
   it('gives a public client no secret and no warning', async () => {
-    const { status, json } = await create({ type: 'public', redirect_uris: ['http://127.0.0.1/cb'] });
+    const { status, json } = await create({ ...PUBLIC, allowed_scopes: ['vaults:read'] });
     expect([status, json.data.client_secret, json.warning]).toEqual([201, null, undefined]);
     expect(json.data.grant_types).toEqual(['authorization_code', 'refresh_token']);
+  });
+
+  it('warns of a client without allowed_scopes, of the secret too where there is one', async () => {
+    const scopeless = 'Without allowed_scopes tokens of this client can do nothing.';
+    expect((await create(PUBLIC)).json.warning).toBe(scopeless);
+    expect((await create({})).json.warning).toMatch(new RegExp(`not shown again\\. ${scopeless}$`));
   });
 
   it('is of the mode of the key', async () => {

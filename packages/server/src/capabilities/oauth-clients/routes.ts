@@ -15,6 +15,7 @@ import {
 import { type OAuthClient, type OAuthClients, permissionsOfClient } from './service.js';
 
 const STORE_NOW = 'Store the client secret now: it is not shown again.';
+const SCOPELESS = 'Without allowed_scopes tokens of this client can do nothing.';
 const ROTATED = `${STORE_NOW} Every token that the former secret minted is revoked.`;
 
 /** Answers are `{data}` without `meta`, lists are not paged (auth.md §2.9). */
@@ -53,7 +54,7 @@ export function oauthClientRoutes(clients: OAuthClients): RouteDefinition[] {
       summary: 'Create an OAuth client; the answer alone shows its secret',
       operationId: 'createOAuthClient',
       meta: 'none',
-      warning: (data) => ((data as { client_secret: unknown }).client_secret === null ? null : STORE_NOW),
+      warning: (data) => createdWarning(data as z.input<typeof clientCreatedResponse>),
       permission: 'oauth-clients:write',
       audit: 'oauth_client.create',
       errors: ['privilege_escalation', 'conflict'],
@@ -116,6 +117,13 @@ export function oauthClientRoutes(clients: OAuthClients): RouteDefinition[] {
       wire: () => ({ revoked: true }),
     }),
   ];
+}
+
+function createdWarning(created: z.input<typeof clientCreatedResponse>): string | null {
+  const warnings: string[] = [];
+  if (created.client_secret !== null) warnings.push(STORE_NOW);
+  if (created.allowed_scopes.length === 0) warnings.push(SCOPELESS);
+  return warnings.length === 0 ? null : warnings.join(' ');
 }
 
 function rowOf(client: OAuthClient) {
