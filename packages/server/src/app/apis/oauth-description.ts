@@ -3,6 +3,7 @@ import type { Describe } from '../../platform/http/openapi/document.js';
 import type { Described } from '../../platform/http/openapi/operation.js';
 
 const FORM = 'application/x-www-form-urlencoded';
+const JSON_TYPE = 'application/json';
 const TEXT = { type: 'string' };
 const GRANT_TYPES = [
   'client_credentials',
@@ -18,12 +19,76 @@ const CLIENT: JsonObject = {
 const CLIENT_TEXT =
   'The client authenticates by HTTP Basic or in the body. An API key is a client, cut into name and secret at its last underscore.';
 
-function form(required: readonly string[], properties: JsonObject): JsonObject {
-  return {
-    required: true,
-    content: { [FORM]: { schema: { type: 'object', required, properties: { ...properties, ...CLIENT } } } },
-  };
+const TOKEN_FIELDS: JsonObject = {
+  grant_type: { ...TEXT, enum: [...GRANT_TYPES] },
+  scope: { ...TEXT, description: 'Permissions with a space between; absent: all that is held.' },
+  refresh_token: { ...TEXT, description: 'Of `refresh_token`.' },
+  code: { ...TEXT, description: 'Of `authorization_code`, as the next two.' },
+  redirect_uri: { ...TEXT, description: 'The one that was given to `/oauth/authorize`.' },
+  code_verifier: { ...TEXT, description: 'What the challenge was made of (RFC 7636).' },
+  device_code: { ...TEXT, description: 'Of the device flow.' },
+  subject_token: { ...TEXT, description: 'Of a token exchange, as the next three.' },
+  subject_token_type: { ...TEXT, examples: ['urn:ietf:params:oauth:token-type:id_token'] },
+  audience: { ...TEXT, default: 'knoxcall:api' },
+  tenant: { ...TEXT, description: 'Slug of the tenant whose bindings count.' },
+};
+
+function form(required: readonly string[], properties: JsonObject, mediaTypes = [FORM]): JsonObject {
+  const schema = { type: 'object', required, properties: { ...properties, ...CLIENT } };
+  return { required: true, content: Object.fromEntries(mediaTypes.map((type) => [type, { schema }])) };
 }
+
+function query(name: string, description: string, required = false): JsonObject {
+  return { name, in: 'query', required, description, schema: TEXT };
+}
+
+const PAGE: JsonObject = {
+  description: 'A page for the user, or why there is none.',
+  content: { 'text/html': { schema: TEXT } },
+};
+
+/** Where a browser is sent; the forms of the pages are the pages' own. */
+const PAGES: readonly Described[] = [
+  {
+    method: 'GET',
+    credential: 'none',
+    permission: null,
+    errors: [],
+    path: '/oauth/authorize',
+    operationId: 'authorizeClient',
+    summary: 'Send a user here to sign in and consent (RFC 6749 §4.1)',
+    parameters: [
+      query('response_type', '`code`.', true),
+      query('client_id', 'The client that asks, or `knoxcall-cli`.', true),
+      query('redirect_uri', 'One that is registered; may be absent where there is one.'),
+      query('code_challenge', 'SHA-256 of the verifier in base64url (RFC 7636).', true),
+      query('code_challenge_method', '`S256`.', true),
+      query('scope', 'Permissions with a space between; absent: all that both may have.'),
+      query('state', 'Comes back as it is.'),
+      query('dpop_jkt', 'Thumbprint of the key that the tokens are bound to (RFC 9449 §10).'),
+      query('tenant', 'Slug of the tenant, for `knoxcall-cli`.'),
+    ],
+    answers: {
+      200: PAGE,
+      303: {
+        description: 'To the client, with a code or an error.',
+        headers: { Location: { schema: TEXT } },
+      },
+      '4XX': PAGE,
+    },
+  },
+  {
+    method: 'GET',
+    credential: 'none',
+    permission: null,
+    errors: [],
+    path: '/oauth/activate',
+    operationId: 'activateDevice',
+    summary: 'Send a user here to connect a device (RFC 8628 §3.3)',
+    parameters: [query('user_code', 'What the device shows; absent: the page asks for it.')],
+    answers: { 200: PAGE, '4XX': PAGE },
+  },
+];
 
 function answers(components: Components, schema: JsonObject): Described['answers'] {
   const refusal = components.add('responses', 'OAuthRefusal', {
@@ -95,21 +160,20 @@ export const describeOAuth: Describe = (components) => {
       summary: 'Get an access token',
       description: CLIENT_TEXT,
       parameters: [proof],
-      requestBody: form(['grant_type'], {
-        grant_type: { ...TEXT, enum: [...GRANT_TYPES] },
-        scope: { ...TEXT, description: 'Permissions with a space between; absent: all that is held.' },
-        refresh_token: { ...TEXT, description: 'Of `refresh_token`.' },
-        code: { ...TEXT, description: 'Of `authorization_code`, as the next two.' },
-        redirect_uri: { ...TEXT, description: 'The one that was given to `/oauth/authorize`.' },
-        code_verifier: { ...TEXT, description: 'What the challenge was made of (RFC 7636).' },
-        device_code: { ...TEXT, description: 'Of the device flow.' },
-        subject_token: { ...TEXT, description: 'Of a token exchange, as the next three.' },
-        subject_token_type: { ...TEXT, examples: ['urn:ietf:params:oauth:token-type:id_token'] },
-        audience: { ...TEXT, default: 'knoxcall:api' },
-        tenant: { ...TEXT, description: 'Slug of the tenant whose bindings count.' },
-      }),
+      requestBody: form(['grant_type'], TOKEN_FIELDS),
       answers: answers(components, token),
     },
+    {
+      ...endpoint,
+      path: '/v1/oauth/token',
+      operationId: 'createTokenAtTenantHost',
+      summary: 'Get an access token on the host of a tenant, by JSON or a form',
+      description: `${CLIENT_TEXT} A token exchange is for the AI gateway here, which this version does not have: 503.`,
+      parameters: [proof],
+      requestBody: form(['grant_type'], { ...TOKEN_FIELDS, audience: TEXT }, [JSON_TYPE, FORM]),
+      answers: answers(components, token),
+    },
+    ...PAGES,
     {
       ...endpoint,
       path: '/oauth/device_authorization',
