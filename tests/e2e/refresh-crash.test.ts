@@ -27,8 +27,9 @@ interface Client {
 interface Family {
   readonly id: string;
   readonly client: Client;
-  /** The newest refresh token that an answer has brought. */
+  /** The newest refresh token that an answer has brought, and how many have. */
   held: string;
+  answered: number;
 }
 
 interface FamilyRow {
@@ -97,7 +98,7 @@ function suite(open: () => Promise<Omit<PostgresDatabase, 'url' | 'query'> & { q
           0, ${nowMs}, ${nowMs + DAY_MS}, ${nowMs + DAY_MS})`);
       await run(`INSERT INTO oauth_refresh_tokens (tenant_id, sandbox, token_hash, family_id, issued_at)
         VALUES ('${tenant}', 0, ${bytes}, '${id}', ${nowMs})`);
-      return { id, client, held };
+      return { id, client, held, answered: 0 };
     }
 
     function database(): 'sqlite' | 'postgres' {
@@ -138,6 +139,7 @@ function suite(open: () => Promise<Omit<PostgresDatabase, 'url' | 'query'> & { q
           if (answer === null) return;
           expect([answer.status, answer.json]).toEqual([200, expect.anything()]);
           family.held = answer.json['refresh_token']!;
+          family.answered++;
         }
       };
       await Promise.all(families.map(lane));
@@ -168,6 +170,8 @@ function suite(open: () => Promise<Omit<PostgresDatabase, 'url' | 'query'> & { q
           // One refresh token is good, never none and never two, and each that was used has left one pair.
           const each = { used: refreshes, minted: refreshes, audited: refreshes };
           expect(row, family.id).toEqual({ revoked: 0, unused: 1, ...each });
+          // What was answered is there, and at most the one call that was not.
+          expect([family.answered, family.answered + 1], family.id).toContain(refreshes);
 
           const form = { token: family.held };
           const isOld = (await ask('/oauth/introspect', family, form))?.json['active'];
@@ -187,6 +191,7 @@ function suite(open: () => Promise<Omit<PostgresDatabase, 'url' | 'query'> & { q
           expect((await scene.api('GET', '/v1/vaults', undefined, token!)).status).toBe(200);
           expect(await rowOf(family)).toMatchObject({ unused: 1, used: refreshes + (isOld ? 1 : 0) });
           family.held = next!;
+          family.answered = refreshes + (isOld ? 1 : 0);
         }
       },
     );
