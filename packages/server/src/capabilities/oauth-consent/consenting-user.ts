@@ -67,7 +67,7 @@ export function consentScopes(
   if (!isSubscriptionActive(tenant.subscriptionStatus)) throw tenantInactive();
   const { grants } = narrowDecision(decisionOfUser(tenant.role), permissionsOfClient(client));
   const held = new Set(grants.map(({ permission }) => permission));
-  return grantedScopes(asked?.join(' '), held);
+  return grantedScopes(asked ?? undefined, held);
 }
 
 /** Whether the subscription lets tokens be given at the moment they are asked for. */

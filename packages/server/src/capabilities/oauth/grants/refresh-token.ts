@@ -77,7 +77,10 @@ export function refreshTokenGrant({ db, random, tokens, dpop }: RefreshTokenDeps
     const beyond = asked?.find((name) => !family.permissions.has(name));
     if (beyond !== undefined) throw invalidScope(`The scope ${printable(beyond)} was not granted`);
     const held = new Set([...family.permissions].filter((name) => state.may(name)));
-    return grantedScopes(asked?.filter((name) => held.has(name)).join(' '), held);
+    return grantedScopes(
+      asked?.filter((name) => held.has(name)),
+      held,
+    );
   }
 
   /** It was used before: the same answer to the same client and key while its grace lasts, else the end of the family. */

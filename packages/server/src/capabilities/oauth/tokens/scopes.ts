@@ -11,9 +11,12 @@ const EVERY = '*';
  * What a token gets of what its source holds: that which is asked for, all of it where nothing is. What is not held is
  * refused and not left out (auth.md §2.3).
  */
-export function grantedScopes(asked: string | undefined, held: ReadonlySet<string>): readonly string[] {
+export function grantedScopes(
+  asked: string | readonly string[] | undefined,
+  held: ReadonlySet<string>,
+): readonly string[] {
   if (asked === undefined) return ordered(held);
-  const names = new Set(asked.split(' ').filter((name) => name !== ''));
+  const names = typeof asked === 'string' ? scopesIn(asked) : new Set(asked);
   for (const name of names) {
     if (!SCOPE_TOKEN.test(name)) throw invalidScope('scope is not a list of names with a space between');
     if (!held.has(name)) throw invalidScope(`The scope ${name} is not held`);
@@ -33,5 +36,9 @@ export function scopesText(permissions: readonly string[]): string {
 }
 
 export function scopesOf(text: string): ReadonlySet<string> {
-  return text === EVERY ? KEY_PERMISSIONS : new Set(text.split(' ').filter((name) => name !== ''));
+  return text === EVERY ? KEY_PERMISSIONS : scopesIn(text);
+}
+
+function scopesIn(text: string): ReadonlySet<string> {
+  return new Set(text.split(' ').filter((name) => name !== ''));
 }
