@@ -23,6 +23,16 @@ export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
 
+/** Without milliseconds: for the dates of certificates (contract README §5). */
+export function isoSeconds(epochMs: number): string {
+  return isoTime(epochMs).replace(/\.\d{3}Z$/, 'Z');
+}
+
+/** Cut to whole seconds, in milliseconds: certificates know no smaller unit. */
+export function wholeSeconds(epochMs: number): number {
+  return Math.floor(epochMs / 1_000) * 1_000;
+}
+
 export function isoTimeOrNull(epochMs: number | null): string | null {
   return epochMs === null ? null : isoTime(epochMs);
 }

@@ -2,18 +2,18 @@ import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { type IdSource, modeOf, type Scope } from '../../kernel/ids.js';
 import type { Promisable } from '../../kernel/promisable.js';
+import { createShare } from '../../kernel/share.js';
 import { publicKeyOf, signEcdsa } from '../../platform/crypto/ecdsa.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { newSigningKey } from '../../platform/crypto/signed-tokens.js';
 import { type Database, UniqueViolation } from '../../platform/storage/database.js';
 import { systemActor } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
-import { keyIdOf, type Sign } from '../x509/index.js';
+import { loadX509, type Sign } from '../x509/index.js';
 import { statusUrlsOf } from './addresses.js';
 import { authorityEntry } from './audit.js';
 import { type Issued, type Issuer, issueIssuing, issueRoot, nextList } from './issue.js';
 import type { AuthorityKeys } from './keys.js';
-import { createShare } from './share.js';
 import type { Authority, Chain, ClientCaStore, NewAuthority } from './store.js';
 import { ISSUING_LEFT_MS_MIN, ISSUING_LIFE_MS } from './terms.js';
 
@@ -57,6 +57,7 @@ export function createChains(deps: ChainsDeps): Chains {
     key: Buffer,
     issued: Issued,
   ) {
+    const x509 = await loadX509();
     const id = ids.uuid();
     const publicKey = publicKeyOf(key);
     const { subject } = issued;
@@ -65,7 +66,7 @@ export function createChains(deps: ChainsDeps): Chains {
       id,
       kind: root ? 'issuing' : 'root',
       rootId: root?.rootId ?? id,
-      keyId: keyIdOf(publicKey).toString('hex'),
+      keyId: x509.keyIdOf(publicKey).toString('hex'),
       serial: issued.serial,
       subject,
       publicKey,
@@ -74,7 +75,7 @@ export function createChains(deps: ChainsDeps): Chains {
       notBeforeMs: issued.notBeforeMs,
       notAfterMs: issued.notAfterMs,
       createdAtMs: nowMs,
-      list: nextList({ subject, publicKey, revocations: 0 }, 1, [], nowMs, signerOf(key)),
+      list: nextList(x509, { subject, publicKey, revocations: 0 }, 1, [], nowMs, signerOf(key)),
     } satisfies NewAuthority;
   }
 
@@ -83,9 +84,10 @@ export function createChains(deps: ChainsDeps): Chains {
     root: Authority | NewAuthority,
     lend: Lend,
   ): Promise<NewAuthority> {
+    const x509 = await loadX509();
     const key = newSigningKey().reveal();
     try {
-      const request = { random, nowMs: clock.nowMs(), publicKey: publicKeyOf(key) };
+      const request = { x509, random, nowMs: clock.nowMs(), publicKey: publicKeyOf(key) };
       const issuer = issuerOf(scope, root);
       const issued = await lend((sign) => issueIssuing(scope, request, issuer, sign));
       return await authorityOf(scope, root, key, issued);
@@ -95,9 +97,10 @@ export function createChains(deps: ChainsDeps): Chains {
   }
 
   async function makeBoth(scope: Scope): Promise<NewAuthority[]> {
+    const x509 = await loadX509();
     const key = newSigningKey().reveal();
     try {
-      const request = { random, nowMs: clock.nowMs(), publicKey: publicKeyOf(key) };
+      const request = { x509, random, nowMs: clock.nowMs(), publicKey: publicKeyOf(key) };
       const root = await authorityOf(scope, null, key, issueRoot(scope, request, signerOf(key)));
       return [root, await makeIssuing(scope, root, (act) => act(signerOf(key)))];
     } finally {

@@ -1,25 +1,17 @@
+import { wholeSeconds } from '../../kernel/clock.js';
 import { modeOf, type Scope } from '../../kernel/ids.js';
 import type { Random } from '../../platform/crypto/random.js';
 import {
   type CertificateTerms,
-  certificateDer,
-  crlDer,
   type DistinguishedName,
-  keyIdOf,
   NAME_CHARACTERS_MAX,
   type RevokedEntry,
   type Sign,
+  type X509,
 } from '../x509/index.js';
 import type { CertifiedClient } from './client-ca.js';
 import type { Authority, StoredList } from './store.js';
-import {
-  BACKDATED_MS,
-  CLIENT_LIFE_MS,
-  ISSUING_LIFE_MS,
-  LIST_LIFE_MS,
-  ROOT_LIFE_MS,
-  wholeSeconds,
-} from './terms.js';
+import { BACKDATED_MS, CLIENT_LIFE_MS, ISSUING_LIFE_MS, LIST_LIFE_MS, ROOT_LIFE_MS } from './terms.js';
 
 const SERIAL_BYTES = 16;
 const DIGEST_DIGITS = 8;
@@ -38,21 +30,22 @@ export interface Issuer {
   readonly statusUrls: CertificateTerms['statusUrls'];
 }
 
-/** What is certified, and when. */
+/** What is certified, when, and by what it is encoded. */
 interface Request {
+  readonly x509: X509;
   readonly random: Random;
   readonly nowMs: number;
   readonly publicKey: Buffer;
 }
 
 export function issueRoot(scope: Scope, request: Request, sign: Sign): Issued {
-  const subject = authorityName(scope, 'Clients root', request.publicKey);
+  const subject = authorityName(scope, 'Clients root', request);
   const issuer = { subject, publicKey: request.publicKey, statusUrls: null };
   return issue({ kind: 'root' }, subject, ROOT_LIFE_MS, request, issuer, sign);
 }
 
 export function issueIssuing(scope: Scope, request: Request, issuer: Issuer, sign: Sign): Issued {
-  const subject = authorityName(scope, 'Clients issuing', request.publicKey);
+  const subject = authorityName(scope, 'Clients issuing', request);
   return issue({ kind: 'issuing' }, subject, ISSUING_LIFE_MS, request, issuer, sign);
 }
 
@@ -66,7 +59,7 @@ function issue(
   profile: CertificateTerms['profile'],
   subject: DistinguishedName,
   lifeMs: number,
-  { random, nowMs, publicKey }: Request,
+  { x509, random, nowMs, publicKey }: Request,
   issuer: Issuer,
   sign: Sign,
 ): Issued {
@@ -91,13 +84,13 @@ function issue(
     subject,
     notBeforeMs,
     notAfterMs,
-    der: certificateDer(terms, sign),
+    der: x509.certificateDer(terms, sign),
   };
 }
 
 /** No two authorities have the same name: those who verify look issuers up by it. */
-function authorityName(scope: Scope, role: string, publicKey: Buffer): DistinguishedName {
-  const digest = keyIdOf(publicKey).toString('hex').slice(0, DIGEST_DIGITS);
+function authorityName(scope: Scope, role: string, { x509, publicKey }: Request): DistinguishedName {
+  const digest = x509.keyIdOf(publicKey).toString('hex').slice(0, DIGEST_DIGITS);
   return [
     ['O', `KnoxCall ${scope.tenantId}`],
     ['OU', modeOf(scope)],
@@ -113,6 +106,7 @@ function commonNameOf({ id, name }: CertifiedClient): string {
 
 /** The next list of an authority. */
 export function nextList(
+  x509: X509,
   authority: Pick<Authority, 'subject' | 'publicKey' | 'revocations'>,
   number: number,
   revoked: readonly RevokedEntry[],
@@ -122,6 +116,6 @@ export function nextList(
   const thisUpdateMs = wholeSeconds(nowMs);
   const nextUpdateMs = thisUpdateMs + LIST_LIFE_MS;
   const { subject: issuer, publicKey: issuerPublicKey, revocations } = authority;
-  const der = crlDer({ issuer, issuerPublicKey, number, thisUpdateMs, nextUpdateMs, revoked }, sign);
+  const der = x509.crlDer({ issuer, issuerPublicKey, number, thisUpdateMs, nextUpdateMs, revoked }, sign);
   return { der, number, revocations, thisUpdateMs, nextUpdateMs };
 }

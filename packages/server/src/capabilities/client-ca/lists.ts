@@ -1,10 +1,11 @@
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
+import { createShare } from '../../kernel/share.js';
 import type { Database } from '../../platform/storage/database.js';
+import { loadX509 } from '../x509/index.js';
 import { nextList } from './issue.js';
 import type { AuthorityKeys } from './keys.js';
-import { createShare } from './share.js';
 import type { Authority, ClientCaStore } from './store.js';
 import { LIST_HALF_LIFE_MS } from './terms.js';
 
@@ -31,13 +32,14 @@ export function createRevocationLists({ db, clock, store, keys }: RevocationList
   const isHalfOver = ({ list }: Authority) => list.thisUpdateMs + LIST_HALF_LIFE_MS <= clock.nowMs();
 
   async function sign(scope: Scope, id: string, isDue: (authority: Authority) => boolean): Promise<void> {
+    const x509 = await loadX509();
     for (;;) {
       // Its count of revocations is read before they are: a list may hold more than it says, never less.
       const authority = await store.findAuthority(scope, id);
       if (!authority || !isDue(authority)) return;
       const revoked = await store.listRevoked(scope, id, authority.list.thisUpdateMs);
       const list = await keys.use(scope, authority, (signer) =>
-        nextList(authority, authority.list.number + 1, revoked, clock.nowMs(), signer),
+        nextList(x509, authority, authority.list.number + 1, revoked, clock.nowMs(), signer),
       );
       const former = authority.list.number;
       // Where another process was first its list may hold all that is due: each turn of this loop is a list of another's.

@@ -1,17 +1,10 @@
-import type { Clock } from '../../kernel/clock.js';
+import { type Clock, wholeSeconds } from '../../kernel/clock.js';
 import { isAppError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
-import {
-  isOfIssuer,
-  type OcspStatus,
-  ocspAnswerDer,
-  ocspRefusalDer,
-  readOcspRequest,
-  serialOf,
-} from '../x509/index.js';
+import { loadX509, type OcspRefusal, type OcspStatus } from '../x509/index.js';
 import type { AuthorityKeys } from './keys.js';
 import type { Authority, CertificateStatus, ClientCaStore } from './store.js';
-import { OCSP_LIFE_MS, wholeSeconds } from './terms.js';
+import { OCSP_LIFE_MS } from './terms.js';
 
 export interface OcspReply {
   readonly der: Buffer;
@@ -33,16 +26,17 @@ export interface OcspResponderDeps {
 
 export function createOcspResponder({ clock, store, keys }: OcspResponderDeps): OcspResponder {
   async function answer(scope: Scope, authority: Authority, request: Buffer): Promise<OcspReply> {
-    const question = readOcspRequest(request);
+    const x509 = await loadX509();
+    const question = x509.readOcspRequest(request);
     if (!question) return refusal('malformedRequest');
     const issuer = { name: authority.subject, publicKey: authority.publicKey };
     const { certificates, nonce } = question;
-    if (!certificates.every((id) => isOfIssuer(id, issuer))) return refusal('unauthorized');
-    const known = await statusesOf(scope, authority, [...new Set(certificates.map(serialOf))]);
+    if (!certificates.every((id) => x509.isOfIssuer(id, issuer))) return refusal('unauthorized');
+    const known = await statusesOf(scope, authority, [...new Set(certificates.map(x509.serialOf))]);
     const nowMs = wholeSeconds(clock.nowMs());
-    const statuses = certificates.map((id) => [id, known.get(serialOf(id)) ?? 'unknown'] as const);
+    const statuses = certificates.map((id) => [id, known.get(x509.serialOf(id)) ?? 'unknown'] as const);
     const terms = { issuer, statuses, nonce, nowMs, nextUpdateMs: nowMs + OCSP_LIFE_MS };
-    const der = await keys.use(scope, authority, (sign) => ocspAnswerDer(terms, sign));
+    const der = await keys.use(scope, authority, (sign) => x509.ocspAnswerDer(terms, sign));
     return { der, isCacheable: nonce === null };
   }
 
@@ -80,6 +74,7 @@ function statusOf({ revokedAtMs, reason }: CertificateStatus): OcspStatus {
   return revokedAtMs === null || reason === null ? 'good' : { revokedAtMs, reason };
 }
 
-function refusal(kind: Parameters<typeof ocspRefusalDer>[0]): OcspReply {
-  return { der: ocspRefusalDer(kind), isCacheable: false };
+async function refusal(kind: OcspRefusal): Promise<OcspReply> {
+  const x509 = await loadX509();
+  return { der: x509.ocspRefusalDer(kind), isCacheable: false };
 }

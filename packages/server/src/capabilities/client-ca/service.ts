@@ -12,7 +12,7 @@ import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { TenantKeys } from '../kms/index.js';
-import { nameText, pem } from '../x509/index.js';
+import { loadX509, nameText, pem } from '../x509/index.js';
 import { createChains } from './chains.js';
 import type { ClientCa } from './client-ca.js';
 import { issueClient } from './issue.js';
@@ -26,12 +26,16 @@ import { CERTIFICATE_KEPT_MS, CLIENT_ROOT_NAME, ISSUING_LEFT_MS_MIN, LIST_HALF_L
 export interface ClientAuthorities extends ClientCa {
   /** The root that is in use; none before the first certificate. */
   roots(scope: Scope): Promise<Authority[]>;
-  /** By `_clients` or id: that root, then those before it that have not ended, in PEM. */
+  /** By `_clients` or id: that root, then those before it that have not ended, in PEM. 404 where there is none. */
   rootsPem(scope: Scope, nameOrId: string): Promise<string>;
-  /** Of the active issuing authority first, of every other that has not ended, and of the roots (clients-pki.md §3.4). */
+  /**
+   * Of the active issuing authority first, of every other that has not ended, and of the roots (clients-pki.md §3.4), in PEM. 404;
+   * 503 `tenant_sealed` where a list is owed that cannot be signed.
+   */
   listsPem(scope: Scope, nameOrId: string): Promise<string>;
-  /** In DER, for whoever knows its address. */
+  /** One of them in DER, for whoever knows its address. 404 and 503 alike. */
   list(tenantId: TenantId, rootId: string, keyId: string): Promise<Buffer>;
+  /** Refusals are answers too (RFC 6960 §2.3), so that it never throws one. */
   ocsp(tenantId: TenantId, rootId: string, keyId: string, request: Buffer): Promise<OcspReply>;
   /** Renews chains and lists before they end, those behind `afterId`; answers where to go on, null at the end. */
   upkeep(
@@ -58,7 +62,7 @@ export interface ClientAuthoritiesDeps {
 }
 
 export const UPKEEP_JOB = 'client_ca_upkeep';
-/** Of one change: what a client can have. */
+/** Of one change, and of one statement: more than a client can have (`LIMITS.clientCredentialsMax`). */
 const SERIALS_MAX = 1_000;
 
 export function createClientAuthorities(deps: ClientAuthoritiesDeps): ClientAuthorities {
@@ -107,9 +111,10 @@ export function createClientAuthorities(deps: ClientAuthoritiesDeps): ClientAuth
   return {
     async prepare(scope, client) {
       const { root, issuing } = await chains.current(scope);
+      const x509 = await loadX509();
       const key = newSigningKey().reveal();
       try {
-        const request = { random, nowMs: clock.nowMs(), publicKey: publicKeyOf(key) };
+        const request = { x509, random, nowMs: clock.nowMs(), publicKey: publicKeyOf(key) };
         const issuer = chains.issuerOf(scope, issuing);
         const issued = await keys.use(scope, issuing, (sign) => issueClient(client, request, issuer, sign));
         const { serial, notBeforeMs, notAfterMs, der } = issued;

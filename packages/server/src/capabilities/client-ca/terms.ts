@@ -19,7 +19,3 @@ export const OCSP_LIFE_MS = DAY_MS;
 
 /** What has ended is known for so long to whoever asks about it. */
 export const CERTIFICATE_KEPT_MS = 90 * DAY_MS;
-
-export function wholeSeconds(epochMs: number): number {
-  return Math.floor(epochMs / 1_000) * 1_000;
-}

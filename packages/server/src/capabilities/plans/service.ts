@@ -5,6 +5,7 @@ import type { CappedResource, Plan, PlanFeature, PlanTier, PlanTiers } from '../
 import type { Principal } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { KeyRateLimit, RateLimitStatus } from '../../kernel/rate-limit.js';
+import { createShare } from '../../kernel/share.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { RequestLimits } from '../../platform/http/caller.js';
 import type { Allowance } from '../../platform/limits/allowance.js';
@@ -106,7 +107,7 @@ export function createPlans(deps: PlansDeps): Plans {
   const store = createPlansStore(deps.db);
   const counters = createOperationCounters({ ...deps, store });
   const known = new Map<TenantId, TenantLimits>();
-  const reads = new Map<string, Promise<TenantLimits>>();
+  const share = createShare<TenantLimits>();
   const ofKeys = new Map<ApiKeyId, { readonly limit: KeyRateLimit; readonly allowance: Allowance }>();
 
   /** On the way of every call: no text is put together here, and what is compared is at hand. */
@@ -124,19 +125,14 @@ export function createPlans(deps: PlansDeps): Plans {
     const generationName = credentialGeneration(tenantId);
     const generation = generations.current(generationName);
     const name = `${generationName}:${generation}`;
-    const shared = reads.get(name);
-    if (shared) return shared;
-    const reading = account(tenantId)
-      .then(({ tenant, plan, changesAtMs }) => {
-        const oldest = known.keys().next();
-        if (known.size >= TENANTS_KEPT && !oldest.done) known.delete(oldest.value);
-        const limits = makeLimits(tenant, plan, { generationName, generation, validUntilMs: changesAtMs });
-        known.set(tenantId, limits);
-        return limits;
-      })
-      .finally(() => reads.delete(name));
-    reads.set(name, reading);
-    return reading;
+    return share(name, async () => {
+      const { tenant, plan, changesAtMs } = await account(tenantId);
+      const oldest = known.keys().next();
+      if (known.size >= TENANTS_KEPT && !oldest.done) known.delete(oldest.value);
+      const limits = makeLimits(tenant, plan, { generationName, generation, validUntilMs: changesAtMs });
+      known.set(tenantId, limits);
+      return limits;
+    });
   }
 
   function makeLimits(tenant: Tenant, plan: Plan, validity: Validity): TenantLimits {

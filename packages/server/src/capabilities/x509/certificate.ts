@@ -8,6 +8,7 @@ import {
   Validity,
   Version,
 } from '@peculiar/asn1-x509';
+import { dateOf } from './der.js';
 import {
   authorityExtensions,
   authorityKeyId,
@@ -18,7 +19,8 @@ import {
   subjectKeyId,
 } from './extensions.js';
 import { keyIdOf } from './key-id.js';
-import { type DistinguishedName, nameDer } from './name.js';
+import type { DistinguishedName } from './name.js';
+import { nameDer } from './name-der.js';
 import { SIGNATURE_ALGORITHM, type Sign, signed } from './signer.js';
 
 /** clients-pki.md §3.5. */
@@ -55,8 +57,8 @@ export function certificateDer(terms: CertificateTerms, sign: Sign): Buffer {
     signature: SIGNATURE_ALGORITHM,
     issuer: AsnConvert.parse(nameDer(terms.issuer), Name),
     validity: new Validity({
-      notBefore: wholeSeconds(terms.notBeforeMs),
-      notAfter: wholeSeconds(terms.notAfterMs),
+      notBefore: dateOf(terms.notBeforeMs),
+      notAfter: dateOf(terms.notAfterMs),
     }),
     subject: AsnConvert.parse(nameDer(terms.subject), Name),
     subjectPublicKeyInfo: AsnConvert.parse(terms.publicKey, SubjectPublicKeyInfo),
@@ -74,10 +76,6 @@ function extensionsOf({ profile, publicKey, issuerPublicKey, statusUrls }: Certi
     authorityKeyId(keyIdOf(issuerPublicKey)),
     ...(statusUrls ? statusExtensions(statusUrls) : []),
   ];
-}
-
-function wholeSeconds(epochMs: number): Date {
-  return new Date(Math.floor(epochMs / 1_000) * 1_000);
 }
 
 function arrayBufferOf(bytes: Buffer): ArrayBuffer {

@@ -2,7 +2,8 @@ import { AsnConvert } from '@peculiar/asn1-schema';
 import { element, integer, integerOf, sequence, time } from './der.js';
 import { authorityKeyId } from './extensions.js';
 import { keyIdOf } from './key-id.js';
-import { type DistinguishedName, nameDer } from './name.js';
+import type { DistinguishedName } from './name.js';
+import { nameDer } from './name-der.js';
 import { CRL_REASONS, type CrlReason } from './reasons.js';
 import { SIGNATURE_ALGORITHM_DER, type Sign, signed } from './signer.js';
 

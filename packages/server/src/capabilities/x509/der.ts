@@ -1,4 +1,5 @@
 import { assert } from '../../kernel/assert.js';
+import { wholeSeconds } from '../../kernel/clock.js';
 
 const SEQUENCE = 0x30;
 const UTC_TIME = 0x17;
@@ -29,6 +30,11 @@ export function integerOf(value: number): Buffer {
   assert(Number.isSafeInteger(value) && value >= 0, 'a DER integer out of range');
   const hex = value.toString(16);
   return integer(Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex'));
+}
+
+/** For the encoder, which would write fractions of a second where a time is a GeneralizedTime. */
+export function dateOf(epochMs: number): Date {
+  return new Date(wholeSeconds(epochMs));
 }
 
 /** `Time` of RFC 5280: UTCTime through 2049, GeneralizedTime after; without fractions of a second. */

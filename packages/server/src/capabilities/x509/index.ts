@@ -1,16 +1,10 @@
-export { type CertificateTerms, certificateDer } from './certificate.js';
-export { crlDer, type RevokedEntry } from './crl.js';
+export type { CertificateTerms } from './certificate.js';
+export type { RevokedEntry } from './crl.js';
+export type { X509 } from './encoding.js';
 export type { StatusUrls } from './extensions.js';
-export { keyIdOf } from './key-id.js';
+export { loadX509 } from './load.js';
 export { type DistinguishedName, NAME_CHARACTERS_MAX, nameText } from './name.js';
-export {
-  isOfIssuer,
-  type OcspStatus,
-  ocspAnswerDer,
-  ocspRefusalDer,
-  readOcspRequest,
-  serialOf,
-} from './ocsp.js';
+export type { OcspRefusal, OcspStatus } from './ocsp.js';
 export { pem } from './pem.js';
 export type { CrlReason } from './reasons.js';
 export type { Sign } from './signer.js';

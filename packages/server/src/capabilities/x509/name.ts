@@ -1,26 +1,10 @@
-import { AsnConvert } from '@peculiar/asn1-schema';
-import { AttributeTypeAndValue, AttributeValue, Name, RelativeDistinguishedName } from '@peculiar/asn1-x509';
-
-const ATTRIBUTES = { CN: '2.5.4.3', O: '2.5.4.10', OU: '2.5.4.11' } as const;
+export const NAME_ATTRIBUTES = { CN: '2.5.4.3', O: '2.5.4.10', OU: '2.5.4.11' } as const;
 
 /** Attributes in the order of their encoding, most general first by custom. */
-export type DistinguishedName = readonly (readonly [keyof typeof ATTRIBUTES, string])[];
+export type DistinguishedName = readonly (readonly [keyof typeof NAME_ATTRIBUTES, string])[];
 
 /** Characters of each of these attributes, RFC 5280 appendix A.1 (`ub-common-name` and its neighbours). */
 export const NAME_CHARACTERS_MAX = 64;
-
-export function nameDer(name: DistinguishedName): Buffer {
-  const parts = name.map(
-    ([attribute, text]) =>
-      new RelativeDistinguishedName([
-        new AttributeTypeAndValue({
-          type: ATTRIBUTES[attribute],
-          value: new AttributeValue({ utf8String: text }),
-        }),
-      ]),
-  );
-  return Buffer.from(AsnConvert.serialize(new Name(parts)));
-}
 
 /** RFC 4514: the last attribute first, what has a meaning there escaped. */
 export function nameText(name: DistinguishedName): string {

@@ -17,8 +17,10 @@ import {
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { CRLReason, type Extension } from '@peculiar/asn1-x509';
 import { hashBy } from '../../platform/crypto/hashing.js';
+import { dateOf } from './der.js';
 import { keyBitsOf } from './key-id.js';
-import { type DistinguishedName, nameDer } from './name.js';
+import type { DistinguishedName } from './name.js';
+import { nameDer } from './name-der.js';
 import { CRL_REASONS, type CrlReason } from './reasons.js';
 import { SIGNATURE_ALGORITHM, type Sign } from './signer.js';
 
@@ -103,14 +105,14 @@ export function ocspAnswerDer(answer: OcspAnswer, sign: Sign): Buffer {
   const { issuer, statuses, nonce, nowMs, nextUpdateMs } = answer;
   const data = new ResponseData({
     responderID: new ResponderID({ byKey: new KeyHash(hashBy('sha1', keyBitsOf(issuer.publicKey))) }),
-    producedAt: wholeSeconds(nowMs),
+    producedAt: dateOf(nowMs),
     responses: statuses.map(
       ([certID, status]) =>
         new SingleResponse({
           certID,
           certStatus: certStatusOf(status),
-          thisUpdate: wholeSeconds(nowMs),
-          nextUpdate: wholeSeconds(nextUpdateMs),
+          thisUpdate: dateOf(nowMs),
+          nextUpdate: dateOf(nextUpdateMs),
         }),
     ),
     ...(nonce && { responseExtensions: [nonce] }),
@@ -139,7 +141,7 @@ function certStatusOf(status: OcspStatus): CertStatus {
   if (status === 'unknown') return new CertStatus({ unknown: null });
   const { reason, revokedAtMs } = status;
   const revoked = new RevokedInfo({
-    revocationTime: wholeSeconds(revokedAtMs),
+    revocationTime: dateOf(revokedAtMs),
     ...(reason !== 'unspecified' && { revocationReason: new CRLReason(CRL_REASONS[reason]) }),
   });
   return new CertStatus({ revoked });
@@ -147,8 +149,4 @@ function certStatusOf(status: OcspStatus): CertStatus {
 
 function serialized(value: object): Buffer {
   return Buffer.from(AsnConvert.serialize(value));
-}
-
-function wholeSeconds(epochMs: number): Date {
-  return new Date(Math.floor(epochMs / 1_000) * 1_000);
 }

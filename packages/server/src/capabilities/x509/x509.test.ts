@@ -9,19 +9,16 @@ import { openPkiTools, type PkiTools, withCerttool, withOpenssl } from '../../te
 import { integer, sequence } from './der.js';
 import {
   type CertificateTerms,
-  certificateDer,
-  crlDer,
   type DistinguishedName,
-  isOfIssuer,
+  loadX509,
   nameText,
   type OcspStatus,
-  ocspAnswerDer,
   pem,
   type RevokedEntry,
-  readOcspRequest,
   type Sign,
-  serialOf,
 } from './index.js';
+
+const { certificateDer, crlDer, isOfIssuer, ocspAnswerDer, readOcspRequest, serialOf } = await loadX509();
 
 const NOW = systemClock.nowMs();
 const DAY = 86_400_000;

@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { createShare } from '../../kernel/share.js';
 import type { Resolution, Resolver } from './resolver.js';
 
 /** A name as one tenant's policy sees it, with what was decided about its addresses for each port asked so far. */
@@ -43,7 +44,7 @@ interface Lane {
 export function createJudgedNames<Verdict>(deps: { clock: Clock; resolver: Resolver }): JudgedNames<Verdict> {
   const { clock, resolver } = deps;
   const kept = new Map<string, Entry<Verdict>>();
-  const pending = new Map<string, Promise<ResolvedName<Verdict>>>();
+  const share = createShare<ResolvedName<Verdict>>();
   const lanes = new Map<string, Lane>();
   let generation = 0;
 
@@ -65,20 +66,16 @@ export function createJudgedNames<Verdict>(deps: { clock: Clock; resolver: Resol
 
   async function lookUp(key: string, name: string, policyKey: string): Promise<ResolvedName<Verdict>> {
     const startedIn = generation;
-    try {
-      const resolution = await inLane(policyKey, name);
-      const resolved: ResolvedName<Verdict> = { resolution, verdicts: new Map() };
-      const keepMs =
-        resolution.kind === 'found'
-          ? Math.min(resolution.ttlMs, LIMITS.judgedNameTtlMs)
-          : LIMITS.failedNameTtlMs;
-      if (keepMs > 0 && resolution !== OVERLOADED && startedIn === generation) {
-        keep(key, { name: resolved, expiresAtMs: clock.monotonicMs() + keepMs });
-      }
-      return resolved;
-    } finally {
-      pending.delete(key);
+    const resolution = await inLane(policyKey, name);
+    const resolved: ResolvedName<Verdict> = { resolution, verdicts: new Map() };
+    const keepMs =
+      resolution.kind === 'found'
+        ? Math.min(resolution.ttlMs, LIMITS.judgedNameTtlMs)
+        : LIMITS.failedNameTtlMs;
+    if (keepMs > 0 && resolution !== OVERLOADED && startedIn === generation) {
+      keep(key, { name: resolved, expiresAtMs: clock.monotonicMs() + keepMs });
     }
+    return resolved;
   }
 
   function keep(key: string, entry: Entry<Verdict>): void {
@@ -98,9 +95,7 @@ export function createJudgedNames<Verdict>(deps: { clock: Clock; resolver: Resol
       const key = keyOf(name, policyKey);
       const entry = known(key);
       if (entry) return Promise.resolve(entry);
-      const underWay = pending.get(key) ?? lookUp(key, name, policyKey);
-      if (!pending.has(key)) pending.set(key, underWay);
-      return underWay;
+      return share(key, () => lookUp(key, name, policyKey));
     },
     clear() {
       generation++;
