@@ -14,7 +14,7 @@ export interface PkiApiDeps {
 
 const OCSP_REQUEST = 'application/ocsp-request';
 /** Whoever keeps an answer hears of a revocation so much later; its own dates say how long it may be believed. */
-const CACHED_SECONDS = 300;
+export const CACHED_SECONDS = 300;
 
 /** All that a root can be told (clients-pki.md §3.2, §3.6) and `_clients` cannot: it is only read (§2.4). */
 export const RESERVED_CALLS: readonly (readonly [

@@ -1,6 +1,7 @@
 import type { JsonObject } from '../../platform/http/openapi/components.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
 import type { Described } from '../../platform/http/openapi/operation.js';
+import { CACHED_SECONDS } from './pki-api.js';
 
 const BINARY: JsonObject = { type: 'string', format: 'binary' };
 
@@ -21,6 +22,8 @@ const RESPONSE: Described['answers'] = {
   },
 };
 
+const KEPT = `An answer may be kept for ${CACHED_SECONDS} seconds.`;
+
 /** What verifiers read; certificates name these addresses. */
 export const describePki: Describe = () => {
   const open = { credential: 'none', permission: null } as const;
@@ -31,6 +34,7 @@ export const describePki: Describe = () => {
       path: '/pki/:tenantId/:rootId/:list',
       operationId: 'getRevocationList',
       summary: 'Read what an issuer has revoked',
+      description: KEPT,
       parameters: [
         ...ADDRESS,
         named('list', 'Subject key identifier of the issuer, in lower-case hex, and `.crl`.'),
@@ -49,6 +53,7 @@ export const describePki: Describe = () => {
       path: '/pki/:tenantId/:rootId/:keyId/ocsp',
       operationId: 'askOcsp',
       summary: 'Ask whether certificates of an issuer are good',
+      description: `Up to 20 in one request. ${KEPT} With a nonce in the request it must not be.`,
       parameters: [...ADDRESS, KEY_ID],
       requestBody: { required: true, content: { 'application/ocsp-request': { schema: BINARY } } },
       answers: RESPONSE,
@@ -59,7 +64,8 @@ export const describePki: Describe = () => {
       method: 'GET',
       path: '/pki/:tenantId/:rootId/:keyId/ocsp/:request',
       operationId: 'askOcspByPath',
-      summary: 'The same, the request in the path',
+      summary: 'Ask whether certificates of an issuer are good, the request in the path',
+      description: `Up to 20 in one request. ${KEPT} With a nonce in the request it must not be.`,
       parameters: [...ADDRESS, KEY_ID, named('request', 'The request in base64, percent-encoded.')],
       answers: RESPONSE,
       errors: ['validation_error'],

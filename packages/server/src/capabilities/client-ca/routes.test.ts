@@ -11,6 +11,8 @@ import type { PreparedCertificate } from './index.js';
 const CLIENT = { id: 'cccccccc-0000-4000-8000-000000000001', name: 'build server' };
 const ROOTS = '/v1/pki/roots';
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
+/** Of certificates (contract README §5). */
+const WHOLE_SECONDS = /:\d\dZ$/;
 
 let rig: MatrixRig;
 let issued: PreparedCertificate;
@@ -58,8 +60,8 @@ describe('the roots', () => {
         cert_pem: root,
         subject: expect.stringMatching(`^CN=Clients root [0-9a-f]{8},OU=live,O=KnoxCall ${tenantId}$`),
         subject_fields: { CN: expect.any(String), OU: 'live', O: `KnoxCall ${tenantId}` },
-        not_before: expect.any(String),
-        not_after: expect.any(String),
+        not_before: expect.stringMatching(WHOLE_SECONDS),
+        not_after: expect.stringMatching(WHOLE_SECONDS),
         status: 'active',
         created_at: expect.any(String),
         sandbox: false,

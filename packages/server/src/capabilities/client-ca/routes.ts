@@ -11,7 +11,7 @@ export function clientCaRoutes(
       method: 'GET',
       path: '/v1/pki/roots',
       admin: 'bare',
-      summary: 'List certificate authorities',
+      summary: 'List certificate authorities; `_clients` is there from the first issued certificate on',
       permission: 'pki:read',
       audit: null,
       response: z.array(rootResponse),

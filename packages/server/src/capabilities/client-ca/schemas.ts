@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { isoTime } from '../../kernel/clock.js';
+import { isoSeconds, isoTime } from '../../kernel/clock.js';
 import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { instantText } from '../../platform/http/pagination.js';
+import { instantText, secondText } from '../../platform/http/pagination.js';
 import { nameText, pem } from '../x509/index.js';
 import type { Authority } from './store.js';
 import { CLIENT_ROOT_NAME } from './terms.js';
@@ -21,8 +21,8 @@ export const rootResponse = z
     cert_pem: z.string(),
     subject: z.string().describe('As RFC 4514 writes it.'),
     subject_fields: z.record(z.string(), z.string()).nullable(),
-    not_before: instantText,
-    not_after: instantText,
+    not_before: secondText,
+    not_after: secondText,
     status: z.enum(['active', 'retired', 'revoked']),
     created_at: instantText,
     sandbox: z.boolean().describe('True in test mode.'),
@@ -42,8 +42,8 @@ export function rootWire({ tenantId, sandbox }: Scope, root: Authority): z.input
     cert_pem: pem('CERTIFICATE', root.certificate),
     subject: nameText(root.subject),
     subject_fields: Object.fromEntries(root.subject),
-    not_before: isoTime(root.notBeforeMs),
-    not_after: isoTime(root.notAfterMs),
+    not_before: isoSeconds(root.notBeforeMs),
+    not_after: isoSeconds(root.notAfterMs),
     status: root.isActive ? 'active' : 'retired',
     created_at: isoTime(root.createdAtMs),
     sandbox,

@@ -325,14 +325,6 @@ describe('a credential', () => {
     expect(details).toMatchObject({ serial: made['data'].serial, certificates_revoked: 1 });
   });
 
-  it('never repeats a serial, of fifty that are issued at once', async () => {
-    const { id } = await create();
-    const body = { kind: 'mtls_thumbprint', data: { mode: 'issue' } };
-    const made = await Promise.all(Array.from({ length: 50 }, () => addCredential(id, body)));
-    expect(new Set(made.map(({ data }) => data.serial)).size).toBe(50);
-    expect(await credentialsOf(id)).toHaveLength(50);
-  });
-
   it('is switched and labelled, and nothing else of it is changed', async () => {
     const { id } = await create();
     const { id: credId } = await addCredential(id, { kind: 'ip', label: 'a', data: { value: '10.0.0.1' } });

@@ -161,7 +161,6 @@ function ofCredentials(clients: Clients): RouteDefinition[] {
       audit: 'client_credential.delete',
       params: credentialParams,
       response: deletedResponse,
-      errors: ['tenant_sealed'],
       handle: ({ caller, params }) => clients.credentials.delete(caller, params.id, params.credId),
       wire: () => ({ deleted: true }),
     }),

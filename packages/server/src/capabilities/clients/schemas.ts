@@ -8,6 +8,7 @@ import type { Client, ClientTerms } from './store.js';
 import { CLIENT_TYPES } from './tables.js';
 
 export const id = z.string().min(1).max(64);
+export const rowId = z.string().meta({ format: 'uuid' });
 export const clientParams = z.object({ id: id.describe('Of a client.') });
 
 /** One line for people, which a certificate may have as its name. */
@@ -92,14 +93,14 @@ export const updateClientBody = z
   );
 
 const row = {
-  id: z.string(),
+  id: rowId,
   name: z.string(),
   type,
   ip_address: z.string().describe('As it was sent; empty: none.'),
   ip_notes: z.record(z.string(), z.unknown()),
   description: z.string().nullable(),
   enabled: z.boolean(),
-  collection_id: z.string().nullable(),
+  collection_id: rowId.nullable(),
   created_at: instantText,
   updated_at: instantText,
 };
@@ -112,16 +113,15 @@ const routeAssignment = z.object({
 
 const ofAgents = z.null().describe('Of an agent, which this version has not: null.');
 
-export const clientRowResponse = z.object(row);
+export const clientRowResponse = z.object(row).meta({ id: 'ClientRow' });
 
-export const clientDetailResponse = z.object({
-  ...row,
-  route_assignments: z.array(routeAssignment).describe('Where it may call.'),
-});
+export const clientDetailResponse = z
+  .object({ ...row, route_assignments: z.array(routeAssignment).describe('Where it may call.') })
+  .meta({ id: 'ClientDetail' });
 
-export const clientResponse = z.object({
+const wholeRow = {
   ...row,
-  tenant_id: z.string(),
+  tenant_id: rowId,
   created_by: z.string().nullable().describe('Row id of the user, key or client that made it.'),
   agent_version: ofAgents,
   agent_os: ofAgents,
@@ -129,13 +129,18 @@ export const clientResponse = z.object({
   agent_hostname: ofAgents,
   agent_last_seen: ofAgents,
   agent_mode: ofAgents,
-});
+};
 
-export const createdClientResponse = clientResponse.extend({
-  route_assignments: z.array(routeAssignment).describe('Empty: a new client may call nowhere.'),
-});
+export const clientResponse = z.object(wholeRow).meta({ id: 'Client' });
 
-export const deletedResponse = z.object({ deleted: z.literal(true) });
+export const createdClientResponse = z
+  .object({
+    ...wholeRow,
+    route_assignments: z.array(routeAssignment).describe('Empty: a new client may call nowhere.'),
+  })
+  .meta({ id: 'CreatedClient' });
+
+export const deletedResponse = z.object({ deleted: z.literal(true) }).meta({ id: 'Deleted' });
 
 export function clientRowWire(client: Client) {
   return {

@@ -38,6 +38,12 @@ export const instantText = z
   .meta({ format: 'date-time', examples: ['2026-01-15T09:30:00.000Z'] })
   .describe('ISO 8601 in UTC, with milliseconds.');
 
+/** A time of a certificate in an answer (contract README §5). */
+export const secondText = z
+  .string()
+  .meta({ format: 'date-time', examples: ['2027-01-15T09:30:00Z'] })
+  .describe('ISO 8601 in UTC, in whole seconds.');
+
 /** One page of a list in one direction, as stores take it. */
 export interface PageOptions {
   readonly page: number;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { isoTime, isoTimeOrNull } from '../../../kernel/clock.js';
-import { instantText } from '../../../platform/http/pagination.js';
+import { isoSeconds, isoTime, isoTimeOrNull } from '../../../kernel/clock.js';
+import { instantText, secondText } from '../../../platform/http/pagination.js';
 import type { ClientMatch } from '../matching/service.js';
-import { id, networkText, shortText } from '../schemas.js';
+import { id, networkText, rowId, shortText } from '../schemas.js';
 import { CREDENTIAL_KINDS } from '../tables.js';
 import { parseThumbprint, THUMBPRINT_CHARACTERS_MAX } from '../thumbprint.js';
 import type { CredentialChanges, MadeCredential, NewCredential } from './service.js';
@@ -107,16 +107,10 @@ export const updateCredentialBody = z
     }),
   );
 
-/** Times of certificates are in whole seconds (contract README §5). */
-const secondText = z
-  .string()
-  .meta({ format: 'date-time', examples: ['2027-01-15T09:30:00Z'] })
-  .describe('ISO 8601 in UTC, in whole seconds.');
-
 const row = {
-  id: z.string(),
-  tenant_id: z.string(),
-  client_id: z.string(),
+  id: rowId,
+  tenant_id: rowId,
+  client_id: rowId,
   kind,
   label: z.string().nullable(),
   data: z.object({
@@ -133,37 +127,41 @@ const row = {
   last_matched_at: instantText.nullable().describe('Written once a minute; null: never.'),
 };
 
-export const credentialResponse = z.object(row);
+export const credentialResponse = z.object(row).meta({ id: 'ClientCredential' });
 export const credentialsResponse = z.array(credentialResponse);
 
-export const createdCredentialResponse = z.object({
-  ...row,
-  reveal: z
-    .object({
-      certificate_pem: z.string(),
-      private_key_pem: z.string().describe('PKCS#8. It is stored nowhere.'),
-      ca_chain_pem: z.string().describe('Issuing certificate, then the root.'),
-    })
-    .nullable()
-    .optional()
-    .describe('Of an issued certificate, in the one answer that made it; null in a replay.'),
-});
+export const createdCredentialResponse = z
+  .object({
+    ...row,
+    reveal: z
+      .object({
+        certificate_pem: z.string(),
+        private_key_pem: z.string().describe('PKCS#8. It is stored nowhere.'),
+        ca_chain_pem: z.string().describe('Issuing certificate, then the root.'),
+      })
+      .nullable()
+      .optional()
+      .describe('Of an issued certificate, in the one answer that made it; null in a replay.'),
+  })
+  .meta({ id: 'CreatedClientCredential' });
 
-export const matchResponse = z.object({
-  address: z.string().describe('That the call comes from, as the server sees it.'),
-  certificate_sha256: z
-    .string()
-    .nullable()
-    .describe('Thumbprint of the client certificate; null: none was shown.'),
-  client_id: z.string(),
-  client_name: z.string(),
-  credential_id: z.string(),
-  kind,
-});
+export const matchResponse = z
+  .object({
+    address: z.string().describe('That the call comes from, as the server sees it.'),
+    certificate_sha256: z
+      .string()
+      .nullable()
+      .describe('Thumbprint of the client certificate; null: none was shown.'),
+    client_id: rowId,
+    client_name: z.string(),
+    credential_id: rowId,
+    kind,
+  })
+  .meta({ id: 'ClientMatch' });
 
 export function credentialWire(credential: Credential) {
   const { expiresAtMs } = credential;
-  const expiresAt = expiresAtMs === null ? null : wholeSeconds(expiresAtMs);
+  const expiresAt = expiresAtMs === null ? null : isoSeconds(expiresAtMs);
   return {
     id: credential.id,
     tenant_id: credential.scope.tenantId,
@@ -207,8 +205,4 @@ export function matchWire(match: ClientMatch, address: string, certificateSha256
     credential_id: match.credentialId,
     kind: match.kind,
   };
-}
-
-function wholeSeconds(ms: number): string {
-  return isoTime(ms).replace(/\.\d{3}Z$/, 'Z');
 }
