@@ -45,10 +45,21 @@ export function parseCidr(text: string): Cidr | null {
   const address = parseIpAddress(addressText);
   if (!address || more.length > 0) return null;
   const bits = address.bytes.length * 8;
-  if (prefixText === undefined) return { address, prefix: bits };
-  if (!/^(0|[1-9]\d{0,2})$/.test(prefixText) || Number(prefixText) > bits) return null;
-  const prefix = Number(prefixText);
-  return address.bytes.every((byte, i) => (byte & ~prefixMask(prefix, i)) === 0) ? { address, prefix } : null;
+  const prefix = prefixText === undefined ? bits : parsePrefix(prefixText, bits);
+  if (prefix === null) return null;
+  return maskedBytes(address, prefix).every((byte, i) => byte === address.bytes[i])
+    ? { address, prefix }
+    : null;
+}
+
+/** A length in decimal without leading zeros; null for anything else, and beyond the `bits` that there are. */
+export function parsePrefix(text: string, bits: number): number | null {
+  return /^(0|[1-9]\d{0,2})$/.test(text) && Number(text) <= bits ? Number(text) : null;
+}
+
+/** The bytes of an address without its bits beyond the prefix. */
+export function maskedBytes({ bytes }: IpAddress, prefix: number): Uint8Array {
+  return bytes.map((byte, i) => byte & prefixMask(prefix, i));
 }
 
 export function cidrContains(cidr: Cidr, address: IpAddress): boolean {

@@ -1,4 +1,10 @@
-import { type IpAddress, parseIpAddress, unmapIpv4 } from '../../kernel/ip-address.js';
+import {
+  type IpAddress,
+  maskedBytes,
+  parseIpAddress,
+  parsePrefix,
+  unmapIpv4,
+} from '../../kernel/ip-address.js';
 
 /** The addresses that an `ip` credential stands for. */
 export interface Network {
@@ -23,9 +29,8 @@ export function readNetwork(text: string): Reading {
   const written = parseIpAddress(addressText);
   if (!written) return { problem: addressProblem(addressText) };
   const bits = written.bytes.length * 8;
-  if (prefixText !== undefined && !(/^(0|[1-9]\d{0,2})$/.test(prefixText) && Number(prefixText) <= bits))
-    return { problem: `the prefix length must be a whole number of 1 to ${bits}` };
-  const prefix = prefixText === undefined ? bits : Number(prefixText);
+  const prefix = prefixText === undefined ? bits : parsePrefix(prefixText, bits);
+  if (prefix === null) return { problem: `the prefix length must be a whole number of 1 to ${bits}` };
   const address = unmapIpv4(written);
   const ownPrefix = address === written ? prefix : prefix - MAPPED_BITS;
   if (prefix === 0)
@@ -53,7 +58,7 @@ function addressProblem(text: string): string {
   return 'must be an IPv4 or IPv6 address or a CIDR range, as 203.0.113.7, 10.0.0.0/8 or 2001:db8::/32';
 }
 
-function keyOf({ family, bytes }: IpAddress, prefix: number): string {
-  const masked = bytes.map((byte, i) => byte & (0xff << (8 - Math.min(8, Math.max(0, prefix - i * 8)))));
-  return `${family}${Buffer.from(masked).toString('hex')}${prefix.toString(16).padStart(2, '0')}`;
+function keyOf(address: IpAddress, prefix: number): string {
+  const network = Buffer.from(maskedBytes(address, prefix)).toString('hex');
+  return `${address.family}${network}${prefix.toString(16).padStart(2, '0')}`;
 }

@@ -31,12 +31,13 @@ export interface ClientDetail extends Client {
   readonly assignments: readonly RouteEnvironment[];
 }
 
-/** Who may call, by where they call from (clients-pki.md §1, §2). */
+/** Who may call, by where they call from (clients-pki.md §1, §2). An id that no client of the caller's tenant and mode has is 404. */
 export interface Clients {
   list(caller: Caller, options: ClientListOptions): Promise<Page<Client>>;
   get(caller: Caller, id: string): Promise<ClientDetail>;
-  /** 402 where the plan has no room for another. Its address, where it has one, is a credential of its own. */
+  /** 402 where the plan has no room for another, 409 where a mode has none. Its address, where it has one, is a credential of its own. */
   create(caller: Caller, input: NewClient): Promise<Client>;
+  /** 409 where the new address is that of another credential of the client, or there is no room for one. */
   update(caller: Caller, id: string, changes: Partial<ClientTerms>): Promise<Client>;
   /** With its credentials, of which those that were issued are revoked, and its assignments. */
   delete(caller: Caller, id: string): Promise<void>;
@@ -80,7 +81,7 @@ export function createClients(deps: ClientsDeps): Clients {
   });
   const lastMatched = createLastUsed<string>({ db, store: credentialStore, clock, logger });
 
-  async function find(scope: Scope, id: string, tx?: Transaction): Promise<Client> {
+  async function findClient(scope: Scope, id: string, tx?: Transaction): Promise<Client> {
     const client = isUuid(id) ? await store.find(scope, id.toLowerCase(), tx) : undefined;
     if (!client) throw clientNotFound();
     return client;
@@ -124,7 +125,7 @@ export function createClients(deps: ClientsDeps): Clients {
     },
 
     async get({ principal: { scope } }, id) {
-      const client = await find(scope, id);
+      const client = await findClient(scope, id);
       return { ...client, assignments: await assignmentStore.ofClient(scope, client.id) };
     },
 
@@ -160,7 +161,7 @@ export function createClients(deps: ClientsDeps): Clients {
     update(caller, id, changes) {
       const { scope } = caller.principal;
       return db.transaction(async (tx) => {
-        const before = await find(scope, id, tx);
+        const before = await findClient(scope, id, tx);
         const after: Client = { ...before, ...changes, updatedAtMs: clock.nowMs() };
         await store.update(tx, after);
         if (after.ipAddress !== before.ipAddress) await followAddress(tx, after);
@@ -175,7 +176,7 @@ export function createClients(deps: ClientsDeps): Clients {
     async delete(caller, id) {
       const { scope } = caller.principal;
       await db.transaction(async (tx) => {
-        const client = await find(scope, id, tx);
+        const client = await findClient(scope, id, tx);
         await indexes.changed(tx, scope);
         const credentials = await credentialStore.list(scope, client.id, tx);
         await store.delete(tx, scope, client.id);
@@ -187,7 +188,7 @@ export function createClients(deps: ClientsDeps): Clients {
     },
 
     countLive: (tenantId) => store.count({ tenantId, sandbox: false }),
-    credentials: createCredentials({ ...deps, clients: store, store: credentialStore, indexes }),
+    credentials: createCredentials({ ...deps, findClient, clients: store, store: credentialStore, indexes }),
     assignments: createAssignments({ ...deps, store: assignmentStore, indexes }),
     matcher: createClientMatcher({ clock, indexes, lastMatched }),
     stop: () => lastMatched.stop(),

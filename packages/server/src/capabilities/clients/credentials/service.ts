@@ -9,7 +9,7 @@ import type { Database, Transaction } from '../../../platform/storage/database.j
 import type { AuditLogs } from '../../audit-logs/index.js';
 import type { ClientCa, PreparedCertificate } from '../../client-ca/index.js';
 import { credentialEntry } from '../audit.js';
-import { clientNotFound, credentialNotFound, ownAddressIsOn, tooManyCredentials } from '../errors.js';
+import { credentialNotFound, ownAddressIsOn, tooManyCredentials } from '../errors.js';
 import type { Client, ClientStore } from '../store.js';
 import { revokeIssued } from './revocation.js';
 import type { Credential, CredentialStore, Evidence } from './store.js';
@@ -42,7 +42,9 @@ export interface MadeCredential {
 export interface Credentials {
   /** The oldest first. */
   list(caller: Caller, clientId: string): Promise<Credential[]>;
+  /** 409 where the client has 100, or somebody has the same. To issue may ask a KMS; 503 `tenant_sealed`. */
   create(caller: Caller, clientId: string, input: NewCredential): Promise<MadeCredential>;
+  /** 409 where it would switch off the client's own address. */
   update(caller: Caller, clientId: string, id: string, changes: CredentialChanges): Promise<Credential>;
   /** Revokes what was issued; that of the client's own address empties `ip_address`. */
   delete(caller: Caller, clientId: string, id: string): Promise<void>;
@@ -53,20 +55,16 @@ export interface CredentialsDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
-  readonly clients: ClientStore;
+  /** 404 where there is none. */
+  findClient(scope: Scope, id: string, tx?: Transaction): Promise<Client>;
+  readonly clients: Pick<ClientStore, 'update'>;
   readonly store: CredentialStore;
   readonly indexes: Pick<ScopeCache<unknown>, 'changed'>;
   readonly clientCa: ClientCa;
 }
 
 export function createCredentials(deps: CredentialsDeps): Credentials {
-  const { db, clock, ids, auditLogs, clients, store, indexes, clientCa } = deps;
-
-  async function findClient(scope: Scope, id: string, tx?: Transaction): Promise<Client> {
-    const client = isUuid(id) ? await clients.find(scope, id.toLowerCase(), tx) : undefined;
-    if (!client) throw clientNotFound();
-    return client;
-  }
+  const { db, clock, ids, auditLogs, findClient, clients, store, indexes, clientCa } = deps;
 
   async function find(tx: Transaction, scope: Scope, clientId: string, id: string): Promise<Credential> {
     const client = await findClient(scope, clientId, tx);
