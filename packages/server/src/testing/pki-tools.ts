@@ -1,11 +1,11 @@
-import { execFile, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
+import { runProgram, skippedWithout } from './programs.js';
 
 export interface ToolAnswer {
-  readonly code: number;
+  readonly code: number | null;
   /** What it wrote to both of its outputs. */
   readonly text: string;
 }
@@ -19,8 +19,6 @@ export interface PkiTools {
   certtool(...args: string[]): Promise<ToolAnswer>;
   close(): void;
 }
-
-const TOOL_MS = 30_000;
 
 export function openPkiTools(): PkiTools {
   const folder = mkdtempSync(join(tmpdir(), 'knox-pki-'));
@@ -37,30 +35,21 @@ export function openPkiTools(): PkiTools {
   };
 }
 
-/** Beside this process, which may be the server that it asks. */
-function run(program: string, args: readonly string[]): Promise<ToolAnswer> {
-  const options = { timeout: TOOL_MS, maxBuffer: 64 * 1024 * 1024 };
-  return new Promise((resolve, reject) => {
-    execFile(program, args, options, (error, stdout, stderr) => {
-      if (error && typeof error.code !== 'number') reject(error);
-      else resolve({ code: error ? Number(error.code) : 0, text: `${stdout}${stderr}` });
-    });
-  });
+async function run(program: string, args: readonly string[]): Promise<ToolAnswer> {
+  const { code, out, error } = await runProgram(program, args);
+  return { code, text: out + error };
 }
-
-const isThere = (program: string, versionArg: string) =>
-  spawnSync(program, [versionArg], { timeout: TOOL_MS }).status === 0;
 
 /** Suites that run these programs; one that is not installed is skipped with its reason. */
 export function withOpenssl(suite: () => void): void {
-  withProgram('openssl', 'version', 'openssl', suite);
+  withProgram('openssl', suite);
 }
 
 export function withCerttool(suite: () => void): void {
-  withProgram('certtool', '--version', 'gnutls-bin', suite);
+  withProgram('certtool', suite);
 }
 
-function withProgram(program: string, versionArg: string, packageName: string, suite: () => void): void {
-  if (isThere(program, versionArg)) describe(`by ${program}`, suite);
-  else describe.skip(`by ${program} (skipped: not installed; Debian package ${packageName})`, suite);
+function withProgram(program: string, suite: () => void): void {
+  const skipped = skippedWithout(program);
+  describe.skipIf(skipped !== '')(`by ${program}${skipped}`, suite);
 }

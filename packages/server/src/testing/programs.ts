@@ -18,14 +18,17 @@ export function skippedWithout(...names: readonly string[]): string {
 }
 
 export interface ProgramEnd {
+  /** Null where it had to be ended. */
   readonly code: number | null;
   readonly out: string;
   readonly error: string;
 }
 
-/** Runs a program to its end; what it reads is `input`. */
+const PROGRAM_MS_MAX = 30_000;
+
+/** Runs a program to its end, beside this process, which may be the server that it asks; what it reads is `input`. */
 export async function runProgram(name: string, words: readonly string[], input = ''): Promise<ProgramEnd> {
-  const child = spawn(programPath(name)!, words, { stdio: ['pipe', 'pipe', 'pipe'] });
+  const child = spawn(programPath(name)!, words, { timeout: PROGRAM_MS_MAX });
   const written = { out: '', error: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     written.out += text;
