@@ -103,7 +103,7 @@ async function measure(draw: () => RequestSource, among: typeof PLACE | 'all') {
 
 function from(address: string, sha256Thumbprint?: string): RequestSource {
   const certificate =
-    sha256Thumbprint === undefined ? null : { sha256Thumbprint, notBefore: null, notAfter: null };
+    sha256Thumbprint === undefined ? null : { sha256Thumbprint, notBeforeMs: null, notAfterMs: null };
   return { address, certificate };
 }
 

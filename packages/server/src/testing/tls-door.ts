@@ -32,7 +32,7 @@ export interface TlsDoorOptions {
 export interface ToldSource {
   readonly address: string;
   readonly isSecure: boolean;
-  readonly certificate: { sha256Thumbprint: string; notBefore: number; notAfter: number } | null;
+  readonly certificate: { sha256Thumbprint: string; notBeforeMs: number; notAfterMs: number } | null;
 }
 
 export async function openTlsDoor(options: TlsDoorOptions): Promise<TlsDoor> {
@@ -71,6 +71,6 @@ export async function openTlsDoor(options: TlsDoorOptions): Promise<TlsDoor> {
 
 /** As it is read from files; the facts are of nobody's interest here. */
 export function pairOf({ certPem, keyPem }: IssuedCertificate): TlsPair {
-  const facts: CertificateFacts = { sha256Thumbprint: '', notBefore: 0, notAfter: 0 };
+  const facts: CertificateFacts = { sha256Thumbprint: '', notBeforeMs: 0, notAfterMs: 0 };
   return { certPem, keyPem, facts, digest: certPem };
 }

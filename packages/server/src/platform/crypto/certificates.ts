@@ -7,8 +7,8 @@ export interface CertificateFacts {
   /** 64 lower-case hex digits: SHA-256 of the DER. */
   readonly sha256Thumbprint: string;
   /** Milliseconds since the epoch. */
-  readonly notBefore: number;
-  readonly notAfter: number;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
 }
 
 /** Beyond a leaf and its issuers: the caller chooses them, and each costs a verification. */
@@ -21,11 +21,11 @@ export function certificateFingerprints(pem: string): readonly string[] | null {
 
 /** Null where its dates cannot be read: without them it would never end. */
 export function factsOf(certificate: X509Certificate): CertificateFacts | null {
-  const notBefore = Date.parse(certificate.validFrom);
-  const notAfter = Date.parse(certificate.validTo);
-  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return null;
+  const notBeforeMs = Date.parse(certificate.validFrom);
+  const notAfterMs = Date.parse(certificate.validTo);
+  if (Number.isNaN(notBeforeMs) || Number.isNaN(notAfterMs)) return null;
   const sha256Thumbprint = certificate.fingerprint256.replaceAll(':', '').toLowerCase();
-  return { sha256Thumbprint, notBefore, notAfter };
+  return { sha256Thumbprint, notBeforeMs, notAfterMs };
 }
 
 /** Of a PEM text, which may hold the chain of the first one as well; null where it holds anything else. */

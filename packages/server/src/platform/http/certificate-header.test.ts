@@ -54,11 +54,11 @@ describe('a certificate is read', () => {
     const read = readCertificateHeader(format, value());
     expect(read).toEqual({
       sha256Thumbprint: client.digest,
-      notBefore: expect.any(Number),
-      notAfter: expect.any(Number),
+      notBeforeMs: expect.any(Number),
+      notAfterMs: expect.any(Number),
     });
-    const { notBefore, notAfter } = read as { notBefore: number; notAfter: number };
-    expect((notAfter - notBefore) / 86_400_000).toBe(60);
+    const { notBeforeMs, notAfterMs } = read as { notBeforeMs: number; notAfterMs: number };
+    expect((notAfterMs - notBeforeMs) / 86_400_000).toBe(60);
   });
 
   const digests: [CertificateFormat, string, (hex: string) => string][] = [
@@ -72,8 +72,8 @@ describe('a certificate is read', () => {
   it.each(digests)('%s: its digest %s, without dates', (format, _, value) => {
     expect(readCertificateHeader(format, value(client.digest))).toEqual({
       sha256Thumbprint: client.digest,
-      notBefore: null,
-      notAfter: null,
+      notBeforeMs: null,
+      notAfterMs: null,
     });
   });
 });

@@ -52,7 +52,7 @@ function readEncodedPem(value: string): PresentedCertificate | null {
 
 function readDigest(value: string): PresentedCertificate | null {
   const hex = value.replaceAll(':', '').toLowerCase();
-  return /^[0-9a-f]{64}$/.test(hex) ? { sha256Thumbprint: hex, notBefore: null, notAfter: null } : null;
+  return /^[0-9a-f]{64}$/.test(hex) ? { sha256Thumbprint: hex, notBeforeMs: null, notAfterMs: null } : null;
 }
 
 /** A plus stays one: it is base64's. */

@@ -127,7 +127,7 @@ describe('the certificate of a header', () => {
     const { status, json } = await send(server(trusting()).app, '/certificate', [`X-Cert: ${DIGEST}`]);
     expect([status, json]).toEqual([
       200,
-      { certificate: { sha256Thumbprint: DIGEST, notBefore: null, notAfter: null } },
+      { certificate: { sha256Thumbprint: DIGEST, notBeforeMs: null, notAfterMs: null } },
     ]);
   });
 

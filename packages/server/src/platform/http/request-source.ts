@@ -20,6 +20,6 @@ export interface PresentedCertificate {
   /** 64 lower-case hex digits: SHA-256 of the DER. */
   readonly sha256Thumbprint: string;
   /** Milliseconds since the epoch; null where only the digest was handed over. */
-  readonly notBefore: number | null;
-  readonly notAfter: number | null;
+  readonly notBeforeMs: number | null;
+  readonly notAfterMs: number | null;
 }

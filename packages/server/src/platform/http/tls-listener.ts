@@ -39,7 +39,7 @@ export async function openTlsListener(
   instruments?.gauge(
     'knox_tls_certificate_not_after_seconds',
     'When the certificate of the TLS listener ends, in seconds since 1970.',
-    () => inUse.facts.notAfter / 1000,
+    () => inUse.facts.notAfterMs / 1000,
   );
   const open = new Set<Socket>();
   const server = createServer({

@@ -37,9 +37,9 @@ export function startTlsReload({ files, pair, clock, logger, use }: TlsReloadDep
       if (isStopped || (next.digest === inUse && !isAsked)) return;
       use(next);
       inUse = next.digest;
-      const { sha256Thumbprint, notAfter } = next.facts;
+      const { sha256Thumbprint, notAfterMs } = next.facts;
       logger.info(
-        { sha256: sha256Thumbprint, not_after: isoTime(notAfter) },
+        { sha256: sha256Thumbprint, not_after: isoTime(notAfterMs) },
         'TLS certificate taken into use',
       );
     } catch (error) {

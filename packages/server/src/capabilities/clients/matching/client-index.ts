@@ -83,8 +83,8 @@ export async function loadClientIndex(
 }
 
 /** Whoever ended the TLS connection may not have looked (clients-pki.md §2.4). */
-function isInForce({ notBefore, notAfter }: PresentedCertificate, nowMs: number): boolean {
-  return (notBefore === null || notBefore <= nowMs) && (notAfter === null || nowMs <= notAfter);
+function isInForce({ notBeforeMs, notAfterMs }: PresentedCertificate, nowMs: number): boolean {
+  return (notBeforeMs === null || notBeforeMs <= nowMs) && (notAfterMs === null || nowMs <= notAfterMs);
 }
 
 /** No id has a slash in it. */

@@ -16,7 +16,7 @@ const STAGING = { routeId: ROUTE, environment: 'staging' };
 
 const from = (address: string, certificate: Partial<PresentedCertificate> | null = null): RequestSource => ({
   address,
-  certificate: certificate && { sha256Thumbprint: '', notBefore: null, notAfter: null, ...certificate },
+  certificate: certificate && { sha256Thumbprint: '', notBeforeMs: null, notAfterMs: null, ...certificate },
 });
 
 forEachDatabase((_name, open) => {
@@ -122,9 +122,9 @@ forEachDatabase((_name, open) => {
       const at = (times: Partial<PresentedCertificate>) =>
         credentialOf(from('', { sha256Thumbprint: registered, ...times }));
       expect(await at({})).toBe(credential.id);
-      expect(await at({ notBefore: nowMs, notAfter: nowMs })).toBe(credential.id);
-      expect(await at({ notBefore: nowMs + 1 })).toBeUndefined();
-      expect(await at({ notAfter: nowMs - 1 })).toBeUndefined();
+      expect(await at({ notBeforeMs: nowMs, notAfterMs: nowMs })).toBe(credential.id);
+      expect(await at({ notBeforeMs: nowMs + 1 })).toBeUndefined();
+      expect(await at({ notAfterMs: nowMs - 1 })).toBeUndefined();
     });
 
     it('that was issued ends with its credential, whatever is presented says', async () => {
