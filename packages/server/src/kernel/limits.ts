@@ -157,6 +157,8 @@ export const LIMITS = {
   jwksHeldBytesMax: 16 * MiB,
   /** In the report of orphans. */
   mintedUsersMax: 100_000,
+  /** Of a range that the operator opens or trusts, by address family. */
+  operatorPrefixMin: { 4: 8, 6: 16 },
   clientsMax: 10_000,
   clientCredentialsMax: 100,
   clientNotesBytesMax: 4 * KiB,

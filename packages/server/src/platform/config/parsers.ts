@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { type Cidr, parseCidr, unmapIpv4 } from '../../kernel/ip-address.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { Secret } from '../../kernel/secret.js';
 import { parseSigningKey } from '../crypto/signed-tokens.js';
 import { parseTargetList, type TargetEntry } from '../egress/database-targets.js';
@@ -183,7 +184,6 @@ export const dnsServers: Parse<readonly DnsServer[]> = (text) => {
   return servers;
 };
 
-const PEER_PREFIX_MIN = { 4: 8, 6: 16 } as const;
 const PEER_RANGES_MAX = 256;
 
 /** Peers whose word is taken: a range as wide as the Internet would let anybody be anybody (clients-pki.md §1.4). */
@@ -197,7 +197,7 @@ export const peerRanges: Parse<readonly Cidr[]> = (text) => {
     const { family } = range.address;
     if (unmapIpv4(range.address).family !== family)
       throw new RuleBroken(`has the entry ${item}: IPv4 is written as such`);
-    const prefixMin = PEER_PREFIX_MIN[family];
+    const prefixMin = LIMITS.operatorPrefixMin[family];
     if (range.prefix < prefixMin)
       throw new RuleBroken(
         `has the entry ${item}, which is too wide: at least /${prefixMin} for IPv${family}`,

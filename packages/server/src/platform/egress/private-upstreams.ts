@@ -1,11 +1,11 @@
 import { type Cidr, cidrContains, cidrWithin, type IpAddress, parseCidr } from '../../kernel/ip-address.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { classifyAddress, isClosedForGood } from './address-policy.js';
 import type { AddressClass } from './egress.js';
 import { isUnderAny, type Suffix, suffixes } from './name-policy.js';
 import { inPortRanges, type PortRange, parsePortRanges } from './port-policy.js';
 
 const VARIABLE = 'KNOX_ALLOW_PRIVATE_UPSTREAMS';
-const PREFIX_MIN = { 4: 8, 6: 16 } as const;
 const LOOPBACK_RANGES = [parseCidr('127.0.0.0/8')!, parseCidr('::1')!];
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
@@ -107,7 +107,7 @@ export function splitPorts(target: string): { subject: string; portsText: string
 function parseSubject(subject: string, entry: string): Entry['opens'] {
   const range = parseCidr(subject);
   if (range) {
-    const bitsMin = PREFIX_MIN[range.address.family];
+    const bitsMin = LIMITS.operatorPrefixMin[range.address.family];
     if (range.prefix < bitsMin) {
       throw new EntryError(
         `has the entry ${entry}, which is too wide: at least /${bitsMin} for IPv${range.address.family}`,
