@@ -45,3 +45,57 @@ it('gives out nothing kept while changes may go unseen', async () => {
   state.isFresh = false;
   expect(await cache.get(live)).toBe('acme false 2');
 });
+
+it('reads one at a time however often a change is committed, and nobody is given what was before theirs', async () => {
+  const bumped = { now: 0 };
+  const reads: { seen: number; finish: () => void }[] = [];
+  const cache = createScopeCache({
+    name: 'rules',
+    generations: {
+      bump: async () => void bumped.now++,
+      current: () => bumped.now,
+      isFresh: () => true,
+    },
+    load: () =>
+      new Promise<number>((resolve) => {
+        const seen = bumped.now;
+        reads.push({ seen, finish: () => resolve(seen) });
+      }),
+  });
+  const answers = [cache.get(live)];
+  for (let change = 1; change <= 20; change++) {
+    await cache.changed(TX, live);
+    answers.push(cache.get(live));
+  }
+  expect(reads).toHaveLength(1);
+  reads[0]!.finish();
+  await expect.poll(() => reads.length).toBe(2);
+  reads[1]!.finish();
+  const values = await Promise.all(answers);
+  expect(values[0]).toBe(0);
+  expect(values.slice(1)).toEqual(Array(20).fill(20));
+  expect(reads).toHaveLength(2);
+  expect(cache.get(live)).toBe(20);
+});
+
+it('reads again after a read that failed, also for who waited behind it', async () => {
+  const state = { reads: 0, generation: 0 };
+  const cache = createScopeCache({
+    name: 'rules',
+    generations: {
+      bump: async () => void state.generation++,
+      current: () => state.generation,
+      isFresh: () => true,
+    },
+    load: async () => {
+      if (++state.reads === 1) throw new Error('no database');
+      return state.reads;
+    },
+  });
+  const failing = Promise.resolve(cache.get(live));
+  await Promise.all([
+    expect(failing).rejects.toThrow('no database'),
+    cache.changed(TX, live).then(async () => expect(await cache.get(live)).toBe(2)),
+  ]);
+  expect(cache.get(live)).toBe(2);
+});
