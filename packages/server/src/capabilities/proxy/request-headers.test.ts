@@ -23,6 +23,7 @@ describe('the header of KNOX_CLIENT_CERT_HEADER', () => {
   it.each([
     ['X-Cert', 'a', 'x-cert', 'b'],
     ['X-Cert', 'a', 'Connection', 'keep-alive, x-hop', 'X-Hop', 'c'],
+    ['X_Cert', 'a', 'x-cert', 'b', 'X_CERT', 'c'],
   ])('is not sent on, and others are: %j', (...head) => {
     expect(new RequestHeaders([...head, 'X-Cert-Other', 'd'], 'x-cert').forward).toEqual([
       'X-Cert-Other',
@@ -30,6 +31,18 @@ describe('the header of KNOX_CLIENT_CERT_HEADER', () => {
     ]);
     expect(new RequestHeaders(['X-Cert', 'a']).forward).toEqual(['X-Cert', 'a']);
   });
+});
+
+it('sends on no header that is an underscore away from one that is stripped', () => {
+  const names = [
+    'Client_Cert',
+    'X_Forwarded_For',
+    'X_Forwarded-Client_Cert',
+    'CloudFront_Viewer_Cert_Sha256',
+    'X_Knox_Y',
+  ];
+  const forged = names.flatMap((name) => [name, 'x']);
+  expect(new RequestHeaders([...forged, 'X_Own', 'y']).forward).toEqual(['X_Own', 'y']);
 });
 
 describe('X-Knox-Upstream-Authorization', () => {

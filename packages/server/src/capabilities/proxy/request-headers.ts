@@ -79,9 +79,17 @@ const STRIPPED_PREFIXES = [
 
 function fateOf(name: string): Fate {
   const lower = name.toLowerCase();
-  return (
-    FATES.get(lower) ?? (STRIPPED_PREFIXES.some((prefix) => lower.startsWith(prefix)) ? 'strip' : 'forward')
-  );
+  const known = FATES.get(lower);
+  if (known !== undefined) return known;
+  const hyphened = hyphensOf(lower);
+  const isStripped =
+    FATES.get(hyphened) === 'strip' || STRIPPED_PREFIXES.some((prefix) => hyphened.startsWith(prefix));
+  return isStripped ? 'strip' : 'forward';
+}
+
+/** What CGI and WSGI make one name of, upstream: there `Client_Cert` is `Client-Cert` (RFC 3875 §4.1.18). */
+function hyphensOf(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
 }
 
 const knownFateOf = judgedOnce(fateOf);
@@ -133,10 +141,10 @@ export class RequestHeaders {
 
   /** `certificateHeader`: that of `KNOX_CLIENT_CERT_HEADER`. */
   constructor(rawHeaders: readonly string[], certificateHeader: string | null = null) {
-    if (certificateHeader !== null) this.#hopNames = `${certificateHeader},`;
     for (let i = 0; i < rawHeaders.length; i += 2) this.#take(rawHeaders[i]!, rawHeaders[i + 1]!);
     if (this.#hasAuthorization) for (const key of this.#foreignApiKeys) this.forward.push('x-api-key', key);
     if (this.#hopNames !== '') this.#stripNamed();
+    if (certificateHeader !== null) this.#stripSpellings(hyphensOf(certificateHeader));
   }
 
   /**
@@ -250,6 +258,12 @@ export class RequestHeaders {
   #stripNamed(): void {
     const named = new Set(this.#hopNames.split(',').map((name) => name.trim()));
     this.forward = withoutNamed(this.forward, named);
+  }
+
+  #stripSpellings(hyphened: string): void {
+    const spellings = this.forward.filter((name, i) => i % 2 === 0 && hyphensOf(name) === hyphened);
+    if (spellings.length > 0)
+      this.forward = withoutNamed(this.forward, new Set(spellings.map((name) => name.toLowerCase())));
   }
 }
 
