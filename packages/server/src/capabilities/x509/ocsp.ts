@@ -32,6 +32,8 @@ const HASHES: Readonly<Record<string, 'sha1' | 'sha256' | 'sha384' | 'sha512'>> 
 };
 /** Anybody may ask, and each of them costs its part of a millisecond. */
 const CERTIFICATES_MAX = 20;
+/** Room for so many by SHA-384 with a nonce. Looked at before anything is parsed, which takes most of the time. */
+const REQUEST_BYTES_MAX = 4 * 1_024;
 /** RFC 9654 §2.1: 1 to 128 bytes. */
 const NONCE_BYTES_MAX = 128;
 
@@ -54,6 +56,7 @@ export type OcspStatus =
 
 /** Null where it is no request, or asks for too much. */
 export function readOcspRequest(der: Buffer): OcspQuestion | null {
+  if (der.length > REQUEST_BYTES_MAX) return null;
   let request: OCSPRequest;
   try {
     request = AsnConvert.parse(der, OCSPRequest);

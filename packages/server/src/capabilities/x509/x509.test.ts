@@ -204,6 +204,19 @@ describe('OCSP', () => {
     expect(readOcspRequest(request(21))).toBeNull();
   });
 
+  it('takes no request of more than 4 KiB, however little it asks for', () => {
+    const hash = `0430${'00'.repeat(48)}`;
+    const algorithm = Buffer.from('300d06096086480165030402020500', 'hex');
+    const request = (count: number, serialBytes: number) => {
+      const hashes = Buffer.from(`${hash}${hash}`, 'hex');
+      const serial = integer(Buffer.alloc(serialBytes, 1));
+      const id = sequence(algorithm, hashes, serial);
+      return sequence(sequence(sequence(...Array.from({ length: count }, () => sequence(id)))));
+    };
+    expect(readOcspRequest(request(20, 20))?.certificates).toHaveLength(20);
+    expect(readOcspRequest(request(1, 4 * 1_024))).toBeNull();
+  });
+
   withOpenssl(() => {
     const pemFile = (name: string, der: Buffer) => tools.file(name, pem('CERTIFICATE', der));
     const status = new Map<string, OcspStatus>([
