@@ -1,5 +1,6 @@
 import { AppError, notFound } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
+import type { RequestSource } from '../../platform/http/request-source.js';
 
 export function clientNotFound(): AppError {
   return notFound('Client');
@@ -33,10 +34,15 @@ export function ownAddressIsOn(): AppError {
   );
 }
 
-/** The two texts of clients-pki.md §1.4. */
-export function clientNotAuthorized(address: string, isKnownElsewhere: boolean): AppError {
+/** The two texts of clients-pki.md §1.4, and what was seen: whether a certificate arrived is asked as often as the address. */
+export function clientNotAuthorized(
+  { address, certificate }: RequestSource,
+  isKnownElsewhere: boolean,
+): AppError {
   const message = isKnownElsewhere
     ? 'IP address not authorized for this route'
     : 'Client authorization required but IP not found';
-  return new AppError('client_not_authorized', message, { extra: { ip: address } });
+  return new AppError('client_not_authorized', message, {
+    extra: { ip: address, certificate_sha256: certificate?.sha256Thumbprint ?? null },
+  });
 }

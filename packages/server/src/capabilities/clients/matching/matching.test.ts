@@ -205,21 +205,22 @@ forEachDatabase((_name, open) => {
       expect(await credentialOf(source)).toBe((await own(other)).id);
     });
 
-    it('or a refusal that says which of the two it is, and names the address', async () => {
+    it('or a refusal that says which of the two it is, and names address and certificate', async () => {
       await make({ ipAddress: `10.${net}.0.1` });
-      const refusal = (address: string) =>
+      const refusal = (address: string, certificate: Partial<PresentedCertificate> | null = null) =>
         Promise.resolve()
-          .then(() => clients().matcher.requireMatch(live, from(address), STAGING))
+          .then(() => clients().matcher.requireMatch(live, from(address, certificate), STAGING))
           .catch((error: unknown) => error);
       expect(await refusal(`10.${net}.0.1`)).toMatchObject({
         type: 'client_not_authorized',
         status: 403,
         publicMessage: 'IP address not authorized for this route',
-        extra: { ip: `10.${net}.0.1` },
+        extra: { ip: `10.${net}.0.1`, certificate_sha256: null },
       });
-      expect(await refusal('192.0.2.1')).toMatchObject({
+      const unknown = { sha256Thumbprint: freshThumbprint() };
+      expect(await refusal('192.0.2.1', unknown)).toMatchObject({
         publicMessage: 'Client authorization required but IP not found',
-        extra: { ip: '192.0.2.1' },
+        extra: { ip: '192.0.2.1', certificate_sha256: unknown.sha256Thumbprint },
       });
     });
   });

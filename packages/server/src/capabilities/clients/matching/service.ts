@@ -22,7 +22,7 @@ export type Among = RouteEnvironment | 'all';
 /** Which client a request comes from (clients-pki.md §1.4). Answers at once but for the first call after a change. */
 export interface ClientMatcher {
   match(scope: Scope, source: RequestSource, among: Among): Promisable<ClientMatch | null>;
-  /** The same; 403 `client_not_authorized`, which tells the address, where there is none. */
+  /** The same; 403 `client_not_authorized`, which tells address and certificate, where there is none. */
   requireMatch(scope: Scope, source: RequestSource, among: Among): Promisable<ClientMatch>;
 }
 
@@ -58,7 +58,7 @@ export function createClientMatcher({ clock, indexes, lastMatched }: MatcherDeps
         const match = matchIn(index, scope, source, among);
         if (match) return match;
         const isKnownElsewhere = among !== 'all' && index.find(source, 'all', clock.nowMs()) !== undefined;
-        throw clientNotAuthorized(source.address, isKnownElsewhere);
+        throw clientNotAuthorized(source, isKnownElsewhere);
       }),
   };
 }
