@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 
 /** Where a program of that name is installed. */
@@ -75,6 +75,15 @@ function digestOf(cert: string): string {
   const words = ['x509', '-in', cert, '-noout', '-fingerprint', '-sha256'];
   const line = execFileSync(programPath('openssl')!, words, { encoding: 'utf8' });
   return line.split('=')[1]!.trim().replaceAll(':', '').toLowerCase();
+}
+
+/** One that was free just now. */
+export async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as { port: number };
+  await new Promise((resolve) => server.close(resolve));
+  return port;
 }
 
 export interface RunningNginx {

@@ -1,11 +1,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { freePort } from '../../testing/programs.js';
 import { createTestCa } from '../../testing/tls-upstream.js';
 import { startWholeServer, type WholeServer } from '../../testing/whole-server.js';
 
@@ -91,11 +91,3 @@ it('never calls its own TLS listener', async () => {
   const answer = await proxied(`https://api.example.com:${tlsPort}/v1/account`, Buffer.from('x'));
   expect([answer.status, JSON.parse(answer.body.toString()).error.type]).toEqual([403, 'ssrf_blocked']);
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

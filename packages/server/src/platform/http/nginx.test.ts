@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,6 +6,7 @@ import { parseCidr } from '../../kernel/ip-address.js';
 import {
   type CertificateFiles,
   filesOf,
+  freePort,
   programPath,
   type RunningNginx,
   runProgram,
@@ -165,11 +165,3 @@ EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgMcxrB/ape2tWm45WyZaXz2W4
 cTD/FzQ42ubAzkF+jnQCID/ugjB4o1/+E+uWJrp1L+xbSEEldf6T5oq97Qscq4M+
 -----END CERTIFICATE-----
 `;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
