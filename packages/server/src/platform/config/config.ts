@@ -130,7 +130,7 @@ export function loadConfig(source: EnvironmentSource, workingDir: string): Loade
   const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
-  problems.push(...tlsProblems(values, workingDir), ...certificateHeaderProblems(values));
+  problems.push(...tlsProblems(values, workingDir), ...certificateHeaderProblems(values, found));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: freezeDeep(configOf(values, workingDir, extraCaPem, tiers)), warnings };
 }
@@ -234,13 +234,15 @@ function trustedPeersOf(values: Environment): TrustedPeers {
   return { proxies, certificateHeader: name && format ? { name, format, peers } : null };
 }
 
-/** A header that nobody may send would be a setting without an effect (decision 0003). */
-function certificateHeaderProblems(values: Environment): ConfigProblem[] {
+/** A header that nobody may send would be a setting without an effect (decision 0003). What is badly written is not missing. */
+function certificateHeaderProblems(values: Environment, found: readonly ConfigProblem[]): ConfigProblem[] {
   const [header, format, peers] = [
     'KNOX_CLIENT_CERT_HEADER',
     'KNOX_CLIENT_CERT_FORMAT',
     'KNOX_CLIENT_CERT_PEERS',
   ] as const;
+  const together: readonly string[] = [header, format, peers, 'KNOX_TRUSTED_PROXIES'];
+  if (found.some(({ variable }) => together.includes(variable))) return [];
   const isSet = (name: keyof Environment) => values[name] !== undefined;
   if (isSet(header) !== isSet(format)) {
     const [given, missing] = isSet(header) ? [header, format] : [format, header];
