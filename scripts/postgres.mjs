@@ -73,7 +73,9 @@ export async function installPackage(names, title) {
     run('apt-get', args, { env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' } });
   const install = () => apt('install', '-y', '--no-install-recommends', ...[names].flat());
   try {
-    await step(title, () => install().catch(() => apt('update').then(install)));
+    await step(title, async () => {
+      await install().catch(() => apt('update').then(install));
+    });
     return true;
   } catch {
     return false;
