@@ -46,8 +46,7 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       response: signedInResponse,
       admin: 'bare',
       noStore: true,
-      cookies: ({ session, isForCookies }: Opened, { isSecure }) =>
-        isForCookies ? cookiesOf(session, { isSecure: isSecure || cookies.isSecure }) : [],
+      cookies: (opened: Opened, connection) => cookiesOf(opened, rulesOver(connection, cookies)),
       async handle({ caller, headers, body }) {
         const password = new Secret(body.password);
         const session = await sessions.signIn(body.email, password, deviceOf(caller, headers));
@@ -66,8 +65,7 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       response: signedInResponse,
       admin: 'bare',
       noStore: true,
-      cookies: ({ session, isForCookies }: Opened, { isSecure }) =>
-        isForCookies ? cookiesOf(session, { isSecure: isSecure || cookies.isSecure }) : [],
+      cookies: (opened: Opened, connection) => cookiesOf(opened, rulesOver(connection, cookies)),
       async handle({ caller, headers, body }) {
         const { refresh_token: given } = body;
         const token = given === undefined ? refreshTokenOf(headers) : new Secret(given);
@@ -85,7 +83,7 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       body: refreshBody,
       response: loggedOutResponse,
       admin: 'bare',
-      cookies: (_, { isSecure }) => endedCookies({ isSecure: isSecure || cookies.isSecure }),
+      cookies: (_, connection) => endedCookies(rulesOver(connection, cookies)),
       async handle({ caller, headers, body }) {
         const bearer = bearerOf(headers);
         if (bearer !== null) await sessions.signOutByToken(bearer, caller);
@@ -171,8 +169,13 @@ function openedWire(session: OpenSession, isForCookies: boolean) {
   };
 }
 
-function cookiesOf({ refreshToken, refreshSeconds }: OpenSession, rules: CookieRules): string[] {
-  return sessionCookies(refreshToken, refreshSeconds, rules);
+/** Over a connection that is under TLS by itself too, whatever the public origin is. */
+function rulesOver(connection: CookieRules, { isSecure }: CookieRules): CookieRules {
+  return { isSecure: connection.isSecure || isSecure };
+}
+
+function cookiesOf({ session, isForCookies }: Opened, rules: CookieRules): string[] {
+  return isForCookies ? sessionCookies(session.refreshToken, session.refreshSeconds, rules) : [];
 }
 
 function deviceOf(visitor: Visitor, headers: IncomingHttpHeaders): Device {
