@@ -5,12 +5,11 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { MIGRATIONS } from '../packages/server/src/app/migrations.js';
 import { createAssignmentStore } from '../packages/server/src/capabilities/clients/assignments/store.js';
 import {
-  type Credential,
   createCredentialStore,
   type Evidence,
 } from '../packages/server/src/capabilities/clients/credentials/store.js';
 import { type ClientMatch, createClients } from '../packages/server/src/capabilities/clients/index.js';
-import { type Client, createClientStore } from '../packages/server/src/capabilities/clients/store.js';
+import { createClientStore } from '../packages/server/src/capabilities/clients/store.js';
 import { systemClock } from '../packages/server/src/kernel/clock.js';
 import type { Scope, TenantId } from '../packages/server/src/kernel/ids.js';
 import { isPending } from '../packages/server/src/kernel/promisable.js';
@@ -19,6 +18,7 @@ import { systemIds } from '../packages/server/src/platform/crypto/random.js';
 import type { RequestSource } from '../packages/server/src/platform/http/request-source.js';
 import { createLogger } from '../packages/server/src/platform/log/logger.js';
 import { openDatabase, type StorageOptions } from '../packages/server/src/platform/storage/open-database.js';
+import { clientRow, credentialRow } from '../packages/server/src/testing/client-rows.js';
 
 interface Plan {
   readonly storage: StorageOptions;
@@ -119,10 +119,11 @@ async function fill(): Promise<void> {
     await db.transaction(async (tx) => {
       const assigned: string[] = [];
       for (let n = first; n < Math.min(first + CLIENTS_AT_ONCE, plan.clients); n++) {
-        const client = newClient(n);
+        const client = clientRow(scope, systemIds.uuid(), { name: `client ${n}` });
         if (n % 2 === 0) assigned.push(client.id);
         await clients.insert(tx, client);
-        for (const evidence of evidenceOf(n)) await credentials.insert(tx, newCredential(client, evidence));
+        for (const evidence of evidenceOf(n))
+          await credentials.insert(tx, credentialRow(client, systemIds.uuid(), evidence));
       }
       await assignments.add(tx, scope, PLACE, assigned, 0);
     });
@@ -140,37 +141,4 @@ function evidenceOf(n: number): Evidence[] {
     ),
     { kind: 'mtls_thumbprint', sha256Thumbprint: thumbprint(n), issued: null },
   ];
-}
-
-function newClient(n: number): Client {
-  return {
-    id: systemIds.uuid(),
-    scope,
-    name: `client ${n}`,
-    type: 'server',
-    ipAddress: '',
-    ipNotes: {},
-    description: null,
-    enabled: true,
-    collectionId: null,
-    createdBy: null,
-    createdAtMs: 0,
-    updatedAtMs: 0,
-  };
-}
-
-function newCredential(client: Client, evidence: Evidence): Credential {
-  return {
-    id: systemIds.uuid(),
-    scope,
-    clientId: client.id,
-    evidence,
-    label: null,
-    isOwn: false,
-    enabled: true,
-    expiresAtMs: null,
-    lastMatchedAtMs: null,
-    createdAtMs: 0,
-    updatedAtMs: 0,
-  };
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Scope, TenantId } from '../../kernel/ids.js';
+import { clientRow, credentialRow } from '../../testing/client-rows.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
 import { type AssignmentStore, createAssignmentStore } from './assignments/store.js';
 import {
@@ -20,41 +21,11 @@ const OTHERS: readonly Scope[] = [
 const AT = { routeId: 'cccccccc-0000-4000-8000-000000000001', environment: 'production' };
 const uuid = (n: number) => `bbbbbbbb-0000-4000-8000-${String(n).padStart(12, '0')}`;
 
-const client = (n: number, more: Partial<Client> = {}): Client => ({
-  id: uuid(n),
-  scope: LIVE,
-  name: `client ${n}`,
-  type: 'server',
-  ipAddress: '',
-  ipNotes: {},
-  description: null,
-  enabled: true,
-  collectionId: null,
-  createdBy: null,
-  createdAtMs: n,
-  updatedAtMs: n,
-  ...more,
-});
+const client = (n: number, more: Partial<Client> = {}) =>
+  clientRow(LIVE, uuid(n), { name: `client ${n}`, createdAtMs: n, updatedAtMs: n, ...more });
 
-const credential = (
-  n: number,
-  of: Client,
-  evidence: Evidence,
-  more: Partial<Credential> = {},
-): Credential => ({
-  id: uuid(n),
-  scope: of.scope,
-  clientId: of.id,
-  evidence,
-  label: null,
-  isOwn: false,
-  enabled: true,
-  expiresAtMs: null,
-  lastMatchedAtMs: null,
-  createdAtMs: n,
-  updatedAtMs: n,
-  ...more,
-});
+const credential = (n: number, of: Client, evidence: Evidence, more: Partial<Credential> = {}) =>
+  credentialRow(of, uuid(n), evidence, { createdAtMs: n, updatedAtMs: n, ...more });
 
 const ip = (value: string): Evidence => ({ kind: 'ip', value });
 const certificate = (n: number, issued: { subject: string; serial: string } | null = null): Evidence => ({
