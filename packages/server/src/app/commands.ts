@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describeConfig } from '../platform/config/describe.js';
+import { StartRefused } from '../platform/config/private-files.js';
 import { type CommandDeps, readConfig, USAGE_ERROR } from './command-deps.js';
 import { runStart } from './start.js';
 
@@ -46,7 +47,7 @@ export async function runCommand(words: readonly string[], deps: CommandDeps): P
     case 'start':
       return await start(deps);
     case 'config check':
-      return checkConfig(deps);
+      return await checkConfig(deps);
     case '--version':
     case '-v':
       terminal.out(`${version()}\n`);
@@ -77,9 +78,16 @@ async function start(deps: CommandDeps): Promise<number> {
   });
 }
 
-function checkConfig(deps: CommandDeps): number {
+async function checkConfig(deps: CommandDeps): Promise<number> {
   const config = readConfig(deps);
   if (!config) return 1;
+  try {
+    (await import('./operator-kms.js')).kmsSettings(config);
+  } catch (error) {
+    if (!(error instanceof StartRefused)) throw error;
+    deps.terminal.error(`${error.message}\n`);
+    return 1;
+  }
   const rows = describeConfig(config, deps.environment);
   const nameWidth = Math.max(...rows.map((row) => row.variable.length));
   const lines = rows.map((row) => `${row.variable.padEnd(nameWidth)}  ${row.value}  (${row.from})\n`);

@@ -11,6 +11,7 @@ import type { Random } from '../platform/crypto/random.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import type { PreparedInstallation } from './bootstrap.js';
+import { logOperatorKms } from './operator-kms.js';
 import type { Services } from './services.js';
 
 const TENANT_SLUG = 'default';
@@ -96,6 +97,7 @@ export async function openKeys({ kms, sessions, rootKey, previous, logger }: Ope
     await sessions.changeRootKey(previous);
   }
   await kms.checkRootKey();
+  logOperatorKms(await kms.useOperatorKms(), logger);
   return {
     deploymentId: await kms.installationText('deployment_id', () => deploymentIdOf(previous ?? rootKey)),
   };

@@ -25,6 +25,7 @@ import { registerHttpApis } from './http-apis.js';
 import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { jobDefinitions } from './jobs.js';
 import { MIGRATIONS } from './migrations.js';
+import { kmsSettings, privateUpstreams } from './operator-kms.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
 import { closersOf, createServices } from './services.js';
@@ -54,7 +55,9 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   const instruments = createInstruments();
   addBuildInfo(instruments, hooks.version);
   const { db, rootKey } = await openInstallation(config, logger, instruments, closers);
-  const egress = createEgress({ ...config.egress, ownNames: ownNames(config), clock });
+  const kms = kmsSettings(config);
+  const allowPrivateUpstreams = privateUpstreams(config);
+  const egress = createEgress({ ...config.egress, allowPrivateUpstreams, ownNames: ownNames(config), clock });
   closers.push(() => egress.close());
   const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
   closers.push(() => counter?.close());
@@ -69,6 +72,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    kms,
     previousRootKey: config.previousRootKey,
     auditRetentionMs: config.audit.retentionMs,
     tiers: config.plans.tiers,
@@ -85,8 +89,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     targets: targetDatabases(config, egress, clock),
   });
   const previous = config.previousRootKey;
-  const { kms, sessions } = services;
-  const { deploymentId } = await openKeys({ kms, sessions, rootKey, previous, logger });
+  const { deploymentId } = await openKeys({ ...services, rootKey, previous, logger });
   closers.push(...closersOf(services));
   await services.auditChain.start();
   await services.generations.start();

@@ -14,7 +14,12 @@ import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes, type Engines, type Transports } from '../capabilities/dyn-db/index.js';
 import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
-import { createKms } from '../capabilities/kms/index.js';
+import {
+  type CloudEndpoints,
+  type CloudKey,
+  createCloudProviders,
+  createKms,
+} from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
@@ -58,6 +63,7 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  readonly kms: KmsSettings;
   /** The former root key, while it is being changed. */
   readonly previousRootKey: Secret<Buffer> | null;
   /** Null = for ever. */
@@ -73,6 +79,13 @@ export interface ServicesDeps {
   readonly dpop: { readonly iatWindowMs: number };
   readonly instruments: Instruments;
   readonly targets: TargetDatabases;
+}
+
+/** KNOX_KMS_* and KNOX_TENANT_KMS_*. */
+export interface KmsSettings {
+  readonly operatorKey: CloudKey | null;
+  readonly endpoints: CloudEndpoints;
+  secretOf(variable: string): Secret<string> | undefined;
 }
 
 /** Databases that credentials are minted for. */
@@ -118,7 +131,17 @@ export function createServices(deps: ServicesDeps) {
   const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
   const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
   const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
-  const kms = createKms({ db, clock, random, rootKey, envelopeColumns: ENVELOPE_COLUMNS });
+  const { operatorKey, ...clouds } = deps.kms;
+  const kms = createKms({
+    db,
+    clock,
+    random,
+    rootKey,
+    // The measured guard times what the proxy's upstreams take; a KMS is none.
+    cloudProviders: createCloudProviders({ clock, random, egress: deps.egress, ...clouds }),
+    operatorKey,
+    envelopeColumns: ENVELOPE_COLUMNS,
+  });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({
     db,

@@ -120,6 +120,30 @@ describe('other commands', () => {
     expect(error).toBe('Warning: KNOX_ODD is not a variable of this server and was ignored\n');
   });
 
+  it.each([
+    ['arn:aws:kms:eu-central-1:1:key/x', '{"region":"eu-central-1"}', 'KNOX_KMS_OPERATOR_KEY_REF must be'],
+    [
+      'arn:aws:kms:eu-central-1:123456789012:key/x',
+      '{"region":"eu-west-1"}',
+      'KNOX_KMS_OPERATOR_CONFIG: region must',
+    ],
+    [
+      'arn:aws:kms:eu-central-1:123456789012:key/x',
+      '{"secret_access_key":"hunter2"}',
+      'KNOX_KMS_OPERATOR_CONFIG: secret_access_key holds',
+    ],
+  ])('config check and start judge the key of the operator: %s %s', async (keyRef, config, told) => {
+    const environment = {
+      KNOX_KMS_OPERATOR_PROVIDER: 'aws',
+      KNOX_KMS_OPERATOR_KEY_REF: keyRef,
+      KNOX_KMS_OPERATOR_CONFIG: config,
+    };
+    const { code, out, error } = await run(['config', 'check'], listening(), environment);
+    expect([code, out]).toEqual([1, '']);
+    expect(error).toContain(told);
+    expect(error).not.toContain('hunter2');
+  });
+
   it('config check calls no configuration valid that has a problem', async () => {
     const { code, out } = await run(['config', 'check'], listening(), { KNOX_PORT: 'x' });
     expect([code, out]).toEqual([1, '']);

@@ -1,4 +1,4 @@
-import { RootKeyMismatch } from '../capabilities/kms/index.js';
+import { OperatorKmsRefused, RootKeyMismatch } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
@@ -102,7 +102,7 @@ async function stop(server: RunningServer, { config, terminal, clock }: StartDep
 export function startErrorText(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   if (error instanceof DatabaseUnreachable) return `DATABASE_URL: ${error.message}`;
-  const isTold = [StartRefused, DataDirLocked, MigrationRefused, RootKeyMismatch].some(
+  const isTold = [StartRefused, DataDirLocked, MigrationRefused, RootKeyMismatch, OperatorKmsRefused].some(
     (kind) => error instanceof kind,
   );
   return isTold || 'code' in error ? error.message : (error.stack ?? error.message);

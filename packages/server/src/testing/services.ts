@@ -12,6 +12,7 @@ import { createOrigins } from '../platform/http/origins.js';
 import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
+import { NO_CLOUD } from './kms-settings.js';
 import { createMemoryDatabases } from './memory-databases.js';
 
 export interface TestServicesOptions {
@@ -58,6 +59,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     logger,
     rootKey,
     egress,
+    kms: NO_CLOUD,
     previousRootKey: null,
     auditRetentionMs: null,
     tiers,

@@ -38,11 +38,13 @@ export interface WholeServerOptions {
   /** What stands in `KNOX_PLAN_FILE`. */
   readonly plans?: unknown;
   readonly records?: Record<string, readonly string[]>;
+  /** Of the upstream and of whatever else the test has the server trust; one of its own when absent. */
+  readonly ca?: TestCa;
 }
 
 export async function startWholeServer(options: WholeServerOptions = {}): Promise<WholeServer> {
   const dir = mkdtempSync(join(tmpdir(), 'knox whole '));
-  const ca = await createTestCa();
+  const ca = options.ca ?? (await createTestCa());
   const upstream = await startTlsUpstream({
     ca,
     names: [UPSTREAM_HOST],

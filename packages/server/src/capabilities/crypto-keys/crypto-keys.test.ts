@@ -4,6 +4,7 @@ import { Secret } from '../../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../../platform/cache/generations.js';
 import { systemIds, systemRandom } from '../../platform/crypto/random.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
+import { ROOT_KEY_ONLY } from '../../testing/kms-settings.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
 import { migrations as auditMigrations, createAuditLogs } from '../audit-logs/index.js';
@@ -51,6 +52,7 @@ forEachDatabase((_name, openDatabase) => {
       await open();
       clock = createManualClock();
       kms = createKms({
+        ...ROOT_KEY_ONLY,
         db,
         clock,
         random: systemRandom,

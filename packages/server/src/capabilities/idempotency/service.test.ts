@@ -15,6 +15,7 @@ import {
 } from '../../platform/http/idempotency.js';
 import type { View } from '../../platform/storage/database.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
+import { ROOT_KEY_ONLY } from '../../testing/kms-settings.js';
 import { createManualClock } from '../../testing/manual-clock.js';
 import { NOTE_MIGRATIONS, NOTE_TABLES, type NotesDb, noteOf } from '../../testing/notes.js';
 import { createKms, migrations as kmsMigrations } from '../kms/index.js';
@@ -129,7 +130,14 @@ forEachDatabase((name, openDatabase) => {
   /** As another process has it: its own clock, the same database. */
   function createElsewhere(ownClock = createPausingClock()): IdempotencyRecords {
     const rootKey = new Secret(Buffer.alloc(32, 7));
-    const tenantKeys = createKms({ db, clock: ownClock, random: systemRandom, rootKey, envelopeColumns });
+    const tenantKeys = createKms({
+      ...ROOT_KEY_ONLY,
+      db,
+      clock: ownClock,
+      random: systemRandom,
+      rootKey,
+      envelopeColumns,
+    });
     const logger = { error: (fields: object) => void errors.push(fields) };
     return createIdempotency({
       db,
@@ -147,7 +155,7 @@ forEachDatabase((name, openDatabase) => {
     clock = createPausingClock();
     here = createElsewhere(clock);
     const rootKey = new Secret(Buffer.alloc(32, 7));
-    const kms = createKms({ db, clock, random: systemRandom, rootKey, envelopeColumns });
+    const kms = createKms({ ...ROOT_KEY_ONLY, db, clock, random: systemRandom, rootKey, envelopeColumns });
     for (const tenantId of TENANTS) {
       const masterKey = await kms.prepare(tenantId);
       await db.transaction((tx) => kms.createFor(tx, tenantId, masterKey));

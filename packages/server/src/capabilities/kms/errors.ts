@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.js';
+import type { KmsFailure } from './providers/types.js';
 
 /** With no key there is nothing else to answer (kms-admin.md §3.4). */
 export function tenantSealed(detail: string, cause?: unknown): AppError {
@@ -25,6 +26,24 @@ export function rootKeyChangeUnfinished(): RootKeyMismatch {
   return new RootKeyMismatch(
     'A change of the root key has begun and not finished. Start once with the new root key and ' +
       'the former one in MASTER_KEY_B64_PREVIOUS, or the other way round to go back.',
+  );
+}
+
+/** Stops the start: with half a configuration keys would be wrapped otherwise than the operator believes. */
+export class OperatorKmsRefused extends Error {
+  override readonly name = 'OperatorKmsRefused';
+}
+
+export function operatorKmsMissing(): OperatorKmsRefused {
+  return new OperatorKmsRefused(
+    "KNOX_KMS_OPERATOR_PROVIDER: master keys are wrapped by the operator's KMS, and no variable says which it is. " +
+      'Set KNOX_KMS_OPERATOR_PROVIDER, KNOX_KMS_OPERATOR_KEY_REF and KNOX_KMS_OPERATOR_CONFIG again; nothing was changed.',
+  );
+}
+
+export function operatorKmsFailed(cause: KmsFailure): OperatorKmsRefused {
+  return new OperatorKmsRefused(
+    `KNOX_KMS_OPERATOR_KEY_REF: the key does not wrap and unwrap: ${cause.message}`,
   );
 }
 

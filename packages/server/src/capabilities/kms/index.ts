@@ -1,7 +1,16 @@
 export type { EnvelopePlace } from '../../platform/crypto/envelope-cipher.js';
+export type { CloudKey } from './cloud-key.js';
+export { readCloudKey } from './cloud-key-rules.js';
 export type { EnvelopeColumn } from './envelope-columns.js';
-export { RootKeyMismatch } from './errors.js';
+export { OperatorKmsRefused, RootKeyMismatch } from './errors.js';
+export {
+  type CloudEndpoints,
+  type CloudProviders,
+  createCloudProviders,
+  KMS_POLICY_KEY,
+} from './providers/index.js';
 export type { RootKeyChange } from './root-key.js';
 export { createKms, type Kms, type KmsDeps, type PreparedMasterKey, type TenantKeys } from './service.js';
 export { hasWrappedData } from './store.js';
 export { kmsTables, migrations } from './tables.js';
+export type { OperatorKmsChange } from './wrapping-keys.js';

@@ -6,6 +6,7 @@ import { type EnvelopePlace, envelopeVersion } from '../../platform/crypto/envel
 import { systemRandom } from '../../platform/crypto/random.js';
 import type { Database } from '../../platform/storage/database.js';
 import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
+import { ROOT_KEY_ONLY } from '../../testing/kms-settings.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
 import { createKms, type Kms, migrations, RootKeyMismatch } from './index.js';
@@ -37,6 +38,7 @@ forEachDatabase((name, openDatabase) => {
       clock,
       random: systemRandom,
       rootKey: new Secret(rootKey),
+      ...ROOT_KEY_ONLY,
       envelopeColumns: [COLUMN],
     });
   const addTenant = async (kms: Kms, tenantId: TenantId) => {

@@ -6,8 +6,8 @@ import { equalInConstantTime } from '../../platform/crypto/hashing.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { RootKeyMismatch, rootKeyChangeUnfinished, rootKeyNotChanged, tenantSealed } from './errors.js';
-import { providers } from './providers/index.js';
-import { type KmsProvider, ProviderRejected, type WrapContext } from './providers/types.js';
+import { createLocalProvider } from './providers/local.js';
+import { KmsFailure, type KmsProvider, type WrapContext } from './providers/types.js';
 import type { KmsStore, WrappedMasterKey } from './store.js';
 import type { WrapMethod } from './tables.js';
 
@@ -61,7 +61,7 @@ export interface RootKeyDeps {
 }
 
 export function createRootKey({ db, store, clock, random, key }: RootKeyDeps): RootKey {
-  const provider = providers[WRAP_METHOD]({ rootKey: key, random });
+  const provider = createLocalProvider({ rootKey: key, random });
 
   async function check(): Promise<Buffer> {
     let stored = await store.findRootKeyCheck(WRAP_METHOD);
@@ -87,7 +87,7 @@ export function createRootKey({ db, store, clock, random, key }: RootKeyDeps): R
   // and a start with one key alone is refused until the pass has ended.
   async function changeFrom(formerKey: Secret<Buffer>): Promise<RootKeyChange | null> {
     if (equalInConstantTime(formerKey.reveal(), key.reveal())) throw rootKeyNotChanged();
-    const former = providers[WRAP_METHOD]({ rootKey: formerKey, random });
+    const former = createLocalProvider({ rootKey: formerKey, random });
     let stored = await store.findRootKeyCheck(WRAP_METHOD);
     if (!stored) return null;
     if (await opensCheck(former, stored.wrapped)) {
@@ -132,7 +132,7 @@ export function createRootKey({ db, store, clock, random, key }: RootKeyDeps): R
       }
       await db.transaction(async (tx) => {
         await assertUnchanged(tx, current);
-        for (const { key, wrapped } of done) await store.rewrapMasterKey(tx, key, wrapped);
+        for (const { key, wrapped } of done) await store.rewrapMasterKey(tx, key, { ...key, wrapped });
       });
       rewrapped += done.length;
     }
@@ -142,7 +142,7 @@ export function createRootKey({ db, store, clock, random, key }: RootKeyDeps): R
   function listAfter(last: WrapContext, current: Buffer): Promise<WrappedMasterKey[]> {
     return db.transaction(async (tx) => {
       await assertUnchanged(tx, current);
-      return await store.listWrappedMasterKeys(tx, WRAP_METHOD, last, REWRAP_BATCH_ROWS);
+      return await store.listWrappedMasterKeys([WRAP_METHOD], last, REWRAP_BATCH_ROWS, tx);
     });
   }
 
@@ -168,7 +168,7 @@ async function openedBy(
   try {
     return await provider.unwrap(wrapped, context);
   } catch (error) {
-    if (error instanceof ProviderRejected) return null;
+    if (error instanceof KmsFailure && error.reason === 'bad_ciphertext') return null;
     throw error;
   }
 }

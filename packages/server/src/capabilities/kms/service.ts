@@ -13,10 +13,15 @@ import {
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { CloudKey } from './cloud-key.js';
 import { createEnvelopeRegistry, type EnvelopeColumn } from './envelope-columns.js';
 import { RootKeyMismatch, tenantSealed } from './errors.js';
+import type { CloudProviders } from './providers/index.js';
+import { KmsFailure } from './providers/types.js';
 import { createRootKey, type RootKeyChange } from './root-key.js';
 import { createKmsStore, type NewMasterKey } from './store.js';
+import type { WrapMethod } from './tables.js';
+import { createWrappingKeys, type OperatorKmsChange } from './wrapping-keys.js';
 
 /** A master key made and wrapped outside any transaction, for one tenant and one version number. */
 export interface PreparedMasterKey extends NewMasterKey {
@@ -43,6 +48,11 @@ export interface Kms extends TenantKeys {
   checkRootKey(): Promise<void>;
   /** At the start, before the check: wraps everything anew that the former root key has wrapped. */
   changeRootKey(former: Secret<Buffer>): Promise<RootKeyChange | null>;
+  /**
+   * At the start, after the check: proves the operator's KMS and has it wrap every master key that the root key or
+   * another key of the operator wraps. Null where there is none. Throws `OperatorKmsRefused`.
+   */
+  useOperatorKms(): Promise<OperatorKmsChange | null>;
   /** A text of the installation that stays as the first start made it, also when the root key changes. */
   installationText(name: string, make: () => string): Promise<string>;
   /** Zeroes every opened key. */
@@ -54,6 +64,9 @@ export interface KmsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly rootKey: Secret<Buffer>;
+  readonly cloudProviders: CloudProviders;
+  /** KNOX_KMS_OPERATOR_*: what wraps new master keys; null = the root key. */
+  readonly operatorKey: CloudKey | null;
   /** Those of every capability that seals. */
   readonly envelopeColumns: readonly EnvelopeColumn[];
 }
@@ -61,38 +74,50 @@ export interface KmsDeps {
 const OPENED_KEYS_MAX = 10_000;
 const ROTATE_TRIES = 8;
 
-export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDeps): Kms {
+/** How long an opened master key is kept (kms-admin.md §3.4). */
+const CACHE_MS: Readonly<Record<WrapMethod, number>> = {
+  global: LIMITS.tenantKeyCacheMs,
+  operator_kms: LIMITS.tenantKeyCacheMs,
+  customer_kms: LIMITS.customerKeyCacheMs,
+};
+
+export function createKms(deps: KmsDeps): Kms {
+  const { db, clock, random, rootKey, cloudProviders, operatorKey } = deps;
   const store = createKmsStore(db);
-  const assertRegistered = createEnvelopeRegistry(envelopeColumns);
+  const assertRegistered = createEnvelopeRegistry(deps.envelopeColumns);
   const root = createRootKey({ db, store, clock, random, key: rootKey });
+  const wrappingKeys = createWrappingKeys({ db, store, root: root.provider, cloudProviders, operatorKey });
   const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
 
   async function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
-    return keyring.use(`${tenantId}:${version}`, () => unwrapKey(tenantId, version), act);
+    return keyring.use(`${tenantId}:${version}`, (keepFor) => unwrapKey(tenantId, version, keepFor), act);
   }
 
-  async function unwrapKey(tenantId: TenantId, version: number): Promise<Buffer> {
+  async function unwrapKey(
+    tenantId: TenantId,
+    version: number,
+    keepFor: (ttlMs: number) => void,
+  ): Promise<Buffer> {
     const key = await store.findKey(tenantId, version);
     if (!key?.wrapped) throw tenantSealed(`master key version ${version} is ${key?.status ?? 'unknown'}`);
+    // Before the KMS is asked: what it grants counts from the question, not from the answer.
+    keepFor(CACHE_MS[key.wrapMethod]);
     try {
-      return await root.provider.unwrap(key.wrapped, { tenantId, version });
+      return await wrappingKeys.providerOf(key).unwrap(key.wrapped, { tenantId, version });
     } catch (error) {
-      throw tenantSealed(
-        `the root key does not open master key version ${version}; if another process has changed it, start this one with the new one`,
-        error,
-      );
+      throw tenantSealed(unopenedText(key.wrapMethod, version, error), error);
     }
   }
 
   async function prepareVersion(tenantId: TenantId, version: number): Promise<PreparedMasterKey> {
-    const { wrapMethod, provider } = root;
     const rootKeyCheck = await root.check().catch((error) => {
       throw error instanceof RootKeyMismatch ? tenantSealed(error.message, error) : error;
     });
     const dek = random.bytes(KEY_BYTES);
     try {
-      const wrapped = await provider.wrap(dek, { tenantId, version });
-      return { tenantId, version, wrapMethod, wrapped, rootKeyCheck };
+      return { tenantId, version, ...(await wrappingKeys.wrap(dek, { tenantId, version })), rootKeyCheck };
+    } catch (error) {
+      throw error instanceof KmsFailure ? tenantSealed(`no key was wrapped: ${error.message}`, error) : error;
     } finally {
       dek.fill(0);
     }
@@ -150,6 +175,8 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
 
     changeRootKey: (former) => root.changeFrom(former),
 
+    useOperatorKms: () => wrappingKeys.useOperatorKms(),
+
     async installationText(name, make) {
       const stored = await store.findInstallationText(name);
       if (stored !== undefined) return stored;
@@ -161,4 +188,12 @@ export function createKms({ db, clock, random, rootKey, envelopeColumns }: KmsDe
 
     close: () => keyring.clear(),
   };
+}
+
+function unopenedText(wrapMethod: WrapMethod, version: number, error: unknown): string {
+  if (wrapMethod === 'global') {
+    return `the root key does not open master key version ${version}; if another process has changed it, start this one with the new one`;
+  }
+  const why = error instanceof KmsFailure ? error.message : 'unknown';
+  return `${wrapMethod} does not open master key version ${version}: ${why}`;
 }

@@ -11,7 +11,9 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
   let db: Database;
   let store: KmsStore;
   const insert = (tenantId: TenantId, version: number) =>
-    db.transaction((tx) => store.insertActive(tx, tenantId, { version, wrapMethod: 'global', wrapped }, 1));
+    db.transaction((tx) =>
+      store.insertActive(tx, tenantId, { version, wrapMethod: 'global', kmsKey: null, wrapped }, 1),
+    );
 
   beforeEach(async () => {
     db = await open();
@@ -31,6 +33,7 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
       version: 1,
       status: 'active',
       wrapMethod: 'global',
+      kmsKey: null,
       wrapped,
     });
     expect(await store.findKey(B, 1)).toBeUndefined();
@@ -44,7 +47,7 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
     await insert(B, 1);
     await db.transaction(async (tx) => {
       await store.retireActive(tx, A);
-      await store.insertActive(tx, A, { version: 2, wrapMethod: 'global', wrapped }, 2);
+      await store.insertActive(tx, A, { version: 2, wrapMethod: 'global', kmsKey: null, wrapped }, 2);
     });
     expect((await store.findKey(A, 1))?.status).toBe('retired');
     expect(await store.findActiveVersion(A)).toBe(2);
@@ -64,6 +67,21 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
       await db.transaction((tx) => store.retireActive(tx, A));
       await expect(insert(A, 1)).rejects.toThrow(UniqueViolation);
     });
+  });
+
+  it('wraps a version anew unless it was changed meanwhile, and says what wraps it', async () => {
+    await insert(A, 1);
+    const [key] = await store.listWrappedMasterKeys(['global'], { tenantId: '' as TenantId, version: 0 }, 10);
+    const to = { wrapMethod: 'operator_kms', kmsKey: 'a key', wrapped: Buffer.from('anew') } as const;
+    const rewrap = (from: Buffer) =>
+      db.transaction((tx) => store.rewrapMasterKey(tx, { ...key!, wrapped: from }, to));
+    await rewrap(Buffer.from('other'));
+    expect(await store.hasKeysWrapped('operator_kms')).toBe(false);
+    await rewrap(wrapped);
+    expect(await store.findKey(A, 1)).toEqual({ version: 1, status: 'active', ...to });
+    expect(await store.hasKeysWrapped('global')).toBe(false);
+    expect(await store.hasKeysWrapped('operator_kms', 'a key')).toBe(true);
+    expect(await store.hasKeysWrapped('operator_kms', 'another')).toBe(false);
   });
 
   it('keeps the first root key check', async () => {

@@ -6,19 +6,25 @@ export interface MasterKey {
   readonly version: number;
   readonly status: MasterKeyStatus;
   readonly wrapMethod: WrapMethod;
+  /** Null where the root key wrapped it. */
+  readonly kmsKey: string | null;
   readonly wrapped: Buffer | null;
 }
 
-export interface NewMasterKey {
-  readonly version: number;
+/** The wrapped bytes of a version and what wrapped them. */
+export interface Wrapping {
   readonly wrapMethod: WrapMethod;
+  readonly kmsKey: string | null;
   readonly wrapped: Buffer;
 }
 
-export interface WrappedMasterKey {
+export interface NewMasterKey extends Wrapping {
+  readonly version: number;
+}
+
+export interface WrappedMasterKey extends Wrapping {
   readonly tenantId: TenantId;
   readonly version: number;
-  readonly wrapped: Buffer;
 }
 
 /** A known text as the root key wraps it; of the former root key too while a change is under way. */
@@ -39,11 +45,11 @@ export function createKmsStore(db: Database) {
 
   const byVersion = view.define<
     { version: number },
-    { status: MasterKeyStatus; wrap_method: WrapMethod; wrapped: Buffer | null }
+    { status: MasterKeyStatus; wrap_method: WrapMethod; kms_key: string | null; wrapped: Buffer | null }
   >('kms_key_by_version', (queries, arg) =>
     queries
       .selectFrom('tenant_master_keys')
-      .select(['status', 'wrap_method', 'wrapped'])
+      .select(['status', 'wrap_method', 'kms_key', 'wrapped'])
       .where('version', '=', arg('version')),
   );
 
@@ -54,7 +60,15 @@ export function createKmsStore(db: Database) {
 
     async findKey(tenantId: TenantId, version: number): Promise<MasterKey | undefined> {
       const row = await byVersion.first({ tenantId }, { version });
-      return row && { version, status: row.status, wrapMethod: row.wrap_method, wrapped: row.wrapped };
+      return (
+        row && {
+          version,
+          status: row.status,
+          wrapMethod: row.wrap_method,
+          kmsKey: row.kms_key,
+          wrapped: row.wrapped,
+        }
+      );
     },
 
     /** 0 when the tenant has no key yet; revoked versions count, a number is never used again. */
@@ -86,6 +100,7 @@ export function createKmsStore(db: Database) {
           version: key.version,
           status: 'active',
           wrap_method: key.wrapMethod,
+          kms_key: key.kmsKey,
           wrapped: key.wrapped,
           created_at: nowMs,
         })
@@ -148,18 +163,31 @@ export function createKmsStore(db: Database) {
         .execute();
     },
 
+    /** Whether any master key that can be opened is wrapped so, by that key where one is named. */
+    async hasKeysWrapped(wrapMethod: WrapMethod, kmsKey?: string): Promise<boolean> {
+      let query = view
+        .system('root_key')
+        .selectFrom('tenant_master_keys')
+        .select('version')
+        .where('wrap_method', '=', wrapMethod)
+        .where('wrapped', 'is not', null)
+        .limit(1);
+      if (kmsKey !== undefined) query = query.where('kms_key', '=', kmsKey);
+      return (await query.executeTakeFirst()) !== undefined;
+    },
+
     /** In the order of their places; after the given one. */
     async listWrappedMasterKeys(
-      tx: Transaction,
-      wrapMethod: WrapMethod,
+      wrapMethods: readonly WrapMethod[],
       after: Pick<WrappedMasterKey, 'tenantId' | 'version'>,
       limit: number,
+      tx?: Transaction,
     ): Promise<WrappedMasterKey[]> {
       const rows = await view
         .system('root_key', tx)
         .selectFrom('tenant_master_keys')
-        .select(['tenant_id', 'version', 'wrapped'])
-        .where('wrap_method', '=', wrapMethod)
+        .select(['tenant_id', 'version', 'wrap_method', 'kms_key', 'wrapped'])
+        .where('wrap_method', 'in', wrapMethods)
         .where('wrapped', 'is not', null)
         .where((where) =>
           where.or([
@@ -174,16 +202,18 @@ export function createKmsStore(db: Database) {
       return rows.map((row) => ({
         tenantId: row.tenant_id,
         version: row.version,
+        wrapMethod: row.wrap_method,
+        kmsKey: row.kms_key,
         wrapped: row.wrapped as Buffer,
       }));
     },
 
     /** A key that was revoked or wrapped anew meanwhile stays as it is. */
-    async rewrapMasterKey(tx: Transaction, key: WrappedMasterKey, wrapped: Buffer): Promise<void> {
+    async rewrapMasterKey(tx: Transaction, key: WrappedMasterKey, to: Wrapping): Promise<void> {
       await view
         .scoped({ tenantId: key.tenantId }, tx)
         .updateTable('tenant_master_keys')
-        .set({ wrapped })
+        .set({ wrap_method: to.wrapMethod, kms_key: to.kmsKey, wrapped: to.wrapped })
         .where('version', '=', key.version)
         .where('wrapped', '=', key.wrapped)
         .execute();

@@ -4,8 +4,10 @@ import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { kmsMigration } from './migrations/0003-kms.js';
 import { rootKeyChangeMigration } from './migrations/0021-root-key-change.js';
+import { kmsKeysMigration } from './migrations/0038-kms-keys.js';
 
-export type WrapMethod = 'global';
+/** With the root key, the operator's KMS, or the tenant's own (kms-admin.md §3.1). */
+export type WrapMethod = 'global' | 'operator_kms' | 'customer_kms';
 export type MasterKeyStatus = 'active' | 'retired' | 'revoked';
 
 export interface TenantMasterKeyRow extends TenantColumns {
@@ -14,6 +16,8 @@ export interface TenantMasterKeyRow extends TenantColumns {
   wrap_method: WrapMethod;
   /** As the provider gave it; null once revoked. */
   wrapped: Buffer | null;
+  /** The cloud's key that wrapped it, as `cloudKeyText` writes it; null where the root key did. */
+  kms_key: ColumnType<string | null, string | null | undefined, string | null>;
   created_at: number;
 }
 
@@ -43,4 +47,4 @@ export const kmsTables: TableSet<KmsTables> = {
   installation: { scope: 'system' },
 };
 
-export const migrations: readonly Migration[] = [kmsMigration, rootKeyChangeMigration];
+export const migrations: readonly Migration[] = [kmsMigration, rootKeyChangeMigration, kmsKeysMigration];

@@ -338,6 +338,9 @@ describe('refusals', () => {
     ['KNOX_PLAN', 'gold'],
     ['REDIS_URL', 'http://localhost'],
     ['REDIS_URL', 'redis://'],
+    ['KNOX_KMS_AWS_ENDPOINT', 'http://kms.internal.example'],
+    ['KNOX_KMS_AWS_ENDPOINT', 'https://10.0.0.1:8443'],
+    ['KNOX_KMS_AZURE_VAULT', 'https://vault.internal.example/keys'],
   ])('%s=%s', (name, text) => {
     const problems = problemsOf({ [name]: text });
     expect(problems).toHaveLength(1);
@@ -347,7 +350,6 @@ describe('refusals', () => {
   it.each([
     ['KNOX_SIGNUP', 'on'],
     ['KNOX_DEPLOYMENT_MODE', 'cloud'],
-    ['KNOX_TENANT_KMS_ACME_SECRET', 'x'],
   ])('a variable of the contract that does nothing yet stops the start: %s', (name, value) => {
     expect(problemsOf({ [name]: value })).toEqual([`${name} is not carried out by this version; unset it`]);
   });
@@ -358,6 +360,37 @@ describe('refusals', () => {
     ['KNOX_AUDIT_RETENTION_DAYS', '0'],
   ])('unless its value asks for what happens anyway: %s=%s', (name, value) => {
     expect(problemsOf({ [name]: value })).toEqual([]);
+  });
+
+  it('half a configuration of the operator’s KMS', () => {
+    expect(problemsOf({ KNOX_KMS_OPERATOR_PROVIDER: 'aws' })).toEqual([
+      'KNOX_KMS_OPERATOR_KEY_REF must be set as well, since KNOX_KMS_OPERATOR_PROVIDER is',
+      'KNOX_KMS_OPERATOR_CONFIG must be set as well, since KNOX_KMS_OPERATOR_PROVIDER is',
+    ]);
+    const two = { KNOX_KMS_OPERATOR_KEY_REF: 'k', KNOX_KMS_OPERATOR_CONFIG: '{}' };
+    expect(problemsOf(two)).toEqual([
+      'KNOX_KMS_OPERATOR_PROVIDER must be set as well, since KNOX_KMS_OPERATOR_KEY_REF and KNOX_KMS_OPERATOR_CONFIG are',
+    ]);
+    const whole = { KNOX_KMS_OPERATOR_PROVIDER: 'aws', ...two };
+    expect(problemsOf({ ...whole, KNOX_KMS_OPERATOR_PROVIDER: 'aws_kms' })).toEqual([
+      'KNOX_KMS_OPERATOR_PROVIDER must be one of aws, gcp, azure',
+    ]);
+    expect(problemsOf({ ...whole, KNOX_KMS_OPERATOR_CONFIG: '{' })).toEqual([
+      'KNOX_KMS_OPERATOR_CONFIG must be JSON',
+    ]);
+    expect(problemsOf(whole)).toEqual([]);
+  });
+
+  it('takes the secrets of KMS configurations by their names, from a file too', () => {
+    const path = join(dir, 'azure-secret');
+    writeFileSync(path, 'from a file\n');
+    const { config, warnings } = loadConfig(
+      { KNOX_TENANT_KMS_ACME_A: 'one', KNOX_TENANT_KMS_ACME_B_FILE: path },
+      dir,
+    );
+    expect(config.kms.secrets.get('KNOX_TENANT_KMS_ACME_A')?.reveal()).toBe('one');
+    expect(config.kms.secrets.get('KNOX_TENANT_KMS_ACME_B')?.reveal()).toBe('from a file');
+    expect(warnings).toEqual([]);
   });
 
   it('refuses a secret that is set twice, an empty secret file and one that is not there', () => {

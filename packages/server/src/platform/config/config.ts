@@ -55,6 +55,28 @@ export interface TracingConfig {
   readonly ratio: number;
 }
 
+/** Of the clouds' key management (contract README §8); what the values mean is judged by who uses them. */
+export interface KmsConfig {
+  /** Null = the root key wraps. */
+  readonly operator: {
+    readonly provider: 'aws' | 'gcp' | 'azure';
+    readonly keyRef: string;
+    /** Parsed JSON. */
+    readonly config: unknown;
+  } | null;
+  /** Origins; null = where everybody finds the service. */
+  readonly endpoints: {
+    readonly awsKms: string | null;
+    readonly awsSts: string | null;
+    readonly gcpKms: string | null;
+    readonly gcpIam: string | null;
+    readonly azureAuthority: string | null;
+    readonly azureVault: string | null;
+  };
+  /** KNOX_TENANT_KMS_*. */
+  readonly secrets: ReadonlyMap<string, Secret<string>>;
+}
+
 /** Nested and immutable; every path is absolute. */
 export interface Config {
   readonly dataDir: string;
@@ -93,6 +115,7 @@ export interface Config {
     readonly extraCaPem: string | null;
     readonly nat64: boolean;
   };
+  readonly kms: KmsConfig;
   readonly leaseWorker: { readonly isPaused: boolean };
   /** Of dynamic database credentials; these do not pass the egress guard (contract README §9). */
   readonly databaseTargets: {
@@ -124,19 +147,20 @@ export interface LoadedConfig {
 }
 
 export function loadConfig(source: EnvironmentSource, workingDir: string): LoadedConfig {
-  const { values, problems: found, warnings } = readEnvironment(source);
-  const problems = [...found];
+  const { values, kmsSecrets, problems: found, warnings } = readEnvironment(source);
+  const problems = [...found, ...operatorKmsProblems(values, found)];
   const extraCaPem = readExtraCa(values, workingDir, problems);
   const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
   problems.push(...tlsProblems(values, workingDir), ...certificateHeaderProblems(values, found));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { config: freezeDeep(configOf(values, workingDir, extraCaPem, tiers)), warnings };
+  return { config: freezeDeep(configOf(values, kmsSecrets, workingDir, extraCaPem, tiers)), warnings };
 }
 
 function configOf(
   values: Environment,
+  kmsSecrets: KmsConfig['secrets'],
   workingDir: string,
   extraCaPem: string | null,
   tiers: PlanTiers,
@@ -178,6 +202,7 @@ function configOf(
       extraCaPem,
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
     },
+    kms: kmsOf(values, kmsSecrets),
     leaseWorker: { isPaused: values.KNOX_LEASE_WORKER_PAUSED === 'on' },
     databaseTargets: {
       allow: values.KNOX_DB_ALLOW_TARGETS ?? EVERY_TARGET,
@@ -189,6 +214,43 @@ function configOf(
     metricsToken: values.KNOX_METRICS_TOKEN ?? null,
     tracing: tracingOf(values),
     shutdownTimeoutMs: (values.KNOX_SHUTDOWN_TIMEOUT_SECONDS ?? 10) * 1000,
+  };
+}
+
+const OPERATOR_KMS = [
+  'KNOX_KMS_OPERATOR_PROVIDER',
+  'KNOX_KMS_OPERATOR_KEY_REF',
+  'KNOX_KMS_OPERATOR_CONFIG',
+] as const;
+
+/** All three or none: with some of them the operator believes keys to be wrapped where they are not. */
+function operatorKmsProblems(values: Environment, found: readonly ConfigProblem[]): ConfigProblem[] {
+  const given = OPERATOR_KMS.filter(
+    (name) => values[name] !== undefined || found.some(({ variable }) => variable === name),
+  );
+  if (given.length === 0) return [];
+  return OPERATOR_KMS.filter((name) => !given.includes(name)).map((variable) => ({
+    variable,
+    rule: `must be set as well, since ${given.join(' and ')} ${given.length === 1 ? 'is' : 'are'}`,
+  }));
+}
+
+function kmsOf(values: Environment, secrets: KmsConfig['secrets']): KmsConfig {
+  const { KNOX_KMS_OPERATOR_PROVIDER: provider, KNOX_KMS_OPERATOR_KEY_REF: keyRef } = values;
+  return {
+    operator:
+      provider === undefined || keyRef === undefined
+        ? null
+        : { provider, keyRef, config: values.KNOX_KMS_OPERATOR_CONFIG },
+    endpoints: {
+      awsKms: values.KNOX_KMS_AWS_ENDPOINT ?? null,
+      awsSts: values.KNOX_KMS_STS_ENDPOINT ?? null,
+      gcpKms: values.KNOX_KMS_GCP_ENDPOINT ?? null,
+      gcpIam: values.KNOX_KMS_GCP_IAM_ENDPOINT ?? null,
+      azureAuthority: values.KNOX_KMS_AZURE_AUTHORITY ?? null,
+      azureVault: values.KNOX_KMS_AZURE_VAULT ?? null,
+    },
+    secrets,
   };
 }
 

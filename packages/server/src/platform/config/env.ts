@@ -1,8 +1,9 @@
+import { Secret } from '../../kernel/secret.js';
 import { RuleBroken } from './parsers.js';
 import { readSecretFile } from './secrets.js';
 import {
+  KMS_SECRET_PREFIX,
   NOT_CARRIED_OUT,
-  NOT_CARRIED_OUT_PREFIX,
   VARIABLES,
   type Variable,
   type VariableName,
@@ -19,6 +20,8 @@ export type Environment = { readonly [Name in VariableName]?: VariableValue<Name
 
 export interface EnvironmentReading {
   readonly values: Environment;
+  /** By the name of the variable, KNOX_TENANT_KMS_*. */
+  readonly kmsSecrets: ReadonlyMap<string, Secret<string>>;
   readonly problems: readonly ConfigProblem[];
   readonly warnings: readonly string[];
 }
@@ -39,7 +42,23 @@ export function readEnvironment(source: EnvironmentSource): EnvironmentReading {
     else if (outcome !== undefined) values[name] = outcome;
   }
   problems.push(...refusedVariables(source));
-  return { values: values as Environment, problems, warnings: unknownVariables(source) };
+  const kmsSecrets = readKmsSecrets(source, problems);
+  return { values: values as Environment, kmsSecrets, problems, warnings: unknownVariables(source) };
+}
+
+function readKmsSecrets(
+  source: EnvironmentSource,
+  problems: ConfigProblem[],
+): ReadonlyMap<string, Secret<string>> {
+  const secrets = new Map<string, Secret<string>>();
+  const variable: Variable<string> = { parse: (text) => text, secret: true, fallback: '', meaning: '' };
+  const names = Object.keys(source).filter((name) => name.startsWith(KMS_SECRET_PREFIX));
+  for (const name of new Set(names.map((one) => one.replace(/_FILE$/, '')))) {
+    const outcome = readVariable(source, name, variable);
+    if (outcome instanceof RuleBroken) problems.push({ variable: name, rule: outcome.message });
+    else if (typeof outcome === 'string') secrets.set(name, new Secret(outcome));
+  }
+  return secrets;
 }
 
 function readVariable(source: EnvironmentSource, name: string, variable: Variable<unknown>): unknown {
@@ -69,8 +88,7 @@ function refusedVariables(source: EnvironmentSource): ConfigProblem[] {
     const value = present(source[name]);
     const plainName = name.replace(/_FILE$/, '');
     const harmless = NOT_CARRIED_OUT[name] ?? (name in VARIABLES ? undefined : NOT_CARRIED_OUT[plainName]);
-    const isRefused = harmless !== undefined || name.startsWith(NOT_CARRIED_OUT_PREFIX);
-    if (value === undefined || !isRefused || harmless?.includes(value)) continue;
+    if (value === undefined || harmless === undefined || harmless.includes(value)) continue;
     problems.push({ variable: name, rule: 'is not carried out by this version; unset it' });
   }
   // Node itself obeys it for every TLS connection, the egress guard's too (contract README §8).
@@ -87,7 +105,7 @@ function unknownVariables(source: EnvironmentSource): string[] {
   const isKnown = (name: string) =>
     name in VARIABLES || name in NOT_CARRIED_OUT || name.replace(/_FILE$/, '') in NOT_CARRIED_OUT;
   return Object.keys(source)
-    .filter((name) => name.startsWith('KNOX_') && !name.startsWith(NOT_CARRIED_OUT_PREFIX) && !isKnown(name))
+    .filter((name) => name.startsWith('KNOX_') && !name.startsWith(KMS_SECRET_PREFIX) && !isKnown(name))
     .sort()
     .map((name) => `${name} is not a variable of this server and was ignored`);
 }

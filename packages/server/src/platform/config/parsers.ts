@@ -105,6 +105,29 @@ export const share: Parse<number> = (text) => {
   return value;
 };
 
+/** Dialled by the egress guard, which takes names over TLS only; a private authority comes by KNOX_EXTRA_CA_FILE. */
+export const httpsNameOrigin: Parse<string> = (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isOrigin =
+    url?.protocol === 'https:' &&
+    `${url.username}${url.password}${url.search}${url.hash}` === '' &&
+    url.pathname === '/' &&
+    isIP(url.hostname) === 0 &&
+    url.hostname.includes('.') &&
+    isHostName(url.hostname);
+  if (!isOrigin)
+    throw new RuleBroken('must be an https origin by name, without a path: https://kms.internal.example');
+  return url.origin;
+};
+
+export const jsonText: Parse<unknown> = (text) => {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    throw new RuleBroken('must be JSON');
+  }
+};
+
 /** Long enough not to be guessed, and of characters that a header takes. */
 export const bearerToken: Parse<Secret<string>> = (text) => {
   if (!/^[!-~]{16,512}$/.test(text))

@@ -10,8 +10,10 @@ import {
   emailAddress,
   headerName,
   hostOrAddress,
+  httpsNameOrigin,
   httpUrl,
   integer,
+  jsonText,
   key32,
   oneOf,
   origin,
@@ -231,6 +233,36 @@ export const VARIABLES = {
     'Databases that dynamic credentials may be made on: comma list of `*`, `public`, host, `*.host` or CIDR, each with optional `:port`. [Database targets](database-targets.md).',
   ),
   KNOX_DB_DENY_TARGETS: variable(databaseTargets, 'empty', 'The same form; wins.'),
+  KNOX_KMS_OPERATOR_PROVIDER: variable(
+    oneOf('aws', 'gcp', 'azure'),
+    'none',
+    'Cloud whose KMS wraps the master keys of all tenants in place of the root key; with the next two. [Operator’s KMS](operator-kms.md).',
+  ),
+  KNOX_KMS_OPERATOR_KEY_REF: variable(plainText, 'none', 'The key there: ARN, resource name or URL.'),
+  KNOX_KMS_OPERATOR_CONFIG: variable(
+    jsonText,
+    'none',
+    'JSON of references, no credential: `{"region":"eu-central-1"}`, `{}` or `{"vault_url":"https://NAME.vault.azure.net"}`, and what [the page](operator-kms.md) names.',
+    true,
+  ),
+  KNOX_KMS_AWS_ENDPOINT: variable(
+    httpsNameOrigin,
+    'that of the key’s region',
+    'AWS KMS: `https://name`, also of a private endpoint.',
+  ),
+  KNOX_KMS_STS_ENDPOINT: variable(httpsNameOrigin, 'that of the key’s region', 'AWS STS.'),
+  KNOX_KMS_GCP_ENDPOINT: variable(httpsNameOrigin, '`https://cloudkms.googleapis.com`', 'Google Cloud KMS.'),
+  KNOX_KMS_GCP_IAM_ENDPOINT: variable(
+    httpsNameOrigin,
+    '`https://iamcredentials.googleapis.com`',
+    'Google IAM Credentials.',
+  ),
+  KNOX_KMS_AZURE_AUTHORITY: variable(
+    httpsNameOrigin,
+    'that of the vault’s cloud',
+    'Microsoft Entra: who gives tokens.',
+  ),
+  KNOX_KMS_AZURE_VAULT: variable(httpsNameOrigin, 'the vault itself', 'Every Azure Key Vault.'),
 };
 
 export type VariableName = keyof typeof VARIABLES;
@@ -254,19 +286,10 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],
   KNOX_WRAP_SUBDOMAINS: ['off'],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
-  KNOX_KMS_OPERATOR_PROVIDER: [],
-  KNOX_KMS_OPERATOR_KEY_REF: [],
-  KNOX_KMS_OPERATOR_CONFIG: [],
-  KNOX_KMS_AWS_ENDPOINT: [],
-  KNOX_KMS_STS_ENDPOINT: [],
-  KNOX_KMS_GCP_ENDPOINT: [],
-  KNOX_KMS_GCP_IAM_ENDPOINT: [],
-  KNOX_KMS_AZURE_AUTHORITY: [],
-  KNOX_KMS_AZURE_VAULT: [],
   KNOX_KMS_AWS_ACCOUNT_ID: [],
   KNOX_KMS_GCP_PRINCIPAL: [],
   KNOX_KMS_SHARED_KEYS: ['off'],
 };
 
-/** A tenant's Azure client secrets (contract README §8); the slug is part of the name. */
-export const NOT_CARRIED_OUT_PREFIX = 'KNOX_TENANT_KMS_';
+/** Azure client secrets (contract README §8): a KMS configuration names one; of a tenant's, the slug is part of the name. */
+export const KMS_SECRET_PREFIX = 'KNOX_TENANT_KMS_';

@@ -26,6 +26,24 @@ it('opens once and lends again', async () => {
   expect(opened).toHaveLength(1);
 });
 
+it('keeps a key for as long as its opening says, never longer than its own time', async () => {
+  const openFor = (keepMs: number) => async (keepFor: (ttlMs: number) => void) => {
+    const key = await open();
+    keepFor(keepMs);
+    return key;
+  };
+  await keyring.use('short', openFor(300), read);
+  await keyring.use('long', openFor(5000), read);
+  clock.advance(299);
+  expect(keyring.size).toBe(2);
+  clock.advance(1);
+  await settle();
+  expect(keyring.size).toBe(1);
+  expect(opened[0]).toEqual(Buffer.alloc(32));
+  clock.advance(700);
+  expect(keyring.size).toBe(0);
+});
+
 it('opens once for concurrent first uses', async () => {
   expect(await Promise.all([1, 2, 3].map(() => keyring.use('a', open, read)))).toEqual([1, 1, 1]);
   expect(opened).toHaveLength(1);

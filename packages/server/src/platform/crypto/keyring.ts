@@ -8,12 +8,15 @@ export interface Keyring {
    * Lends the key of that name for one synchronous call. It must not be kept: it may be zeroed when the loop turns.
    * At once where it is open. Concurrent first uses share one `open`; a failed one is not remembered.
    */
-  use<T>(name: string, open: () => Promise<Buffer>, act: (key: Buffer) => T): Promisable<T>;
+  use<T>(name: string, open: OpenKey, act: (key: Buffer) => T): Promisable<T>;
   /** Those whose names begin so. */
   forget(prefix: string): void;
   clear(): void;
   readonly size: number;
 }
+
+/** May say, once it has begun to wait, that its key is to be kept for less than the keyring's time. */
+export type OpenKey = (keepFor: (ttlMs: number) => void) => Promise<Buffer>;
 
 interface Entry {
   readonly key: Promise<Buffer>;
@@ -50,7 +53,7 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
     );
   }
 
-  function entryOf(name: string, open: () => Promise<Buffer>): Entry {
+  function entryOf(name: string, open: OpenKey): Entry {
     const known = entries.get(name);
     if (known) {
       entries.delete(name);
@@ -58,20 +61,25 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
       return known;
     }
     const entry: Entry = {
-      key: open(),
+      key: open((keepMs) => expireIn(entry, name, Math.min(keepMs, ttlMs))),
       opened: null,
       borrowers: 0,
       evicted: false,
       cancelExpiry: () => undefined,
     };
-    // From the opening, not from the last use: a withdrawn key must die within one TTL.
-    entry.cancelExpiry = clock.setTimer(ttlMs, () => evict(name, entry));
+    expireIn(entry, name, ttlMs);
     entries.set(name, entry);
     if (entries.size > keysMax) {
       const [oldestName, oldest] = entries.entries().next().value ?? [];
       if (oldestName !== undefined && oldest) evict(oldestName, oldest);
     }
     return entry;
+  }
+
+  // From the opening, not from the last use: a withdrawn key must die within one TTL.
+  function expireIn(entry: Entry, name: string, delayMs: number): void {
+    entry.cancelExpiry();
+    if (!entry.evicted) entry.cancelExpiry = clock.setTimer(delayMs, () => evict(name, entry));
   }
 
   async function useWhenOpen<T>(name: string, entry: Entry, act: (key: Buffer) => T): Promise<T> {

@@ -3,11 +3,10 @@ import type { TenantId } from '../../../kernel/ids.js';
 import { Secret } from '../../../kernel/secret.js';
 import { createRandom, systemRandom } from '../../../platform/crypto/random.js';
 import { kmsProviderContract } from './contract.js';
-import { providers } from './index.js';
 import { createLocalProvider } from './local.js';
 
 const local = (fill: number) =>
-  providers.global({ rootKey: new Secret(Buffer.alloc(32, fill)), random: systemRandom });
+  createLocalProvider({ rootKey: new Secret(Buffer.alloc(32, fill)), random: systemRandom });
 
 kmsProviderContract(
   () => local(1),

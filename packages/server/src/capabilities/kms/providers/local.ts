@@ -1,5 +1,4 @@
 import { assert } from '../../../kernel/assert.js';
-import type { TenantId } from '../../../kernel/ids.js';
 import type { Secret } from '../../../kernel/secret.js';
 import {
   DecryptionRefused,
@@ -7,11 +6,10 @@ import {
   deriveKey,
   encrypt,
   KEY_BYTES,
-  lengthPrefixed,
 } from '../../../platform/crypto/authenticated-cipher.js';
-import { equalInConstantTime } from '../../../platform/crypto/hashing.js';
 import type { Random } from '../../../platform/crypto/random.js';
-import { type KmsProvider, ProviderRejected, type WrapContext } from './types.js';
+import { bindingOf, probeBothWays } from './binding.js';
+import { KmsFailure, type KmsProvider, type WrapContext } from './types.js';
 
 export interface LocalProviderConfig {
   /** 32 bytes: `MASTER_KEY_B64` or the root key file. */
@@ -27,31 +25,22 @@ export function createLocalProvider({ rootKey, random }: LocalProviderConfig): K
 
   async function unwrap(wrapped: Buffer, context: WrapContext): Promise<Buffer> {
     try {
-      return decrypt(wrappingKey, aadOf(context), wrapped);
+      return decrypt(wrappingKey, bindingOf(context), wrapped);
     } catch (error) {
       if (error instanceof DecryptionRefused)
-        throw new ProviderRejected('the root key does not open this blob');
+        throw new KmsFailure('bad_ciphertext', 'key', 'not_of_this_root_key');
       throw error;
     }
   }
 
   async function wrap(dek: Buffer, context: WrapContext): Promise<Buffer> {
-    return encrypt(random, wrappingKey, aadOf(context), dek);
+    return encrypt(random, wrappingKey, bindingOf(context), dek);
   }
 
   return {
     describe: () => ({ wrapMethod: 'global', keyReference: 'root key' }),
     wrap,
     unwrap,
-    async probe() {
-      const context: WrapContext = { tenantId: 'probe' as TenantId, version: 0 };
-      const sample = random.bytes(KEY_BYTES);
-      const returned = await unwrap(await wrap(sample, context), context);
-      if (!equalInConstantTime(returned, sample)) throw new ProviderRejected('the probe came back changed');
-    },
+    probe: () => probeBothWays({ wrap, unwrap }, random),
   };
-}
-
-function aadOf({ tenantId, version }: WrapContext): Buffer {
-  return lengthPrefixed(['knox.tenant-master-key', tenantId, String(version)]);
 }

@@ -16,7 +16,34 @@ export interface KmsProvider {
   probe(): Promise<void>;
 }
 
-/** Answered that the bytes are not of this key and context. */
-export class ProviderRejected extends Error {
-  override readonly name = 'ProviderRejected';
+/**
+ * Why a key did not do what it was asked (kms-admin.md §2). `bad_ciphertext`: the bytes are not of this key and
+ * context. `unreachable` and `throttled` may pass by themselves.
+ */
+export type KmsFailureReason =
+  | 'access_denied'
+  | 'key_unusable'
+  | 'unreachable'
+  | 'throttled'
+  | 'bad_ciphertext';
+
+/** Whom the answer came from: who says who we are, or the key itself. */
+export type KmsStage = 'identity' | 'key';
+
+/** Its text names the provider's error code and nothing else of its answer, which may hold a token. */
+export class KmsFailure extends Error {
+  override readonly name = 'KmsFailure';
+  constructor(
+    readonly reason: KmsFailureReason,
+    readonly stage: KmsStage,
+    /** The provider's code for it, or ours: letters, digits, `_`, `.`, `-`. */
+    readonly code: string,
+  ) {
+    super(`${reason} (${stage}: ${code})`);
+  }
+}
+
+/** A text of somebody else's, as far as it is a code. */
+export function codeText(code: unknown, fallback: string): string {
+  return typeof code === 'string' && /^[A-Za-z][A-Za-z0-9_.-]{0,63}$/.test(code) ? code : fallback;
 }

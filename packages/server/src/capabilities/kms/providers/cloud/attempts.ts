@@ -1,0 +1,50 @@
+import type { Clock } from '../../../../kernel/clock.js';
+import type { Random } from '../../../../platform/crypto/random.js';
+import { KmsFailure } from '../types.js';
+
+/** Contract README §7. */
+export const KMS_CALL_MS = 5_000;
+const ATTEMPTS_MAX = 3;
+const BACKOFF_MS = 200;
+
+export interface AttemptsDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/**
+ * Up to three times where the failure may pass by itself. The clients' own retries are off: theirs sleep by the
+ * machine's clock, and two layers of them would multiply.
+ */
+export async function withAttempts<T>(
+  { clock, random }: AttemptsDeps,
+  act: () => Promise<T>,
+  failureOf: (error: unknown) => KmsFailure,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await inTime(clock, act());
+    } catch (error) {
+      const failure = error instanceof KmsFailure ? error : failureOf(error);
+      const mayPass = failure.reason === 'unreachable' || failure.reason === 'throttled';
+      if (!mayPass || attempt === ATTEMPTS_MAX) throw failure;
+      // Between half and the whole, so that processes that failed together do not come back together.
+      const longestMs = BACKOFF_MS * 4 ** (attempt - 1);
+      await wait(clock, longestMs / 2 + random.below(longestMs / 2));
+    }
+  }
+}
+
+/** Whoever was asked for an identity included: not all of that goes through our own door. */
+function inTime<T>(clock: Clock, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const cancel = clock.setTimer(KMS_CALL_MS, () => reject(new KmsFailure('unreachable', 'key', 'timeout')));
+    promise.then(resolve, reject).finally(cancel);
+  });
+}
+
+function wait(clock: Clock, delayMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    clock.setTimer(delayMs, resolve);
+  });
+}

@@ -1,0 +1,203 @@
+import {
+  ConfidentialClientApplication,
+  type INetworkModule,
+  ManagedIdentityApplication,
+  type NetworkRequestOptions,
+  type NetworkResponse,
+} from '@azure/msal-node';
+import { equalInConstantTime, sha256 } from '../../../../platform/crypto/hashing.js';
+import type { AzureKey } from '../../cloud-key.js';
+import { bindingOf } from '../binding.js';
+import { codeText, KmsFailure, type KmsStage } from '../types.js';
+import { type Cloud, type CloudClient, type CloudDeps, type Door, hostOf } from './cloud.js';
+
+const API_VERSION = '7.4';
+const ALGORITHM = 'RSA-OAEP-256';
+/** First byte of what is wrapped: `1 ‖ SHA-256(binding) ‖ key`; a 2048-bit key takes 190 bytes. */
+const SEALED_VERSION = 1;
+const BINDING_BYTES = 32;
+
+/** By the end of the vault's host: whom tokens are for, and who gives them. */
+const SURROUNDINGS = [
+  ['.vault.azure.net', 'https://vault.azure.net', 'https://login.microsoftonline.com'],
+  ['.managedhsm.azure.net', 'https://managedhsm.azure.net', 'https://login.microsoftonline.com'],
+  ['.vault.azure.cn', 'https://vault.azure.cn', 'https://login.chinacloudapi.cn'],
+  ['.vault.usgovcloudapi.net', 'https://vault.usgovcloudapi.net', 'https://login.microsoftonline.us'],
+] as const;
+
+/** Azure Key Vault by an application's secret or the machine's managed identity (kms-admin.md §2). */
+export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<AzureKey> {
+  async function tokenFor({ keyRef, config: { application } }: AzureKey): Promise<string> {
+    const host = hostOf(keyRef);
+    const [, resource, publicAuthority] = SURROUNDINGS.find(([end]) => host.endsWith(end)) ?? SURROUNDINGS[0];
+    const authority = endpoints.azureAuthority ?? publicAuthority;
+    let network: Network | null = null;
+    try {
+      if (application === null) {
+        // The machine's own address, over plain HTTP: the library's own way out.
+        const identity = new ManagedIdentityApplication({ system: { disableInternalRetries: true } });
+        return (await identity.acquireToken({ resource })).accessToken;
+      }
+      const secret = secretOf(application.secretVariable);
+      if (secret === undefined) throw new KmsFailure('access_denied', 'identity', 'secret_variable_not_set');
+      network = new Network(door([hostOf(authority)], 'identity'));
+      // Made anew each time, so that it keeps no token: one that is kept would outlive the grant.
+      const client = new ConfidentialClientApplication({
+        auth: {
+          clientId: application.clientId,
+          clientSecret: secret.reveal(),
+          authority: `${authority}/${application.azureTenantId}`,
+          knownAuthorities: [new URL(authority).host],
+        },
+        system: { networkClient: network },
+      });
+      const answer = await client.acquireTokenByClientCredential({ scopes: [`${resource}/.default`] });
+      if (!answer?.accessToken) throw new KmsFailure('unreachable', 'identity', 'no_token_answered');
+      return answer.accessToken;
+    } catch (error) {
+      throw network?.failure ?? identityFailure(error);
+    }
+  }
+
+  function open(key: AzureKey): CloudClient {
+    const vault = endpoints.azureVault ?? new URL(key.keyRef).origin;
+    const toVault = door([hostOf(vault)], 'key');
+
+    async function act(verb: 'wrapkey' | 'unwrapkey', keyName: string, value: Buffer) {
+      const token = await tokenFor(key);
+      const answer = await toVault({
+        method: 'POST',
+        url: `${vault}${new URL(keyName).pathname}/${verb}?api-version=${API_VERSION}`,
+        headers: {
+          authorization: `Bearer ${token}`,
+          'content-type': 'application/json',
+          accept: 'application/json',
+        },
+        body: JSON.stringify({ alg: ALGORITHM, value: value.toString('base64url') }),
+      });
+      const body = objectOf(answer.body);
+      if (answer.status !== 200) throw vaultFailure(answer.status, body, verb);
+      const { kid, value: result } = body;
+      if (typeof kid !== 'string' || typeof result !== 'string' || result === '') {
+        throw new KmsFailure('unreachable', 'key', 'no_value_answered');
+      }
+      return { kid, value: Buffer.from(result, 'base64url') };
+    }
+
+    return {
+      async encrypt(plaintext, context) {
+        const sealed = Buffer.concat([Buffer.of(SEALED_VERSION), sha256(bindingOf(context)), plaintext]);
+        try {
+          const { kid, value } = await act('wrapkey', key.keyRef, sealed);
+          // The version is not in the ciphertext: without its name a rotation at the vault would strand it.
+          if (!isNameOf(key, kid)) throw new KmsFailure('unreachable', 'key', 'other_key_answered');
+          return { keyName: kid, ciphertext: value };
+        } finally {
+          sealed.fill(0);
+        }
+      },
+
+      async decrypt({ keyName, ciphertext }, context) {
+        const { value: sealed } = await act('unwrapkey', keyName, ciphertext);
+        try {
+          const binding = sealed.subarray(1, 1 + BINDING_BYTES);
+          const isOurs =
+            sealed[0] === SEALED_VERSION && equalInConstantTime(binding, sha256(bindingOf(context)));
+          if (!isOurs) throw new KmsFailure('bad_ciphertext', 'key', 'other_binding');
+          return Buffer.from(sealed.subarray(1 + BINDING_BYTES));
+        } finally {
+          sealed.fill(0);
+        }
+      },
+
+      isNameOfKey: (keyName) => isNameOf(key, keyName),
+      failureOf: (error) =>
+        error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
+    };
+  }
+
+  return { open };
+}
+
+/** The key in one of its versions; host names and key names have no case. */
+function isNameOf({ keyRef }: AzureKey, name: string): boolean {
+  const [key, text] = [keyRef.toLowerCase(), name.toLowerCase()];
+  if (text === key) return true;
+  return text.startsWith(`${key}/`) && /^[0-9a-f]{32}$/.test(text.slice(key.length + 1));
+}
+
+/** What the library sends its requests by; it remembers what went wrong, which the library words anew. */
+class Network implements INetworkModule {
+  failure: KmsFailure | null = null;
+
+  constructor(private readonly door: Door) {}
+
+  sendGetRequestAsync<T>(url: string, options?: NetworkRequestOptions): Promise<NetworkResponse<T>> {
+    return this.#send('GET', url, options);
+  }
+
+  sendPostRequestAsync<T>(url: string, options?: NetworkRequestOptions): Promise<NetworkResponse<T>> {
+    return this.#send('POST', url, options);
+  }
+
+  async #send<T>(
+    method: string,
+    url: string,
+    options: NetworkRequestOptions = {},
+  ): Promise<NetworkResponse<T>> {
+    try {
+      const { status, headers, body } = await this.door({
+        method,
+        url,
+        headers: options.headers ?? {},
+        body: options.body ?? null,
+      });
+      if (status === 429) throw new KmsFailure('throttled', 'identity', 'http_429');
+      if (status >= 500) throw new KmsFailure('unreachable', 'identity', `http_${status}`);
+      return { status, headers: { ...headers }, body: objectOf(body) as T };
+    } catch (error) {
+      if (error instanceof KmsFailure) this.failure = error;
+      throw error;
+    }
+  }
+}
+
+function identityFailure(error: unknown): KmsFailure {
+  if (error instanceof KmsFailure) return error;
+  const { errorCode } = error as { errorCode?: unknown };
+  const code = codeText(errorCode, 'no_own_credentials');
+  const isNetwork = code === 'network_error' || code === 'endpoints_resolution_error';
+  return new KmsFailure(isNetwork ? 'unreachable' : 'access_denied', 'identity', code);
+}
+
+function vaultFailure(
+  status: number,
+  body: Readonly<Record<string, unknown>>,
+  verb: 'wrapkey' | 'unwrapkey',
+): KmsFailure {
+  const stage: KmsStage = 'key';
+  const error = (body['error'] ?? {}) as { code?: unknown; innererror?: { code?: unknown } };
+  const code = codeText(error.innererror?.code, codeText(error.code, `http_${status}`));
+  if (status === 429) return new KmsFailure('throttled', stage, code);
+  if (status >= 500) return new KmsFailure('unreachable', stage, code);
+  if (status === 404 || UNUSABLE.has(code)) return new KmsFailure('key_unusable', stage, code);
+  if (status === 401 || status === 403) return new KmsFailure('access_denied', stage, code);
+  if (status === 400 && verb === 'unwrapkey') return new KmsFailure('bad_ciphertext', stage, code);
+  return new KmsFailure('key_unusable', stage, code);
+}
+
+const UNUSABLE: ReadonlySet<string> = new Set([
+  'KeyDisabled',
+  'KeyExpired',
+  'KeyNotYetValid',
+  'KeyNotActive',
+]);
+
+function objectOf(body: Buffer): Record<string, unknown> {
+  try {
+    const value = JSON.parse(body.toString('utf8')) as unknown;
+    return value !== null && typeof value === 'object' ? (value as Record<string, unknown>) : {};
+  } catch {
+    return {};
+  }
+}

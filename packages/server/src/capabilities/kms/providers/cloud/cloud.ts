@@ -1,0 +1,47 @@
+import type { Secret } from '../../../../kernel/secret.js';
+import type { SmallAnswer, SmallRequest } from '../../../../platform/egress/small-calls.js';
+import type { CloudKey } from '../../cloud-key.js';
+import type { KmsFailure, KmsStage, WrapContext } from '../types.js';
+
+/** What a KMS made of a key, and under which of its names it takes it back. */
+export interface Encrypted {
+  readonly keyName: string;
+  readonly ciphertext: Buffer;
+}
+
+/** One key, as one cloud's client uses it: each member one attempt. */
+export interface CloudClient {
+  encrypt(plaintext: Buffer, context: WrapContext): Promise<Encrypted>;
+  decrypt(encrypted: Encrypted, context: WrapContext): Promise<Buffer>;
+  /** Whether bytes that say they are of this name may be sent to the key: a stored row must not choose the host. */
+  isNameOfKey(keyName: string): boolean;
+  failureOf(error: unknown): KmsFailure;
+}
+
+export interface Cloud<Key extends CloudKey> {
+  open(key: Key): CloudClient;
+}
+
+/** KNOX_KMS_*: where the services of the clouds are, if not where everybody finds them. The operator's only. */
+export interface CloudEndpoints {
+  readonly awsKms: string | null;
+  readonly awsSts: string | null;
+  readonly gcpKms: string | null;
+  readonly gcpIam: string | null;
+  readonly azureAuthority: string | null;
+  readonly azureVault: string | null;
+}
+
+export type Door = (request: SmallRequest) => Promise<SmallAnswer>;
+
+export interface CloudDeps {
+  readonly endpoints: CloudEndpoints;
+  /** To these hosts and no others; an empty list is every public host, for what the operator's own files name. */
+  door(hosts: readonly string[], stage: KmsStage): Door;
+  /** A variable KNOX_TENANT_KMS_*. */
+  secretOf(variable: string): Secret<string> | undefined;
+}
+
+export function hostOf(url: string): string {
+  return new URL(url).hostname;
+}

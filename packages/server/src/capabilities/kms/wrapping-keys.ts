@@ -1,0 +1,119 @@
+import type { TenantId } from '../../kernel/ids.js';
+import type { Database } from '../../platform/storage/database.js';
+import type { CloudKey } from './cloud-key.js';
+import { cloudKeyOfText, cloudKeyText } from './cloud-key-text.js';
+import { operatorKmsFailed, operatorKmsMissing } from './errors.js';
+import type { CloudProviders } from './providers/index.js';
+import { KmsFailure, type KmsProvider, type WrapContext } from './providers/types.js';
+import type { KmsStore, WrappedMasterKey, Wrapping } from './store.js';
+
+const REWRAP_BATCH_ROWS = 100;
+/** Calls of one start to the operator's KMS under way. */
+const REWRAP_CALLS_MAX = 10;
+
+export interface OperatorKmsChange {
+  /** Master keys that this start has had wrapped anew. */
+  readonly rewrapped: number;
+  /** What could not be opened: it stays as it is. */
+  readonly unreadable: readonly string[];
+  /** The key wraps master keys already and does not answer now: their tenants are sealed until it does. */
+  readonly failure: KmsFailure | null;
+}
+
+/** What wraps master keys: the root key, the operator's KMS or a tenant's (kms-admin.md §3.1). */
+export interface WrappingKeys {
+  /** By what is in force for new keys. */
+  wrap(dek: Buffer, context: WrapContext): Promise<Wrapping>;
+  /** Of the key that a stored version names: a later one may be wrapped elsewhere. */
+  providerOf(wrapping: Pick<Wrapping, 'wrapMethod' | 'kmsKey'>): Pick<KmsProvider, 'unwrap'>;
+  useOperatorKms(): Promise<OperatorKmsChange | null>;
+}
+
+export interface WrappingKeysDeps {
+  readonly db: Database;
+  readonly store: KmsStore;
+  readonly root: KmsProvider;
+  readonly cloudProviders: CloudProviders;
+  readonly operatorKey: CloudKey | null;
+}
+
+export function createWrappingKeys(deps: WrappingKeysDeps): WrappingKeys {
+  const { db, store, root, cloudProviders, operatorKey } = deps;
+  const operator = operatorKey && {
+    provider: cloudProviders(operatorKey, 'operator_kms'),
+    kmsKey: cloudKeyText(operatorKey),
+  };
+
+  async function wrap(dek: Buffer, context: WrapContext): Promise<Wrapping> {
+    const { provider, kmsKey } = operator ?? { provider: root, kmsKey: null };
+    const wrapped = await provider.wrap(dek, context);
+    return { wrapMethod: provider.describe().wrapMethod, kmsKey, wrapped };
+  }
+
+  function providerOf({ wrapMethod, kmsKey }: Pick<Wrapping, 'wrapMethod' | 'kmsKey'>) {
+    if (wrapMethod === 'global') return root;
+    return cloudProviders(cloudKeyOfText(kmsKey), wrapMethod);
+  }
+
+  async function useOperatorKms(): Promise<OperatorKmsChange | null> {
+    if (operator === null) {
+      if (await store.hasKeysWrapped('operator_kms')) throw operatorKmsMissing();
+      return null;
+    }
+    try {
+      await operator.provider.probe();
+    } catch (error) {
+      if (!(error instanceof KmsFailure)) throw error;
+      // A key that has never worked is a mistake; one that has may be away for a while, and other tenants are served.
+      if (!(await store.hasKeysWrapped('operator_kms', operator.kmsKey))) throw operatorKmsFailed(error);
+      return { rewrapped: 0, unreadable: [], failure: error };
+    }
+    return rewrapAll(operator.kmsKey);
+  }
+
+  async function rewrapAll(kmsKey: string): Promise<OperatorKmsChange> {
+    const unreadable: string[] = [];
+    let rewrapped = 0;
+    let last: WrapContext = { tenantId: '' as TenantId, version: 0 };
+    for (;;) {
+      const keys = await store.listWrappedMasterKeys(['global', 'operator_kms'], last, REWRAP_BATCH_ROWS);
+      const end = keys.at(-1);
+      if (!end) return { rewrapped, unreadable, failure: null };
+      last = end;
+      const due = keys.filter((key) => key.kmsKey !== kmsKey);
+      for (let from = 0; from < due.length; from += REWRAP_CALLS_MAX) {
+        const some = due.slice(from, from + REWRAP_CALLS_MAX);
+        const done = await Promise.all(some.map(rewrapOne));
+        await db.transaction(async (tx) => {
+          for (const [index, to] of done.entries()) {
+            if (to !== null) await store.rewrapMasterKey(tx, some[index]!, to);
+          }
+        });
+        for (const [index, to] of done.entries()) {
+          if (to !== null) rewrapped += 1;
+          else unreadable.push(`master key ${some[index]!.version} of tenant ${some[index]!.tenantId}`);
+        }
+      }
+    }
+  }
+
+  /** Null where what wraps it now does not open it. */
+  async function rewrapOne(key: WrappedMasterKey): Promise<Wrapping | null> {
+    let opened: Buffer;
+    try {
+      opened = await providerOf(key).unwrap(key.wrapped, key);
+    } catch (error) {
+      if (error instanceof KmsFailure) return null;
+      throw error;
+    }
+    try {
+      return await wrap(opened, key);
+    } catch (error) {
+      throw error instanceof KmsFailure ? operatorKmsFailed(error) : error;
+    } finally {
+      opened.fill(0);
+    }
+  }
+
+  return { wrap, providerOf, useOperatorKms };
+}

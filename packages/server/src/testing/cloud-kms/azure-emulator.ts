@@ -1,0 +1,135 @@
+import { constants, generateKeyPairSync, privateDecrypt, publicEncrypt, randomBytes } from 'node:crypto';
+import type { AzureKey } from '../../capabilities/kms/cloud-key.js';
+import type { TestCa } from '../tls-upstream.js';
+import {
+  type CloudEmulator,
+  type EmulatorAnswer,
+  type EmulatorRequest,
+  freshState,
+  json,
+  startEmulatorServer,
+} from './emulator.js';
+
+const HOSTS = ['vault.azure.emulator.test', 'login.azure.emulator.test'] as const;
+const VAULT = 'https://acme-vault.vault.azure.net';
+const DIRECTORY = '11111111-2222-4333-8444-555555555555';
+const CLIENT_ID = '66666666-7777-4888-8999-000000000000';
+const CLIENT_SECRET = 'the-secret-of-the-application';
+export const AZURE_SECRET_VARIABLE = 'KNOX_TENANT_KMS_ACME_AZURE';
+const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
+
+export interface AzureEmulator extends CloudEmulator {
+  /** What a client secret's variable holds; a test may take it away. */
+  readonly variables: Map<string, string>;
+  /** A new version of the key; the former one opens what it wrapped. */
+  rotate(): void;
+}
+
+/** Key Vault and the token endpoint of an application's directory. */
+export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
+  const state = freshState();
+  const calls: string[] = [];
+  const secrets: string[] = [CLIENT_SECRET];
+  const tokens = new Set<string>();
+  /** By name, then version; the last is the newest. */
+  const keys = new Map(['main', 'other'].map((name) => [name, [newVersion()]]));
+
+  function login(request: EmulatorRequest): EmulatorAnswer {
+    const origin = `https://${request.host}/${DIRECTORY}`;
+    if (request.path === `/${DIRECTORY}/v2.0/.well-known/openid-configuration`) {
+      return json(200, {
+        issuer: `${origin}/v2.0`,
+        token_endpoint: `${origin}/oauth2/v2.0/token`,
+        authorization_endpoint: `${origin}/oauth2/v2.0/authorize`,
+        jwks_uri: `${origin}/discovery/v2.0/keys`,
+      });
+    }
+    calls.push('identity');
+    const form = new URLSearchParams(request.rawBody.toString('utf8'));
+    const isRight =
+      request.path === `/${DIRECTORY}/oauth2/v2.0/token` &&
+      form.get('grant_type') === 'client_credentials' &&
+      form.get('client_id') === CLIENT_ID &&
+      form.get('client_secret') === CLIENT_SECRET &&
+      (form.get('scope') ?? '').split(' ').includes('https://vault.azure.net/.default');
+    if (!isRight || !state.isTrusted) {
+      return json(401, { error: 'invalid_client', error_description: `AADSTS7000215: ${CLIENT_SECRET}` });
+    }
+    const token = `entra-${randomBytes(20).toString('hex')}`;
+    tokens.add(token);
+    secrets.push(token);
+    return json(200, { token_type: 'Bearer', expires_in: 3599, access_token: token });
+  }
+
+  function useKey(request: EmulatorRequest): EmulatorAnswer | null {
+    const [, name = '', version, verb = ''] =
+      /^\/keys\/([^/]+)(?:\/([0-9a-f]{32}))?\/(wrapkey|unwrapkey)$/.exec(request.path) ?? [];
+    calls.push(verb === 'wrapkey' ? 'encrypt' : 'decrypt');
+    if (state.answers === 'silent') return null;
+    if (state.answers === 'throttled') return fault(429, 'Throttled');
+    if (state.answers === 'failing') return fault(503, 'ServiceUnavailable');
+    if (state.answers === 'broken')
+      return json(200, { kid: 'https://elsewhere.example/keys/main', value: 'AA' });
+    const token = request.headers['authorization']?.replace('Bearer ', '') ?? '';
+    if (!tokens.has(token) || !request.query.startsWith('api-version=')) return fault(401, 'Unauthorized');
+    if (!(verb === 'wrapkey' ? state.mayEncrypt : state.mayDecrypt)) return fault(403, 'Forbidden');
+    if (!state.isEnabled) return fault(403, 'Forbidden', 'KeyDisabled');
+    const key = version ? keys.get(name)?.find((one) => one.version === version) : keys.get(name)?.at(-1);
+    if (!key) return fault(404, 'KeyNotFound');
+    const { alg, value } = JSON.parse(request.rawBody.toString('utf8')) as { alg: string; value: string };
+    if (alg !== 'RSA-OAEP-256') return fault(400, 'BadParameter');
+    const bytes = Buffer.from(value, 'base64url');
+    const kid = `${VAULT}/keys/${name}/${key.version}`;
+    try {
+      const result =
+        verb === 'wrapkey'
+          ? publicEncrypt({ key: key.publicKey, ...OAEP }, bytes)
+          : privateDecrypt({ key: key.privateKey, ...OAEP }, bytes);
+      return json(200, { kid, value: result.toString('base64url') });
+    } catch {
+      return fault(400, 'BadParameter');
+    }
+  }
+
+  const server = await startEmulatorServer(ca, HOSTS, (request) =>
+    request.host.startsWith('login.') ? login(request) : useKey(request),
+  );
+  const application = {
+    azureTenantId: DIRECTORY,
+    clientId: CLIENT_ID,
+    secretVariable: AZURE_SECRET_VARIABLE,
+  };
+  const keyOf = (name: string): AzureKey => ({
+    provider: 'azure',
+    keyRef: `${VAULT}/keys/${name}`,
+    config: { vaultUrl: VAULT, application },
+  });
+  return {
+    endpoints: {
+      azureVault: `https://${HOSTS[0]}:${server.port}`,
+      azureAuthority: `https://${HOSTS[1]}:${server.port}`,
+    },
+    key: keyOf('main'),
+    otherKey: keyOf('other'),
+    environment: {},
+    hosts: HOSTS,
+    state,
+    calls,
+    secrets,
+    variables: new Map([[AZURE_SECRET_VARIABLE, CLIENT_SECRET]]),
+    rotate: () => keys.get('main')?.push(newVersion()),
+    close: () => server.close(),
+  };
+}
+
+function newVersion() {
+  return {
+    version: randomBytes(16).toString('hex'),
+    ...generateKeyPairSync('rsa', { modulusLength: 2048 }),
+  };
+}
+
+function fault(status: number, code: string, inner?: string): EmulatorAnswer {
+  const innererror = inner === undefined ? {} : { innererror: { code: inner } };
+  return json(status, { error: { code, message: `${code} of the emulator`, ...innererror } });
+}

@@ -1,0 +1,26 @@
+import type { KmsSettings } from '../app/services.js';
+import type { CloudEndpoints, KmsDeps } from '../capabilities/kms/index.js';
+
+export const PUBLIC_ENDPOINTS: CloudEndpoints = {
+  awsKms: null,
+  awsSts: null,
+  gcpKms: null,
+  gcpIam: null,
+  azureAuthority: null,
+  azureVault: null,
+};
+
+/** The root key wraps, as where no KNOX_KMS_* is set. */
+export const NO_CLOUD: KmsSettings = {
+  operatorKey: null,
+  endpoints: PUBLIC_ENDPOINTS,
+  secretOf: () => undefined,
+};
+
+/** For a `createKms` that has the root key alone. */
+export const ROOT_KEY_ONLY: Pick<KmsDeps, 'cloudProviders' | 'operatorKey'> = {
+  cloudProviders() {
+    throw new Error('no cloud is used here');
+  },
+  operatorKey: null,
+};
