@@ -40,11 +40,11 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
-  const { idempotency, oauth, origins } = services;
+  const { idempotency, oauth, origins, stepUpTokens: stepUp } = services;
   await app.register(createOAuthApi({ hosts, origins, oauth }));
   await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
-  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency }));
+  await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createPkiApi({ authorities: services.clientCa, steps, userSteps }));
   await app.register(
     createHealth({

@@ -26,6 +26,7 @@ type WithJobs = Pick<
   | 'oauth'
   | 'oidcBindings'
   | 'sessions'
+  | 'stepUpTokens'
   | 'vaults'
 >;
 
@@ -44,6 +45,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     oauth,
     oidcBindings,
     sessions,
+    stepUpTokens,
     vaults,
   } = services;
   return [
@@ -58,7 +60,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...oauthJobs(oauth.tokens),
     ...oidcBindingJobs(oidcBindings),
     rateLimitRetention(limiter),
-    ...signInJobs(sessions),
+    ...signInJobs({ sessions, stepUpTokens }),
     ...oauth.consent.jobs,
     ...vaultJobs(vaults),
   ];

@@ -1,4 +1,9 @@
-import { authRoutes, createAccounts, createSessions } from '../capabilities/accounts/index.js';
+import {
+  authRoutes,
+  createAccounts,
+  createSessions,
+  createStepUpTokens,
+} from '../capabilities/accounts/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
@@ -175,6 +180,7 @@ export function createServices(deps: ServicesDeps) {
     plans,
     logger,
   });
+  const stepUpTokens = createStepUpTokens({ db, clock, random });
   const { tokenKey, onSignIn } = signIn;
   const sessions = createSessions({
     db,
@@ -299,6 +305,7 @@ export function createServices(deps: ServicesDeps) {
     plans,
     tenantSwitch,
     sessions,
+    stepUpTokens,
     cookies,
     kms,
     idempotency,

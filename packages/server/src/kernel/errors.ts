@@ -19,6 +19,8 @@ export const ERROR_STATUS = {
   invalid_dpop_proof: 401,
   use_dpop_nonce: 401,
   invalid_credentials: 401,
+  step_up_required: 401,
+  step_up_expired: 401,
   plan_limit: 402,
   plan_feature: 402,
   wrong_key_type: 403,

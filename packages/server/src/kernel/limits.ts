@@ -94,6 +94,8 @@ export const LIMITS = {
   sessionMs: 30 * 86_400_000,
   sessionsPerUserMax: 50,
   refreshesPerSessionMax: 10_000,
+  stepUpTokenMs: 300_000,
+  stepUpTokensPerUserMax: 50,
   tenantsPerUserMax: 200,
   oauthBodyBytesMax: 64 * KiB,
   oauthClientsMax: 1_000,

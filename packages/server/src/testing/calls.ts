@@ -5,6 +5,8 @@ export interface TestCall {
   readonly key?: TestKey | string;
   /** An admin token. */
   readonly token?: string;
+  /** A step-up token, of `stepUpWith`. */
+  readonly stepUp?: string;
   /** Default a plain address, where the key decides the mode. */
   readonly host?: string;
   readonly headers?: Readonly<Record<string, string>>;
@@ -45,6 +47,7 @@ export async function callInProcess(
       host: call.host ?? '127.0.0.1:8787',
       ...(credential === undefined ? {} : { authorization: `Bearer ${credential}` }),
       ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(call.stepUp === undefined ? {} : { 'x-knoxcall-stepup': call.stepUp }),
       ...call.headers,
     },
     ...(payload === undefined ? {} : { payload }),

@@ -25,6 +25,7 @@ import {
   type TestServices,
   type TestServicesOptions,
 } from './services.js';
+import { stepUpWith } from './step-up.js';
 import { createMember, createTestTenant, join, OWNER_PASSWORD, type TestTenant } from './tenants.js';
 
 /** Every service as the server builds it; each tenant of the harness has a master key. */
@@ -68,6 +69,8 @@ export interface Harness extends Floor {
   signIn(email: string): Promise<string>;
   /** That of a new member of the first tenant alone, whose password is `OWNER_PASSWORD` too. */
   signInAs(role: UserRole): Promise<string>;
+  /** A step-up token of the session of that admin token, good for five minutes: `call(…, { token, stepUp })`. */
+  stepUp(token: string, tenantId?: TenantId | null): Promise<string>;
   join(email: string, tenantId: TenantId, role: UserRole): Promise<void>;
   /** What a service sees when that key calls. */
   callerOf(tenant: TestTenant, mode: Mode): Caller;
@@ -100,9 +103,9 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   await floor.auditChain.start();
   const app = createHttpServer({ logger, requestLog, ids: floor.ids, clock });
   const routes = [...managementRoutes(floor), ...(options.furtherRoutes ?? [])];
-  const { idempotency } = floor;
+  const { idempotency, stepUpTokens: stepUp } = floor;
   app.register(createManagementApi({ routes, mount: 'v1', steps: floor.steps, idempotency }));
-  app.register(createManagementApi({ routes, mount: 'admin', steps: floor.userSteps, idempotency }));
+  app.register(createManagementApi({ routes, mount: 'admin', steps: floor.userSteps, idempotency, stepUp }));
   app.register(createHealth({ checks: { database: () => db.ping() }, isStopping: () => false }));
   options.extend?.(app, floor);
   await app.ready();
@@ -123,6 +126,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     other: await createTestTenant(floor, 'globex'),
     call: (method, path, call) => callInProcess(app, method, path, call ?? {}),
     signIn,
+    stepUp: (token, tenantId) => stepUpWith(floor, token, tenantId),
     join: (email, tenantId, role) => join(floor, email, tenantId, role),
     signInAs: async (role) => signIn(await createMember(floor, tenant, role)),
     callerOf(tenant, mode) {

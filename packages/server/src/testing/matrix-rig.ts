@@ -1,9 +1,10 @@
 import type { Mode } from '../kernel/ids.js';
 import { systemIds } from '../platform/crypto/random.js';
-import type { Mount } from '../platform/http/mounts.js';
+import { type Mount, mountedRoutes } from '../platform/http/mounts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type InstallationOptions, openInstallation, type TestInstallation } from './installation.js';
+import { stepUpWith } from './step-up.js';
 import { createTestTenant, OWNER_PASSWORD, type TestTenant } from './tenants.js';
 
 /** Who calls: all of a tenant at one mount and in one mode. */
@@ -41,6 +42,27 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
   for (const one of [tenant, other])
     tokens.set(one, await installation.signIn(one.ownerEmail, OWNER_PASSWORD));
   const ask = (method: string, path: string, call: TestCall = {}) => callInProcess(app, method, path, call);
+  const proven = mountedRoutes(installation.routes).filter(({ definition }) => definition.stepUp);
+  const patterns = proven.map(({ definition, path }) => ({
+    method: definition.method,
+    path: new RegExp(`^${path.replace(/:[^/]+/g, '[^/]+')}$`),
+    isConsumed: definition.stepUp?.isConsumed === true,
+  }));
+  /** Of each owner one until a call uses it up; made beforehand, so that no call is seen to write it. */
+  const stepUps = new Map<string, string>();
+  const renewStepUp = async (token: string) =>
+    stepUps.set(token, await stepUpWith({ ...services, db }, token));
+  for (const token of tokens.values()) await renewStepUp(token);
+
+  /** With the step-up that the call's endpoint asks for, as a user who has just taken one. */
+  async function askProven(method: string, path: string, call: TestCall, token: string) {
+    const [pathname = ''] = path.split('?');
+    const rule = patterns.find((one) => one.method === method && one.path.test(pathname));
+    if (!rule) return ask(method, path, call);
+    const answer = await ask(method, path, { stepUp: stepUps.get(token)!, ...call });
+    if (rule.isConsumed) await renewStepUp(token);
+    return answer;
+  }
 
   return {
     ...installation,
@@ -52,7 +74,12 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
       const as: TestCall =
         mount === 'v1' ? { key: tenant[mode] } : { token, headers: { 'x-knoxcall-mode': mode } };
       const call: World['call'] = (method, path, more = {}) =>
-        ask(method, at(mount, path), { ...as, ...more, headers: { ...as.headers, ...more.headers } });
+        askProven(
+          method,
+          at(mount, path),
+          { ...as, ...more, headers: { ...as.headers, ...more.headers } },
+          token,
+        );
       return {
         mount,
         mode,

@@ -296,6 +296,20 @@ describe('every route', () => {
     expect(lacking).toEqual(['developer', 'viewer']);
   });
 
+  it('is 401 to a user without the step-up that it asks for, before it reads the body', async () => {
+    const token = await rig.signIn(rig.tenant.ownerEmail, OWNER_PASSWORD);
+    for (const { definition, path } of mounted) {
+      if (!definition.stepUp) continue;
+      for (const stepUp of [undefined, 'x', 'x'.repeat(9_000)]) {
+        const call = { token, payload: '{"a":', ...(stepUp && { stepUp }) };
+        const answer = await rig.ask(definition.method, withoutNames(path), call);
+        const { type, max_age_seconds: maxAge } = answer.json['error'];
+        const seconds = definition.stepUp.maxAgeSeconds;
+        expect([path, answer.status, type, maxAge]).toEqual([path, 401, 'step_up_required', seconds]);
+      }
+    }
+  });
+
   async function expectForbidden({ method, permission }: RouteDefinition, path: string, call: TestCall) {
     const answer = await rig.ask(method, withoutNames(path), call);
     expect([method, path, ...shown(answer)]).toEqual([method, path, 403, 'forbidden']);

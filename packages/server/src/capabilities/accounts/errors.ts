@@ -32,3 +32,29 @@ export function refreshTokenRequired(): AppError {
 export function csrfTokenMissing(): AppError {
   return new AppError('forbidden', 'A call with cookies repeats the cookie knox_csrf in X-CSRF-Token');
 }
+
+export function stepUpRequired(maxAgeSeconds: number): AppError {
+  return stepUpDue('step_up_required', 'Prove yourself anew with POST /admin/auth/step-up', maxAgeSeconds);
+}
+
+export function stepUpExpired(maxAgeSeconds: number): AppError {
+  return stepUpDue('step_up_expired', 'The step-up is too old for this; take a new one', maxAgeSeconds);
+}
+
+/** The challenge is that of RFC 9470 §3. */
+function stepUpDue(
+  type: 'step_up_required' | 'step_up_expired',
+  text: string,
+  maxAgeSeconds: number,
+): AppError {
+  return new AppError(type, text, {
+    extra: { max_age_seconds: maxAgeSeconds },
+    headers: {
+      'www-authenticate': `Bearer error="insufficient_user_authentication", max_age=${maxAgeSeconds}`,
+    },
+  });
+}
+
+export function stepUpOfAnother(): AppError {
+  return new AppError('forbidden', 'The step-up is of another user, session or tenant');
+}

@@ -10,6 +10,7 @@ export {
   systemActor,
 } from './service.js';
 export { createSessions, type Membership, type Sessions, type SignedIn } from './sessions/service.js';
+export { createStepUpTokens, type StepUpTokens } from './step-up/service.js';
 export { migrations } from './tables.js';
 export {
   isSubscriptionActive,

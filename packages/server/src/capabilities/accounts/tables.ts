@@ -5,6 +5,7 @@ import type { Migration } from '../../platform/storage/migration.js';
 import { accountsMigration } from './migrations/0001-accounts.js';
 import { sessionsMigration } from './migrations/0019-sessions.js';
 import { signingKeysMigration } from './migrations/0020-signing-keys.js';
+import { factorsMigration } from './migrations/0040-factors.js';
 
 interface TenantsTable {
   id: TenantId;
@@ -70,6 +71,70 @@ interface SigningKeysTable {
   created_at: number;
 }
 
+interface StepUpTokensTable {
+  token_hash: Buffer;
+  user_id: UserId;
+  session_id: SessionId;
+  /** Null where none was chosen. */
+  tenant_id: TenantId | null;
+  created_at: number;
+  expires_at: number;
+  used_at: number | null;
+}
+
+interface TotpFactorsTable {
+  user_id: UserId;
+  /** Under a key derived from the root key. */
+  wrapped_secret: Buffer;
+  created_at: number;
+  /** Null until a first code has shown that the user has it. */
+  confirmed_at: number | null;
+  /** The step of the last code that was taken; it and those before it are not taken again. */
+  last_step: number;
+}
+
+/** Those that are left. */
+interface RecoveryCodesTable {
+  user_id: UserId;
+  code_hash: Buffer;
+  created_at: number;
+}
+
+interface PasskeysTable {
+  id: string;
+  user_id: UserId;
+  /** Base64url, as it is on the wire. */
+  credential_id: string;
+  /** COSE. */
+  public_key: Buffer;
+  counter: number;
+  /** JSON text. */
+  transports: string;
+  /** 1 = the key may be on several devices. */
+  synced: number;
+  name: string;
+  created_at: number;
+  last_used_at: number | null;
+}
+
+/** The first factor was right; another is due. */
+interface PendingSignInsTable {
+  token_hash: Buffer;
+  user_id: UserId;
+  /** JSON text, of the first factor. */
+  amr: string;
+  /** 1 = for a session that nothing renews. */
+  brief: number;
+  created_at: number;
+  expires_at: number;
+}
+
+/** The challenges themselves are kept nowhere. */
+interface UsedChallengesTable {
+  challenge_hash: Buffer;
+  expires_at: number;
+}
+
 export interface AccountsTables {
   tenants: TenantsTable;
   users: UsersTable;
@@ -78,6 +143,12 @@ export interface AccountsTables {
   refresh_tokens: RefreshTokensTable;
   sign_in_attempts: SignInAttemptsTable;
   signing_keys: SigningKeysTable;
+  step_up_tokens: StepUpTokensTable;
+  totp_factors: TotpFactorsTable;
+  recovery_codes: RecoveryCodesTable;
+  passkeys: PasskeysTable;
+  pending_sign_ins: PendingSignInsTable;
+  used_challenges: UsedChallengesTable;
 }
 
 export const accountsTables: TableSet<AccountsTables> = {
@@ -88,6 +159,17 @@ export const accountsTables: TableSet<AccountsTables> = {
   refresh_tokens: { scope: 'system' },
   sign_in_attempts: { scope: 'system' },
   signing_keys: { scope: 'system' },
+  step_up_tokens: { scope: 'system' },
+  totp_factors: { scope: 'system' },
+  recovery_codes: { scope: 'system' },
+  passkeys: { scope: 'system' },
+  pending_sign_ins: { scope: 'system' },
+  used_challenges: { scope: 'system' },
 };
 
-export const migrations: readonly Migration[] = [accountsMigration, sessionsMigration, signingKeysMigration];
+export const migrations: readonly Migration[] = [
+  accountsMigration,
+  sessionsMigration,
+  signingKeysMigration,
+  factorsMigration,
+];

@@ -25,6 +25,7 @@ export const ROOT_WRAPPED_COLUMNS = [
   'root_key_checks.former_wrapped',
   // By accounts, under a key derived from it; `openKeys` has it wrapped anew.
   'signing_keys.wrapped_key',
+  'totp_factors.wrapped_secret',
 ] as const;
 
 export interface RootKeyChange {

@@ -18,13 +18,14 @@ export function mountedRoutes(definitions: readonly RouteDefinition[]): MountedR
 }
 
 function placesOf(definition: RouteDefinition): MountedRoute[] {
-  const { path, admin = 'envelope', access = 'tenant', answer = 'single' } = definition;
+  const { path, admin = 'envelope', access = 'tenant', answer = 'single', stepUp } = definition;
   assert(!definition.text || (definition.method === 'GET' && answer === 'single'), `${path}: a text is read`);
   assert(admin !== 'bare' || answer === 'single', `${path}: a page or a feed has no bare form`);
   const twin = path.replace(/^\/v1\//, '/admin/');
   const isShared = twin !== path;
   assert(isShared || path.startsWith('/admin/'), `${path} is neither under /v1 nor under /admin`);
   assert(access !== 'session' || !isShared, `${path}: only /admin has sessions`);
+  assert(!stepUp || (!isShared && access !== 'public'), `${path}: a step-up is of users, under /admin alone`);
   const places: MountedRoute[] = [];
   if (isShared) places.push({ definition, mount: 'v1', path, body: 'envelope' });
   if (admin !== 'none') places.push({ definition, mount: 'admin', path: twin, body: admin });

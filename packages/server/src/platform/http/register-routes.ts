@@ -10,6 +10,7 @@ import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from
 import type { MountedRoute } from './mounts.js';
 import { rateLimitHeaders } from './rate-limit-headers.js';
 import { type Access, bodyBytesMaxOf, type RouteDefinition, type RouteRequest } from './route.js';
+import { STEP_UP_HEADER, type StepUpCheck, type StepUpHolder } from './step-up.js';
 import { strict, validateAll } from './validate.js';
 
 declare module 'fastify' {
@@ -24,12 +25,14 @@ type AnyCaller = Caller & SessionCaller;
 export interface RoutesDeps {
   readonly steps: CallerSteps;
   readonly idempotency: Idempotency;
+  /** Of `/admin`. */
+  readonly stepUp?: StepUpCheck;
 }
 
 /**
  * Registers the routes of one mount in a Fastify scope of their own. The order of checks of auth.md §5 is the order of
- * Fastify's hooks: version, credential, limits and permission in `onRequest`, before a byte of the body is read; media type
- * and size in the parser; then the idempotency key, which is judged by the body's bytes; then JSON and the schemas.
+ * Fastify's hooks: version, credential, limits, permission and step-up in `onRequest`, before a byte of the body is read; media
+ * type and size in the parser; then the idempotency key, which is judged by the body's bytes; then JSON and the schemas.
  */
 export function registerRoutes(
   app: FastifyInstance,
@@ -49,12 +52,14 @@ export function registerRoutes(
 function registerRoute(
   app: FastifyInstance,
   mounted: MountedRoute,
-  { steps, idempotency }: RoutesDeps,
+  { steps, idempotency, stepUp }: RoutesDeps,
 ): void {
   const { definition } = mounted;
   const { method, audit, access = 'tenant' } = definition;
   const identify = callerStep(mounted, steps);
-  const actOf = createAct(mounted);
+  const rule = definition.stepUp;
+  assert(!rule || stepUp, `${mounted.path}: nobody checks its step-up`);
+  const actOf = createAct(mounted, stepUp);
   // A record belongs to a credential of a tenant; who signs in has none yet.
   const keyOf = (request: FastifyRequest) =>
     access === 'tenant' ? idempotencyKeyOf(method, request.raw.headers) : undefined;
@@ -64,7 +69,9 @@ function registerRoute(
     bodyLimit: bodyBytesMaxOf(definition),
     onRequest: async (request) => {
       refuseQueryCredential(request);
-      request.identified = (await identify(request)) as AnyCaller;
+      const caller = (await identify(request)) as AnyCaller;
+      request.identified = caller;
+      if (rule) await stepUp!.check(stepUpHolder(caller), stepUpTokenOf(request), rule);
       keyOf(request);
       refuseForeignMediaType(request);
     },
@@ -93,8 +100,24 @@ function callerStep({ definition, path }: MountedRoute, steps: CallerSteps) {
   return step;
 }
 
+/** A principal under `/admin` is a user; of a session the caller itself is the holder. */
+function stepUpHolder(caller: AnyCaller): StepUpHolder {
+  const { principal } = caller;
+  if (principal === undefined) return caller;
+  assert(principal.kind === 'user', 'a step-up of somebody who is no user');
+  return { ...principal, tenantId: principal.scope.tenantId };
+}
+
+function stepUpTokenOf({ raw }: FastifyRequest): string | undefined {
+  const given = raw.headers[STEP_UP_HEADER];
+  return typeof given === 'string' && given !== '' ? given : undefined;
+}
+
 /** The handler and the writing of its answer, which an idempotency key lets happen at another time or not at all. */
-function createAct(mounted: MountedRoute): (request: FastifyRequest) => KeyedAct {
+function createAct(
+  mounted: MountedRoute,
+  stepUp: StepUpCheck | undefined,
+): (request: FastifyRequest) => KeyedAct {
   const { definition, body: shape } = mounted;
   const { status = 200, notReplayed = [] } = definition;
   const check = requestCheck(definition);
@@ -106,6 +129,8 @@ function createAct(mounted: MountedRoute): (request: FastifyRequest) => KeyedAct
         // `route()` tied the definition's access to the step that identified the caller.
         const { source, raw } = request;
         checked = { caller: caller as AnyCaller, source, headers: raw.headers, ...check(request) };
+        // Not before the call is known to be well formed, and of two at once by one alone.
+        if (definition.stepUp?.isConsumed) await stepUp!.consume(stepUpTokenOf(request)!, definition.stepUp);
         return definition.handle(checked);
       },
       answerTo(result) {

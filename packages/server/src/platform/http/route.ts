@@ -4,6 +4,7 @@ import type { ErrorType } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
 import type { ConnectionSource, RequestSource } from './request-source.js';
+import type { StepUpRule } from './step-up.js';
 
 type Schema = z.ZodType;
 type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
@@ -38,6 +39,8 @@ export interface RouteDefinition<
   readonly admin?: 'envelope' | 'bare' | 'none';
   /** Default `tenant`. */
   readonly access?: Who;
+  /** The user has to have proven itself anew, in `X-KnoxCall-StepUp` (auth.md §7). Of calls under `/admin` alone. */
+  readonly stepUp?: StepUpRule;
   readonly summary: string;
   /** Name in the API description; by default made of method and path (`openapi/operation-id.ts`). */
   readonly operationId?: string;

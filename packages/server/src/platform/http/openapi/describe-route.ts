@@ -16,7 +16,7 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
     path,
     operationId,
     summary: route.summary,
-    ...(route.audit === null ? {} : { description: `Audited as \`${route.audit}\`.` }),
+    ...descriptionOf(route),
     credential: route.access === 'public' ? 'none' : mounted.mount === 'v1' ? 'key' : 'user',
     permission: route.permission,
     parameters: [
@@ -28,6 +28,16 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
     answers: { [route.status ?? 200]: success(mounted, components) },
     errors: errorsOf(route),
   };
+}
+
+function descriptionOf({ audit, stepUp }: RouteDefinition): { description?: string } {
+  const lines: string[] = [];
+  if (stepUp) {
+    const use = stepUp.isConsumed ? ', which it uses up' : '';
+    lines.push(`Step-up: at most ${stepUp.maxAgeSeconds} s old${use}.`);
+  }
+  if (audit !== null) lines.push(`Audited as \`${audit}\`.`);
+  return lines.length === 0 ? {} : { description: lines.join('\n\n') };
 }
 
 function pathParameters({ path, params }: RouteDefinition, components: Components): JsonObject[] {
@@ -60,6 +70,7 @@ function headerParameters({ definition, mount }: MountedRoute, components: Compo
   const parameters: JsonObject[] = [];
   if (mount === 'admin' && access === 'tenant')
     parameters.push(tenantParameter(components), modeParameter(components));
+  if (definition.stepUp) parameters.push(stepUpParameter(components));
   if (method !== 'GET' && access === 'tenant') parameters.push(idempotencyParameter(components));
   return [...parameters, versionParameter(components)];
 }
@@ -79,6 +90,16 @@ function modeParameter(components: Components): JsonObject {
     in: 'header',
     description: 'The mode that is meant, where the host does not say it.',
     schema: { type: 'string', enum: ['live', 'test'] },
+  });
+}
+
+function stepUpParameter(components: Components): JsonObject {
+  return components.add('parameters', 'StepUp', {
+    name: 'X-KnoxCall-StepUp',
+    in: 'header',
+    required: true,
+    description: 'From `POST /admin/auth/step-up`: the user has just proven itself anew.',
+    schema: { type: 'string' },
   });
 }
 
@@ -186,10 +207,18 @@ const FEED_META: JsonObject = {
   },
 };
 
-function errorsOf({ method, path, body, errors = [], access = 'tenant' }: RouteDefinition): ErrorType[] {
+function errorsOf({
+  method,
+  path,
+  body,
+  errors = [],
+  access = 'tenant',
+  stepUp,
+}: RouteDefinition): ErrorType[] {
   const found = access === 'public' ? [...errors, ...API_ERRORS] : [...errors];
   if (path.includes('/:')) found.push('not_found');
   if (method !== 'GET' && access === 'tenant') found.push('idempotency_conflict');
+  if (stepUp) found.push('step_up_required', 'step_up_expired', 'forbidden');
   if (body) found.push('payload_too_large', 'unsupported_media_type');
   return found;
 }

@@ -212,6 +212,11 @@ const ERROR_SCHEMA: JsonObject = {
           minimum: 1,
           description: 'With 503: seconds to wait before the next try, as `Retry-After`.',
         },
+        max_age_seconds: {
+          type: 'integer',
+          minimum: 1,
+          description: 'With `step_up_required` and `step_up_expired`: how old the proof may be.',
+        },
         limit: {
           type: 'object',
           description: 'With 429: the limit that refused.',
