@@ -15,6 +15,7 @@ import { readTlsPair, TlsPairRefused } from '../platform/http/tls-pair.js';
 import { startTlsReload, type TlsReload } from '../platform/http/tls-reload.js';
 import { openRedisCounter } from '../platform/limits/redis-counter.js';
 import { type Logger, openStdoutLogger } from '../platform/log/logger.js';
+import { createLogMailer, type Mailer } from '../platform/mail/mail.js';
 import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase } from '../platform/storage/open-database.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
@@ -61,6 +62,8 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
   closers.push(() => egress.close());
   const counter = config.redisUrl ? await openRedisCounter({ url: config.redisUrl, clock, logger }) : null;
   closers.push(() => counter?.close());
+  const mailer = await openMailer(config, logger);
+  closers.push(() => mailer.stop());
   const { filePath, ownerEmail, plan } = config.bootstrap;
   // Where no variable says it, it is known once the server listens.
   let baseUrl = config.hosts.publicUrl ?? urlOf({ address: config.listen.host, port: config.listen.port });
@@ -82,6 +85,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       hasSecureCookies: isBehindTls(config.hosts),
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
+    mailer,
     origins: createOrigins(config.hosts, () => baseUrl),
     publicUrl: config.hosts.publicUrl,
     dpop: config.dpop,
@@ -175,6 +179,13 @@ async function openTracing({ tracing }: Config, version: string, logger: Logger)
   if (tracing === null) return null;
   const otlp = await import('../platform/telemetry/otlp-tracing.js');
   return otlp.openTracing({ ...tracing, version, logger, clock });
+}
+
+/** The library is loaded where a mail server is configured. */
+async function openMailer({ mail, egress }: Config, logger: Logger): Promise<Mailer> {
+  if (mail === null) return createLogMailer(logger);
+  const { openSmtpMailer } = await import('../platform/mail/smtp.js');
+  return openSmtpMailer({ ...mail, extraCa: egress.extraCaPem, clock, logger });
 }
 
 async function openInstallation(

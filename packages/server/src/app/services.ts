@@ -53,6 +53,7 @@ import { createJobs } from '../platform/jobs/jobs.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import type { SharedCounter } from '../platform/limits/redis-allowance.js';
 import type { Logger } from '../platform/log/logger.js';
+import type { Mailer } from '../platform/mail/mail.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
 import type { Database } from '../platform/storage/database.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
@@ -77,6 +78,7 @@ export interface ServicesDeps {
   /** Where `REDIS_URL` is set. */
   readonly counter: SharedCounter | null;
   readonly signIn: SignInSettings;
+  readonly mailer: Mailer;
   /** By which callers reach the server. */
   readonly origins: Origins;
   /** `KNOX_PUBLIC_URL`: what stands in certificates, which a guess must not. */

@@ -13,6 +13,7 @@ import type { Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
 import { NO_CLOUD } from './kms-settings.js';
+import { createMailBox, type MailBox } from './mail-box.js';
 import { createMemoryDatabases } from './memory-databases.js';
 
 export interface TestServicesOptions {
@@ -36,6 +37,7 @@ export interface TestServicesOptions {
 export interface TestServices extends Services {
   readonly egress: Egress;
   readonly instruments: Instruments;
+  readonly mailBox: MailBox;
 }
 
 /** The services as the server builds them, nothing of them started. */
@@ -51,6 +53,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     ...options.egress,
   });
   const instruments = createInstruments();
+  const mailBox = createMailBox();
   const services = createServices({
     db,
     clock,
@@ -65,13 +68,14 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     tiers,
     counter: null,
     instruments,
+    mailer: mailBox,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },
     publicUrl: options.configuredUrl ?? null,
     origins: createOrigins({ baseDomain: 'localhost' }, options.publicUrl ?? (() => 'http://127.0.0.1:8787')),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },
   });
-  return { ...services, egress, instruments };
+  return { ...services, egress, instruments, mailBox };
 }
 
 /** Of `/v1` and of `/admin`, where names under `localhost` decide the mode. */

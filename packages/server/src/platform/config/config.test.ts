@@ -110,6 +110,53 @@ describe('TLS', () => {
   });
 });
 
+describe('mail', () => {
+  const both = {
+    KNOX_SMTP_URL: 'smtps://knox:hunter2@mail.example.com',
+    KNOX_MAIL_FROM: 'KnoxCall <knox@example.com>',
+  };
+
+  it('needs a server and a sender, and shows no password', () => {
+    expect(loadConfig({}, dir).config.mail).toBeNull();
+    const { config } = loadConfig(both, dir);
+    expect(config.mail).toMatchObject({ from: both.KNOX_MAIL_FROM });
+    expect(config.mail!.url.reveal()).toBe(both.KNOX_SMTP_URL);
+    expect(describeConfig(config, both)).toContainEqual({
+      variable: 'KNOX_SMTP_URL',
+      value: 'smtps://knox:[SECRET]@mail.example.com',
+      from: 'environment',
+    });
+    expect(problemsOf({ KNOX_SMTP_URL: both.KNOX_SMTP_URL })).toEqual([
+      'KNOX_MAIL_FROM is needed beside KNOX_SMTP_URL',
+    ]);
+    expect(problemsOf({ KNOX_MAIL_FROM: both.KNOX_MAIL_FROM })).toEqual([
+      'KNOX_SMTP_URL is needed beside KNOX_MAIL_FROM',
+    ]);
+  });
+
+  it.each([
+    'mail.example.com:25',
+    'http://mail.example.com',
+    'smtp://',
+    'smtp://h/path',
+    'smtp://h?x=1',
+    'smtp://%zz@h',
+  ])('KNOX_SMTP_URL=%s is refused', (url) => {
+    expect(problemsOf({ ...both, KNOX_SMTP_URL: url })).toEqual([
+      expect.stringMatching(/^KNOX_SMTP_URL must be smtp:/),
+    ]);
+  });
+
+  it.each(['knox', 'a@b, c@d', 'a@b>', 'K <a@b> x', 'K\r\nBcc: x <a@b>', 'A, B <a@b>'])(
+    'KNOX_MAIL_FROM=%j is refused',
+    (from) => {
+      expect(problemsOf({ ...both, KNOX_MAIL_FROM: from })).toEqual([
+        expect.stringMatching(/^KNOX_MAIL_FROM must be an address/),
+      ]);
+    },
+  );
+});
+
 describe('peers whose word is taken', () => {
   const header = { KNOX_CLIENT_CERT_HEADER: 'X-Cert', KNOX_CLIENT_CERT_FORMAT: 'rfc9440' };
   const shownRange = ({ address, prefix }: { address: { bytes: Uint8Array }; prefix: number }) =>

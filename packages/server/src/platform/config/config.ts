@@ -18,6 +18,7 @@ import { readTlsPairSync, type TlsFiles, TlsPairRefused } from '../http/tls-pair
 import type { LogLevel } from '../log/logger.js';
 import type { StorageOptions } from '../storage/open-database.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
+import { type MailSettings, mailOf, mailProblems } from './mail-settings.js';
 import { type CustomHost, RuleBroken } from './parsers.js';
 import { codeOf } from './private-files.js';
 
@@ -123,6 +124,8 @@ export interface Config {
     /** Wins. */
     readonly deny: readonly TargetEntry[];
   };
+  /** Null = what would be sent is printed in the log. */
+  readonly mail: MailSettings | null;
   readonly dpop: { readonly iatWindowMs: number };
   /** Null = for ever. */
   readonly audit: { readonly retentionMs: number | null };
@@ -148,7 +151,7 @@ export interface LoadedConfig {
 
 export function loadConfig(source: EnvironmentSource, workingDir: string): LoadedConfig {
   const { values, kmsSecrets, problems: found, warnings } = readEnvironment(source);
-  const problems = [...found, ...operatorKmsProblems(values, found)];
+  const problems = [...found, ...operatorKmsProblems(values, found), ...mailProblems(values, found)];
   const extraCaPem = readExtraCa(values, workingDir, problems);
   const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
@@ -208,6 +211,7 @@ function configOf(
       allow: values.KNOX_DB_ALLOW_TARGETS ?? EVERY_TARGET,
       deny: values.KNOX_DB_DENY_TARGETS ?? [],
     },
+    mail: mailOf(values),
     dpop: { iatWindowMs: iatWindowMs(values) },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },

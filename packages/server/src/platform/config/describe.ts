@@ -50,6 +50,8 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_PLAN: config.bootstrap.plan,
     KNOX_PLAN_FILE: config.plans.filePath ?? '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
+    KNOX_SMTP_URL: config.mail ? maskedUrl(config.mail.url.reveal()) : '(printed in the log)',
+    KNOX_MAIL_FROM: config.mail?.from ?? '(none)',
     KNOX_LOG_RETENTION_DAYS:
       config.plans.logRetentionDays === null ? '(by plan)' : String(config.plans.logRetentionDays),
     KNOX_AUDIT_RETENTION_DAYS: String((config.audit.retentionMs ?? 0) / DAY_MS),

@@ -161,6 +161,37 @@ export const emailAddress: Parse<string> = (text) => {
   return text;
 };
 
+export const smtpUrl: Parse<Secret<string>> = (text) => {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isServer =
+    (url?.protocol === 'smtp:' || url?.protocol === 'smtps:') &&
+    url.hostname !== '' &&
+    `${url.search}${url.hash}` === '' &&
+    ['', '/'].includes(url.pathname) &&
+    isDecodable(`${url.username}${url.password}`);
+  if (!isServer)
+    throw new RuleBroken('must be smtp://user:password@host:port, or smtps:// for TLS from the first byte');
+  return new Secret(text);
+};
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Nothing that a mail's header could read as a second address or line. */
+export const mailSender: Parse<string> = (text) => {
+  const [, name, named] = /^([^<>"\\,;:@\p{Cc}]{1,100}) <([^<>]+)>$/u.exec(text) ?? [];
+  const address = name === undefined ? text : named;
+  if (!/^[\w.+-]{1,64}@[a-z0-9.-]{1,189}$/i.test(address ?? ''))
+    throw new RuleBroken('must be an address, or a name and an address: KnoxCall <knox@example.com>');
+  return text;
+};
+
 function listOf(text: string): string[] {
   return text
     .split(',')

@@ -15,6 +15,7 @@ import {
   integer,
   jsonText,
   key32,
+  mailSender,
   oneOf,
   origin,
   type Parse,
@@ -23,6 +24,7 @@ import {
   redisUrl,
   share,
   signingKey,
+  smtpUrl,
 } from './parsers.js';
 
 export interface Variable<T> {
@@ -148,6 +150,17 @@ export const VARIABLES = {
     'JSON file whose numbers and features replace those of the plans: [plans](plans.md).',
   ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
+  KNOX_SMTP_URL: variable(
+    smtpUrl,
+    'none',
+    'Server that mail is sent by: `smtps://user:password@host:port`, or `smtp://` with STARTTLS, which a server on loopback may do without. Without it links are printed in the log. [Mail](mail.md).',
+    true,
+  ),
+  KNOX_MAIL_FROM: variable(
+    mailSender,
+    'none',
+    'Whom mail is from: `knox@example.com` or `KnoxCall <knox@example.com>`; needed beside `KNOX_SMTP_URL`.',
+  ),
   KNOX_LOG_RETENTION_DAYS: variable(
     integer(1, 3_650),
     'by plan (90)',
@@ -276,8 +289,6 @@ export type VariableValue<Name extends VariableName> =
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
   KNOX_SIGNUP: ['off'],
-  KNOX_SMTP_URL: [],
-  KNOX_MAIL_FROM: [],
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
