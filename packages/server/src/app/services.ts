@@ -143,6 +143,7 @@ export function createServices(deps: ServicesDeps) {
     db,
     clock,
     random,
+    generations,
     rootKey,
     // The measured guard times what the proxy's upstreams take; a KMS is none.
     cloudProviders: createCloudProviders({ clock, random, egress: deps.egress, ...clouds }),

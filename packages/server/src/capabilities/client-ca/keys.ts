@@ -24,13 +24,14 @@ export interface AuthorityKeys {
 
 export interface AuthorityKeysDeps {
   readonly clock: Clock;
-  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open'>;
+  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open' | 'onForget'>;
 }
 
 const OPENED_KEYS_MAX = 1_000;
 
 export function createAuthorityKeys({ clock, tenantKeys }: AuthorityKeysDeps): AuthorityKeys {
   const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
+  tenantKeys.onForget((tenantId) => keyring.forget(`${tenantId}:`));
   return {
     seal: (scope, authorityId, key) => tenantKeys.seal(placeOf(scope, authorityId), key),
     use(scope, { id, keyEnvelope }, act) {

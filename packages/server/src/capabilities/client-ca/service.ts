@@ -54,7 +54,7 @@ export interface ClientAuthoritiesDeps {
   readonly ids: IdSource;
   readonly random: Random;
   readonly logger: Logger;
-  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open'>;
+  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open' | 'onForget'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly jobs: Pick<Jobs, 'wake'>;
   /** `KNOX_PUBLIC_URL`. */

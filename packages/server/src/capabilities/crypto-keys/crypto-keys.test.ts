@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { CryptoKeyId, Scope, TenantId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { Secret } from '../../kernel/secret.js';
 import { createGenerations, migrations as generationsMigrations } from '../../platform/cache/generations.js';
 import { systemIds, systemRandom } from '../../platform/crypto/random.js';
@@ -8,7 +9,7 @@ import { ROOT_KEY_ONLY } from '../../testing/kms-settings.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
 import { migrations as auditMigrations, createAuditLogs } from '../audit-logs/index.js';
-import { createKms, type Kms, migrations as kmsMigrations } from '../kms/index.js';
+import { createKms, type Kms, migrations as kmsMigrations, kmsTables } from '../kms/index.js';
 import { type CryptoKeys, createCryptoKeys, envelopeColumns, migrations } from './index.js';
 import { cryptoKeyStoreContract } from './store.contract.js';
 
@@ -56,12 +57,29 @@ forEachDatabase((_name, openDatabase) => {
         db,
         clock,
         random: systemRandom,
+        generations: createGenerations({ db, clock }),
         rootKey: new Secret(Buffer.alloc(32, 1)),
         envelopeColumns,
       });
       const masterKey = await kms.prepare(LIVE.tenantId);
       await db.transaction((tx) => kms.createFor(tx, LIVE.tenantId, masterKey));
       cryptoKeys = service();
+    });
+
+    it('are open no longer than the master key that opened them', async () => {
+      const id = await create(LIVE);
+      clock.advance(LIMITS.tenantKeyCacheMs / 2);
+      await cryptoKeys.use(LIVE, id, 1, copyOf);
+      await db
+        .view(kmsTables)
+        .scoped({ tenantId: LIVE.tenantId })
+        .updateTable('tenant_master_keys')
+        .set({ status: 'revoked', wrapped: null })
+        .execute();
+      clock.advance(LIMITS.tenantKeyCacheMs / 2 - 1);
+      await cryptoKeys.use(LIVE, id, 1, copyOf);
+      clock.advance(1);
+      await expect(cryptoKeys.use(LIVE, id, 1, copyOf)).rejects.toMatchObject({ type: 'tenant_sealed' });
     });
 
     it('lends the same 32 random bytes each time, in another process too', async () => {

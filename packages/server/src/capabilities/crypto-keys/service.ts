@@ -60,7 +60,7 @@ export interface CryptoKeysDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: Random;
-  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open'>;
+  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open' | 'onForget'>;
   readonly generations: Pick<Generations, 'bump' | 'onChange'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
 }
@@ -74,6 +74,7 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
   const { db, clock, ids, random, tenantKeys, generations, auditLogs } = deps;
   const store = createCryptoKeyStore(db);
   const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
+  tenantKeys.onForget((tenantId) => keyring.forget(`${tenantId}:`));
   // An opened key leaves memory also in a process that nobody asks for it.
   generations.onChange((name) => {
     if (name.startsWith(GENERATION)) keyring.forget(`${name.slice(GENERATION.length)}:`);

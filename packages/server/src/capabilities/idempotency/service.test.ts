@@ -4,6 +4,7 @@ import type { ApiKeyId, RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller, CallRecord } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
+import { createGenerations, migrations as generationMigrations } from '../../platform/cache/generations.js';
 import { systemIds, systemRandom } from '../../platform/crypto/random.js';
 import {
   type Answer,
@@ -135,6 +136,7 @@ forEachDatabase((name, openDatabase) => {
       db,
       clock: ownClock,
       random: systemRandom,
+      generations: createGenerations({ db, clock: ownClock }),
       rootKey,
       envelopeColumns,
     });
@@ -150,12 +152,21 @@ forEachDatabase((name, openDatabase) => {
   }
 
   beforeAll(async () => {
-    db = await openDatabase([...NOTE_MIGRATIONS, ...kmsMigrations, ...migrations]);
+    db = await openDatabase([...NOTE_MIGRATIONS, ...generationMigrations, ...kmsMigrations, ...migrations]);
     view = db.view<NotesDb>(NOTE_TABLES);
     clock = createPausingClock();
     here = createElsewhere(clock);
     const rootKey = new Secret(Buffer.alloc(32, 7));
-    const kms = createKms({ ...ROOT_KEY_ONLY, db, clock, random: systemRandom, rootKey, envelopeColumns });
+    const generations = createGenerations({ db, clock });
+    const kms = createKms({
+      ...ROOT_KEY_ONLY,
+      db,
+      clock,
+      random: systemRandom,
+      generations,
+      rootKey,
+      envelopeColumns,
+    });
     for (const tenantId of TENANTS) {
       const masterKey = await kms.prepare(tenantId);
       await db.transaction((tx) => kms.createFor(tx, tenantId, masterKey));

@@ -10,7 +10,14 @@ export {
   KMS_POLICY_KEY,
 } from './providers/index.js';
 export type { RootKeyChange } from './root-key.js';
-export { createKms, type Kms, type KmsDeps, type PreparedMasterKey, type TenantKeys } from './service.js';
+export {
+  createKms,
+  type Kms,
+  type KmsDeps,
+  kmsGeneration,
+  type PreparedMasterKey,
+  type TenantKeys,
+} from './service.js';
 export { hasWrappedData } from './store.js';
 export { kmsTables, migrations } from './tables.js';
 export type { OperatorKmsChange } from './wrapping-keys.js';

@@ -1,6 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { TenantId } from '../../kernel/ids.js';
 import { Secret } from '../../kernel/secret.js';
+import { createGenerations, migrations as generationMigrations } from '../../platform/cache/generations.js';
 import { DecryptionRefused } from '../../platform/crypto/authenticated-cipher.js';
 import { type EnvelopePlace, envelopeVersion } from '../../platform/crypto/envelope-cipher.js';
 import { systemRandom } from '../../platform/crypto/random.js';
@@ -9,7 +10,7 @@ import { forEachDatabase, type TestDatabase } from '../../testing/databases.js';
 import { ROOT_KEY_ONLY } from '../../testing/kms-settings.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
-import { createKms, type Kms, migrations, RootKeyMismatch } from './index.js';
+import { createKms, type Kms, kmsGeneration, migrations, RootKeyMismatch } from './index.js';
 import { kmsStoreContract } from './store.contract.js';
 import { kmsTables } from './tables.js';
 
@@ -29,14 +30,19 @@ forEachDatabase((name, openDatabase) => {
   let db: TestDatabase;
   let clock: ManualClock;
   const open = async () => {
-    db = await openDatabase([...accountMigrations, ...migrations]);
+    db = await openDatabase([...generationMigrations, ...accountMigrations, ...migrations]);
     return db;
   };
-  const kmsWith = (rootKey: Buffer, database: Database = db): Kms =>
+  const kmsWith = (
+    rootKey: Buffer,
+    database: Database = db,
+    generations = createGenerations({ db: database, clock }),
+  ): Kms =>
     createKms({
       db: database,
       clock,
       random: systemRandom,
+      generations,
       rootKey: new Secret(rootKey),
       ...ROOT_KEY_ONLY,
       envelopeColumns: [COLUMN],
@@ -57,6 +63,58 @@ forEachDatabase((name, openDatabase) => {
       clock = createManualClock();
       kms = kmsWith(Buffer.alloc(32, 1));
       await addTenant(kms, TENANT);
+    });
+
+    describe('forgets a tenant', () => {
+      const PROCESSES_LEARN_MS = 1_000;
+      let heard: TenantId[];
+      const wipe = () =>
+        db
+          .view(kmsTables)
+          .scoped({ tenantId: TENANT })
+          .updateTable('tenant_master_keys')
+          .set({ status: 'revoked', wrapped: null })
+          .execute();
+      const bump = () =>
+        db.transaction((tx) => createGenerations({ db, clock }).bump(tx, kmsGeneration(TENANT)));
+
+      it('when its keys change in this process', async () => {
+        heard = [];
+        kms.onForget((tenantId) => heard.push(tenantId));
+        const envelope = await kms.seal(place, plaintext);
+        await addTenant(kms, OTHER);
+        await kms.seal({ ...place, tenantId: OTHER }, plaintext);
+        await kms.rotate(TENANT);
+        expect(heard).toEqual([TENANT]);
+        await wipe();
+        await expect(kms.open(place, envelope)).rejects.toMatchObject({ type: 'tenant_sealed' });
+      });
+
+      it('within 1 s of a change in another process, and what was opened with its keys too', async () => {
+        const generations = createGenerations({ db, clock });
+        const here = kmsWith(Buffer.alloc(32, 1), db, generations);
+        heard = [];
+        here.onForget((tenantId) => heard.push(tenantId));
+        await generations.start();
+        const envelope = await here.seal(place, plaintext);
+        await wipe();
+        expect(await here.open(place, envelope)).toEqual(plaintext);
+        await bump();
+        clock.advance(PROCESSES_LEARN_MS / 2);
+        await vi.waitFor(() => expect(heard).toEqual([TENANT]));
+        await expect(here.open(place, envelope)).rejects.toMatchObject({ type: 'tenant_sealed' });
+        await generations.stop();
+      });
+
+      it('when the time of an opened key is over, not when one could not be opened', async () => {
+        heard = [];
+        kms.onForget((tenantId) => heard.push(tenantId));
+        await kms.seal(place, plaintext);
+        await expect(kms.seal({ ...place, tenantId: OTHER }, plaintext)).rejects.toThrow();
+        expect(heard).toEqual([]);
+        clock.advance(3_600_000);
+        expect(heard).toEqual([TENANT]);
+      });
     });
 
     it('opens what it sealed, in another process too', async () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../kernel/ids.js';
 import { Secret } from '../../kernel/secret.js';
+import { createGenerations, migrations as generationMigrations } from '../../platform/cache/generations.js';
 import type { EnvelopePlace } from '../../platform/crypto/envelope-cipher.js';
 import { systemRandom } from '../../platform/crypto/random.js';
 import { startAwsEmulator } from '../../testing/cloud-kms/aws-emulator.js';
@@ -36,6 +37,7 @@ const kmsWith = (operatorKey: CloudKey | null): Kms =>
     db,
     clock,
     random: systemRandom,
+    generations: createGenerations({ db, clock }),
     rootKey: new Secret(Buffer.alloc(32, 1)),
     cloudProviders: rig.providers,
     operatorKey,
@@ -49,7 +51,7 @@ const keyCalls = () => rig.emulator.calls.filter((call) => call !== 'identity');
 const forgetCalls = () => (rig.emulator.calls as string[]).splice(0);
 
 beforeEach(async () => {
-  db = await openTestSqlite([...accountMigrations, ...migrations]);
+  db = await openTestSqlite([...generationMigrations, ...accountMigrations, ...migrations]);
   clock = createManualClock();
   store = createKmsStore(db);
 });

@@ -3,6 +3,7 @@ import type { Clock } from '../../kernel/clock.js';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
+import type { Generations } from '../../platform/cache/generations.js';
 import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
 import {
   type EnvelopePlace,
@@ -39,6 +40,18 @@ export interface TenantKeys {
   seal(place: EnvelopePlace, plaintext: Buffer): Promise<Buffer>;
   /** Under whichever version the envelope names. */
   open(place: EnvelopePlace, envelope: Buffer): Promise<Buffer>;
+  /** Hears when an opened master key of the tenant leaves memory: what was opened with it has to leave too. */
+  onForget(listener: (tenantId: TenantId) => void): void;
+}
+
+const GENERATION = 'tenant_kms:';
+
+/**
+ * The generation that every change of a tenant's master-key versions or KMS configuration bumps in its transaction:
+ * opened master keys, and the keys opened with them, leave the memory of every process within 1 s.
+ */
+export function kmsGeneration(tenantId: TenantId): string {
+  return `${GENERATION}${tenantId}`;
 }
 
 export interface Kms extends TenantKeys {
@@ -63,6 +76,7 @@ export interface KmsDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly random: Random;
+  readonly generations: Pick<Generations, 'bump' | 'onChange'>;
   readonly rootKey: Secret<Buffer>;
   readonly cloudProviders: CloudProviders;
   /** KNOX_KMS_OPERATOR_*: what wraps new master keys; null = the root key. */
@@ -82,12 +96,24 @@ const CACHE_MS: Readonly<Record<WrapMethod, number>> = {
 };
 
 export function createKms(deps: KmsDeps): Kms {
-  const { db, clock, random, rootKey, cloudProviders, operatorKey } = deps;
+  const { db, clock, random, generations, rootKey, cloudProviders, operatorKey } = deps;
   const store = createKmsStore(db);
   const assertRegistered = createEnvelopeRegistry(deps.envelopeColumns);
   const root = createRootKey({ db, store, clock, random, key: rootKey });
   const wrappingKeys = createWrappingKeys({ db, store, root: root.provider, cloudProviders, operatorKey });
-  const keyring = createKeyring({ clock, ttlMs: LIMITS.tenantKeyCacheMs, keysMax: OPENED_KEYS_MAX });
+  const forgetListeners: ((tenantId: TenantId) => void)[] = [];
+  const tellForgotten = (tenantId: TenantId) => {
+    for (const listener of forgetListeners) listener(tenantId);
+  };
+  const keyring = createKeyring({
+    clock,
+    ttlMs: LIMITS.tenantKeyCacheMs,
+    keysMax: OPENED_KEYS_MAX,
+    onLeave: (name) => tellForgotten(name.slice(0, name.indexOf(':')) as TenantId),
+  });
+  generations.onChange((name) => {
+    if (name.startsWith(GENERATION)) keyring.forget(`${name.slice(GENERATION.length)}:`);
+  });
 
   async function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
     return keyring.use(`${tenantId}:${version}`, (keepFor) => unwrapKey(tenantId, version, keepFor), act);
@@ -132,6 +158,7 @@ export function createKms(deps: KmsDeps): Kms {
       if ((await store.lastVersion(tenantId, tx)) !== version - 1) return false;
       await store.retireActive(tx, tenantId);
       await store.insertActive(tx, tenantId, prepared, clock.nowMs());
+      await generations.bump(tx, kmsGeneration(tenantId));
       return true;
     });
   }
@@ -156,6 +183,8 @@ export function createKms(deps: KmsDeps): Kms {
       const version = envelopeVersion(envelope);
       return withKey(place.tenantId, version, (key) => openEnvelope(key, place, envelope));
     },
+
+    onForget: (listener) => void forgetListeners.push(listener),
 
     // The version is part of what the wrapping binds, and no KMS is called inside a transaction: so the key is
     // wrapped for the next number first, and again when another rotation has taken it meanwhile.

@@ -31,13 +31,20 @@ export interface KeyringDeps {
   readonly clock: Clock;
   readonly ttlMs: number;
   readonly keysMax: number;
+  /** Whenever a key leaves, for what was opened with it. */
+  readonly onLeave?: (name: string) => void;
 }
 
-export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
+export function createKeyring({ clock, ttlMs, keysMax, onLeave }: KeyringDeps): Keyring {
   // Least recently used first.
   const entries = new Map<string, Entry>();
 
   function evict(name: string, entry: Entry): void {
+    drop(name, entry);
+    onLeave?.(name);
+  }
+
+  function drop(name: string, entry: Entry): void {
     if (entries.get(name) === entry) entries.delete(name);
     entry.evicted = true;
     entry.cancelExpiry();
@@ -88,7 +95,7 @@ export function createKeyring({ clock, ttlMs, keysMax }: KeyringDeps): Keyring {
       entry.opened = await entry.key;
       return lend(entry.opened, act);
     } catch (error) {
-      await entry.key.catch(() => evict(name, entry));
+      await entry.key.catch(() => drop(name, entry));
       throw error;
     } finally {
       entry.borrowers -= 1;
