@@ -14,6 +14,8 @@ export function kmsSettings({ kms }: Pick<Config, 'kms'>): KmsSettings {
   return {
     operatorKey: operatorKeyOf(kms.operator),
     endpoints: kms.endpoints,
+    identities: kms.identities,
+    hasSharedKeys: kms.hasSharedKeys,
     secretOf: (variable) => kms.secrets.get(variable),
   };
 }

@@ -21,8 +21,9 @@ import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/eg
 import { createIdempotency } from '../capabilities/idempotency/index.js';
 import {
   type CloudEndpoints,
+  type CloudIdentities,
   type CloudKey,
-  createCloudProviders,
+  createClouds,
   createKms,
 } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
@@ -92,6 +93,9 @@ export interface ServicesDeps {
 export interface KmsSettings {
   readonly operatorKey: CloudKey | null;
   readonly endpoints: CloudEndpoints;
+  readonly identities: CloudIdentities;
+  /** `KNOX_KMS_SHARED_KEYS`. */
+  readonly hasSharedKeys: boolean;
   secretOf(variable: string): Secret<string> | undefined;
 }
 
@@ -138,15 +142,16 @@ export function createServices(deps: ServicesDeps) {
   const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
   const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
   const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
-  const { operatorKey, ...clouds } = deps.kms;
+  const { operatorKey, endpoints, identities, secretOf } = deps.kms;
+  // The measured guard times what the proxy's upstreams take; a KMS is none.
+  const clouds = createClouds({ clock, random, egress: deps.egress, endpoints, identities, secretOf });
   const kms = createKms({
     db,
     clock,
     random,
     generations,
     rootKey,
-    // The measured guard times what the proxy's upstreams take; a KMS is none.
-    cloudProviders: createCloudProviders({ clock, random, egress: deps.egress, ...clouds }),
+    cloudProviders: clouds.providerOf,
     operatorKey,
     envelopeColumns: ENVELOPE_COLUMNS,
   });

@@ -1,5 +1,5 @@
 import type { KmsSettings } from '../app/services.js';
-import type { CloudEndpoints, KmsDeps } from '../capabilities/kms/index.js';
+import type { CloudEndpoints, CloudIdentities, KmsDeps } from '../capabilities/kms/index.js';
 
 export const PUBLIC_ENDPOINTS: CloudEndpoints = {
   awsKms: null,
@@ -10,10 +10,14 @@ export const PUBLIC_ENDPOINTS: CloudEndpoints = {
   azureVault: null,
 };
 
+export const FOUND_OUT: CloudIdentities = { aws: null, gcp: null };
+
 /** The root key wraps, as where no KNOX_KMS_* is set. */
 export const NO_CLOUD: KmsSettings = {
   operatorKey: null,
   endpoints: PUBLIC_ENDPOINTS,
+  identities: FOUND_OUT,
+  hasSharedKeys: false,
   secretOf: () => undefined,
 };
 

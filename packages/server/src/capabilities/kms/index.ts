@@ -5,8 +5,10 @@ export type { EnvelopeColumn } from './envelope-columns.js';
 export { OperatorKmsRefused, RootKeyMismatch } from './errors.js';
 export {
   type CloudEndpoints,
+  type CloudIdentities,
   type CloudProviders,
-  createCloudProviders,
+  type Clouds,
+  createClouds,
   KMS_POLICY_KEY,
 } from './providers/index.js';
 export type { RootKeyChange } from './root-key.js';

@@ -388,6 +388,9 @@ describe('refusals', () => {
     ['KNOX_KMS_AWS_ENDPOINT', 'http://kms.internal.example'],
     ['KNOX_KMS_AWS_ENDPOINT', 'https://10.0.0.1:8443'],
     ['KNOX_KMS_AZURE_VAULT', 'https://vault.internal.example/keys'],
+    ['KNOX_KMS_AWS_ACCOUNT_ID', '11112222333'],
+    ['KNOX_KMS_GCP_PRINCIPAL', 'knoxcall'],
+    ['KNOX_KMS_SHARED_KEYS', 'yes'],
   ])('%s=%s', (name, text) => {
     const problems = problemsOf({ [name]: text });
     expect(problems).toHaveLength(1);
@@ -426,6 +429,25 @@ describe('refusals', () => {
       'KNOX_KMS_OPERATOR_CONFIG must be JSON',
     ]);
     expect(problemsOf(whole)).toEqual([]);
+  });
+
+  it('what tenants name in their grants', () => {
+    const { config } = loadConfig(
+      {
+        KNOX_KMS_AWS_ACCOUNT_ID: '111122223333',
+        KNOX_KMS_GCP_PRINCIPAL: 'knoxcall@acme.iam.gserviceaccount.com',
+        KNOX_KMS_SHARED_KEYS: 'on',
+      },
+      dir,
+    );
+    expect(config.kms).toMatchObject({
+      identities: { aws: '111122223333', gcp: 'knoxcall@acme.iam.gserviceaccount.com' },
+      hasSharedKeys: true,
+    });
+    expect(loadConfig({}, dir).config.kms).toMatchObject({
+      identities: { aws: null, gcp: null },
+      hasSharedKeys: false,
+    });
   });
 
   it('takes the secrets of KMS configurations by their names, from a file too', () => {

@@ -74,6 +74,10 @@ export interface KmsConfig {
     readonly azureAuthority: string | null;
     readonly azureVault: string | null;
   };
+  /** What tenants name in their grants; null = what the server's own identity says. */
+  readonly identities: { readonly aws: string | null; readonly gcp: string | null };
+  /** Whether several tenants may name the same key. */
+  readonly hasSharedKeys: boolean;
   /** KNOX_TENANT_KMS_*. */
   readonly secrets: ReadonlyMap<string, Secret<string>>;
 }
@@ -254,6 +258,11 @@ function kmsOf(values: Environment, secrets: KmsConfig['secrets']): KmsConfig {
       azureAuthority: values.KNOX_KMS_AZURE_AUTHORITY ?? null,
       azureVault: values.KNOX_KMS_AZURE_VAULT ?? null,
     },
+    identities: {
+      aws: values.KNOX_KMS_AWS_ACCOUNT_ID ?? null,
+      gcp: values.KNOX_KMS_GCP_PRINCIPAL ?? null,
+    },
+    hasSharedKeys: values.KNOX_KMS_SHARED_KEYS === 'on',
     secrets,
   };
 }

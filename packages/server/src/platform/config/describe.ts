@@ -87,6 +87,9 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_KMS_GCP_IAM_ENDPOINT: kms.endpoints.gcpIam ?? 'https://iamcredentials.googleapis.com',
     KNOX_KMS_AZURE_AUTHORITY: kms.endpoints.azureAuthority ?? "(of the vault's cloud)",
     KNOX_KMS_AZURE_VAULT: kms.endpoints.azureVault ?? '(the vault itself)',
+    KNOX_KMS_AWS_ACCOUNT_ID: kms.identities.aws ?? '(of the own identity)',
+    KNOX_KMS_GCP_PRINCIPAL: kms.identities.gcp ?? '(of the own identity)',
+    KNOX_KMS_SHARED_KEYS: kms.hasSharedKeys ? 'on' : 'off',
   };
 }
 

@@ -120,6 +120,22 @@ export const httpsNameOrigin: Parse<string> = (text) => {
   return url.origin;
 };
 
+export const awsAccount: Parse<string> = (text) => {
+  if (!/^\d{12}$/.test(text)) throw new RuleBroken('must be the 12 digits of an AWS account');
+  return text;
+};
+
+/** Pasted by tenants into what grants it, so of no other form than Google's own. */
+export const gcpPrincipal: Parse<string> = (text) => {
+  const isEmail = /^[a-z0-9-]{1,63}@[a-z0-9.-]{1,180}\.gserviceaccount\.com$/.test(text);
+  const isFederated = /^principal:\/\/iam\.googleapis\.com\/[A-Za-z0-9/._:@-]{1,512}$/.test(text);
+  if (!isEmail && !isFederated)
+    throw new RuleBroken(
+      'must be the e-mail of a service account (NAME@PROJECT.iam.gserviceaccount.com) or principal://iam.googleapis.com/…',
+    );
+  return text;
+};
+
 export const jsonText: Parse<unknown> = (text) => {
   try {
     return JSON.parse(text) as unknown;

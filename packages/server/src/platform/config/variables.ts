@@ -1,6 +1,7 @@
 import { PLANS } from '../../kernel/plan-tiers.js';
 import { CERTIFICATE_FORMATS } from '../http/certificate-header.js';
 import {
+  awsAccount,
   bearerToken,
   customHosts,
   databaseAddress,
@@ -8,6 +9,7 @@ import {
   dnsServers,
   domainName,
   emailAddress,
+  gcpPrincipal,
   headerName,
   hostOrAddress,
   httpsNameOrigin,
@@ -276,6 +278,21 @@ export const VARIABLES = {
     'Microsoft Entra: who gives tokens.',
   ),
   KNOX_KMS_AZURE_VAULT: variable(httpsNameOrigin, 'the vault itself', 'Every Azure Key Vault.'),
+  KNOX_KMS_AWS_ACCOUNT_ID: variable(
+    awsAccount,
+    'that of the server’s own identity',
+    'AWS account that tenants let at their role.',
+  ),
+  KNOX_KMS_GCP_PRINCIPAL: variable(
+    gcpPrincipal,
+    'that of the server’s own identity',
+    'Service account or `principal://…` that tenants let at theirs.',
+  ),
+  KNOX_KMS_SHARED_KEYS: variable(
+    oneOf('on', 'off'),
+    '`off`',
+    '`on`: several tenants may name the same KMS key, role or service account. A tenant could then use a neighbour’s grant.',
+  ),
 };
 
 export type VariableName = keyof typeof VARIABLES;
@@ -297,9 +314,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],
   KNOX_WRAP_SUBDOMAINS: ['off'],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
-  KNOX_KMS_AWS_ACCOUNT_ID: [],
-  KNOX_KMS_GCP_PRINCIPAL: [],
-  KNOX_KMS_SHARED_KEYS: ['off'],
 };
 
 /** Azure client secrets (contract README §8): a KMS configuration names one; of a tenant's, the slug is part of the name. */

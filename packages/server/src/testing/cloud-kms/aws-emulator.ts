@@ -17,6 +17,10 @@ const EXTERNAL_ID = 'acme-external-id';
 const KEYS = `arn:aws:kms:${REGION}:111122223333:key/`;
 const SERVER = { id: 'AKIATESTSERVER000001', secret: 'the-secret-key-of-the-server' };
 
+const XMLNS = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"';
+const DENIED = `<ErrorResponse ${XMLNS}><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error><RequestId>r</RequestId></ErrorResponse>`;
+const WHO_AM_I = `<GetCallerIdentityResponse ${XMLNS}><GetCallerIdentityResult><Arn>arn:aws:iam::999988887777:user/knoxcall</Arn><UserId>AIDATEST</UserId><Account>999988887777</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>`;
+
 /** KMS as JSON 1.1 and STS as Query with XML; every signature (SigV4) is checked. */
 export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
   const state = freshState();
@@ -26,34 +30,35 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
   /** By access key id. */
   const sessions = new Map<string, { secret: string; token: string }>();
 
-  function assumeRole(request: EmulatorRequest): EmulatorAnswer {
-    calls.push('identity');
+  function askSts(request: EmulatorRequest): EmulatorAnswer {
     const form = new URLSearchParams(request.rawBody.toString('utf8'));
     const isSigned = isSignedBy(request, 'sts', SERVER.id, SERVER.secret);
+    if (form.get('Action') === 'GetCallerIdentity') {
+      calls.push('whoami');
+      return isSigned ? xml(200, WHO_AM_I) : xml(403, DENIED);
+    }
+    return assumeRole(form, isSigned);
+  }
+
+  function assumeRole(form: URLSearchParams, isSigned: boolean): EmulatorAnswer {
+    calls.push('identity');
     const isRight =
       form.get('Action') === 'AssumeRole' &&
       form.get('Version') === '2011-06-15' &&
       form.get('RoleArn') === ROLE &&
       form.get('DurationSeconds') === '900' &&
-      form.get('ExternalId') === EXTERNAL_ID;
-    if (!isSigned || !isRight || !state.isTrusted) {
-      return {
-        status: 403,
-        type: 'text/xml',
-        body: `<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error><RequestId>r</RequestId></ErrorResponse>`,
-      };
-    }
+      (form.get('ExternalId') === EXTERNAL_ID || !(state.asksForExternalId || form.has('ExternalId')));
+    if (!isSigned || !isRight || !state.isTrusted) return xml(403, DENIED);
     const id = `ASIA${randomBytes(8).toString('hex').toUpperCase()}`;
     const session = { secret: randomBytes(20).toString('hex'), token: randomBytes(40).toString('base64') };
     sessions.set(id, session);
     secrets.push(session.secret, session.token);
     // Real time: the client compares it with the machine's clock.
     const expiration = new Date(performance.timeOrigin + performance.now() + 900_000).toISOString();
-    return {
-      status: 200,
-      type: 'text/xml',
-      body: `<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials><AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${session.secret}</SecretAccessKey><SessionToken>${session.token}</SessionToken><Expiration>${expiration}</Expiration></Credentials><AssumedRoleUser><Arn>${ROLE}/knoxcall</Arn><AssumedRoleId>AROA:knoxcall</AssumedRoleId></AssumedRoleUser></AssumeRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></AssumeRoleResponse>`,
-    };
+    return xml(
+      200,
+      `<AssumeRoleResponse ${XMLNS}><AssumeRoleResult><Credentials><AccessKeyId>${id}</AccessKeyId><SecretAccessKey>${session.secret}</SecretAccessKey><SessionToken>${session.token}</SessionToken><Expiration>${expiration}</Expiration></Credentials><AssumedRoleUser><Arn>${ROLE}/knoxcall</Arn><AssumedRoleId>AROA:knoxcall</AssumedRoleId></AssumedRoleUser></AssumeRoleResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></AssumeRoleResponse>`,
+    );
   }
 
   function useKey(request: EmulatorRequest): EmulatorAnswer | null {
@@ -113,7 +118,7 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
   }
 
   const server = await startEmulatorServer(ca, HOSTS, (request) =>
-    request.host.startsWith('sts.') ? assumeRole(request) : useKey(request),
+    request.host.startsWith('sts.') ? askSts(request) : useKey(request),
   );
   const keyOf = (name: string): AwsKey => ({
     provider: 'aws',
@@ -141,6 +146,10 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
     secrets,
     close: () => server.close(),
   };
+}
+
+function xml(status: number, body: string): EmulatorAnswer {
+  return { status, type: 'text/xml', body };
 }
 
 function fault(type: string, status = 400): EmulatorAnswer {

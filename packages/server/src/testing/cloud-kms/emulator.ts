@@ -27,12 +27,21 @@ export interface EmulatorState {
   isEnabled: boolean;
   /** Whether the server is let at the owner's identity. */
   isTrusted: boolean;
+  /** Of AWS: whether the role asks for the external id. */
+  asksForExternalId: boolean;
   /** Of the KMS. */
   answers: 'as_asked' | 'throttled' | 'failing' | 'silent' | 'broken';
 }
 
 export function freshState(): EmulatorState {
-  return { mayEncrypt: true, mayDecrypt: true, isEnabled: true, isTrusted: true, answers: 'as_asked' };
+  return {
+    mayEncrypt: true,
+    mayDecrypt: true,
+    isEnabled: true,
+    isTrusted: true,
+    asksForExternalId: true,
+    answers: 'as_asked',
+  };
 }
 
 export interface EmulatorRequest {

@@ -1,9 +1,9 @@
-import { type CloudProviders, createCloudProviders } from '../../capabilities/kms/index.js';
+import { type CloudProviders, type Clouds, createClouds } from '../../capabilities/kms/index.js';
 import type { Clock } from '../../kernel/clock.js';
 import { Secret } from '../../kernel/secret.js';
 import { systemRandom } from '../../platform/crypto/random.js';
 import { type EgressRig, startEgressRig } from '../egress-rig.js';
-import { PUBLIC_ENDPOINTS } from '../kms-settings.js';
+import { FOUND_OUT, PUBLIC_ENDPOINTS } from '../kms-settings.js';
 import { createTestCa, type TestCa } from '../tls-upstream.js';
 import type { CloudEmulator } from './emulator.js';
 
@@ -12,6 +12,7 @@ const BACKOFF_MAX_MS = 1_000;
 /** One emulator, and the product's providers, which reach it through the egress guard. */
 export interface CloudRig<Emulator extends CloudEmulator> {
   readonly emulator: Emulator;
+  readonly clouds: Clouds;
   readonly providers: CloudProviders;
   readonly egressRig: EgressRig;
   /** Waits between attempts, ms. */
@@ -35,21 +36,24 @@ export async function startCloudRig<Emulator extends CloudEmulator>(
   const clock = withoutBackoff(egressRig.clock, waits);
   const former = setEnvironment(emulator.environment);
   const secrets = 'variables' in emulator ? (emulator.variables as Map<string, string>) : variables;
+  const clouds = createClouds({
+    clock,
+    random: systemRandom,
+    egress: egressRig.egress,
+    endpoints: { ...PUBLIC_ENDPOINTS, ...emulator.endpoints },
+    identities: FOUND_OUT,
+    secretOf(variable) {
+      const value = secrets.get(variable);
+      return value === undefined ? undefined : new Secret(value);
+    },
+  });
   return {
     emulator,
     egressRig,
     waits,
     clock,
-    providers: createCloudProviders({
-      clock,
-      random: systemRandom,
-      egress: egressRig.egress,
-      endpoints: { ...PUBLIC_ENDPOINTS, ...emulator.endpoints },
-      secretOf(variable) {
-        const value = secrets.get(variable);
-        return value === undefined ? undefined : new Secret(value);
-      },
-    }),
+    clouds,
+    providers: clouds.providerOf,
     async close() {
       setEnvironment(former);
       await egressRig.close();

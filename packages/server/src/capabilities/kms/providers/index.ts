@@ -14,6 +14,12 @@ import { codeText, KmsFailure, type KmsProvider } from './types.js';
 
 export type { CloudEndpoints } from './cloud/cloud.js';
 
+/** What the operator says that this server is; null = found out. */
+export interface CloudIdentities {
+  readonly aws: string | null;
+  readonly gcp: string | null;
+}
+
 /** The policy key of the egress guard for calls to a KMS. No tenant's: a slug holds no star. */
 export const KMS_POLICY_KEY = '*kms';
 
@@ -21,12 +27,28 @@ const ANSWER_BYTES_MAX = 256 * 1024;
 /** Clients kept; one more drops them all, and they are made again when they are used. */
 const CLIENTS_MAX = 10_000;
 
-export interface CloudProvidersDeps {
+export interface CloudsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly egress: Pick<Egress, 'parse' | 'judge' | 'startClock' | 'stream'>;
   readonly endpoints: CloudEndpoints;
+  /** KNOX_KMS_AWS_ACCOUNT_ID and its like. */
+  readonly identities: CloudIdentities;
   secretOf(variable: string): Secret<string> | undefined;
+}
+
+export interface Clouds {
+  readonly providerOf: CloudProviders;
+  /**
+   * What a tenant names in its grant: the account of AWS, the e-mail at Google, the object id of Azure's managed
+   * identity. The operator's variable, else what the cloud says; null where it does not or nobody answers.
+   */
+  ownIdentity(cloud: CloudName): Promise<string | null>;
+  /**
+   * Whether AWS gives the key's role to who does not tell the external id, so that anybody could name it here. False
+   * for other clouds. Throws `KmsFailure` where it is not to be found out.
+   */
+  mayAssumeWithoutExternalId(key: CloudKey): Promise<boolean>;
 }
 
 /** The keys of tenants and of the operator, behind the interface that the root key has. */
@@ -41,7 +63,7 @@ const CLOUDS: Record<CloudName, (deps: CloudDeps) => Promise<AnyCloud>> = {
   azure: async (deps) => (await import('./cloud/azure.js')).createAzure(deps) as AnyCloud,
 };
 
-export function createCloudProviders(deps: CloudProvidersDeps): CloudProviders {
+export function createClouds(deps: CloudsDeps): Clouds {
   const { clock, random } = deps;
   const call = createSmallCalls({
     clock,
@@ -84,12 +106,29 @@ export function createCloudProviders(deps: CloudProvidersDeps): CloudProviders {
     return client;
   }
 
-  return (key, wrapMethod) => {
+  async function tried<T>(name: CloudName, act: (cloud: AnyCloud) => Promise<T>): Promise<T> {
+    const cloud = await cloudOf(name);
+    return withAttempts({ clock, random }, () => act(cloud), cloud.failureOf);
+  }
+
+  async function ownIdentity(name: CloudName): Promise<string | null> {
+    const written = name === 'azure' ? null : deps.identities[name];
+    if (written !== null) return written;
+    try {
+      return await tried(name, (cloud) => cloud.ownIdentity());
+    } catch (error) {
+      if (error instanceof KmsFailure) return null;
+      throw error;
+    }
+  }
+
+  const mayAssumeWithoutExternalId: Clouds['mayAssumeWithoutExternalId'] = (key) =>
+    tried(key.provider, async (cloud) => (await cloud.mayAssumeWithoutExternalId?.(key)) ?? false);
+
+  const providerOf: CloudProviders = (key, wrapMethod) => {
     const wrap: KmsProvider['wrap'] = async (dek, context) => {
       const client = await clientOf(key);
-      return packWrapped(
-        await withAttempts({ clock, random }, () => client.encrypt(dek, context), client.failureOf),
-      );
+      return packWrapped(await tried(key.provider, () => client.encrypt(dek, context)));
     };
     const unwrap: KmsProvider['unwrap'] = async (wrapped, context) => {
       const encrypted = unpackWrapped(wrapped);
@@ -97,7 +136,7 @@ export function createCloudProviders(deps: CloudProvidersDeps): CloudProviders {
       if (!client.isNameOfKey(encrypted.keyName)) {
         throw new KmsFailure('bad_ciphertext', 'key', 'name_of_another_key');
       }
-      return withAttempts({ clock, random }, () => client.decrypt(encrypted, context), client.failureOf);
+      return tried(key.provider, () => client.decrypt(encrypted, context));
     };
     return {
       describe: () => ({ wrapMethod, keyReference: key.keyRef }),
@@ -106,4 +145,6 @@ export function createCloudProviders(deps: CloudProvidersDeps): CloudProviders {
       probe: () => probeBothWays({ wrap, unwrap }, random),
     };
   };
+
+  return { providerOf, ownIdentity, mayAssumeWithoutExternalId };
 }

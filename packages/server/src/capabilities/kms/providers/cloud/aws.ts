@@ -1,5 +1,5 @@
 import { DecryptCommand, EncryptCommand, KMSClient, type KMSClientConfig } from '@aws-sdk/client-kms';
-import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import { AssumeRoleCommand, GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import type { AwsKey } from '../../cloud-key.js';
 import { codeText, KmsFailure, type KmsFailureReason, type KmsStage, type WrapContext } from '../types.js';
 import { type Cloud, type CloudClient, type CloudDeps, type Door, hostOf } from './cloud.js';
@@ -7,6 +7,10 @@ import { type Cloud, type CloudClient, type CloudDeps, type Door, hostOf } from 
 const SESSION_SECONDS = 900;
 /** Clients that hold the server's own identity, one a region. */
 const REGIONS_MAX = 64;
+const DNS_SUFFIX = 'amazonaws.com';
+const CHINA_DNS_SUFFIX = 'amazonaws.com.cn';
+/** Where to ask who one is, if no setting of the machine names a region. */
+const FALLBACK_REGION = 'us-east-1';
 
 type RequestHandler = KMSClient['config']['requestHandler'];
 type Credentials = Pick<KMSClientConfig, 'credentials'>;
@@ -17,7 +21,8 @@ export function createAws({ endpoints, door }: CloudDeps): Cloud<AwsKey> {
   const identityHandler = handlerOf(door([], 'identity'));
   const stsClients = new Map<string, STSClient>();
 
-  function stsOf(region: string, endpoint: string): STSClient {
+  function stsOf(region: string, dnsSuffix: string): STSClient {
+    const endpoint = endpoints.awsSts ?? `https://sts.${region}.${dnsSuffix}`;
     const known = stsClients.get(endpoint);
     if (known) return known;
     if (stsClients.size >= REGIONS_MAX) stsClients.clear();
@@ -27,12 +32,11 @@ export function createAws({ endpoints, door }: CloudDeps): Cloud<AwsKey> {
   }
 
   /** At each use anew: a session that is kept would outlive the grant that it was given for (kms-admin.md §3.4). */
-  async function assumed(key: AwsKey, roleArn: string): Promise<Credentials> {
-    const { region, externalId } = key.config;
-    const endpoint = endpoints.awsSts ?? `https://sts.${region}.${dnsSuffixOf(key)}`;
+  async function assumed(key: AwsKey, roleArn: string, externalId: string | null): Promise<Credentials> {
+    const { region } = key.config;
     const answer = await atStage(
       'identity',
-      stsOf(region, endpoint).send(
+      stsOf(region, dnsSuffixOf(key)).send(
         new AssumeRoleCommand({
           RoleArn: roleArn,
           RoleSessionName: 'knoxcall',
@@ -55,7 +59,7 @@ export function createAws({ endpoints, door }: CloudDeps): Cloud<AwsKey> {
   }
 
   function open(key: AwsKey): CloudClient {
-    const { region, roleArn } = key.config;
+    const { region, roleArn, externalId } = key.config;
     const endpoint = endpoints.awsKms ?? `https://kms.${region}.${dnsSuffixOf(key)}`;
     const settings = { region, endpoint, maxAttempts: 1 };
     const keyHandler = handlerOf(door([hostOf(endpoint)], 'key'));
@@ -63,7 +67,7 @@ export function createAws({ endpoints, door }: CloudDeps): Cloud<AwsKey> {
 
     async function client(): Promise<KMSClient> {
       if (roleArn !== null) {
-        const credentials = await assumed(key, roleArn);
+        const credentials = await assumed(key, roleArn, externalId);
         return new KMSClient({ ...settings, ...credentials, requestHandler: keyHandler });
       }
       // The chain behind it asks more hosts than the key's.
@@ -107,15 +111,35 @@ export function createAws({ endpoints, door }: CloudDeps): Cloud<AwsKey> {
       },
 
       isNameOfKey: (keyName) => isNameOf(key, keyName),
-      failureOf: (error) => failureOf(error, 'key'),
     };
   }
 
-  return { open };
+  async function ownIdentity(): Promise<string | null> {
+    const settings = new STSClient({ requestHandler: identityHandler }).config;
+    const region = await settings.region().catch(() => FALLBACK_REGION);
+    const dnsSuffix = region.startsWith('cn-') ? CHINA_DNS_SUFFIX : DNS_SUFFIX;
+    const answer = await atStage('identity', stsOf(region, dnsSuffix).send(new GetCallerIdentityCommand({})));
+    return /^\d{12}$/.test(answer.Account ?? '') ? (answer.Account ?? null) : null;
+  }
+
+  async function mayAssumeWithoutExternalId(key: AwsKey): Promise<boolean> {
+    const { roleArn } = key.config;
+    if (roleArn === null) return false;
+    try {
+      await assumed(key, roleArn, null);
+      return true;
+    } catch (error) {
+      const failure = failureOf(error, 'identity');
+      if (failure.reason === 'access_denied') return false;
+      throw failure;
+    }
+  }
+
+  return { open, ownIdentity, mayAssumeWithoutExternalId, failureOf: (error) => failureOf(error, 'key') };
 }
 
 function dnsSuffixOf({ keyRef }: AwsKey): string {
-  return keyRef.startsWith('arn:aws-cn:') ? 'amazonaws.com.cn' : 'amazonaws.com';
+  return keyRef.startsWith('arn:aws-cn:') ? CHINA_DNS_SUFFIX : DNS_SUFFIX;
 }
 
 /** An alias leads to a key of its own account and region, which the answer names; it may be re-pointed later. */

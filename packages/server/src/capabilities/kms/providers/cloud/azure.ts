@@ -27,17 +27,23 @@ const SURROUNDINGS = [
 
 /** Azure Key Vault by an application's secret or the machine's managed identity (kms-admin.md §2). */
 export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<AzureKey> {
+  /** At the machine's own address, over plain HTTP: the library's own way out. */
+  async function managedToken(resource: string): Promise<string> {
+    try {
+      const identity = new ManagedIdentityApplication({ system: { disableInternalRetries: true } });
+      return (await identity.acquireToken({ resource })).accessToken;
+    } catch (error) {
+      throw identityFailure(error);
+    }
+  }
+
   async function tokenFor({ keyRef, config: { application } }: AzureKey): Promise<string> {
     const host = hostOf(keyRef);
     const [, resource, publicAuthority] = SURROUNDINGS.find(([end]) => host.endsWith(end)) ?? SURROUNDINGS[0];
     const authority = endpoints.azureAuthority ?? publicAuthority;
     let network: Network | null = null;
     try {
-      if (application === null) {
-        // The machine's own address, over plain HTTP: the library's own way out.
-        const identity = new ManagedIdentityApplication({ system: { disableInternalRetries: true } });
-        return (await identity.acquireToken({ resource })).accessToken;
-      }
+      if (application === null) return await managedToken(resource);
       const secret = secretOf(application.secretVariable);
       if (secret === undefined) throw new KmsFailure('access_denied', 'identity', 'secret_variable_not_set');
       network = new Network(door([hostOf(authority)], 'identity'));
@@ -111,12 +117,22 @@ export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<Azu
       },
 
       isNameOfKey: (keyName) => isNameOf(key, keyName),
-      failureOf: (error) =>
-        error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
     };
   }
 
-  return { open };
+  /** The object id of the machine's managed identity: what a role is assigned to. */
+  async function ownIdentity(): Promise<string | null> {
+    const token = await managedToken(SURROUNDINGS[0][1]);
+    const claims = objectOf(Buffer.from(token.split('.')[1] ?? '', 'base64url'));
+    return typeof claims['oid'] === 'string' ? claims['oid'] : null;
+  }
+
+  return {
+    open,
+    ownIdentity,
+    failureOf: (error) =>
+      error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
+  };
 }
 
 /** The key in one of its versions; host names and key names have no case. */

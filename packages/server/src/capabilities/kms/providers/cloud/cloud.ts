@@ -15,11 +15,15 @@ export interface CloudClient {
   decrypt(encrypted: Encrypted, context: WrapContext): Promise<Buffer>;
   /** Whether bytes that say they are of this name may be sent to the key: a stored row must not choose the host. */
   isNameOfKey(keyName: string): boolean;
-  failureOf(error: unknown): KmsFailure;
 }
 
 export interface Cloud<Key extends CloudKey> {
   open(key: Key): CloudClient;
+  /** Who this server is there, as the owner of a key names it in a grant; null where the cloud does not say. */
+  ownIdentity(): Promise<string | null>;
+  /** Of AWS alone: whether the key's role is given to who does not tell the external id. One attempt. */
+  mayAssumeWithoutExternalId?(key: Key): Promise<boolean>;
+  failureOf(error: unknown): KmsFailure;
 }
 
 /** KNOX_KMS_*: where the services of the clouds are, if not where everybody finds them. The operator's only. */

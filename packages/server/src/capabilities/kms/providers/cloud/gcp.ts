@@ -101,12 +101,25 @@ export function createGcp({ endpoints, door }: CloudDeps): Cloud<GcpKey> {
       },
 
       isNameOfKey: (keyName) => keyName === key.keyRef,
-      failureOf: (error) =>
-        error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
     };
   }
 
-  return { open };
+  /** Null: a federated identity that impersonates nobody has no e-mail. */
+  async function ownIdentity(): Promise<string | null> {
+    try {
+      const { client_email: email } = await auth.getCredentials();
+      return email ?? null;
+    } catch (error) {
+      throw ownIdentityFailure(error);
+    }
+  }
+
+  return {
+    open,
+    ownIdentity,
+    failureOf: (error) =>
+      error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
+  };
 }
 
 /** The exchange of a workload's token is made by a part that the library gives a way out of its own. */
