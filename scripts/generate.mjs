@@ -13,6 +13,7 @@ import {
 import { ERROR_STATUS } from '../packages/server/src/kernel/errors.ts';
 import { DEFAULT_TIERS, PLAN_FEATURES } from '../packages/server/src/kernel/plan-tiers.ts';
 import { NOT_CARRIED_OUT, VARIABLES } from '../packages/server/src/platform/config/variables.ts';
+import { roleMatrix } from './role-matrix.mjs';
 import { structure } from './structure.mjs';
 import { ROOT } from './terminal.mjs';
 
@@ -194,6 +195,7 @@ const DOCUMENTS = {
   'docs/openapi.json': openApi,
   'docs/operations/variables.md': variables,
   'docs/permissions.md': permissions,
+  'docs/role-matrix.md': () => roleMatrix(NOTE, managementRoutes(NO_SERVICES)),
   'docs/structure.md': () => structure(NOTE),
   'docs/operations/plans.md': plans,
 };
