@@ -1,8 +1,10 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
     include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
+    // These need what scripts/interop.mjs installs, and say so by the variable.
+    exclude: [...configDefaults.exclude, ...(process.env['TEST_INTEROP_PYTHON'] ? [] : ['tests/interop/**'])],
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',

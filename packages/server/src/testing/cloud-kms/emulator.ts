@@ -3,22 +3,26 @@ import type { CloudKey } from '../../capabilities/kms/cloud-key.js';
 import type { CloudEndpoints } from '../../capabilities/kms/index.js';
 import { startTlsUpstream, type TestCa } from '../tls-upstream.js';
 
-/** Of one cloud's KMS, with the service that says who its callers are; both speak the cloud's own protocol. */
-export interface CloudEmulator {
+/** One cloud's KMS and the service that says who its callers are, at addresses of this machine. */
+export interface CloudService {
   readonly endpoints: Partial<CloudEndpoints>;
-  readonly key: CloudKey;
-  /** Of the same owner. */
-  readonly otherKey: CloudKey;
   /** What the server finds its own identity by. */
   readonly environment: Readonly<Record<string, string>>;
   /** Names of the services, for a DNS server. */
   readonly hosts: readonly string[];
+  close(): Promise<void>;
+}
+
+/** One of ours; it speaks the cloud's own protocol. */
+export interface CloudEmulator extends CloudService {
+  readonly key: CloudKey;
+  /** Of the same owner. */
+  readonly otherKey: CloudKey;
   readonly state: EmulatorState;
   /** What was asked, in order: `identity`, `encrypt`, `decrypt`. */
   readonly calls: readonly string[];
   /** Plaintexts, tokens and secrets that no error may name. */
   readonly secrets: readonly string[];
-  close(): Promise<void>;
 }
 
 export interface EmulatorState {

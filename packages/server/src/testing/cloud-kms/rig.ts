@@ -5,12 +5,12 @@ import { systemRandom } from '../../platform/crypto/random.js';
 import { type EgressRig, startEgressRig } from '../egress-rig.js';
 import { FOUND_OUT, PUBLIC_ENDPOINTS } from '../kms-settings.js';
 import { createTestCa, type TestCa } from '../tls-upstream.js';
-import type { CloudEmulator } from './emulator.js';
+import type { CloudService } from './emulator.js';
 
 const BACKOFF_MAX_MS = 1_000;
 
-/** One emulator, and the product's providers, which reach it through the egress guard. */
-export interface CloudRig<Emulator extends CloudEmulator> {
+/** One cloud, and the product's providers, which reach it through the egress guard. */
+export interface CloudRig<Emulator extends CloudService> {
   readonly emulator: Emulator;
   readonly clouds: Clouds;
   readonly providers: CloudProviders;
@@ -21,7 +21,7 @@ export interface CloudRig<Emulator extends CloudEmulator> {
   close(): Promise<void>;
 }
 
-export async function startCloudRig<Emulator extends CloudEmulator>(
+export async function startCloudRig<Emulator extends CloudService>(
   start: (ca: TestCa) => Promise<Emulator>,
   variables: ReadonlyMap<string, string> = new Map(),
 ): Promise<CloudRig<Emulator>> {

@@ -204,13 +204,24 @@ const REASONS: Readonly<Record<string, KmsFailureReason>> = {
   LimitExceededException: 'throttled',
 };
 
+const NO_CREDENTIALS = 'CredentialsProviderError';
+
+/** What the client throws: `$fault` stands in what it has understood as an error of the service. */
+interface Answered {
+  readonly name?: unknown;
+  readonly $fault?: 'client' | 'server';
+  readonly $metadata?: { readonly httpStatusCode?: number };
+}
+
 function failureOf(error: unknown, stage: KmsStage): KmsFailure {
   if (error instanceof KmsFailure) return error;
-  const { name, $metadata } = error as { name?: unknown; $metadata?: { httpStatusCode?: number } };
-  const code = codeText(name, 'unknown');
-  // Nobody was asked: the server has no identity of its own.
-  if (code === 'CredentialsProviderError') return new KmsFailure('access_denied', 'identity', code);
+  const { name, $fault, $metadata } = error as Answered;
   const status = $metadata?.httpStatusCode ?? 0;
+  // Only the name of what the service said is a code of its own.
+  const isCode = $fault !== undefined || name === NO_CREDENTIALS;
+  const code = isCode ? codeText(name, 'unknown') : status > 0 ? `http_${status}` : 'unknown';
+  // Nobody was asked: the server has no identity of its own.
+  if (code === NO_CREDENTIALS) return new KmsFailure('access_denied', 'identity', code);
   const known = Object.hasOwn(REASONS, code) ? REASONS[code] : undefined;
   if (known) return new KmsFailure(known, stage, code);
   if (status === 429) return new KmsFailure('throttled', stage, code);
