@@ -1,5 +1,5 @@
 // Our clients of the clouds against servers and clients of other makers: `npm run test:interop [-- vitest arguments]`.
-// moto (AWS) and Microsoft's client of Key Vault come from PyPI, pinned by hash, into a folder of the user's cache.
+// moto (AWS) and the clouds' own clients for Python come from PyPI, pinned by hash, into a folder of the user's cache.
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, renameSync, rmSync } from 'node:fs';
@@ -36,7 +36,7 @@ async function providePython() {
   const path = join(dir, 'bin', 'python');
   if (existsSync(path)) return { path };
   try {
-    await step('Installing moto and the client of Azure Key Vault from PyPI', () => install(dir));
+    await step('Installing moto and the clients of the clouds from PyPI', () => install(dir));
     return { path };
   } catch (error) {
     if (!(error instanceof CommandFailed)) endWith(error);

@@ -1,6 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { migrations as accountMigrations } from '../../packages/server/src/capabilities/accounts/index.js';
+import {
+  createKms,
+  migrations,
+  OperatorKmsRefused,
+} from '../../packages/server/src/capabilities/kms/index.js';
 import { kmsProviderContract } from '../../packages/server/src/capabilities/kms/providers/contract.js';
+import type { TenantId } from '../../packages/server/src/kernel/ids.js';
+import { Secret } from '../../packages/server/src/kernel/secret.js';
+import { systemRandom } from '../../packages/server/src/platform/crypto/random.js';
 import { type CloudRig, startCloudRig } from '../../packages/server/src/testing/cloud-kms/rig.js';
+import { openTestSqlite } from '../../packages/server/src/testing/databases.js';
 import { MOTO_ACCOUNT, type Moto, startMoto } from './moto.js';
 
 let rig: CloudRig<Moto>;
@@ -67,6 +77,39 @@ describe('AWS as moto serves it', () => {
         reason: 'access_denied',
         stage: 'identity',
       });
+    });
+
+    it('takes the master keys of a tenant over from the root key, and opens them in another process', async () => {
+      const db = await openTestSqlite([...accountMigrations, ...migrations]);
+      const tenantId = 'aaaaaaaa-0000-4000-8000-000000000001' as TenantId;
+      const place = {
+        tenantId,
+        mode: 'live',
+        table: 'secrets',
+        rowId: 'row-1',
+        column: 'value_envelope',
+      } as const;
+      const kmsWith = (operatorKey: Moto['key'] | null) =>
+        createKms({
+          db,
+          clock: rig.clock,
+          random: systemRandom,
+          rootKey: new Secret(Buffer.alloc(32, 1)),
+          cloudProviders: rig.providers,
+          operatorKey,
+          envelopeColumns: [{ table: 'secrets', idColumn: 'id', column: 'value_envelope', mode: 'row' }],
+        });
+      try {
+        const before = kmsWith(null);
+        const prepared = await before.prepare(tenantId);
+        await db.transaction((tx) => before.createFor(tx, tenantId, prepared));
+        const envelope = await before.seal(place, Buffer.from('a very secret thing'));
+        await expect(kmsWith(encryptOnly).useOperatorKms()).rejects.toThrow(OperatorKmsRefused);
+        expect(await kmsWith(moto.key).useOperatorKms()).toMatchObject({ rewrapped: 1, failure: null });
+        expect((await kmsWith(moto.key).open(place, envelope)).toString()).toBe('a very secret thing');
+      } finally {
+        await db.cleanup();
+      }
     });
 
     it.each([

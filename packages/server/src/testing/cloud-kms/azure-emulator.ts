@@ -16,6 +16,8 @@ const DIRECTORY = '11111111-2222-4333-8444-555555555555';
 const CLIENT_ID = '66666666-7777-4888-8999-000000000000';
 const CLIENT_SECRET = 'the-secret-of-the-application';
 export const AZURE_SECRET_VARIABLE = 'KNOX_TENANT_KMS_ACME_AZURE';
+/** From it a client learns whose tokens are taken. */
+const CHALLENGE = `Bearer authorization="https://login.microsoftonline.com/${DIRECTORY}", resource="https://vault.azure.net"`;
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
 
 export interface AzureEmulator extends CloudEmulator {
@@ -63,7 +65,7 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
 
   function useKey(request: EmulatorRequest): EmulatorAnswer | null {
     const [, name = '', version, verb = ''] =
-      /^\/keys\/([^/]+)(?:\/([0-9a-f]{32}))?\/(wrapkey|unwrapkey)$/.exec(request.path) ?? [];
+      /^\/keys\/([^/]+)\/([0-9a-f]{32})?\/(wrapkey|unwrapkey)$/.exec(request.path) ?? [];
     calls.push(verb === 'wrapkey' ? 'encrypt' : 'decrypt');
     if (state.answers === 'silent') return null;
     if (state.answers === 'throttled') return fault(429, 'Throttled');
@@ -71,7 +73,11 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
     if (state.answers === 'broken')
       return json(200, { kid: 'https://elsewhere.example/keys/main', value: 'AA' });
     const token = request.headers['authorization']?.replace('Bearer ', '') ?? '';
-    if (!tokens.has(token) || !request.query.startsWith('api-version=')) return fault(401, 'Unauthorized');
+    if (!tokens.has(token) || !request.query.startsWith('api-version=')) {
+      return { ...fault(401, 'Unauthorized'), headers: { 'www-authenticate': CHALLENGE } };
+    }
+    // The role that is granted may use keys and not read them.
+    if (request.method !== 'POST') return fault(403, 'Forbidden', 'ForbiddenByRbac');
     if (!(verb === 'wrapkey' ? state.mayEncrypt : state.mayDecrypt)) return fault(403, 'Forbidden');
     if (!state.isEnabled) return fault(403, 'Forbidden', 'KeyDisabled');
     const key = version ? keys.get(name)?.find((one) => one.version === version) : keys.get(name)?.at(-1);

@@ -61,6 +61,7 @@ export interface EmulatorAnswer {
   readonly status: number;
   readonly type?: string;
   readonly body: string;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Null = the request is left without an answer. */
@@ -91,8 +92,10 @@ async function respond(request: IncomingMessage, response: ServerResponse, answe
     rawBody: Buffer.concat(chunks),
   });
   if (answered === null) return;
-  const { status, type = 'application/json', body } = answered;
-  response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) }).end(body);
+  const { status, type = 'application/json', body, headers } = answered;
+  response
+    .writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers })
+    .end(body);
 }
 
 export function json(status: number, body: object): EmulatorAnswer {

@@ -73,7 +73,7 @@ export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<Azu
       const token = await tokenFor(key);
       const answer = await toVault({
         method: 'POST',
-        url: `${vault}${new URL(keyName).pathname}/${verb}?api-version=${API_VERSION}`,
+        url: `${vault}${versionPath(keyName)}/${verb}?api-version=${API_VERSION}`,
         headers: {
           authorization: `Bearer ${token}`,
           'content-type': 'application/json',
@@ -133,6 +133,12 @@ export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<Azu
     failureOf: (error) =>
       error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
   };
+}
+
+/** The place of a version is left empty where none is named, as Microsoft's own clients do. */
+function versionPath(keyName: string): string {
+  const [, keys, name, version = ''] = new URL(keyName).pathname.split('/');
+  return `/${keys}/${name}/${version}`;
 }
 
 /** The key in one of its versions; host names and key names have no case. */
