@@ -25,6 +25,7 @@ type WithJobs = Pick<
   | 'limiter'
   | 'oauth'
   | 'oidcBindings'
+  | 'rewraps'
   | 'sessions'
   | 'stepUpTokens'
   | 'vaults'
@@ -44,6 +45,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     limiter,
     oauth,
     oidcBindings,
+    rewraps,
     sessions,
     stepUpTokens,
     vaults,
@@ -60,6 +62,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...oauthJobs(oauth.tokens),
     ...oidcBindingJobs(oidcBindings),
     rateLimitRetention(limiter),
+    ...rewraps.jobs(),
     ...signInJobs({ sessions, stepUpTokens }),
     ...oauth.consent.jobs,
     ...vaultJobs(vaults),

@@ -25,6 +25,7 @@ import {
   type CloudKey,
   createClouds,
   createKms,
+  createRewraps,
 } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
@@ -153,6 +154,15 @@ export function createServices(deps: ServicesDeps) {
     rootKey,
     cloudProviders: clouds.providerOf,
     operatorKey,
+    envelopeColumns: ENVELOPE_COLUMNS,
+  });
+  const rewraps = createRewraps({
+    db,
+    clock,
+    logger,
+    kms,
+    jobs,
+    instruments,
     envelopeColumns: ENVELOPE_COLUMNS,
   });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
@@ -316,6 +326,7 @@ export function createServices(deps: ServicesDeps) {
     stepUpTokens,
     cookies,
     kms,
+    rewraps,
     idempotency,
     cryptoKeys,
     vaults,

@@ -11,6 +11,7 @@ export {
   createClouds,
   KMS_POLICY_KEY,
 } from './providers/index.js';
+export { createRewraps, type RewrapProgress, type Rewraps } from './rewrap/service.js';
 export type { RootKeyChange } from './root-key.js';
 export {
   createKms,

@@ -1,5 +1,6 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
+import { isAppError } from '../../kernel/errors.js';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
@@ -55,6 +56,10 @@ export function kmsGeneration(tenantId: TenantId): string {
 }
 
 export interface Kms extends TenantKeys {
+  /** Opens an envelope and seals its content under that version. May call a KMS; for the pass that follows a rotation. */
+  reseal(place: EnvelopePlace, envelope: Buffer, version: number): Promise<Buffer>;
+  /** Why that version cannot be used, as `tenant_sealed` would say it; null where it can. May call a KMS. */
+  faultOf(tenantId: TenantId, version: number): Promise<string | null>;
   /** The next version becomes the active one, the former is retired; returns the new number. */
   rotate(tenantId: TenantId): Promise<number>;
   /** At the start: throws `RootKeyMismatch` when the stored data was wrapped with another root key. */
@@ -87,6 +92,7 @@ export interface KmsDeps {
 
 const OPENED_KEYS_MAX = 10_000;
 const ROTATE_TRIES = 8;
+const NOTHING = Buffer.alloc(0);
 
 /** How long an opened master key is kept (kms-admin.md §3.4). */
 const CACHE_MS: Readonly<Record<WrapMethod, number>> = {
@@ -117,6 +123,15 @@ export function createKms(deps: KmsDeps): Kms {
 
   async function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
     return keyring.use(`${tenantId}:${version}`, (keepFor) => unwrapKey(tenantId, version, keepFor), act);
+  }
+
+  async function openUnderItsVersion(place: EnvelopePlace, envelope: Buffer): Promise<Buffer> {
+    const version = envelopeVersion(envelope);
+    return withKey(place.tenantId, version, (key) => openEnvelope(key, place, envelope));
+  }
+
+  async function sealUnder(version: number, place: EnvelopePlace, plaintext: Buffer): Promise<Buffer> {
+    return withKey(place.tenantId, version, (key) => sealEnvelope(random, key, version, place, plaintext));
   }
 
   async function unwrapKey(
@@ -176,12 +191,29 @@ export function createKms(deps: KmsDeps): Kms {
       assertRegistered(place);
       const version = await store.findActiveVersion(place.tenantId);
       if (version === undefined) throw tenantSealed('the tenant has no active master key');
-      return withKey(place.tenantId, version, (key) => sealEnvelope(random, key, version, place, plaintext));
+      return sealUnder(version, place, plaintext);
     },
 
-    async open(place, envelope) {
-      const version = envelopeVersion(envelope);
-      return withKey(place.tenantId, version, (key) => openEnvelope(key, place, envelope));
+    open: openUnderItsVersion,
+
+    async reseal(place, envelope, version) {
+      assertRegistered(place);
+      const plaintext = await openUnderItsVersion(place, envelope);
+      try {
+        return await sealUnder(version, place, plaintext);
+      } finally {
+        plaintext.fill(0);
+      }
+    },
+
+    async faultOf(tenantId, version) {
+      try {
+        await withKey(tenantId, version, () => NOTHING);
+        return null;
+      } catch (error) {
+        if (isAppError(error, 'tenant_sealed')) return error.detail ?? error.message;
+        throw error;
+      }
     },
 
     onForget: (listener) => void forgetListeners.push(listener),

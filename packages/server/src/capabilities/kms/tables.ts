@@ -5,6 +5,7 @@ import type { Migration } from '../../platform/storage/migration.js';
 import { kmsMigration } from './migrations/0003-kms.js';
 import { rootKeyChangeMigration } from './migrations/0021-root-key-change.js';
 import { kmsKeysMigration } from './migrations/0038-kms-keys.js';
+import { tenantRewrapsMigration } from './migrations/0043-tenant-rewraps.js';
 
 /** With the root key, the operator's KMS, or the tenant's own (kms-admin.md §3.1). */
 export type WrapMethod = 'global' | 'operator_kms' | 'customer_kms';
@@ -35,16 +36,46 @@ export interface InstallationRow {
   created_at: number;
 }
 
+export type RewrapStatus = 'pending' | 'running' | 'completed' | 'failed';
+
+/** A tenant's newest pass (kms-admin.md §3.5). */
+export interface TenantRewrapRow extends TenantColumns {
+  /** The id of its job. */
+  lease_id: number;
+  target_version: number;
+  status: RewrapStatus;
+  /** Where the sweep goes on: a step of `envelopes.ts`, and the last row of it that was looked at. */
+  cursor_step: string | null;
+  cursor_row: string | null;
+  /** Null until they were counted. */
+  rows_total: number | null;
+  rows_done: number;
+  /** Of the sweep under way, as is the next. */
+  rows_failed: number;
+  sweep_done: number;
+  last_error: string | null;
+  issued_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+}
+
 export interface KmsTables {
   tenant_master_keys: TenantMasterKeyRow;
   root_key_checks: RootKeyCheckRow;
   installation: InstallationRow;
+  tenant_rewraps: TenantRewrapRow;
 }
 
 export const kmsTables: TableSet<KmsTables> = {
   tenant_master_keys: { scope: 'tenant' },
   root_key_checks: { scope: 'system' },
   installation: { scope: 'system' },
+  tenant_rewraps: { scope: 'tenant' },
 };
 
-export const migrations: readonly Migration[] = [kmsMigration, rootKeyChangeMigration, kmsKeysMigration];
+export const migrations: readonly Migration[] = [
+  kmsMigration,
+  rootKeyChangeMigration,
+  kmsKeysMigration,
+  tenantRewrapsMigration,
+];

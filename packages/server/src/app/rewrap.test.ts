@@ -1,0 +1,105 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { type EnvelopePlace, envelopeVersion } from '../platform/crypto/envelope-cipher.js';
+import type { Database } from '../platform/storage/database.js';
+import { createHarness, type Harness } from '../testing/harness.js';
+import { MEMORY_PASSWORD } from '../testing/memory-databases.js';
+import { jobDefinitions } from './jobs.js';
+import { ENVELOPE_COLUMNS } from './migrations.js';
+
+let harness: Harness;
+beforeAll(async () => {
+  harness = await createHarness();
+});
+afterAll(() => harness.close());
+
+async function create(path: string, body: object, headers: Record<string, string> = {}) {
+  const answer = await harness.call('POST', path, { key: harness.tenant.live, body, headers });
+  expect(answer.status, path).toBeLessThan(300);
+  return answer.json['data'];
+}
+
+interface Stored {
+  readonly place: EnvelopePlace;
+  readonly envelope: Buffer;
+}
+
+const scope = () => ({ tenantId: harness.tenant.id, sandbox: false });
+
+async function storedEnvelopes(): Promise<Stored[]> {
+  const found: Stored[] = [];
+  for (const { table, idColumn, column } of ENVELOPE_COLUMNS) {
+    const db: Database = harness.db;
+    const rows = await db
+      .view<Record<string, Record<string, string | Buffer | null>>>({ [table]: { scope: 'tenant+mode' } })
+      .scoped(scope())
+      .selectFrom(table)
+      .select([idColumn, column])
+      .orderBy(idColumn)
+      .execute();
+    for (const row of rows) {
+      const envelope = row[column];
+      const place = {
+        tenantId: harness.tenant.id,
+        mode: 'live',
+        table,
+        rowId: String(row[idColumn]),
+        column,
+      };
+      if (Buffer.isBuffer(envelope)) found.push({ place: { ...place, mode: 'live' }, envelope });
+    }
+  }
+  return found;
+}
+
+const opened = (stored: readonly Stored[]) =>
+  Promise.all(stored.map(({ place, envelope }) => harness.kms.open(place, envelope)));
+
+it('reaches each registered column of each capability, whose values are then read as before', async () => {
+  const { id: vault } = await create('/v1/vaults', { name: 'cards', token_format: 'generic' });
+  const once = { 'x-idempotency-key': 'once' };
+  const tokens = `/v1/vaults/${vault}/tokens`;
+  const first = await create(tokens, { value: 'the value' }, once);
+  const client = await create('/v1/clients', { name: 'caller' });
+  await harness.clientCa.prepare(scope(), client);
+  const { id: connection } = await create('/v1/dyn-db-credentials', {
+    name: 'orders',
+    engine: 'postgres',
+    host: 'orders.example.com',
+    port: 5_432,
+    database_name: 'orders',
+    admin_username: 'admin',
+    admin_password: MEMORY_PASSWORD,
+  });
+  // A rotation of the password that was broken off half way.
+  const next = { table: 'dyn_db_connections', column: 'next_password_envelope' } as const;
+  const place: EnvelopePlace = { tenantId: harness.tenant.id, mode: 'live', rowId: connection, ...next };
+  const envelope = await harness.kms.seal(place, Buffer.from('next'));
+  await (harness.db as Database)
+    .view<{ dyn_db_connections: { id: string; next_password_envelope: Buffer } }>({
+      dyn_db_connections: { scope: 'tenant+mode' },
+    })
+    .scoped(scope())
+    .updateTable('dyn_db_connections')
+    .set({ next_password_envelope: envelope })
+    .where('id', '=', connection)
+    .execute();
+
+  const before = await storedEnvelopes();
+  const reached = new Set(before.map(({ place: { table, column } }) => `${table}.${column}`));
+  expect([...reached].sort()).toEqual(
+    ENVELOPE_COLUMNS.map(({ table, column }) => `${table}.${column}`).sort(),
+  );
+  const values = await opened(before);
+
+  const version = await harness.kms.rotate(harness.tenant.id);
+  await harness.db.transaction((tx) => harness.rewraps.issue(tx, harness.tenant.id, version));
+  await harness.jobs.start(jobDefinitions(harness));
+  await harness.jobs.idle();
+
+  const after = await storedEnvelopes();
+  expect(after.map((stored) => stored.place)).toEqual(before.map((stored) => stored.place));
+  expect(new Set(after.map((stored) => envelopeVersion(stored.envelope)))).toEqual(new Set([2]));
+  expect(await opened(after)).toEqual(values);
+  expect(await create(tokens, { value: 'the value' }, once)).toEqual(first);
+  await harness.jobs.stop(0);
+});

@@ -1,0 +1,4 @@
+import { forEachDatabase } from '../../../testing/databases.js';
+import { rewrapContract } from './rewrap.contract.js';
+
+forEachDatabase((_name, open) => rewrapContract(open));
