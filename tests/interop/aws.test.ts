@@ -8,6 +8,10 @@ import {
 import { kmsProviderContract } from '../../packages/server/src/capabilities/kms/providers/contract.js';
 import type { TenantId } from '../../packages/server/src/kernel/ids.js';
 import { Secret } from '../../packages/server/src/kernel/secret.js';
+import {
+  createGenerations,
+  migrations as generationMigrations,
+} from '../../packages/server/src/platform/cache/generations.js';
 import { systemRandom } from '../../packages/server/src/platform/crypto/random.js';
 import { type CloudRig, startCloudRig } from '../../packages/server/src/testing/cloud-kms/rig.js';
 import { openTestSqlite } from '../../packages/server/src/testing/databases.js';
@@ -80,7 +84,7 @@ describe('AWS as moto serves it', () => {
     });
 
     it('takes the master keys of a tenant over from the root key, and opens them in another process', async () => {
-      const db = await openTestSqlite([...accountMigrations, ...migrations]);
+      const db = await openTestSqlite([...generationMigrations, ...accountMigrations, ...migrations]);
       const tenantId = 'aaaaaaaa-0000-4000-8000-000000000001' as TenantId;
       const place = {
         tenantId,
@@ -94,6 +98,7 @@ describe('AWS as moto serves it', () => {
           db,
           clock: rig.clock,
           random: systemRandom,
+          generations: createGenerations({ db, clock: rig.clock }),
           rootKey: new Secret(Buffer.alloc(32, 1)),
           cloudProviders: rig.providers,
           operatorKey,
