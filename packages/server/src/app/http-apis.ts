@@ -15,6 +15,7 @@ import { createOAuthApi } from './apis/oauth-api.js';
 import { createOAuthPagesApi } from './apis/oauth-pages-api.js';
 import { createPkiApi } from './apis/pki-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
+import { createSignupPageApi } from './apis/signup-page-api.js';
 import { managementRoutes, type Services } from './services.js';
 
 export interface HttpApisDeps {
@@ -43,6 +44,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   const { idempotency, oauth, origins, stepUpTokens: stepUp } = services;
   await app.register(createOAuthApi({ hosts, origins, oauth }));
   await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
+  if (services.signups.isOn) await app.register(createSignupPageApi(services.signupPages));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createPkiApi({ authorities: services.clientCa, steps, userSteps }));

@@ -7,6 +7,7 @@ import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
 import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
+import { signupJobs } from '../capabilities/signup/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
@@ -27,6 +28,7 @@ type WithJobs = Pick<
   | 'oidcBindings'
   | 'rewraps'
   | 'sessions'
+  | 'signups'
   | 'stepUpTokens'
   | 'vaults'
 >;
@@ -47,6 +49,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     oidcBindings,
     rewraps,
     sessions,
+    signups,
     stepUpTokens,
     vaults,
   } = services;
@@ -65,6 +68,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...rewraps.jobs(),
     ...signInJobs({ sessions, stepUpTokens }),
     ...oauth.consent.jobs,
+    ...signupJobs(signups),
     ...vaultJobs(vaults),
   ];
 }

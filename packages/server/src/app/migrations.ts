@@ -29,6 +29,7 @@ import { migrations as oidcBindingsMigrations } from '../capabilities/oidc-bindi
 import { migrations as permissionsMigrations } from '../capabilities/permissions/index.js';
 import { migrations as plansMigrations } from '../capabilities/plans/index.js';
 import { migrations as redactionMigrations } from '../capabilities/redaction/index.js';
+import { migrations as signupMigrations } from '../capabilities/signup/index.js';
 import { migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import { migrations as generationsMigrations } from '../platform/cache/generations.js';
 import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
@@ -62,6 +63,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...oauthConsentMigrations,
   ...clientCaMigrations,
   ...clientsMigrations,
+  ...signupMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */

@@ -86,6 +86,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
     mailer,
+    isSignupOn: config.signup.isOn,
     origins: createOrigins(config.hosts, () => baseUrl),
     publicUrl: config.hosts.publicUrl,
     dpop: config.dpop,

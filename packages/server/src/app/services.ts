@@ -39,6 +39,7 @@ import {
 } from '../capabilities/plans/index.js';
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
+import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
@@ -81,6 +82,8 @@ export interface ServicesDeps {
   readonly counter: SharedCounter | null;
   readonly signIn: SignInSettings;
   readonly mailer: Mailer;
+  /** `KNOX_SIGNUP`. */
+  readonly isSignupOn: boolean;
   /** By which callers reach the server. */
   readonly origins: Origins;
   /** `KNOX_PUBLIC_URL`: what stands in certificates, which a guess must not. */
@@ -199,6 +202,19 @@ export function createServices(deps: ServicesDeps) {
     logger,
   });
   const stepUpTokens = createStepUpTokens({ db, clock, random });
+  const signups = createSignups({
+    db,
+    clock,
+    ids,
+    random,
+    accounts,
+    apiKeys,
+    tenantKeys: kms,
+    auditLogs,
+    mailer: deps.mailer,
+    isOn: deps.isSignupOn,
+    origin: () => plainOrigin(origins),
+  });
   const { tokenKey, onSignIn } = signIn;
   const sessions = createSessions({
     db,
@@ -331,6 +347,8 @@ export function createServices(deps: ServicesDeps) {
     cryptoKeys,
     vaults,
     apiKeys,
+    signups,
+    signupPages: createSignupPages(signups),
     dpop,
     oauth,
     oauthClients: oauth.clients,
@@ -374,6 +392,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
       cookies: services.cookies,
       permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
     }),
+    ...signupRoutes(services.signups, services.origins),
     ...accountRoutes(services.plans, services),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),

@@ -89,6 +89,12 @@ export const LIMITS = {
   /** As many as passwords that are looked at and wait for it: who gets through the one finds room in the other. */
   visitorWritesAtOnceMax: 2,
   visitorWritesWaitingMax: 32,
+  /** From one address; of a longer window of one mail address, whoever asks. */
+  signupsPerWindowMax: 3,
+  signupWindowMs: 3_600_000,
+  signupMailsPerAddressMax: 3,
+  signupHandleMs: 86_400_000,
+  signupPollSeconds: 5,
   adminTokenMs: 900_000,
   sessionIdleMs: 7 * 86_400_000,
   sessionMs: 30 * 86_400_000,

@@ -51,6 +51,8 @@ export interface HarnessOptions {
   readonly egress?: TestServicesOptions['egress'];
   /** What the clock shows at first; a day of its own unless another server's clock has a say. */
   readonly startMs?: number;
+  /** `KNOX_SIGNUP`; default on. */
+  readonly isSignupOn?: boolean;
   /** Beside those of the product. */
   readonly furtherRoutes?: readonly RouteDefinition[];
   /** Registers what is no management route, a proxy for one. */
@@ -96,6 +98,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...(options.tiers && { tiers: options.tiers }),
     ...(options.targets && { targets: options.targets }),
     ...(options.egress && { egress: options.egress }),
+    ...(options.isSignupOn !== undefined && { isSignupOn: options.isSignupOn }),
   });
   const further = { db, clock, ids: systemIds, random: systemRandom, logger };
   const floor: Floor = { ...services, ...further, ...stepsOf(services) };

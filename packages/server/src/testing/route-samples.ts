@@ -1,4 +1,5 @@
 import type { RequestId } from '../kernel/ids.js';
+import { Secret } from '../kernel/secret.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
@@ -258,6 +259,17 @@ async function newLog({ tenant, mode, installation }: World): Promise<string> {
   return requestId;
 }
 
+/** The handle of a signup whose link was used; each from a network of its own. */
+async function confirmedSignup({ installation: { services } }: World): Promise<string> {
+  const [name, visitor] = [freshName(), { requestId: UNKNOWN as RequestId, ip: freshName() }];
+  const asked = { tenantName: name, fullName: name, tenantSlug: null, country: null, region: null };
+  const email = `${name}@signup.example`;
+  const { claimHandle } = await services.signups.begin({ email, ...asked }, visitor);
+  const [, link = ''] = /token=(\S+)/.exec(services.mailBox.lastTo(email).text) ?? [];
+  await services.signups.confirm(new Secret(link), new Secret(OWNER_PASSWORD), visitor);
+  return claimHandle.reveal();
+}
+
 async function refreshToken({ tenant, installation }: World): Promise<string> {
   const body = { email: tenant.ownerEmail, password: OWNER_PASSWORD, cookie: false };
   const answer = await installation.call('POST', '/admin/auth/login', { body });
@@ -266,6 +278,19 @@ async function refreshToken({ tenant, installation }: World): Promise<string> {
 
 /** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
+  'POST /v1/signup': {
+    bodies: () => [
+      {
+        email: `${freshName()}@signup.example`,
+        tenant_name: freshName(),
+        full_name: 'Ada',
+        tenant_slug: freshName(),
+        country: 'AU',
+        region: 'au',
+      },
+    ],
+  },
+  'POST /v1/signup/claim': { bodies: async (world) => [{ claim_handle: await confirmedSignup(world) }] },
   'POST /admin/auth/login': {
     bodies: ({ tenant }) => [{ email: tenant.ownerEmail, password: OWNER_PASSWORD, cookie: false }],
   },

@@ -30,6 +30,8 @@ export interface TestServicesOptions {
   readonly configuredUrl?: string;
   /** Some in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
+  /** `KNOX_SIGNUP`; default on. */
+  readonly isSignupOn?: boolean;
   /** The guard's; unless a suite brings some, it resolves no name. */
   readonly egress?: Partial<Omit<EgressDeps, 'clock'>>;
 }
@@ -69,6 +71,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     counter: null,
     instruments,
     mailer: mailBox,
+    isSignupOn: options.isSignupOn ?? true,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },
     publicUrl: options.configuredUrl ?? null,

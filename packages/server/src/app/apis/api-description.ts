@@ -80,6 +80,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
+  signup: { name: 'Signup', description: 'A tenant for strangers, where the operator lets them in.' },
   tenants: { name: 'Tenants', description: 'What is switched for a tenant as a whole.' },
   vaults: { name: 'Vaults', description: 'Values behind tokens, each vault under a key of its own.' },
 };

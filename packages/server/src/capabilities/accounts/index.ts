@@ -11,11 +11,14 @@ export {
 } from './service.js';
 export { createSessions, type Membership, type Sessions, type SignedIn } from './sessions/service.js';
 export { createStepUpTokens, type StepUpTokens } from './step-up/service.js';
+export { foldEmail } from './store.js';
 export { migrations } from './tables.js';
 export {
   isSubscriptionActive,
   type NewTenant,
   type PreparedOwner,
+  REGIONS,
+  type Region,
   SUBSCRIPTION_STATUSES,
   type SubscriptionStatus,
   type Tenant,

@@ -8,7 +8,7 @@ import { isTenantSlug } from '../../platform/http/hosts.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { hashOfNewPassword } from './passwords.js';
-import { createAccountsStore } from './store.js';
+import { createAccountsStore, foldEmail } from './store.js';
 import type { Member, NewTenant, PreparedOwner, Tenant, TenantChange } from './types.js';
 
 export interface AccountsDeps {
@@ -23,6 +23,8 @@ export interface Accounts {
   hasTenants(tx?: Transaction): Promise<boolean>;
   tenantById(id: TenantId): Promise<Tenant | undefined>;
   tenantBySlug(slug: string): Promise<Tenant | undefined>;
+  /** Whose account that address is. */
+  findUserId(email: string, tx?: Transaction): Promise<UserId | undefined>;
   /** Hashes the password; call it before the transaction that makes the tenant. */
   prepareOwner(email: string, password: Secret<string>): Promise<PreparedOwner>;
   /** Tenant, owner and membership in the caller's transaction, so that its keys can be made in the same one. */
@@ -52,6 +54,8 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     tenantById: (id) => store.findTenantById(id),
     tenantBySlug: (slug) => store.findTenantBySlug(slug),
 
+    findUserId: (email, tx) => store.findUserId(foldEmail(email), tx),
+
     async prepareOwner(email, password) {
       return { email, passwordHash: await hashOfNewPassword(password) };
     },
@@ -67,10 +71,11 @@ export function createAccounts(deps: AccountsDeps): Accounts {
         plan: input.plan,
         subscriptionStatus: 'active',
         ephemeralEnabled: null,
+        region: input.region ?? null,
         createdAtMs,
       };
       const ownerId = ids.uuid() as UserId;
-      await store.insertTenant(tx, tenant);
+      await store.insertTenant(tx, { ...tenant, country: input.country ?? null });
       await store.insertUser(tx, { id: ownerId, ...owner, createdAtMs });
       await store.insertMembership(tx, tenant.id, { userId: ownerId, role: 'owner', createdAtMs });
       await auditLogs.record(tx, systemActor(tenant.id), {

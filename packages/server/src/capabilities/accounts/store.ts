@@ -4,7 +4,15 @@ import { PLANS } from '../../kernel/plan-tiers.js';
 import { USER_ROLES } from '../../kernel/principal.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { accountsTables } from './tables.js';
-import { type Member, SUBSCRIPTION_STATUSES, type Tenant, type TenantChange } from './types.js';
+import {
+  type Member,
+  type NewTenant,
+  type PreparedOwner,
+  type Region,
+  SUBSCRIPTION_STATUSES,
+  type Tenant,
+  type TenantChange,
+} from './types.js';
 
 const TENANT_COLUMNS = [
   'id',
@@ -13,6 +21,7 @@ const TENANT_COLUMNS = [
   'plan',
   'subscription_status',
   'ephemeral_enabled',
+  'region',
   'created_at',
 ] as const;
 
@@ -47,6 +56,12 @@ export function createAccountsStore(db: Database) {
     (queries, arg) => queries.selectFrom('tenants').select(TENANT_COLUMNS).where('slug', '=', arg('slug')),
   );
 
+  const userByEmail = view.defineSystem<{ email: string }, { id: UserId }>(
+    'accounts_user_by_email',
+    'people',
+    (queries, arg) => queries.selectFrom('users').select('id').where('email_folded', '=', arg('email')),
+  );
+
   return {
     async findTenantById(id: TenantId): Promise<Tenant | undefined> {
       const row = await byId.first(null, { id });
@@ -68,7 +83,7 @@ export function createAccountsStore(db: Database) {
       return row !== undefined;
     },
 
-    async insertTenant(tx: Transaction, tenant: Tenant): Promise<void> {
+    async insertTenant(tx: Transaction, tenant: Tenant & Pick<NewTenant, 'country'>): Promise<void> {
       await view
         .system('bootstrap', tx)
         .insertInto('tenants')
@@ -79,16 +94,15 @@ export function createAccountsStore(db: Database) {
           plan: tenant.plan,
           subscription_status: tenant.subscriptionStatus,
           ephemeral_enabled: flagOf(tenant.ephemeralEnabled),
+          region: tenant.region,
+          country: tenant.country ?? null,
           created_at: tenant.createdAtMs,
           updated_at: tenant.createdAtMs,
         })
         .execute();
     },
 
-    async insertUser(
-      tx: Transaction,
-      user: { id: UserId; email: string; passwordHash: string; createdAtMs: number },
-    ): Promise<void> {
+    async insertUser(tx: Transaction, user: NewUser): Promise<void> {
       await view
         .system('bootstrap', tx)
         .insertInto('users')
@@ -97,9 +111,15 @@ export function createAccountsStore(db: Database) {
           email: user.email,
           email_folded: foldEmail(user.email),
           password_hash: user.passwordHash,
+          full_name: user.fullName ?? null,
           created_at: user.createdAtMs,
         })
         .execute();
+    },
+
+    async findUserId(emailFolded: string, tx?: Transaction): Promise<UserId | undefined> {
+      const row = await userByEmail.first(null, { email: emailFolded }, tx);
+      return row?.id;
     },
 
     async insertMembership(
@@ -193,6 +213,11 @@ function flagOf(value: boolean | null): number | null {
   return value === null ? null : Number(value);
 }
 
+interface NewUser extends PreparedOwner {
+  readonly id: UserId;
+  readonly createdAtMs: number;
+}
+
 interface TenantRow {
   readonly id: TenantId;
   readonly slug: string;
@@ -200,6 +225,7 @@ interface TenantRow {
   readonly plan: string;
   readonly subscription_status: string;
   readonly ephemeral_enabled: number | null;
+  readonly region: Region | null;
   readonly created_at: number;
 }
 
@@ -214,6 +240,7 @@ function tenantOf(row: TenantRow): Tenant {
     plan,
     subscriptionStatus,
     ephemeralEnabled: row.ephemeral_enabled === null ? null : row.ephemeral_enabled === 1,
+    region: row.region,
     createdAtMs: row.created_at,
   };
 }

@@ -6,6 +6,8 @@ import { accountsMigration } from './migrations/0001-accounts.js';
 import { sessionsMigration } from './migrations/0019-sessions.js';
 import { signingKeysMigration } from './migrations/0020-signing-keys.js';
 import { factorsMigration } from './migrations/0040-factors.js';
+import { tenantOriginMigration } from './migrations/0045-tenant-origin.js';
+import type { Region } from './types.js';
 
 interface TenantsTable {
   id: TenantId;
@@ -15,6 +17,9 @@ interface TenantsTable {
   subscription_status: string;
   /** 0 or 1 overrides the plan; null = by plan (dataplane.md §1.6). */
   ephemeral_enabled: number | null;
+  region: Region | null;
+  /** ISO 3166-1 alpha-2. */
+  country: string | null;
   created_at: number;
   updated_at: number;
 }
@@ -25,6 +30,7 @@ interface UsersTable {
   /** What addresses are compared by. */
   email_folded: string;
   password_hash: string;
+  full_name: string | null;
   created_at: number;
 }
 
@@ -172,4 +178,5 @@ export const migrations: readonly Migration[] = [
   sessionsMigration,
   signingKeysMigration,
   factorsMigration,
+  tenantOriginMigration,
 ];

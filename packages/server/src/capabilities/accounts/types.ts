@@ -5,6 +5,10 @@ import type { UserRole } from '../../kernel/principal.js';
 export const SUBSCRIPTION_STATUSES = ['active', 'trialing', 'past_due', 'paused', 'cancelled'] as const;
 export type SubscriptionStatus = (typeof SUBSCRIPTION_STATUSES)[number];
 
+/** Chosen at signup, and not changed afterwards (auth.md §7). */
+export const REGIONS = ['us', 'eu', 'au'] as const;
+export type Region = (typeof REGIONS)[number];
+
 export interface Tenant {
   readonly id: TenantId;
   readonly slug: string;
@@ -13,6 +17,8 @@ export interface Tenant {
   readonly subscriptionStatus: SubscriptionStatus;
   /** Overrides the plan; `null` = by plan. */
   readonly ephemeralEnabled: boolean | null;
+  /** `null` = none was asked for. */
+  readonly region: Region | null;
   readonly createdAtMs: number;
 }
 
@@ -40,10 +46,13 @@ export interface NewTenant {
   readonly slug: string;
   readonly name: string;
   readonly plan: Plan;
+  readonly region?: Region | null;
+  readonly country?: string | null;
 }
 
 /** An owner whose password is already hashed: hashing takes tens of milliseconds and must not hold a transaction. */
 export interface PreparedOwner {
   readonly email: string;
   readonly passwordHash: string;
+  readonly fullName?: string | null;
 }

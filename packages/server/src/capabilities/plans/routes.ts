@@ -74,8 +74,7 @@ function accountOf({ tenant, plan, status, dates, period }: Account) {
     id: tenant.id,
     slug: tenant.slug,
     name: tenant.name,
-    // Chosen at signup, which this version does not have.
-    region: null,
+    region: tenant.region,
     subscription_plan: plan,
     subscription_status: status,
     trial_start_at: isoTimeOrNull(dates.trialStartAtMs),

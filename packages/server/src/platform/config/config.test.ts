@@ -57,6 +57,7 @@ describe('defaults', () => {
       bootstrap: { filePath: '/srv/knox/data/bootstrap.json', ownerEmail: 'owner@localhost' },
       hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
       egress: { allowPrivateUpstreams: '', dnsServers: null, extraCaPem: null, nat64: false },
+      signup: { isOn: false },
       databaseTargets: { allow: [{ covers: { kind: 'everything' }, ports: null }], deny: [] },
       log: { level: 'info' },
       metricsToken: null,
@@ -374,6 +375,7 @@ describe('refusals', () => {
     ['KNOX_DNS_SERVERS', 'dns.example.com'],
     ['KNOX_DNS_SERVERS', '127.0.0.1:99999'],
     ['KNOX_OWNER_EMAIL', 'nobody'],
+    ['KNOX_SIGNUP', 'yes'],
     ['KNOX_SHUTDOWN_TIMEOUT_SECONDS', '0'],
     ['KNOX_DPOP_IAT_WINDOW_SECONDS', '9'],
     ['KNOX_DPOP_IAT_WINDOW_SECONDS', '301'],
@@ -398,14 +400,14 @@ describe('refusals', () => {
   });
 
   it.each([
-    ['KNOX_SIGNUP', 'on'],
+    ['KNOX_STRICT_TAMPER_CHECK', 'on'],
     ['KNOX_DEPLOYMENT_MODE', 'cloud'],
   ])('a variable of the contract that does nothing yet stops the start: %s', (name, value) => {
     expect(problemsOf({ [name]: value })).toEqual([`${name} is not carried out by this version; unset it`]);
   });
 
   it.each([
-    ['KNOX_SIGNUP', 'off'],
+    ['KNOX_STRICT_TAMPER_CHECK', 'off'],
     ['KNOX_DEPLOYMENT_MODE', 'self_hosted'],
     ['KNOX_AUDIT_RETENTION_DAYS', '0'],
   ])('unless its value asks for what happens anyway: %s=%s', (name, value) => {

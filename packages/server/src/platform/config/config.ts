@@ -103,6 +103,7 @@ export interface Config {
     /** Wins. */
     readonly deny: readonly TargetEntry[];
   };
+  readonly signup: { readonly isOn: boolean };
   /** Null = what would be sent is printed in the log. */
   readonly mail: MailSettings | null;
   readonly dpop: { readonly iatWindowMs: number };
@@ -190,6 +191,7 @@ function configOf(
       allow: values.KNOX_DB_ALLOW_TARGETS ?? EVERY_TARGET,
       deny: values.KNOX_DB_DENY_TARGETS ?? [],
     },
+    signup: { isOn: values.KNOX_SIGNUP === 'on' },
     mail: mailOf(values),
     dpop: { iatWindowMs: iatWindowMs(values) },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },

@@ -50,6 +50,7 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_PLAN: config.bootstrap.plan,
     KNOX_PLAN_FILE: config.plans.filePath ?? '(none)',
     KNOX_OWNER_EMAIL: config.bootstrap.ownerEmail,
+    KNOX_SIGNUP: config.signup.isOn ? 'on' : 'off',
     KNOX_SMTP_URL: config.mail ? maskedUrl(config.mail.url.reveal()) : '(printed in the log)',
     KNOX_MAIL_FROM: config.mail?.from ?? '(none)',
     KNOX_LOG_RETENTION_DAYS:

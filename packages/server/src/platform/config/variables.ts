@@ -151,6 +151,11 @@ export const VARIABLES = {
     'none',
     'JSON file whose numbers and features replace those of the plans: [plans](plans.md).',
   ),
+  KNOX_SIGNUP: variable(
+    oneOf('on', 'off'),
+    '`off`',
+    '`on`: strangers get a tenant of the plan `free` by `POST /v1/signup`, once they have used the link that is mailed. [Signup](signup.md).',
+  ),
   KNOX_OWNER_EMAIL: variable(emailAddress, '`owner@localhost`', 'Owner made at the first start.'),
   KNOX_SMTP_URL: variable(
     smtpUrl,
@@ -305,7 +310,6 @@ export type VariableValue<Name extends VariableName> =
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
-  KNOX_SIGNUP: ['off'],
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],

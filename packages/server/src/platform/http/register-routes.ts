@@ -139,7 +139,8 @@ function createAct(
         const whole = enveloped(wired, request.id);
         const body = definition.text ? String(whole) : JSON.stringify(whole);
         const kept = notReplayed.length === 0 ? body : JSON.stringify(without(whole, shape, notReplayed));
-        return { answer: { status, body, requestId: request.id, isReplay: false }, kept };
+        const answered = definition.isPending?.(result as never) ? 202 : status;
+        return { answer: { status: answered, body, requestId: request.id, isReplay: false }, kept };
       },
     };
   };

@@ -63,8 +63,10 @@ export interface RouteDefinition<
   readonly meta?: 'none';
   /** Beside `data`, where there is something to warn of. */
   warning?(data: unknown): string | null;
-  /** 200 unless it adds a row to a collection (201). */
-  readonly status?: 200 | 201;
+  /** 200 unless it adds a row to a collection (201) or is only asked for by then (202). */
+  readonly status?: 200 | 201 | 202;
+  /** Where a success may also be 202: what was asked for is not there yet. */
+  isPending?(result: never): boolean;
   /** Error types of this endpoint alone: those of every call, of a row's name and of a body are known without. */
   readonly errors?: readonly ErrorType[];
   /** Default: `bodyBytesMaxOf`. */

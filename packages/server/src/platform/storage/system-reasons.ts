@@ -10,6 +10,7 @@ export const SYSTEM_REASONS = {
   operator: 'The operator changes the plan or the status of any tenant, and finds the owner of the first.',
   usage: 'Batches of counted operations name each other, whatever tenants they hold.',
   people: 'Users, their sessions and their sign-ins belong to no single tenant.',
+  signup: 'Who signs up has no tenant yet.',
   signing_key: 'The key that signs admin tokens is one for the installation.',
   dpop_proofs: 'A proof is good once, whatever tenant the token belongs to that its key is bound to.',
   generations: 'Cache generations are read for all tenants at once.',

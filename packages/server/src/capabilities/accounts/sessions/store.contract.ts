@@ -35,6 +35,7 @@ export function sessionStoreContract(open: OpenTestDatabase): void {
           plan: 'free',
           subscriptionStatus: 'active',
           ephemeralEnabled: null,
+          region: null,
           createdAtMs: 1,
         });
         await accounts.insertMembership(tx, tenantId, { userId: id, role: 'viewer', createdAtMs: at });

@@ -25,10 +25,18 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
       ...headerParameters(mounted, components),
     ],
     ...(route.body ? { requestBody: requestBody(route, components) } : {}),
-    answers: { [route.status ?? 200]: success(mounted, components) },
+    answers: answersOf(mounted, components),
     errors: errorsOf(route),
   };
 }
+
+function answersOf(mounted: MountedRoute, components: Components): Described['answers'] {
+  const { status = 200, isPending } = mounted.definition;
+  const done = { [status]: success(mounted, components, status) };
+  return isPending ? { ...done, 202: success(mounted, components, 202) } : done;
+}
+
+const SUCCESS = { 200: 'Done.', 201: 'Created.', 202: 'Accepted; it is not done yet.' } as const;
 
 function descriptionOf({ audit, stepUp }: RouteDefinition): { description?: string } {
   const lines: string[] = [];
@@ -129,11 +137,15 @@ function schemaNameOf(definition: RouteDefinition): string {
   return capitalised(operationIdOf({ definition, mount: 'v1' }));
 }
 
-function success({ definition: route, body }: MountedRoute, components: Components): JsonObject {
+function success(
+  { definition: route, body }: MountedRoute,
+  components: Components,
+  status: keyof typeof SUCCESS,
+): JsonObject {
   const row = components.output(route.response, `${schemaNameOf(route)}Data`);
   const schema = body === 'bare' || route.text ? row : enveloped(route, row, components);
   const answer = {
-    description: route.status === 201 ? 'Created.' : 'Done.',
+    description: SUCCESS[status],
     content: { [route.text ?? JSON_TYPE]: { schema } },
   };
   return route.noStore ? withHeaders(answer, ['Cache-Control'], components) : answer;
