@@ -18,7 +18,7 @@ const HELP = `knox-server <command>
                  verifies the audit chains of all tenants, or of one, and names the first bad row
   tenant set <slug>
                  changes a tenant's plan, subscription status or ephemeral calls; beside a running server too
-  owner reset-password [<email>]
+  owner reset-password [<email>] [--remove-factors]
                  gives an owner a new password, shown once, and ends its sessions; beside a running server too
   backup --to <folder>
                  copies the SQLite files of a running or stopped server; for PostgreSQL it names the tool

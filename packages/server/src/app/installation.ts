@@ -83,7 +83,7 @@ export async function prepareInstallation(deps: InstallationDeps): Promise<Prepa
 
 export interface OpenKeysDeps {
   readonly kms: Services['kms'];
-  readonly sessions: Pick<Services['sessions'], 'changeRootKey'>;
+  readonly auth: Pick<Services['auth'], 'changeRootKey'>;
   readonly rootKey: Secret<Buffer>;
   /** The former root key, where this start is to change it. */
   readonly previous: Secret<Buffer> | null;
@@ -91,10 +91,10 @@ export interface OpenKeysDeps {
 }
 
 /** Changes the root key where that is asked for, and refuses one that the data was not wrapped with (kms-admin.md §7). */
-export async function openKeys({ kms, sessions, rootKey, previous, logger }: OpenKeysDeps) {
+export async function openKeys({ kms, auth, rootKey, previous, logger }: OpenKeysDeps) {
   if (previous) {
     await changeRootKey(kms, previous, logger);
-    await sessions.changeRootKey(previous);
+    await auth.changeRootKey(previous);
   }
   await kms.checkRootKey();
   logOperatorKms(await kms.useOperatorKms(), logger);

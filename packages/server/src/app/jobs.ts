@@ -19,6 +19,7 @@ type WithJobs = Pick<
   | 'outbox'
   | 'apiLogs'
   | 'auditChain'
+  | 'auth'
   | 'clientCa'
   | 'dpop'
   | 'dynDb'
@@ -27,9 +28,7 @@ type WithJobs = Pick<
   | 'oauth'
   | 'oidcBindings'
   | 'rewraps'
-  | 'sessions'
   | 'signups'
-  | 'stepUpTokens'
   | 'vaults'
 >;
 
@@ -40,6 +39,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     outbox,
     apiLogs,
     auditChain,
+    auth,
     clientCa,
     dpop,
     dynDb,
@@ -48,9 +48,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     oauth,
     oidcBindings,
     rewraps,
-    sessions,
     signups,
-    stepUpTokens,
     vaults,
   } = services;
   return [
@@ -66,7 +64,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...oidcBindingJobs(oidcBindings),
     rateLimitRetention(limiter),
     ...rewraps.jobs(),
-    ...signInJobs({ sessions, stepUpTokens }),
+    ...signInJobs(auth),
     ...oauth.consent.jobs,
     ...signupJobs(signups),
     ...vaultJobs(vaults),

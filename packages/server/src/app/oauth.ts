@@ -1,4 +1,4 @@
-import type { Accounts, Sessions } from '../capabilities/accounts/index.js';
+import type { Accounts, Sessions, SignIns } from '../capabilities/accounts/index.js';
 import type { ApiKeys } from '../capabilities/api-keys/index.js';
 import type { AuditLogs } from '../capabilities/audit-logs/index.js';
 import type { Dpop } from '../capabilities/dpop/index.js';
@@ -56,6 +56,7 @@ interface OAuthDeps {
   readonly instruments: Instruments;
   readonly permissions: Permissions;
   readonly sessions: Sessions;
+  readonly signIns: SignIns;
   readonly cookies: { readonly isSecure: boolean };
 }
 

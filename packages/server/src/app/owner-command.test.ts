@@ -2,8 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { createSessions } from '../capabilities/accounts/index.js';
+import { createAuth } from '../capabilities/accounts/index.js';
 import { createAccountsStore } from '../capabilities/accounts/store.js';
+import { accountsTables } from '../capabilities/accounts/tables.js';
 import { createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { isAppError } from '../kernel/errors.js';
 import type { RequestId, TenantId, UserId } from '../kernel/ids.js';
@@ -79,7 +80,7 @@ forEachDatabase((_name, open) => {
       const { db, clock } = installation;
       const former = await reset();
       const hasher = createPasswordHasher();
-      const sessions = createSessions({
+      const { signIns } = createAuth({
         db,
         clock,
         ids: systemIds,
@@ -99,7 +100,38 @@ forEachDatabase((_name, open) => {
         onSignIn: () => {},
       });
       const device = { requestId: systemIds.uuid() as RequestId, ip: '192.0.2.1', userAgent: null };
-      expect(await typeOf(sessions.signIn(OWNER, new Secret(former), device))).toBe('invalid_credentials');
+      expect(await typeOf(signIns.signIn(OWNER, new Secret(former), device))).toBe('invalid_credentials');
+    });
+
+    it('leaves second factors, says so, and removes them where they are lost', async () => {
+      const { db, services } = installation;
+      const { userId } = await db
+        .view(accountsTables)
+        .system('people')
+        .selectFrom('users')
+        .select('id as userId')
+        .executeTakeFirstOrThrow();
+      const factor = {
+        user_id: userId,
+        wrapped_secret: Buffer.of(1),
+        created_at: 1,
+        confirmed_at: 1,
+        last_step: 1,
+      };
+      await db.view(accountsTables).system('people').insertInto('totp_factors').values(factor).execute();
+      const left = await run();
+      expect(left.out).toContain(
+        'Its second factors stay enrolled; where they are lost, add --remove-factors',
+      );
+      expect(await services.auth.factors.methodsOf(userId)).toEqual(['totp']);
+      const removed = await run('--remove-factors', OWNER);
+      expect(removed.out).not.toContain('second factors');
+      expect(await services.auth.factors.methodsOf(userId)).toEqual([]);
+      const after = /^ {2}(\S{24})$/m.exec(removed.out)![1]!;
+      await installation.signIn(OWNER, after);
+      const { json } = await installation.call('GET', '/v1/audit-logs?action=auth.mfa.remove', {});
+      const details = { method: 'all', totp: true, passkeys: 0, sandbox: false };
+      expect(json['data']).toMatchObject([{ ip_address: null, details }]);
     });
 
     it('refuses who is no owner, and knows an owner of another tenant by name', async () => {
@@ -151,7 +183,7 @@ describe('knox-server owner', () => {
       expect(await run(...words)).toEqual({
         code: 2,
         out: '',
-        error: 'knox-server owner reset-password [<email>]\n',
+        error: 'knox-server owner reset-password [<email>] [--remove-factors]\n',
       });
     },
   );

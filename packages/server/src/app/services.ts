@@ -1,9 +1,4 @@
-import {
-  authRoutes,
-  createAccounts,
-  createSessions,
-  createStepUpTokens,
-} from '../capabilities/accounts/index.js';
+import { authRoutes, createAccounts, createAuth } from '../capabilities/accounts/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
@@ -201,7 +196,6 @@ export function createServices(deps: ServicesDeps) {
     plans,
     logger,
   });
-  const stepUpTokens = createStepUpTokens({ db, clock, random });
   const signups = createSignups({
     db,
     clock,
@@ -216,7 +210,7 @@ export function createServices(deps: ServicesDeps) {
     origin: () => plainOrigin(origins),
   });
   const { tokenKey, onSignIn } = signIn;
-  const sessions = createSessions({
+  const auth = createAuth({
     db,
     clock,
     ids,
@@ -228,6 +222,7 @@ export function createServices(deps: ServicesDeps) {
     logger,
     onSignIn,
   });
+  const { sessions, signIns, stepUpTokens } = auth;
   const cookies = { isSecure: signIn.hasSecureCookies };
   const dpop = createDpop({ db, clock, rootKey, instruments, ...deps.dpop });
   const egressAllowlist = createEgressAllowlist({
@@ -247,6 +242,7 @@ export function createServices(deps: ServicesDeps) {
     dpop,
     egressAllowlist,
     sessions,
+    signIns,
     cookies,
   });
   const authentication = createAuthentication({
@@ -338,6 +334,7 @@ export function createServices(deps: ServicesDeps) {
     limiter,
     plans,
     tenantSwitch,
+    auth,
     sessions,
     stepUpTokens,
     cookies,
@@ -388,7 +385,7 @@ export function closersOf(services: Services): (() => unknown)[] {
 export function managementRoutes(services: Services): RouteDefinition[] {
   return [
     ...authRoutes({
-      sessions: services.sessions,
+      auth: services.auth,
       cookies: services.cookies,
       permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
     }),

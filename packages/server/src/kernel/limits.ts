@@ -100,6 +100,12 @@ export const LIMITS = {
   sessionMs: 30 * 86_400_000,
   sessionsPerUserMax: 50,
   refreshesPerSessionMax: 10_000,
+  /** A password was right and a second factor is due. */
+  pendingSignInMs: 300_000,
+  pendingSignInsPerUserMax: 20,
+  /** Wrong codes of one account from all addresses. */
+  codeFailuresMax: 50,
+  codeLockMs: 3_600_000,
   stepUpTokenMs: 300_000,
   stepUpTokensPerUserMax: 50,
   tenantsPerUserMax: 200,

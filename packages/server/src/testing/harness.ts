@@ -7,7 +7,6 @@ import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Caller, UserRole } from '../kernel/principal.js';
-import { Secret } from '../kernel/secret.js';
 import type { Generations } from '../platform/cache/generations.js';
 import { type Random, systemIds, systemRandom } from '../platform/crypto/random.js';
 import type { CallerSteps } from '../platform/http/caller.js';
@@ -16,7 +15,7 @@ import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
 import type { Database } from '../platform/storage/database.js';
 import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
-import { type OpenTestDatabase, openTestSqlite } from './databases.js';
+import { type OpenTestDatabase, openTestSqlite, type TestDatabase } from './databases.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
 import {
   createTestServices,
@@ -25,6 +24,7 @@ import {
   type TestServices,
   type TestServicesOptions,
 } from './services.js';
+import { signInWith } from './sign-in.js';
 import { stepUpWith } from './step-up.js';
 import { createMember, createTestTenant, join, OWNER_PASSWORD, type TestTenant } from './tenants.js';
 
@@ -60,6 +60,7 @@ export interface HarnessOptions {
 }
 
 export interface Harness extends Floor {
+  readonly db: TestDatabase;
   readonly app: FastifyInstance;
   readonly tenant: TestTenant;
   /** A second tenant, to whom nothing of the first may show. */
@@ -114,14 +115,11 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
   await app.ready();
   const tenant = await createTestTenant(floor, 'acme');
 
-  async function signIn(email: string): Promise<string> {
-    const device = { requestId: floor.ids.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
-    const session = await floor.sessions.signIn(email, new Secret(OWNER_PASSWORD), device);
-    return session.token.reveal();
-  }
+  const signIn = (email: string) => signInWith(floor, email, OWNER_PASSWORD);
 
   return {
     ...floor,
+    db,
     app,
     routes,
     logLines,

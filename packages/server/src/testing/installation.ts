@@ -4,7 +4,6 @@ import { prepareInstallation } from '../app/installation.js';
 import { MIGRATIONS } from '../app/migrations.js';
 import { managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
-import type { RequestId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { NO_TRUSTED_PEERS, type TrustedPeers } from '../platform/http/read-source.js';
@@ -16,6 +15,7 @@ import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type OpenTestDatabase, openTestSqlite, type TestDatabase } from './databases.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
 import { createTestServices, stopServices, type TestServices } from './services.js';
+import { signInWith } from './sign-in.js';
 
 /** Every API as the server composes it, with the tenant of a first start. */
 export interface TestInstallation {
@@ -102,12 +102,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   options.extend?.(app);
   await app.ready();
 
-  async function signIn(email: string, password: string): Promise<string> {
-    const device = { requestId: systemIds.uuid() as RequestId, ip: '127.0.0.1', userAgent: null };
-    const { token } = await services.sessions.signIn(email, new Secret(password), device);
-    return token.reveal();
-  }
-
+  const signIn = (email: string, password: string) => signInWith(services, email, password);
   const { email, password } = installation.content.admin;
   const token = await signIn(email, password);
   return {

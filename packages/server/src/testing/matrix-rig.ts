@@ -5,7 +5,7 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type InstallationOptions, openInstallation, type TestInstallation } from './installation.js';
 import { stepUpWith } from './step-up.js';
-import { createTestTenant, OWNER_PASSWORD, type TestTenant } from './tenants.js';
+import { createMember, createTestTenant, OWNER_PASSWORD, type TestTenant } from './tenants.js';
 
 /** Who calls: all of a tenant at one mount and in one mode. */
 export interface World {
@@ -17,6 +17,10 @@ export interface World {
   call(method: string, path: string, call?: TestCall): Promise<TestAnswer>;
   /** The `data` of what was made. */
   create(path: string, body: unknown): Promise<{ readonly id: string } & Record<string, string>>;
+  /** The admin token of the owner. */
+  readonly token: string;
+  /** The same world of a new owner beside the first one, for what a user does with its own account. */
+  withNewUser(): Promise<World>;
   /** What a list shows, by what its rows are called elsewhere: a logged call by the id of its request. */
   idsIn(path: string): Promise<string[]>;
 }
@@ -64,43 +68,53 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
     return answer;
   }
 
+  let newUsers = 0;
+
+  function worldOf(mount: Mount, tenant: TestTenant, mode: Mode, token: string): World {
+    const as: TestCall =
+      mount === 'v1' ? { key: tenant[mode] } : { token, headers: { 'x-knoxcall-mode': mode } };
+    const call: World['call'] = (method, path, more = {}) =>
+      askProven(
+        method,
+        at(mount, path),
+        { ...as, ...more, headers: { ...as.headers, ...more.headers } },
+        token,
+      );
+    return {
+      mount,
+      mode,
+      tenant,
+      installation,
+      token,
+      call,
+      async withNewUser() {
+        const email = `user-${++newUsers}@${tenant.slug}.example`;
+        await createMember({ ...installation, ids: systemIds }, tenant, 'owner', email);
+        const own = await installation.signIn(email, OWNER_PASSWORD);
+        await renewStepUp(own);
+        return worldOf(mount, { ...tenant, ownerEmail: email }, mode, own);
+      },
+      async create(path, body) {
+        const { status, text, json } = await call('POST', path, { body });
+        // 200 where the contract says so of the whole family.
+        if (status !== 201 && status !== 200) throw new Error(`POST ${path} at ${mount}: ${status} ${text}`);
+        return json['data'];
+      },
+      async idsIn(path) {
+        const { status, text, json } = await call('GET', path);
+        if (status !== 200) throw new Error(`GET ${path} at ${mount}: ${status} ${text}`);
+        const name = path === '/v1/logs' ? 'request_id' : 'id';
+        return json['data'].map((row: Record<string, string>) => row[name]);
+      },
+    };
+  }
+
   return {
     ...installation,
     tenant,
     other,
     ask,
-    world(mount, tenant, mode) {
-      const token = tokens.get(tenant)!;
-      const as: TestCall =
-        mount === 'v1' ? { key: tenant[mode] } : { token, headers: { 'x-knoxcall-mode': mode } };
-      const call: World['call'] = (method, path, more = {}) =>
-        askProven(
-          method,
-          at(mount, path),
-          { ...as, ...more, headers: { ...as.headers, ...more.headers } },
-          token,
-        );
-      return {
-        mount,
-        mode,
-        tenant,
-        installation,
-        call,
-        async create(path, body) {
-          const { status, text, json } = await call('POST', path, { body });
-          // 200 where the contract says so of the whole family.
-          if (status !== 201 && status !== 200)
-            throw new Error(`POST ${path} at ${mount}: ${status} ${text}`);
-          return json['data'];
-        },
-        async idsIn(path) {
-          const { status, text, json } = await call('GET', path);
-          if (status !== 200) throw new Error(`GET ${path} at ${mount}: ${status} ${text}`);
-          const name = path === '/v1/logs' ? 'request_id' : 'id';
-          return json['data'].map((row: Record<string, string>) => row[name]);
-        },
-      };
-    },
+    world: (mount, tenant, mode) => worldOf(mount, tenant, mode, tokens.get(tenant)!),
   };
 }
 

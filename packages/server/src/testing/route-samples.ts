@@ -1,25 +1,14 @@
 import type { RequestId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import type { RouteDefinition } from '../platform/http/route.js';
+import { FACTOR_SAMPLES } from './factor-samples.js';
 import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
 import { askOAuth, basicOfKey } from './oauth-calls.js';
+import type { Body, RouteSample } from './route-sample.js';
 import { OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
-
-type Body = Readonly<Record<string, unknown>>;
-
-export interface RouteSample {
-  /** The path with the names of rows of that world, made for this call alone. Due where the definition has `:names`. */
-  path?(world: World): Promise<string>;
-  /** Bodies that are taken, the first of them in both modes, and that have every member of the schema between them. */
-  bodies?(world: World): Promise<readonly Body[]> | readonly Body[];
-  /** The status where this version refuses the call, whatever it says. */
-  readonly refused?: 400;
-  /** Further bodies, which are taken from the operator alone. */
-  readonly operatorBodies?: readonly Body[];
-}
 
 /** README of crypto-keys. */
 const ROTATION_KNOWN_MS = 1_000;
@@ -278,6 +267,7 @@ async function refreshToken({ tenant, installation }: World): Promise<string> {
 
 /** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
+  ...FACTOR_SAMPLES,
   'POST /v1/signup': {
     bodies: () => [
       {
@@ -586,7 +576,10 @@ export async function samplesAmiss(
     const { path, bodies, operatorBodies = [] } = samples[name] ?? {};
     if (definition.path.includes('/:') && !path) amiss.push(`${name}: no path`);
     if (!definition.body) continue;
-    const all = bodies && [...(await bodies(world)), ...operatorBodies];
+    const all = bodies && [
+      ...(await bodies(samples[name]?.ofNewUser ? await world.withNewUser() : world)),
+      ...operatorBodies,
+    ];
     const members = all && membersWithoutSample(definition.body, all);
     if (!members) amiss.push(`${name}: no bodies`);
     else amiss.push(...members.map((member) => `${name}: no body has ${member}`));

@@ -62,8 +62,8 @@ export async function createMember(
   floor: People & { readonly ids: IdSource },
   { id, slug }: TestTenant,
   role: UserRole,
+  email = `${role}@${slug}.example`,
 ): Promise<string> {
-  const email = `${role}@${slug}.example`;
   await floor.db
     .view(accountsTables)
     .system('people')

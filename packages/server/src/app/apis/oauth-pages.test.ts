@@ -7,6 +7,7 @@ import { createProofMaker } from '../../testing/dpop-proofs.js';
 import { type MatrixRig, openMatrixRig } from '../../testing/matrix-rig.js';
 import { askOAuth, basic } from '../../testing/oauth-calls.js';
 import { makeClient, type TestClient } from '../../testing/oauth-grants.js';
+import { oneTimeCode } from '../../testing/one-time-codes.js';
 import { createPageVisitor, type PageVisitor } from '../../testing/page-visitor.js';
 import { createMember, join, OWNER_PASSWORD } from '../../testing/tenants.js';
 
@@ -99,6 +100,52 @@ async function audited(action: string) {
   });
   return json.data as { resource_type: string; resource_id: string; details: Record<string, unknown> }[];
 }
+
+describe('of a user with a code app', () => {
+  async function pageOf(page: TestAnswer, visitor: PageVisitor, email: string): Promise<TestAnswer> {
+    return visitor.press(page, 'sign_in', { email, password: OWNER_PASSWORD });
+  }
+
+  async function userWithApp() {
+    const world = await rig.world('admin', rig.tenant, 'live').withNewUser();
+    const nowMs = rig.clock.nowMs();
+    const { secret } = (await world.call('POST', '/admin/auth/mfa/totp/setup')).json;
+    const body = { code: oneTimeCode(secret, nowMs, -1) };
+    const { recovery_codes: codes } = (await world.call('POST', '/admin/auth/mfa/totp/confirm', { body }))
+      .json;
+    return { email: world.tenant.ownerEmail, code: oneTimeCode(secret, nowMs), recovery: codes as string[] };
+  }
+
+  it('the password alone lets nobody in: the code is asked for, and a recovery code will do', async () => {
+    const { email, code, recovery } = await userWithApp();
+    for (const right of [code, recovery[0]!]) {
+      const visitor = createPageVisitor(rig.ask);
+      const due = await pageOf(await visitor.get(asked()), visitor, email);
+      expect([due.status, due.text.includes('One more step')]).toEqual([200, true]);
+      expect([...visitor.cookies.keys()]).toEqual(['knox_browser']);
+      expect((await visitor.get(asked())).text).toContain('name="password"');
+      const wrong = await visitor.press(due, 'second_factor', { code: '000000' });
+      expect([wrong.status, wrong.text.includes('This code is wrong')]).toEqual([401, true]);
+      const answer = await visitor.press(wrong, 'second_factor', { code: right });
+      expect([answer.status, answer.headers['location']]).toEqual([303, asked()]);
+      expect((await visitor.get(asked())).text).toContain('asks for access');
+      const again = await visitor.press(wrong, 'second_factor', { code: recovery[1]! });
+      expect(again.status).toBe(403);
+    }
+  });
+
+  it('a sign-in that took too long begins again', async () => {
+    const { email } = await userWithApp();
+    const visitor = createPageVisitor(rig.ask);
+    const due = await pageOf(await visitor.get(asked()), visitor, email);
+    const forged = { ...due, text: due.text.replace(/(name="mfa_token" value=")[^"]*/, '$1none') };
+    const answer = await visitor.press(forged, 'second_factor', { code: '000000' });
+    expect([answer.status, answer.text.includes('That took too long')]).toEqual([401, true]);
+    expect(answer.text).toContain('name="password"');
+    const endless = await visitor.press(due, 'second_factor', { code: '0'.repeat(99) });
+    expect(endless.status).toBe(400);
+  });
+});
 
 describe('the way to a code', () => {
   it('leads from sign-in over consent to a pair of tokens that acts for the user', async () => {

@@ -330,15 +330,20 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
 
   const here = () => mounted.filter((route) => route.mount === mount);
   const sampleOf = (definition: RouteDefinition) => ROUTE_SAMPLES[nameOf(definition)] ?? {};
-  const bodiesOf = async (definition: RouteDefinition) => (await sampleOf(definition).bodies?.(own)) ?? [];
-  const pathOf = async (definition: RouteDefinition) =>
-    (await sampleOf(definition).path?.(own)) ?? definition.path;
+  const worldOf = (definition: RouteDefinition) =>
+    sampleOf(definition).ofNewUser ? own.withNewUser() : Promise.resolve(own);
+  const bodiesOf = async (definition: RouteDefinition, world = own) => {
+    await sampleOf(definition).prepare?.(world);
+    return (await sampleOf(definition).bodies?.(world)) ?? [];
+  };
+  const pathOf = async (definition: RouteDefinition, world = own) =>
+    (await sampleOf(definition).path?.(world)) ?? definition.path;
 
   /** What asks for no credential gets none: a sign-out would end the session of the token. */
-  const send = async (definition: RouteDefinition, call: TestCall) => {
-    const path = await pathOf(definition);
+  const send = async (definition: RouteDefinition, world: World, call: TestCall) => {
+    const path = await pathOf(definition, world);
     const { method, access } = definition;
-    return access === 'public' ? rig.ask(method, path, call) : own.call(method, path, call);
+    return access === 'public' ? rig.ask(method, path, call) : world.call(method, path, call);
   };
 
   it('takes its samples', async () => {
@@ -346,10 +351,11 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
       const { method } = definition;
       const { refused } = sampleOf(definition);
       const status = refused ?? definition.status ?? 200;
-      const bodies = await bodiesOf(definition);
+      const world = await worldOf(definition);
+      const bodies = await bodiesOf(definition, world);
       const answers = [];
       for (const body of bodies.length === 0 ? [undefined] : bodies)
-        answers.push(await send(definition, { body }));
+        answers.push(await send(definition, world, { body }));
       for (const body of sampleOf(definition).operatorBodies ?? [])
         answers.push(await rig.call(method, await pathOf(definition), { body }));
       for (const answer of answers)
@@ -408,10 +414,11 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     let refusals = 0;
     for (const { definition } of here()) {
       if (definition.method === 'GET') continue;
-      const path = await pathOf(definition);
+      const world = await worldOf(definition);
+      const path = await pathOf(definition, world);
       const { operatorBodies = [] } = sampleOf(definition);
-      const calls = malformedCalls(definition, [...(await bodiesOf(definition)), ...operatorBodies]);
-      const ask = definition.access === 'public' ? rig.ask : own.call;
+      const calls = malformedCalls(definition, [...(await bodiesOf(definition, world)), ...operatorBodies]);
+      const ask = definition.access === 'public' ? rig.ask : world.call;
       const before = storedRows(rig.db.storage);
       for (const { what, call, refused } of calls) {
         const answer = await ask(definition.method, path, call);

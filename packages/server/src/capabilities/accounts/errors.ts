@@ -58,3 +58,25 @@ function stepUpDue(
 export function stepUpOfAnother(): AppError {
   return new AppError('forbidden', 'The step-up is of another user, session or tenant');
 }
+
+/** A wrong code, a used one, and a factor that is not enrolled: one answer. */
+export function factorNotRight(): AppError {
+  return new AppError('invalid_credentials', 'What was sent does not prove who you are');
+}
+
+/** Unknown, used and run out: one answer. */
+export function signInNotPending(): AppError {
+  return new AppError('invalid_token', 'The sign-in has run out; begin again');
+}
+
+export function totpEnrolled(): AppError {
+  return new AppError('conflict', 'A code app is enrolled; remove it first');
+}
+
+export function noFactorEnrolled(): AppError {
+  return new AppError('conflict', 'Recovery codes come with a second factor, and none is enrolled');
+}
+
+export function passwordNotRight(): AppError {
+  return new AppError('invalid_credentials', 'The present password is not right');
+}

@@ -1,3 +1,4 @@
+export { type Auth, type AuthDeps, createAuth } from './auth.js';
 export { signInJobs } from './jobs.js';
 export { createOwnerPasswords, type OwnerPasswords } from './owner-passwords.js';
 export { newPassword } from './passwords.js';
@@ -9,8 +10,8 @@ export {
   credentialGeneration,
   systemActor,
 } from './service.js';
-export { createSessions, type Membership, type Sessions, type SignedIn } from './sessions/service.js';
-export { createStepUpTokens, type StepUpTokens } from './step-up/service.js';
+export type { Membership, ProvenUser, Sessions, SignedIn } from './sessions/service.js';
+export type { SignInOutcome, SignIns } from './sign-ins/service.js';
 export { foldEmail } from './store.js';
 export { migrations } from './tables.js';
 export {

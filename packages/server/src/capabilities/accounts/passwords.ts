@@ -7,7 +7,7 @@ import type { Random } from '../../platform/crypto/random.js';
 /** Without those that are taken for one another. */
 const ALPHABET = 'ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789';
 const CHARACTERS = 24;
-const CHARACTERS_MIN = 12;
+export const PASSWORD_CHARACTERS_MIN = 12;
 
 export function newPassword(random: Random): Secret<string> {
   return new Secret(random.text(ALPHABET, CHARACTERS));
@@ -17,10 +17,10 @@ export function newPassword(random: Random): Secret<string> {
 export function hashOfNewPassword(password: Secret<string>): Promise<string> {
   const text = password.reveal();
   const { passwordBytesMax } = LIMITS;
-  if (text.length < CHARACTERS_MIN || Buffer.byteLength(text) > passwordBytesMax)
+  if (text.length < PASSWORD_CHARACTERS_MIN || Buffer.byteLength(text) > passwordBytesMax)
     throw validationError(
       'password',
-      `must have at least ${CHARACTERS_MIN} characters and at most ${passwordBytesMax} bytes`,
+      `must have at least ${PASSWORD_CHARACTERS_MIN} characters and at most ${passwordBytesMax} bytes`,
     );
   return hashPassword(password);
 }

@@ -287,7 +287,9 @@ describe('401', () => {
     await login();
     // Of the account that does not exist there is no tenant to tell it to.
     const rows = await audited('auth.login_failed');
-    expect(rows.map(({ details }) => details)).toEqual([{ locked: false, sandbox: false }]);
+    expect(rows.map(({ details }) => details)).toEqual([
+      { method: 'password', locked: false, sandbox: false },
+    ]);
   });
 
   it.each([
@@ -377,8 +379,8 @@ describe('404 and 405', () => {
 
   it.each([
     ['POST', '/v1/auth/login'],
-    ['POST', `${AUTH}/step-up`],
-    ['POST', `${AUTH}/mfa/verify`],
+    ['POST', '/v1/auth/step-up'],
+    ['POST', `${AUTH}/sso`],
     ['GET', '/admin/team'],
     ['GET', '/admin/databases'],
   ])('%s %s is not there', async (method, path) => {
@@ -485,7 +487,7 @@ describe('bounds', () => {
   it('what is over is removed in batches', async () => {
     harness.clock.advance(31 * DAY_MS);
     let batches = 0;
-    while ((await harness.sessions.removeEnded(10)).hasMore) batches++;
+    while ((await harness.auth.removeEnded(10)).hasMore) batches++;
     expect(batches).toBeGreaterThan(1);
     expect((await login()).status).toBe(200);
   });

@@ -4,24 +4,32 @@ import type { UserRole, Visitor } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
 import { splitAuthorization } from '../../platform/http/authorization.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { STEP_UP_HEADER } from '../../platform/http/step-up.js';
+import type { Auth } from './auth.js';
 import { type CookieRules, endedCookies, refreshTokenOf, sessionCookies } from './cookies.js';
+import { factorRoutes } from './factors/routes.js';
+import { proofOf, secondFactorBody } from './factors/schemas.js';
 import {
   loggedOutResponse,
   loginBody,
   meResponse,
+  passwordBody,
+  passwordChangedResponse,
   refreshBody,
   sessionDeletedResponse,
   sessionParams,
   sessionsResponse,
   sessionWire,
   signedInResponse,
+  signInResponse,
   tenantWire,
   userWire,
 } from './schemas.js';
-import type { Device, OpenSession, Sessions } from './sessions/service.js';
+import type { Device, OpenSession } from './sessions/service.js';
+import type { SignInOutcome } from './sign-ins/service.js';
 
 export interface AuthRoutesDeps {
-  readonly sessions: Sessions;
+  readonly auth: Auth;
   readonly cookies: CookieRules;
   /** What a role holds, by name. */
   permissionsOf(role: UserRole): readonly string[];
@@ -29,10 +37,10 @@ export interface AuthRoutesDeps {
 
 /** `/admin/auth/*`: all answers bare (auth.md §7). */
 export function authRoutes(deps: AuthRoutesDeps): RouteDefinition[] {
-  return [...signInRoutes(deps), ...sessionRoutes(deps)];
+  return [...signInRoutes(deps), ...tokenRoutes(deps), ...sessionRoutes(deps), ...factorRoutes(deps.auth)];
 }
 
-function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] {
+function signInRoutes({ auth: { signIns }, cookies }: AuthRoutesDeps): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -43,16 +51,42 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
       audit: 'auth.login',
       errors: ['invalid_credentials', 'rate_limit_exceeded'],
       body: loginBody,
+      response: signInResponse,
+      admin: 'bare',
+      noStore: true,
+      cookies: (outcome: Outcome, connection) => cookiesOf(outcome, rulesOver(connection, cookies)),
+      async handle({ caller, headers, body }) {
+        const password = new Secret(body.password);
+        return outcomeWire(
+          await signIns.signIn(body.email, password, deviceOf(caller, headers)),
+          body.cookie,
+        );
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/admin/auth/mfa/verify',
+      summary: 'Finish a sign-in that a second factor is due for',
+      access: 'public',
+      permission: null,
+      audit: 'auth.login',
+      errors: ['invalid_credentials', 'invalid_token', 'rate_limit_exceeded'],
+      body: secondFactorBody,
       response: signedInResponse,
       admin: 'bare',
       noStore: true,
       cookies: (opened: Opened, connection) => cookiesOf(opened, rulesOver(connection, cookies)),
       async handle({ caller, headers, body }) {
-        const password = new Secret(body.password);
-        const session = await sessions.signIn(body.email, password, deviceOf(caller, headers));
+        const token = new Secret(body.mfa_token);
+        const session = await signIns.finish(token, proofOf(body), deviceOf(caller, headers));
         return openedWire(session, body.cookie);
       },
     }),
+  ];
+}
+
+function tokenRoutes({ auth: { sessions }, cookies }: AuthRoutesDeps): RouteDefinition[] {
+  return [
     route({
       method: 'POST',
       path: '/admin/auth/refresh',
@@ -96,7 +130,8 @@ function signInRoutes({ sessions, cookies }: AuthRoutesDeps): RouteDefinition[] 
   ];
 }
 
-function sessionRoutes({ sessions, permissionsOf }: AuthRoutesDeps): RouteDefinition[] {
+function sessionRoutes({ auth, permissionsOf }: AuthRoutesDeps): RouteDefinition[] {
+  const { sessions } = auth;
   return [
     route({
       method: 'GET',
@@ -148,7 +183,51 @@ function sessionRoutes({ sessions, permissionsOf }: AuthRoutesDeps): RouteDefini
         return { deleted: true };
       },
     }),
+    route({
+      method: 'POST',
+      path: '/admin/auth/password',
+      summary: 'Change the own password by the present one, or by a step-up; all other sessions end',
+      access: 'session',
+      permission: null,
+      audit: 'auth.password.change',
+      errors: [
+        'invalid_credentials',
+        'step_up_required',
+        'step_up_expired',
+        'forbidden',
+        'rate_limit_exceeded',
+      ],
+      body: passwordBody,
+      response: passwordChangedResponse,
+      admin: 'bare',
+      async handle({ caller, headers, body }) {
+        const { current_password: present = null, new_password: next } = body;
+        const stepUp = headers[STEP_UP_HEADER];
+        const ended = await auth.changePassword(caller, {
+          present: present === null ? null : new Secret(present),
+          stepUp: typeof stepUp === 'string' ? stepUp : undefined,
+          next: new Secret(next),
+        });
+        return { changed: true, sessions_ended: ended };
+      },
+    }),
   ];
+}
+
+type Outcome = Opened | ReturnType<typeof dueWire>;
+
+function outcomeWire(outcome: SignInOutcome, isForCookies: boolean): Outcome {
+  return outcome.kind === 'open' ? openedWire(outcome.session, isForCookies) : dueWire(outcome);
+}
+
+function dueWire({ mfaToken, tokenSeconds, methods }: Extract<SignInOutcome, { kind: 'second_factor' }>) {
+  return {
+    mfa_required: true,
+    mfa_token: mfaToken.reveal(),
+    expires_in: tokenSeconds,
+    methods,
+    isForCookies: false,
+  } as const;
 }
 
 /** The answer, which the response schema cuts down to its members, and what its cookies are made of. */
@@ -174,8 +253,10 @@ function rulesOver(connection: CookieRules, { isSecure }: CookieRules): CookieRu
   return { isSecure: connection.isSecure || isSecure };
 }
 
-function cookiesOf({ session, isForCookies }: Opened, rules: CookieRules): string[] {
-  return isForCookies ? sessionCookies(session.refreshToken, session.refreshSeconds, rules) : [];
+function cookiesOf(outcome: Outcome, rules: CookieRules): string[] {
+  if (!outcome.isForCookies) return [];
+  const { refreshToken, refreshSeconds } = outcome.session;
+  return sessionCookies(refreshToken, refreshSeconds, rules);
 }
 
 function deviceOf(visitor: Visitor, headers: IncomingHttpHeaders): Device {

@@ -3,6 +3,8 @@ import { isoTime } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { USER_ROLES } from '../../kernel/principal.js';
 import { instantText } from '../../platform/http/pagination.js';
+import { FACTOR_METHODS } from './factors/types.js';
+import { PASSWORD_CHARACTERS_MIN } from './passwords.js';
 import { endOf, type Membership, type Session, type User } from './sessions/service.js';
 
 const EMAIL_CHARACTERS_MAX = 254;
@@ -14,19 +16,38 @@ const refreshToken = z
   .max(REFRESH_TOKEN_CHARACTERS_MAX)
   .describe('From the last answer; absent: the cookie is meant, with `X-CSRF-Token`.');
 
-export const loginBody = z.object({
-  email: z.string().trim().min(1).max(EMAIL_CHARACTERS_MAX),
-  password: z
+const passwordOf = (charactersMin: number) =>
+  z
     .string()
-    .min(1)
+    .min(charactersMin)
     .refine((text) => Buffer.byteLength(text) <= LIMITS.passwordBytesMax, {
       error: `must have at most ${LIMITS.passwordBytesMax} bytes`,
     })
-    .describe(`At most ${LIMITS.passwordBytesMax} bytes.`),
-  cookie: z
-    .boolean()
-    .default(true)
-    .describe('False: the refresh token is in the answer, for a client that keeps no cookies.'),
+    .describe(`At most ${LIMITS.passwordBytesMax} bytes.`);
+
+export const presentPassword = passwordOf(1);
+
+export const cookieSwitch = z
+  .boolean()
+  .default(true)
+  .describe('False: the refresh token is in the answer, for a client that keeps no cookies.');
+
+export const loginBody = z.object({
+  email: z.string().trim().min(1).max(EMAIL_CHARACTERS_MAX),
+  password: presentPassword,
+  cookie: cookieSwitch,
+});
+
+export const passwordBody = z.object({
+  current_password: presentPassword
+    .optional()
+    .describe('Absent: a step-up of at most 300 s in `X-KnoxCall-StepUp` stands for it.'),
+  new_password: passwordOf(PASSWORD_CHARACTERS_MIN),
+});
+
+export const passwordChangedResponse = z.object({
+  changed: z.literal(true),
+  sessions_ended: z.number().describe('How many other sessions of the user there were.'),
 });
 
 export const refreshBody = z.object({ refresh_token: refreshToken.optional() });
@@ -52,6 +73,15 @@ export const signedInResponse = z.object({
     .optional()
     .describe('Gives the next token, once; absent where it is in a cookie.'),
 });
+
+export const secondFactorDueResponse = z.object({
+  mfa_required: z.literal(true),
+  mfa_token: z.string().describe('For `POST /admin/auth/mfa/verify`.'),
+  expires_in: z.number().describe('Seconds for which it is good.'),
+  methods: z.array(z.enum(FACTOR_METHODS)).describe('By which of them the sign-in can be finished.'),
+});
+
+export const signInResponse = z.union([signedInResponse, secondFactorDueResponse]);
 
 export const loggedOutResponse = z.object({ logged_out: z.literal(true) });
 

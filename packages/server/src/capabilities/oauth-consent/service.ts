@@ -1,7 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Database } from '../../platform/storage/database.js';
-import { type Accounts, createVisitorWrites, type Sessions } from '../accounts/index.js';
+import { type Accounts, createVisitorWrites, type Sessions, type SignIns } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { Dpop } from '../dpop/index.js';
 import type { AuthenticateClient, Grant, OAuthRequest, OAuthTokens } from '../oauth/index.js';
@@ -24,7 +24,8 @@ export interface OAuthConsentDeps {
   readonly random: Random;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly accounts: Pick<Accounts, 'tenantById'>;
-  readonly sessions: Pick<Sessions, 'signInBriefly' | 'authenticate' | 'signOutByToken'>;
+  readonly sessions: Pick<Sessions, 'authenticate' | 'signOutByToken'>;
+  readonly signIns: Pick<SignIns, 'signIn' | 'finish'>;
   readonly clients: Pick<OAuthClients, 'find' | 'findByClientId' | 'cliClient'>;
   readonly tokens: Pick<OAuthTokens, 'stateOf' | 'openFamilyIn' | 'mintIn' | 'revokeFamilyIn'>;
   readonly dpop: Pick<Dpop, 'consumeIn'>;

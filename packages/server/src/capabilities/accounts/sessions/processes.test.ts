@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { assert } from '../../../kernel/assert.js';
 import { isAppError } from '../../../kernel/errors.js';
 import type { RequestId, TenantId } from '../../../kernel/ids.js';
 import { Secret } from '../../../kernel/secret.js';
@@ -13,9 +14,10 @@ import { openDatabase } from '../../../platform/storage/open-database.js';
 import { onPostgres, type TestDatabase } from '../../../testing/databases.js';
 import { createManualClock } from '../../../testing/manual-clock.js';
 import { migrations as auditLogsMigrations, createAuditLogs } from '../../audit-logs/index.js';
+import { type Auth, createAuth } from '../auth.js';
 import { createAccounts } from '../service.js';
 import { migrations as accountsMigrations } from '../tables.js';
-import { createSessions, type Sessions } from './service.js';
+import type { Device } from './service.js';
 
 const MIGRATIONS = [...accountsMigrations, ...generationsMigrations, ...auditLogsMigrations];
 const EMAIL = 'owner@acme.example';
@@ -27,8 +29,8 @@ onPostgres((open) => {
   const rootKey = new Secret(systemRandom.bytes(32));
   let db: TestDatabase;
   let second: Database;
-  let here: Sessions;
-  let there: Sessions;
+  let here: Auth;
+  let there: Auth;
 
   beforeAll(async () => {
     db = await open(MIGRATIONS, { clock });
@@ -39,22 +41,22 @@ onPostgres((open) => {
     const passwordHash = await hashPassword(PASSWORD);
     const tenant = { id: systemIds.uuid() as TenantId, slug: 'acme', name: 'acme', plan: 'free' as const };
     await db.transaction((tx) => accounts.createTenantWithOwner(tx, tenant, { email: EMAIL, passwordHash }));
-    here = sessionsOf(db);
-    there = sessionsOf(second);
+    here = authOf(db);
+    there = authOf(second);
   });
   afterAll(async () => {
     await second.close();
     await db.cleanup();
   });
 
-  function sessionsOf(database: Database): Sessions {
-    return createSessions({
+  function authOf(database: Database): Auth {
+    return createAuth({
+      passwords: createPasswordHasher(),
       db: database,
       clock,
       ids: systemIds,
       random: systemRandom,
       auditLogs: createAuditLogs({ db: database, clock, ids: systemIds }),
-      passwords: createPasswordHasher(),
       rootKey,
       tokenKey: null,
       logger: { warn: () => {} },
@@ -62,6 +64,11 @@ onPostgres((open) => {
     });
   }
 
+  async function opened(from: Device) {
+    const outcome = await here.signIns.signIn(EMAIL, PASSWORD, from);
+    assert(outcome.kind === 'open', 'no second factor is enrolled');
+    return outcome.session;
+  }
   const device = (ip: string) => ({ requestId: systemIds.uuid() as RequestId, ip, userAgent: null });
   const typeOf = (call: Promise<unknown>) =>
     call.then(
@@ -70,37 +77,38 @@ onPostgres((open) => {
     );
 
   it('a session that one ends is refused by the other from the next call on', async () => {
-    const session = await here.signIn(EMAIL, PASSWORD, device('192.0.2.1'));
+    const session = await opened(device('192.0.2.1'));
     const token = session.token.reveal();
-    expect((await there.authenticate(token)).user.email).toBe(EMAIL);
+    expect((await there.sessions.authenticate(token)).user.email).toBe(EMAIL);
     const caller = {
       ...device('192.0.2.1'),
       userId: session.user.id,
       sessionId: session.sessionId,
       tenantId: null,
     };
-    await here.revoke(caller, session.sessionId);
-    expect(await typeOf(there.authenticate(token))).toBe('invalid_token');
-    expect(await typeOf(there.refresh(session.refreshToken, device('192.0.2.1')))).toBe('invalid_token');
+    await here.sessions.revoke(caller, session.sessionId);
+    expect(await typeOf(there.sessions.authenticate(token))).toBe('invalid_token');
+    expect(await typeOf(there.sessions.refresh(session.refreshToken, device('192.0.2.1')))).toBe(
+      'invalid_token',
+    );
   });
 
   it('a refresh token is good for one of them, and both see that it was used twice', async () => {
-    const session = await here.signIn(EMAIL, PASSWORD, device('192.0.2.2'));
+    const session = await opened(device('192.0.2.2'));
     const outcomes = await Promise.all([
-      typeOf(here.refresh(session.refreshToken, device('192.0.2.2'))),
-      typeOf(there.refresh(session.refreshToken, device('192.0.2.2'))),
+      typeOf(here.sessions.refresh(session.refreshToken, device('192.0.2.2'))),
+      typeOf(there.sessions.refresh(session.refreshToken, device('192.0.2.2'))),
     ]);
     expect(outcomes.filter((outcome) => outcome === 'done').length).toBeLessThanOrEqual(1);
-    for (const sessions of [here, there])
+    for (const { sessions } of [here, there])
       expect(await typeOf(sessions.authenticate(session.token.reveal()))).toBe('invalid_token');
   });
 
   it('failures are counted together, and stay counted after a restart', async () => {
-    const guess = (sessions: Sessions) =>
-      typeOf(sessions.signIn(EMAIL, new Secret('wrong horse battery'), device('192.0.2.3')));
-    for (const sessions of [here, there, here, there, here])
-      expect(await guess(sessions)).toBe('invalid_credentials');
-    for (const sessions of [here, there, sessionsOf(second)])
-      expect(await guess(sessions)).toBe('rate_limit_exceeded');
+    const guess = ({ signIns }: Auth) =>
+      typeOf(signIns.signIn(EMAIL, new Secret('wrong horse battery'), device('192.0.2.3')));
+    for (const auth of [here, there, here, there, here])
+      expect(await guess(auth)).toBe('invalid_credentials');
+    for (const auth of [here, there, authOf(second)]) expect(await guess(auth)).toBe('rate_limit_exceeded');
   });
 });

@@ -1,21 +1,17 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
-import type { IdSource, SessionId, TenantId, UserId } from '../../../kernel/ids.js';
+import type { IdSource, SessionId, UserId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import type { SessionCaller, Visitor } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
-import type { PasswordHasher } from '../../../platform/crypto/password-hash.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { TokenSigner } from '../../../platform/crypto/signed-tokens.js';
-import type { Logger } from '../../../platform/log/logger.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import { type RevokeReason, userActor, userEntry } from '../audit.js';
-import { invalidAdminToken, invalidCredentials, sessionEnded } from '../errors.js';
-import { createSignInAttempts } from '../sign-in-attempts/service.js';
+import { type RevokeReason, recordOfUser } from '../audit.js';
+import { invalidAdminToken, sessionEnded } from '../errors.js';
 import { createSigningKeys } from '../signing-keys/service.js';
-import { foldEmail } from '../store.js';
 import { createVisitorWrites } from '../visitor-writes.js';
 import { createSessionStore, type Membership, type Session, type User } from './store.js';
 
@@ -26,12 +22,10 @@ export interface SessionsDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly random: Random;
-  readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
-  readonly passwords: PasswordHasher;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly rootKey: Secret<Buffer>;
   /** `KNOX_JWT_SIGNING_KEY`; null = one is made and kept. */
   readonly tokenKey: Secret<Buffer> | null;
-  readonly logger: Pick<Logger, 'warn'>;
   /** After a sign-in is durable. */
   onSignIn(user: User): void;
 }
@@ -59,13 +53,20 @@ export interface SignedIn {
   readonly memberships: readonly Membership[];
 }
 
-/** A sign-in that nothing renews. */
-export type BriefSession = Pick<OpenSession, 'token' | 'tokenSeconds'>;
+/** Who has proven itself, how, and on what. */
+export interface ProvenUser {
+  readonly user: User;
+  readonly memberships: readonly Membership[];
+  /** RFC 8176. */
+  readonly amr: readonly string[];
+  readonly device: Device;
+  /** For a page where a user says one thing and goes: the session ends with its admin token, nothing renews it. */
+  readonly isBrief: boolean;
+}
 
 export interface Sessions {
-  signIn(email: string, password: Secret<string>, device: Device): Promise<OpenSession>;
-  /** The same for a page where a user says one thing and goes: its session ends with its admin token. */
-  signInBriefly(email: string, password: Secret<string>, device: Device): Promise<BriefSession>;
+  /** `useProof` runs in the transaction that opens the session; what it throws leaves nothing written. */
+  open(proven: ProvenUser, useProof: (tx: Transaction) => Promise<void>): Promise<OpenSession>;
   /** Uses the token up and gives the next one. A second use of one ends its session (auth.md §2.6, §7). */
   refresh(refreshToken: Secret<string>, device: Device): Promise<OpenSession>;
   /** Ends the session of a refresh token; one that is not known any more is no error. */
@@ -81,50 +82,23 @@ export interface Sessions {
   revoke(caller: SessionCaller, id: SessionId): Promise<void>;
   /** For the start that changes the root key: admin tokens stay good. */
   changeRootKey(former: Secret<Buffer>): Promise<void>;
-  /** Rows of sessions and attempts that are over, at most `rowsMax` of each. */
-  removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }>;
+  /** In the caller's transaction; how many there were. */
+  endOthers(tx: Transaction, userId: UserId, keep: SessionId): Promise<number>;
+  /** How many rows of sessions that are over. */
+  removeEnded(rowsMax: number): Promise<number>;
 }
 
 const REFRESH_TOKEN_BYTES = 32;
 const USER_AGENT_CHARACTERS_MAX = 512;
 /** Ours have some 500. */
 const TOKEN_CHARACTERS_MAX = 2_048;
-const PASSWORD_ONLY = ['pwd'];
 
 export function createSessions(deps: SessionsDeps): Sessions {
-  const { db, clock, ids, random, auditLogs, passwords, logger } = deps;
+  const { db, clock, ids, random, auditLogs } = deps;
   const store = createSessionStore(db);
-  const attempts = createSignInAttempts({ db, clock, visitorWrites: createVisitorWrites(db) });
   // A line of its own: strangers can fill that of the sign-ins, and only who has had a session gets into this one.
   const refreshTokenWrites = createVisitorWrites(db);
   const signingKeys = createSigningKeys(deps);
-
-  async function record(
-    tx: Transaction,
-    to: readonly TenantId[],
-    userId: UserId,
-    visitor: Visitor,
-    action: string,
-    details: Record<string, unknown>,
-  ): Promise<void> {
-    for (const tenantId of to)
-      await auditLogs.record(tx, userActor(tenantId, userId, visitor), userEntry(action, userId, details));
-  }
-
-  /**
-   * The rows of a failed sign-in are not waited for: only an account that exists has any, and the time of the answer
-   * must not tell it. They are durable before the server stops.
-   */
-  function recordFailure(found: Found | undefined, visitor: Visitor, isLast: boolean): void {
-    if (!found || found.memberships.length === 0) return;
-    const entry = userEntry('auth.login_failed', found.user.id, { locked: isLast });
-    const rows = found.memberships.map(({ tenantId }) =>
-      auditLogs.insertion(userActor(tenantId, found.user.id, visitor), entry),
-    );
-    db.commitInserts(rows).catch((error: unknown) =>
-      logger.warn({ err: error, request_id: visitor.requestId }, 'a failed sign-in was not audited'),
-    );
-  }
 
   /** The signer is there before anything is written: a refresh token is used up by then, and its successor has to arrive. */
   async function openedWith(
@@ -177,7 +151,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       reason === 'logout'
         ? ['auth.logout', { session_id: id }]
         : ['auth.session.revoke', { session_id: id, reason }];
-    await record(tx, tenants, userId, visitor, action, details);
+    await recordOfUser(tx, auditLogs, { tenants, userId, visitor }, action, details);
     return true;
   }
 
@@ -192,55 +166,28 @@ export function createSessions(deps: SessionsDeps): Sessions {
     return { sessionId, ...found, signedInAtMs: Number(claims['auth_time']) * 1000 };
   }
 
-  /** `idleMs` is how long the session lasts unless it is renewed; null = for its first token, and nothing renews it. */
-  async function open(
-    email: string,
-    password: Secret<string>,
-    device: Device,
-    idleMs: number | null,
-  ): Promise<OpenSession> {
-    const attempt = { emailFolded: foldEmail(email), ip: device.ip };
-    passwords.admit();
-    const { isLast } = await attempts.begin(attempt);
-    const found = await store.findUserByEmail(attempt.emailFolded);
-    const matches = await passwords.verify(found?.passwordHash ?? null, password);
-    if (!found || !matches) {
-      recordFailure(found, device, isLast);
-      throw invalidCredentials();
-    }
-    const { user, memberships, passwordHash } = found;
-    const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : null;
-    const signer = await signingKeys.adminTokens();
-    const { token, hash } = newRefreshToken();
-    const session = newSession(ids.uuid() as SessionId, user.id, device, clock.nowMs(), idleMs);
-    // Who knows the password is no stranger, and must not be turned away after the attempt was counted.
-    await db.transaction(async (tx) => {
-      // It was reset since it was checked, and the sessions of then were ended.
-      if (!(await store.hasPasswordHash(tx, user.id, passwordHash))) throw invalidCredentials();
-      await attempts.succeed(tx, attempt);
-      if (renewed) await store.replacePasswordHash(tx, user.id, passwordHash, renewed);
-      const keep = LIMITS.sessionsPerUserMax - 1;
-      for (const id of await store.listOldest(tx, user.id, session.createdAtMs, keep))
-        await end(tx, id, user.id, device, 'sessions_max');
-      await store.insert(tx, session);
-      if (idleMs !== null) await store.insertRefreshToken(tx, hash, session.id, session.createdAtMs);
-      const tenants = memberships.map(({ tenantId }) => tenantId);
-      await record(tx, tenants, user.id, device, 'auth.login', {
-        session_id: session.id,
-        amr: session.amr,
-      });
-    });
-    deps.onSignIn(user);
-    return openedWith(signer, session, token, { user, memberships });
-  }
-
   return {
     changeRootKey: (former) => signingKeys.changeRootKey(former),
-    signIn: (email, password, device) => open(email, password, device, LIMITS.sessionIdleMs),
 
-    async signInBriefly(email, password, device) {
-      const { token, tokenSeconds } = await open(email, password, device, null);
-      return { token, tokenSeconds };
+    async open({ user, memberships, amr, device, isBrief }, useProof) {
+      const signer = await signingKeys.adminTokens();
+      const { token, hash } = newRefreshToken();
+      const id = ids.uuid() as SessionId;
+      const session = newSession(id, user.id, amr, device, clock.nowMs(), isBrief);
+      // Who has proven itself is no stranger, and must not be turned away after the attempt was counted.
+      await db.transaction(async (tx) => {
+        await useProof(tx);
+        const keep = LIMITS.sessionsPerUserMax - 1;
+        for (const oldest of await store.listOldest(tx, user.id, session.createdAtMs, keep))
+          await end(tx, oldest, user.id, device, 'sessions_max');
+        await store.insert(tx, session);
+        if (!isBrief) await store.insertRefreshToken(tx, hash, id, session.createdAtMs);
+        const tenants = memberships.map(({ tenantId }) => tenantId);
+        const of = { tenants, userId: user.id, visitor: device };
+        await recordOfUser(tx, auditLogs, of, 'auth.login', { session_id: id, amr });
+      });
+      deps.onSignIn(user);
+      return openedWith(signer, session, token, { user, memberships });
     },
 
     async refresh(refreshToken, device) {
@@ -299,12 +246,9 @@ export function createSessions(deps: SessionsDeps): Sessions {
       if (!isEnded) throw notFound('Session');
     },
 
-    removeEnded: (rowsMax) =>
-      db.transaction(async (tx) => {
-        const sessions = await store.removeEnded(tx, clock.nowMs(), rowsMax);
-        const windows = await attempts.removeEnded(tx, rowsMax);
-        return { rows: sessions + windows, hasMore: sessions === rowsMax || windows === rowsMax };
-      }),
+    endOthers: (tx, userId, keep) => store.revokeAll(tx, userId, clock.nowMs(), keep),
+
+    removeEnded: (rowsMax) => db.transaction((tx) => store.removeEnded(tx, clock.nowMs(), rowsMax)),
   };
 }
 
@@ -321,19 +265,20 @@ interface Found {
 function newSession(
   id: SessionId,
   userId: UserId,
+  amr: readonly string[],
   device: Device,
   nowMs: number,
-  idleMs: number | null,
+  isBrief: boolean,
 ): Session {
   return {
     id,
     userId,
-    amr: PASSWORD_ONLY,
+    amr,
     ...clientOf(device),
     createdAtMs: nowMs,
     lastUsedAtMs: nowMs,
-    idleExpiresAtMs: nowMs + (idleMs ?? LIMITS.adminTokenMs),
-    expiresAtMs: nowMs + (idleMs === null ? LIMITS.adminTokenMs : LIMITS.sessionMs),
+    idleExpiresAtMs: nowMs + (isBrief ? LIMITS.adminTokenMs : LIMITS.sessionIdleMs),
+    expiresAtMs: nowMs + (isBrief ? LIMITS.adminTokenMs : LIMITS.sessionMs),
   };
 }
 

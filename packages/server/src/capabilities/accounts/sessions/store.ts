@@ -1,37 +1,20 @@
-import { assert } from '../../../kernel/assert.js';
-import type { SessionId, TenantId, UserId } from '../../../kernel/ids.js';
+import type { SessionId, UserId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import { USER_ROLES, type UserRole } from '../../../kernel/principal.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { accountsTables } from '../tables.js';
-import { SUBSCRIPTION_STATUSES, type SubscriptionStatus } from '../types.js';
+import {
+  type Membership,
+  membershipsOf,
+  type Session,
+  sessionOf,
+  type User,
+  type UserRow,
+  type UserWithPassword,
+  userOf,
+  withPassword,
+} from './rows.js';
 
-/** A tenant that a user belongs to, and what the user is there. */
-export interface Membership {
-  readonly tenantId: TenantId;
-  readonly slug: string;
-  readonly name: string;
-  readonly subscriptionStatus: SubscriptionStatus;
-  readonly role: UserRole;
-}
-
-export interface User {
-  readonly id: UserId;
-  readonly email: string;
-  readonly createdAtMs: number;
-}
-
-export interface Session {
-  readonly id: SessionId;
-  readonly userId: UserId;
-  readonly amr: readonly string[];
-  readonly ip: string | null;
-  readonly userAgent: string | null;
-  readonly createdAtMs: number;
-  readonly lastUsedAtMs: number;
-  readonly idleExpiresAtMs: number;
-  readonly expiresAtMs: number;
-}
+export type { Membership, Session, User } from './rows.js';
 
 export type SessionStore = ReturnType<typeof createSessionStore>;
 
@@ -67,6 +50,20 @@ export function createSessionStore(db: Database) {
         .orderBy('m.tenant_id')
         .limit(LIMITS.tenantsPerUserMax),
   );
+  const byId = view.defineSystem<{ id: string }, UserRow & { password_hash: string }>(
+    'sessions_user_by_id',
+    'people',
+    (queries, arg) =>
+      queries
+        .selectFrom('users as u')
+        .leftJoin('memberships as m', 'm.user_id', 'u.id')
+        .leftJoin('tenants as t', 't.id', 'm.tenant_id')
+        .select(['u.id', 'u.email', 'u.created_at', 'u.password_hash', ...MEMBERSHIP_COLUMNS])
+        .where('u.id', '=', arg('id') as UserId)
+        .orderBy('m.created_at')
+        .orderBy('m.tenant_id')
+        .limit(LIMITS.tenantsPerUserMax),
+  );
   const ofSession = view.defineSystem<{ id: string; now: number }, UserRow>(
     'sessions_user_of_session',
     'people',
@@ -98,12 +95,12 @@ export function createSessionStore(db: Database) {
   }
 
   return {
-    async findUserByEmail(
-      emailFolded: string,
-    ): Promise<{ user: User; passwordHash: string; memberships: Membership[] } | undefined> {
-      const rows = await byEmail.all(null, { email: emailFolded });
-      const [row] = rows;
-      return row && { user: userOf(row), passwordHash: row.password_hash, memberships: membershipsOf(rows) };
+    async findUserByEmail(emailFolded: string): Promise<UserWithPassword | undefined> {
+      return withPassword(await byEmail.all(null, { email: emailFolded }));
+    },
+
+    async findUser(id: UserId): Promise<UserWithPassword | undefined> {
+      return withPassword(await byId.all(null, { id }));
     },
 
     /** The user of a session that is still good, and where the user belongs at this moment. */
@@ -277,19 +274,23 @@ export function createSessionStore(db: Database) {
         .execute();
     },
 
-    /** How many there were. */
-    async revokeAll(tx: Transaction, userId: UserId, nowMs: number): Promise<number> {
-      const ended = await view
+    /** How many there were; `keep` is not among them. */
+    async revokeAll(
+      tx: Transaction,
+      userId: UserId,
+      nowMs: number,
+      keep: SessionId | null = null,
+    ): Promise<number> {
+      let update = view
         .system('people', tx)
         .updateTable('sessions')
         .set({ revoked_at: nowMs })
         .where('user_id', '=', userId)
         .where('revoked_at', 'is', null)
         .where('idle_expires_at', '>', nowMs)
-        .where('expires_at', '>', nowMs)
-        .returning('id')
-        .execute();
-      return ended.length;
+        .where('expires_at', '>', nowMs);
+      if (keep !== null) update = update.where('id', '<>', keep);
+      return (await update.returning('id').execute()).length;
     },
 
     /** Only where it still is the one that was checked. */
@@ -329,58 +330,5 @@ export function createSessionStore(db: Database) {
       await queries.deleteFrom('sessions').where('id', 'in', ids).execute();
       return ids.length;
     },
-  };
-}
-
-interface MembershipRow {
-  readonly tenant_id: TenantId | null;
-  readonly role: string | null;
-  readonly slug: string | null;
-  readonly name: string | null;
-  readonly subscription_status: string | null;
-}
-
-interface UserRow extends MembershipRow {
-  readonly id: UserId;
-  readonly email: string;
-  readonly created_at: number;
-}
-
-function userOf({ id, email, created_at }: UserRow): User {
-  return { id, email, createdAtMs: created_at };
-}
-
-/** Of a user without a tenant there is one row, with nothing in these columns. */
-function membershipsOf(rows: readonly MembershipRow[]): Membership[] {
-  return rows.flatMap(({ tenant_id: tenantId, slug, name, ...row }) => {
-    if (tenantId === null || slug === null || name === null) return [];
-    const role = USER_ROLES.find((known) => known === row.role);
-    const subscriptionStatus = SUBSCRIPTION_STATUSES.find((known) => known === row.subscription_status);
-    assert(role && subscriptionStatus, 'a stored membership has an unknown role or status');
-    return [{ tenantId, slug, name, role, subscriptionStatus }];
-  });
-}
-
-function sessionOf(row: {
-  readonly id: SessionId;
-  readonly user_id: UserId;
-  readonly amr: string;
-  readonly ip_address: string | null;
-  readonly user_agent: string | null;
-  readonly created_at: number;
-  readonly last_used_at: number;
-  readonly idle_expires_at: number;
-  readonly expires_at: number;
-}): Session {
-  return {
-    id: row.id,
-    userId: row.user_id,
-    amr: JSON.parse(row.amr) as string[],
-    ip: row.ip_address,
-    userAgent: row.user_agent,
-    createdAtMs: row.created_at,
-    lastUsedAtMs: row.last_used_at,
-    idleExpiresAtMs: row.idle_expires_at,
-    expiresAtMs: row.expires_at,
   };
 }

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { type AppError, rateLimitExceeded } from '../../../kernel/errors.js';
+import type { UserId } from '../../../kernel/ids.js';
 import { networkOf } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
@@ -17,6 +18,8 @@ export interface SignInAttemptsDeps {
 export interface Attempt {
   readonly emailFolded: string;
   readonly ip: string | null;
+  /** Of a code of few digits: then those from all addresses together are bounded too. */
+  readonly codeOf?: UserId;
 }
 
 /**
@@ -29,46 +32,63 @@ export interface SignInAttempts {
   begin(attempt: Attempt): Promise<{ readonly isLast: boolean }>;
   /** In the transaction of the sign-in that it turned out to be. */
   succeed(tx: Transaction, attempt: Attempt): Promise<void>;
-  removeEnded(tx: Transaction, rowsMax: number): Promise<number>;
+  /** It was right, and is but the first half: those that failed stay counted, else each password gave new codes to try. */
+  takeBack(tx: Transaction, attempt: Attempt): Promise<void>;
+  removeEnded(rowsMax: number): Promise<number>;
 }
 
 const OF_ACCOUNT = { max: LIMITS.signInFailuresMax, windowMs: LIMITS.signInLockMs };
 /** Many accounts from one address: a list of stolen passwords, or an office behind one. */
 const OF_ADDRESS = { max: LIMITS.signInsPerAddressMax, windowMs: LIMITS.signInLockMs };
+/** One account from many addresses, by somebody who has its password. */
+const OF_CODES = { max: LIMITS.codeFailuresMax, windowMs: LIMITS.codeLockMs };
+
+interface Counted {
+  readonly subject: Buffer;
+  readonly rule: AttemptRule;
+}
 
 export function createSignInAttempts({ db, clock, visitorWrites }: SignInAttemptsDeps): SignInAttempts {
   const store = createSignInAttemptStore(db);
 
   /** Who is locked is turned away by a read: the one writer of an embedded database is everybody's. */
-  async function refuseLocked(subject: Buffer, { max }: AttemptRule, nowMs: number): Promise<void> {
+  async function refuseLocked({ subject, rule }: Counted, nowMs: number): Promise<void> {
     const window = await store.read(subject, nowMs);
-    if (window && window.attempts >= max) throw tooManySignIns(window.expiresAtMs - nowMs);
+    if (window && window.attempts >= rule.max) throw tooManySignIns(window.expiresAtMs - nowMs);
   }
 
   return {
     async begin(attempt) {
       const nowMs = clock.nowMs();
-      const { address, account } = subjectsOf(attempt);
-      await refuseLocked(address, OF_ADDRESS, nowMs);
-      await refuseLocked(account, OF_ACCOUNT, nowMs);
-      const [ofAddress, ofAccount] = await visitorWrites(async (tx) => {
-        const counted = await store.count(tx, address, OF_ADDRESS, nowMs);
-        // Whoever is over the first bound must not lock the accounts of others.
-        if (counted.attempts > OF_ADDRESS.max) return [counted, null];
-        return [counted, await store.count(tx, account, OF_ACCOUNT, nowMs)];
+      const { address, account, codes } = subjectsOf(attempt);
+      const all = [address, account, ...codes];
+      for (const counted of all) await refuseLocked(counted, nowMs);
+      const { isLast, waitMs } = await visitorWrites(async (tx) => {
+        let isLast = false;
+        for (const { subject, rule } of all) {
+          const { attempts, expiresAtMs } = await store.count(tx, subject, rule, nowMs);
+          // Whoever is over the first bound must not lock the accounts of others.
+          if (attempts > rule.max) return { isLast, waitMs: expiresAtMs - nowMs };
+          if (subject === account.subject) isLast = attempts === rule.max;
+        }
+        return { isLast, waitMs: null };
       });
-      if (ofAccount === null) throw tooManySignIns(ofAddress.expiresAtMs - nowMs);
-      if (ofAccount.attempts > OF_ACCOUNT.max) throw tooManySignIns(ofAccount.expiresAtMs - nowMs);
-      return { isLast: ofAccount.attempts === OF_ACCOUNT.max };
+      if (waitMs !== null) throw tooManySignIns(waitMs);
+      return { isLast };
     },
 
     async succeed(tx, attempt) {
-      const { address, account } = subjectsOf(attempt);
-      await store.discount(tx, address);
-      await store.forget(tx, account);
+      const { address, account, codes } = subjectsOf(attempt);
+      await store.discount(tx, address.subject);
+      for (const { subject } of [account, ...codes]) await store.forget(tx, subject);
     },
 
-    removeEnded: (tx, rowsMax) => store.removeEnded(tx, clock.nowMs(), rowsMax),
+    async takeBack(tx, attempt) {
+      const { address, account } = subjectsOf(attempt);
+      for (const { subject } of [address, account]) await store.discount(tx, subject);
+    },
+
+    removeEnded: (rowsMax) => db.transaction((tx) => store.removeEnded(tx, clock.nowMs(), rowsMax)),
   };
 }
 
@@ -77,10 +97,11 @@ function tooManySignIns(waitMs: number): AppError {
   return rateLimitExceeded('Too many failed sign-ins; try again later', { retryAfterSeconds: waitMs / 1000 });
 }
 
-function subjectsOf({ emailFolded, ip }: Attempt): { address: Buffer; account: Buffer } {
+function subjectsOf({ emailFolded, ip, codeOf }: Attempt) {
   const network = networkOf(ip);
   return {
-    address: sha256(`address\0${network}`),
-    account: sha256(`account\0${emailFolded}\0${network}`),
+    address: { subject: sha256(`address\0${network}`), rule: OF_ADDRESS },
+    account: { subject: sha256(`account\0${emailFolded}\0${network}`), rule: OF_ACCOUNT },
+    codes: codeOf === undefined ? [] : [{ subject: sha256(`codes\0${codeOf}`), rule: OF_CODES }],
   };
 }

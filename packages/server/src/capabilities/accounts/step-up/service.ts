@@ -1,69 +1,88 @@
-import type { Clock } from '../../../kernel/clock.js';
-import { LIMITS } from '../../../kernel/limits.js';
-import { Secret } from '../../../kernel/secret.js';
-import { sha256 } from '../../../platform/crypto/hashing.js';
-import type { Random } from '../../../platform/crypto/random.js';
-import type { StepUpCheck, StepUpHolder } from '../../../platform/http/step-up.js';
-import type { Database, Transaction } from '../../../platform/storage/database.js';
-import { stepUpExpired, stepUpOfAnother, stepUpRequired } from '../errors.js';
-import { createStepUpStore } from './store.js';
+import { validationError } from '../../../kernel/errors.js';
+import type { SessionCaller } from '../../../kernel/principal.js';
+import type { Secret } from '../../../kernel/secret.js';
+import type { PasswordHasher } from '../../../platform/crypto/password-hash.js';
+import type { Database } from '../../../platform/storage/database.js';
+import type { AuditLogs } from '../../audit-logs/index.js';
+import { recordOfUser } from '../audit.js';
+import { factorNotRight } from '../errors.js';
+import type { Factors } from '../factors/service.js';
+import type { FactorMethod, ProvenFactor } from '../factors/types.js';
+import type { FactorProof, VerifyProof } from '../factors/verify.js';
+import { createSessionStore } from '../sessions/store.js';
+import type { SignInAttempts } from '../sign-in-attempts/service.js';
+import type { RecordFailure } from '../sign-ins/failures.js';
+import { foldEmail } from '../store.js';
+import type { IssuedStepUp, StepUpTokens } from './tokens.js';
 
-export interface StepUpTokensDeps {
+export interface StepUpsDeps {
   readonly db: Database;
-  readonly clock: Clock;
-  readonly random: Random;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly passwords: PasswordHasher;
+  readonly attempts: SignInAttempts;
+  readonly factors: Pick<Factors, 'methodsOf'>;
+  readonly verify: VerifyProof;
+  readonly tokens: Pick<StepUpTokens, 'issue'>;
+  readonly recordFailure: RecordFailure;
 }
 
-export interface IssuedStepUp {
-  /** Shown once; its SHA-256 is kept. */
-  readonly token: Secret<string>;
-  readonly expiresAtMs: number;
+export type StepUpProof = FactorProof | { readonly method: 'password'; readonly password: Secret<string> };
+
+/** A signed-in user proves itself anew (auth.md §7). */
+export interface StepUps {
+  /** By which the caller can; the password alone where there is nothing stronger. */
+  methodsOf(caller: SessionCaller): Promise<(FactorMethod | 'password')[]>;
+  /** What is wrong counts as at a sign-in. */
+  prove(caller: SessionCaller, proof: StepUpProof): Promise<IssuedStepUp>;
 }
 
-/** Proof that a user has just proven itself anew: of that user, session and tenant alone (auth.md §7). */
-export interface StepUpTokens extends StepUpCheck {
-  /** In the transaction of the proof. */
-  issue(tx: Transaction, holder: StepUpHolder): Promise<IssuedStepUp>;
-  removeEnded(rowsMax: number): Promise<number>;
-}
+export function createStepUps(deps: StepUpsDeps): StepUps {
+  const { db, auditLogs, passwords, attempts, factors, verify, tokens, recordFailure } = deps;
+  const users = createSessionStore(db);
 
-const TOKEN_BYTES = 32;
-const TOKEN_CHARACTERS_MAX = 200;
-
-export function createStepUpTokens({ db, clock, random }: StepUpTokensDeps): StepUpTokens {
-  const store = createStepUpStore(db);
+  async function methodsOf({ userId }: SessionCaller): Promise<(FactorMethod | 'password')[]> {
+    const methods = await factors.methodsOf(userId);
+    return methods.length === 0 ? ['password'] : methods;
+  }
 
   return {
-    async issue(tx, { userId, sessionId, tenantId }) {
-      const text = random.bytes(TOKEN_BYTES).toString('base64url');
-      const createdAtMs = clock.nowMs();
-      const expiresAtMs = createdAtMs + LIMITS.stepUpTokenMs;
-      await store.insert(tx, { hash: sha256(text), userId, sessionId, tenantId, createdAtMs, expiresAtMs });
-      await store.removeOldest(tx, userId, LIMITS.stepUpTokensPerUserMax);
-      return { token: new Secret(text), expiresAtMs };
-    },
+    methodsOf,
 
-    async check(holder, token, { maxAgeSeconds }) {
-      if (token === undefined || token.length > TOKEN_CHARACTERS_MAX) throw stepUpRequired(maxAgeSeconds);
-      const found = await store.find(sha256(token));
-      if (!found) throw stepUpRequired(maxAgeSeconds);
-      const isOwn =
-        found.userId === holder.userId &&
-        found.sessionId === holder.sessionId &&
-        found.tenantId === holder.tenantId;
-      if (!isOwn) throw stepUpOfAnother();
-      if (found.isUsed) throw stepUpRequired(maxAgeSeconds);
-      const nowMs = clock.nowMs();
-      if (nowMs >= found.expiresAtMs || nowMs - found.createdAtMs > maxAgeSeconds * 1000)
-        throw stepUpExpired(maxAgeSeconds);
+    async prove(caller, proof) {
+      const { userId, tenantId } = caller;
+      const methods = await methodsOf(caller);
+      if (!methods.includes(proof.method))
+        throw validationError('method', `must be one of those that this user has: ${methods.join(', ')}`);
+      const found = await users.findUser(userId);
+      if (!found) throw factorNotRight();
+      const isCode = proof.method !== 'password';
+      const attempt = {
+        emailFolded: foldEmail(found.user.email),
+        ip: caller.ip,
+        ...(isCode && { codeOf: userId }),
+      };
+      if (!isCode) passwords.admit();
+      const { isLast } = await attempts.begin(attempt);
+      const proven = isCode
+        ? await verify(userId, proof, 'step_up')
+        : await ofPassword(await passwords.verify(found.passwordHash, proof.password));
+      const fail = () => {
+        recordFailure(found, caller, { method: proof.method, locked: isLast });
+        return factorNotRight();
+      };
+      if (!proven) throw fail();
+      const all = found.memberships.map((membership) => membership.tenantId);
+      const of = { tenants: tenantId === null ? all : [tenantId], userId, visitor: caller };
+      return db.transaction(async (tx) => {
+        if (!(await proven.use(tx))) throw fail();
+        await attempts.succeed(tx, attempt);
+        await recordOfUser(tx, auditLogs, of, 'auth.step_up', { method: proof.method });
+        return tokens.issue(tx, caller);
+      });
     },
-
-    async consume(token, { maxAgeSeconds }) {
-      const nowMs = clock.nowMs();
-      const isFirst = await db.transaction((tx) => store.use(tx, sha256(token), nowMs));
-      if (!isFirst) throw stepUpRequired(maxAgeSeconds);
-    },
-
-    removeEnded: (rowsMax) => db.transaction((tx) => store.removeEnded(tx, clock.nowMs(), rowsMax)),
   };
+
+  async function ofPassword(matches: boolean): Promise<ProvenFactor | undefined> {
+    return matches ? { amr: ['pwd'], use: async () => true } : undefined;
+  }
 }

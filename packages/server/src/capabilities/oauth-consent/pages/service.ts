@@ -4,7 +4,7 @@ import { LIMITS } from '../../../kernel/limits.js';
 import type { Visitor } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
 import type { ResolvedHost } from '../../../platform/http/hosts.js';
-import type { Sessions, SignedIn } from '../../accounts/index.js';
+import type { Sessions, SignedIn, SignIns } from '../../accounts/index.js';
 import { OAuthError, type Params } from '../../oauth/index.js';
 import type { AskingClient, AskingClients } from '../asking-client.js';
 import { redirectTo } from '../authorization/redirect-uri.js';
@@ -52,7 +52,8 @@ export interface ConsentPages {
 
 export interface ConsentPagesDeps {
   readonly clock: Clock;
-  readonly sessions: Pick<Sessions, 'signInBriefly' | 'authenticate' | 'signOutByToken'>;
+  readonly sessions: Pick<Sessions, 'authenticate' | 'signOutByToken'>;
+  readonly signIns: Pick<SignIns, 'signIn' | 'finish'>;
   readonly browsers: Browsers;
   readonly clients: AskingClients;
   readonly authorization: Authorization;
@@ -63,6 +64,9 @@ export interface ConsentPagesDeps {
 const AUTHORIZE = '/oauth/authorize';
 const ACTIVATE = '/oauth/activate';
 const EMAIL_CHARACTERS_MAX = 254;
+/** Of a code and of the token of a pending sign-in. */
+const CODE_CHARACTERS_MAX = 64;
+const SIX_DIGITS = /^\d{6}$/;
 
 /** A visit to one of the pages, once its browser is known. */
 interface Visit {
@@ -72,6 +76,8 @@ interface Visit {
   /** What was pressed; null of a GET. */
   readonly act: string | null;
 }
+
+type OpenedSession = Awaited<ReturnType<SignIns['finish']>>;
 
 type Found = Awaited<ReturnType<Sessions['authenticate']>>;
 
@@ -84,7 +90,7 @@ interface Asked {
 }
 
 export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
-  const { clock, sessions, browsers, clients, authorization, devices, wrongCodes } = deps;
+  const { clock, sessions, signIns, browsers, clients, authorization, devices, wrongCodes } = deps;
 
   function visitOf(request: PageRequest, path: string): Visit {
     const browser = browsers.read(request.cookies);
@@ -110,14 +116,43 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
     const password = new Secret(form.get('password') ?? '');
     if (email.length > EMAIL_CHARACTERS_MAX) throw new PageError(400, 'The email is too long.');
     try {
-      const { token, tokenSeconds } = await sessions.signInBriefly(email, password, {
-        ...visitor,
-        userAgent,
-      });
-      return again(visit, browsers.signInCookie(token, tokenSeconds));
+      const outcome = await signIns.signIn(email, password, { ...visitor, userAgent }, { isBrief: true });
+      if (outcome.kind === 'open') return signedInNow(visit, outcome.session);
+      const due = { mfaToken: outcome.mfaToken.reveal(), hasApp: outcome.methods.includes('totp') };
+      // Only a passkey is left, and the pages run no script that could ask for it.
+      if (!due.hasApp && !outcome.methods.includes('recovery')) throw passkeyAlone();
+      return show(visit, views.secondFactorPage(visit.form, due, null));
     } catch (error) {
       if (!(error instanceof AppError) || error.type !== 'invalid_credentials') throw error;
       const failure = { text: 'Email or password is wrong.', email };
+      return show(visit, views.signInPage(visit.form, reason, failure), { status: 401 });
+    }
+  }
+
+  function signedInNow(visit: Visit, { token, tokenSeconds }: OpenedSession): PageAnswer {
+    return again(visit, browsers.signInCookie(token, tokenSeconds));
+  }
+
+  async function finishSignIn(visit: Visit, reason: string): Promise<PageAnswer> {
+    const { form, userAgent, visitor } = visit.request;
+    const due = { mfaToken: form.get('mfa_token') ?? '', hasApp: form.get('has_app') === 'yes' };
+    const code = (form.get('code') ?? '').trim();
+    if (code.length > CODE_CHARACTERS_MAX || due.mfaToken.length > CODE_CHARACTERS_MAX)
+      throw new PageError(400, 'The code is too long.');
+    const method = due.hasApp && SIX_DIGITS.test(code) ? 'totp' : 'recovery';
+    try {
+      const proof = { method, code } as const;
+      return signedInNow(
+        visit,
+        await signIns.finish(new Secret(due.mfaToken), proof, { ...visitor, userAgent }),
+      );
+    } catch (error) {
+      if (!(error instanceof AppError) || error.status !== 401) throw error;
+      if (error.type === 'invalid_credentials') {
+        const page = views.secondFactorPage(visit.form, due, 'This code is wrong, or was used already.');
+        return show(visit, page, { status: 401 });
+      }
+      const failure = { text: 'That took too long. Sign in once more.', email: '' };
       return show(visit, views.signInPage(visit.form, reason, failure), { status: 401 });
     }
   }
@@ -150,6 +185,7 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
     next: (found: Found) => Promise<PageAnswer>,
   ): Promise<PageAnswer> {
     if (visit.act === 'sign_in') return signIn(visit, reason);
+    if (visit.act === 'second_factor') return finishSignIn(visit, reason);
     if (visit.act === 'sign_out') return signOut(visit);
     const user = await signedInBy(visit.browser.signIn);
     return user ? next(user) : show(visit, views.signInPage(visit.form, reason, null));
@@ -264,6 +300,13 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
 
     activate: (request) => answer(request, () => device(visitOf(request, ACTIVATE))),
   };
+}
+
+function passkeyAlone(): PageError {
+  return new PageError(
+    403,
+    'This account proves itself with a passkey, which this page cannot ask for. Sign in where passkeys work and add a code app or recovery codes.',
+  );
 }
 
 const PLAIN: PageAnswer = {

@@ -49,6 +49,41 @@ ${hidden(form)}
   );
 }
 
+/** A sign-in whose password was right. */
+export interface DueFactor {
+  readonly mfaToken: string;
+  /** Whether the user has a code app, else recovery codes alone. */
+  readonly hasApp: boolean;
+}
+
+export function secondFactorPage(
+  form: FormContext,
+  { mfaToken, hasApp }: DueFactor,
+  failure: string | null,
+): Html {
+  const what = hasApp
+    ? 'Enter the code that your app shows, or one of your recovery codes.'
+    : 'This page cannot ask for your passkey. Enter one of your recovery codes.';
+  return page(
+    'Sign in',
+    html`<h1>One more step</h1>
+<p class="soft">${what}</p>
+${failure === null ? null : html`<p class="bad" role="alert">${failure}</p>`}
+<form method="post" action="${form.action}">
+${hidden(form)}
+<input type="hidden" name="mfa_token" value="${mfaToken}">
+<input type="hidden" name="has_app" value="${hasApp ? 'yes' : 'no'}">
+<label for="code">Code</label>
+<input id="code" name="code" class="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" maxlength="30" required autofocus>
+<div class="acts"><button class="go" name="act" value="second_factor">Continue</button></div>
+</form>
+<form method="post" action="${form.action}">
+${hidden(form)}
+<p class="soft"><button class="link" name="act" value="sign_out">Use another account</button></p>
+</form>`,
+  );
+}
+
 export function tenantPage(
   form: FormContext,
   client: AskingClient,

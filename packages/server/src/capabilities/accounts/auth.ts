@@ -1,0 +1,59 @@
+import type { Secret } from '../../kernel/secret.js';
+import type { PasswordHasher } from '../../platform/crypto/password-hash.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import { createFactors } from './factors/service.js';
+import { createVerifyProof } from './factors/verify.js';
+import { createChangeOwnPassword } from './own-password.js';
+import { createSessions, type Sessions, type SessionsDeps } from './sessions/service.js';
+import { createSignInAttempts } from './sign-in-attempts/service.js';
+import { createRecordFailure, type FailuresDeps } from './sign-ins/failures.js';
+import { createSignIns } from './sign-ins/service.js';
+import { createStepUps } from './step-up/service.js';
+import { createStepUpTokens } from './step-up/tokens.js';
+import { createVisitorWrites } from './visitor-writes.js';
+
+export interface AuthDeps extends SessionsDeps, FailuresDeps {
+  readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
+  readonly passwords: PasswordHasher;
+}
+
+export type Auth = ReturnType<typeof createAuth>;
+
+/** How users prove who they are, and what that gives them. */
+export function createAuth(deps: AuthDeps) {
+  const { db, clock } = deps;
+  const sessions: Sessions = createSessions(deps);
+  const attempts = createSignInAttempts({ db, clock, visitorWrites: createVisitorWrites(db) });
+  const recordFailure = createRecordFailure(deps);
+  const factors = createFactors({ ...deps, me: sessions.me });
+  const verify = createVerifyProof(factors);
+  const proving = { ...deps, attempts, factors, verify, recordFailure, sessions };
+  const signIns = createSignIns(proving);
+  const stepUpTokens = createStepUpTokens(deps);
+  const stepUps = createStepUps({ ...proving, tokens: stepUpTokens });
+  const changePassword = createChangeOwnPassword({ ...proving, signIns, stepUps: stepUpTokens });
+
+  return {
+    sessions,
+    signIns,
+    factors,
+    stepUps,
+    stepUpTokens,
+    changePassword,
+
+    /** For the start that changes the root key: who is signed in stays so, and code apps stay good. */
+    async changeRootKey(former: Secret<Buffer>): Promise<void> {
+      await sessions.changeRootKey(former);
+      await factors.changeRootKey(former);
+    },
+
+    /** Rows that are over, at most `rowsMax` of each kind. */
+    async removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }> {
+      const removed = [];
+      for (const part of [sessions, attempts, signIns, stepUpTokens])
+        removed.push(await part.removeEnded(rowsMax));
+      const rows = removed.reduce((sum, count) => sum + count);
+      return { rows, hasMore: removed.includes(rowsMax) };
+    },
+  };
+}
