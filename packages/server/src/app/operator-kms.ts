@@ -7,7 +7,7 @@ import {
 import type { Config } from '../platform/config/config.js';
 import { StartRefused } from '../platform/config/private-files.js';
 import type { Logger } from '../platform/log/logger.js';
-import type { KmsSettings } from './services.js';
+import type { KmsSettings } from './services-deps.js';
 
 /** Throws `StartRefused` where the key is not written as it must be, naming the variable. */
 export function kmsSettings({ kms }: Pick<Config, 'kms'>): KmsSettings {

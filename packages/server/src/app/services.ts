@@ -11,17 +11,10 @@ import {
   cryptoKeyRoutes,
 } from '../capabilities/crypto-keys/index.js';
 import { createDpop } from '../capabilities/dpop/index.js';
-import { createDynDb, dynDbRoutes, type Engines, type Transports } from '../capabilities/dyn-db/index.js';
+import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
 import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
-import {
-  type CloudEndpoints,
-  type CloudIdentities,
-  type CloudKey,
-  createClouds,
-  createKms,
-  createRewraps,
-} from '../capabilities/kms/index.js';
+import { createClouds, createKms, createRewraps } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
@@ -36,84 +29,17 @@ import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
-import type { Clock } from '../kernel/clock.js';
-import type { IdSource } from '../kernel/ids.js';
-import type { PlanTiers } from '../kernel/plan-tiers.js';
-import type { Secret } from '../kernel/secret.js';
 import { createGenerations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
-import type { Random } from '../platform/crypto/random.js';
-import type { Egress } from '../platform/egress/egress.js';
-import type { Origins } from '../platform/http/origins.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
-import type { SharedCounter } from '../platform/limits/redis-allowance.js';
-import type { Logger } from '../platform/log/logger.js';
-import type { Mailer } from '../platform/mail/mail.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
-import type { Database } from '../platform/storage/database.js';
-import type { Instruments } from '../platform/telemetry/instruments.js';
 import { ENVELOPE_COLUMNS } from './migrations.js';
 import { createOAuth } from './oauth.js';
+import type { ServicesDeps } from './services-deps.js';
 import { countedCalls, measuredEgress } from './telemetry.js';
-
-export interface ServicesDeps {
-  readonly db: Database;
-  readonly clock: Clock;
-  readonly ids: IdSource;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly rootKey: Secret<Buffer>;
-  readonly egress: Egress;
-  readonly kms: KmsSettings;
-  /** The former root key, while it is being changed. */
-  readonly previousRootKey: Secret<Buffer> | null;
-  /** Null = for ever. */
-  readonly auditRetentionMs: number | null;
-  readonly tiers: PlanTiers;
-  /** Where `REDIS_URL` is set. */
-  readonly counter: SharedCounter | null;
-  readonly signIn: SignInSettings;
-  readonly mailer: Mailer;
-  /** `KNOX_SIGNUP`. */
-  readonly isSignupOn: boolean;
-  /** By which callers reach the server. */
-  readonly origins: Origins;
-  /** `KNOX_PUBLIC_URL`: what stands in certificates, which a guess must not. */
-  readonly publicUrl: string | null;
-  readonly dpop: { readonly iatWindowMs: number };
-  readonly instruments: Instruments;
-  readonly targets: TargetDatabases;
-}
-
-/** KNOX_KMS_* and KNOX_TENANT_KMS_*. */
-export interface KmsSettings {
-  readonly operatorKey: CloudKey | null;
-  readonly endpoints: CloudEndpoints;
-  readonly identities: CloudIdentities;
-  /** `KNOX_KMS_SHARED_KEYS`. */
-  readonly hasSharedKeys: boolean;
-  secretOf(variable: string): Secret<string> | undefined;
-}
-
-/** Databases that credentials are minted for. */
-export interface TargetDatabases {
-  readonly engines: Engines;
-  readonly transports: Transports;
-  /** PEM of `KNOX_EXTRA_CA_FILE`. */
-  readonly extraCa: string | null;
-  /** `KNOX_LEASE_WORKER_PAUSED`. */
-  readonly isWorkerPaused: boolean;
-}
-
-export interface SignInSettings {
-  /** `KNOX_JWT_SIGNING_KEY`. */
-  readonly tokenKey: Secret<Buffer> | null;
-  readonly hasSecureCookies: boolean;
-  onSignIn(user: { readonly email: string }): void;
-}
 
 export type Services = ReturnType<typeof createServices>;
 

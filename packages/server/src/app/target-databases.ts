@@ -4,7 +4,7 @@ import type { Config } from '../platform/config/config.js';
 import type { Egress } from '../platform/egress/egress.js';
 import { createResolver } from '../platform/egress/resolver.js';
 import { createSystemNames } from '../platform/egress/system-names.js';
-import type { TargetDatabases } from './services.js';
+import type { TargetDatabases } from './services-deps.js';
 
 /** The databases that credentials are minted for, as the server reaches them. */
 export function targetDatabases(

@@ -1,4 +1,4 @@
-import type { KmsSettings } from '../app/services.js';
+import type { KmsSettings } from '../app/services-deps.js';
 import type { CloudEndpoints, CloudIdentities, KmsDeps } from '../capabilities/kms/index.js';
 
 export const PUBLIC_ENDPOINTS: CloudEndpoints = {

@@ -1,4 +1,5 @@
-import { closersOf, createServices, type Services, type TargetDatabases } from '../app/services.js';
+import { closersOf, createServices, type Services } from '../app/services.js';
+import type { TargetDatabases } from '../app/services-deps.js';
 import type { Clock } from '../kernel/clock.js';
 import { LIMITS } from '../kernel/limits.js';
 import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
