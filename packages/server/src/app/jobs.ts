@@ -5,6 +5,7 @@ import { clientCaJobs } from '../capabilities/client-ca/index.js';
 import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
+import { tenantKmsJobs } from '../capabilities/kms/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
 import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
 import { signupJobs } from '../capabilities/signup/index.js';
@@ -24,6 +25,7 @@ type WithJobs = Pick<
   | 'dpop'
   | 'dynDb'
   | 'idempotency'
+  | 'kmsVerification'
   | 'limiter'
   | 'oauth'
   | 'oidcBindings'
@@ -44,6 +46,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     dpop,
     dynDb,
     idempotency,
+    kmsVerification,
     limiter,
     oauth,
     oidcBindings,
@@ -60,6 +63,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),
+    ...tenantKmsJobs(kmsVerification),
     ...oauthJobs(oauth.tokens),
     ...oidcBindingJobs(oidcBindings),
     rateLimitRetention(limiter),

@@ -1,5 +1,5 @@
 import type { Engines, Transports } from '../capabilities/dyn-db/index.js';
-import type { CloudEndpoints, CloudIdentities, CloudKey } from '../capabilities/kms/index.js';
+import type { CloudEndpoints, CloudIdentities, CloudKey, Clouds } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
@@ -23,6 +23,8 @@ export interface ServicesDeps {
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
   readonly kms: KmsSettings;
+  /** In place of those that the settings name, where there is no cloud to be asked. */
+  readonly clouds?: Clouds;
   /** The former root key, while it is being changed. */
   readonly previousRootKey: Secret<Buffer> | null;
   /** Null = for ever. */

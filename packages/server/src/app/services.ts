@@ -14,7 +14,7 @@ import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
 import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
-import { createClouds, createKms, createRewraps } from '../capabilities/kms/index.js';
+import { tenantKmsRoutes } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
@@ -36,7 +36,7 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
-import { ENVELOPE_COLUMNS } from './migrations.js';
+import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
 import type { ServicesDeps } from './services-deps.js';
 import { countedCalls, measuredEgress } from './telemetry.js';
@@ -67,27 +67,13 @@ export function createServices(deps: ServicesDeps) {
   const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
   const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
   const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
-  const { operatorKey, endpoints, identities, secretOf } = deps.kms;
-  // The measured guard times what the proxy's upstreams take; a KMS is none.
-  const clouds = createClouds({ clock, random, egress: deps.egress, endpoints, identities, secretOf });
-  const kms = createKms({
-    db,
-    clock,
-    random,
+  const { clouds, kms, rewraps, kmsVerification, tenantKms } = createKmsServices({
+    ...deps,
     generations,
-    rootKey,
-    cloudProviders: clouds.providerOf,
-    operatorKey,
-    envelopeColumns: ENVELOPE_COLUMNS,
-  });
-  const rewraps = createRewraps({
-    db,
-    clock,
-    logger,
-    kms,
     jobs,
-    instruments,
-    envelopeColumns: ENVELOPE_COLUMNS,
+    outbox,
+    auditLogs,
+    accounts,
   });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
   const cryptoKeys = createCryptoKeys({
@@ -266,6 +252,9 @@ export function createServices(deps: ServicesDeps) {
     cookies,
     kms,
     rewraps,
+    clouds,
+    kmsVerification,
+    tenantKms,
     idempotency,
     cryptoKeys,
     vaults,
@@ -317,6 +306,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     }),
     ...signupRoutes(services.signups, services.origins),
     ...accountRoutes(services.plans, services),
+    ...tenantKmsRoutes(services.tenantKms, services.clouds),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...clientRoutes(services.clients),

@@ -73,6 +73,7 @@ export const LIMITS = {
   tenantKeyCacheMs: 3_600_000,
   /** Of a tenant's own KMS: how long a key that was withdrawn may still be used (kms-admin.md §3.4). */
   customerKeyCacheMs: 300_000,
+  sealedRetryMs: 30_000,
   logPathCharactersMax: 2048,
   keyGrantsMax: 100,
   keyRolesMax: 20,

@@ -48,6 +48,9 @@ export interface HarnessOptions {
   readonly tiers?: PlanTiers;
   /** Databases in memory unless a suite brings real ones. */
   readonly targets?: TargetDatabases;
+  /** Those in memory unless a suite brings others. */
+  readonly clouds?: TestServicesOptions['clouds'];
+  readonly kms?: TestServicesOptions['kms'];
   /** The guard's; unless a suite brings some, it resolves no name. */
   readonly egress?: TestServicesOptions['egress'];
   /** What the clock shows at first; a day of its own unless another server's clock has a say. */
@@ -101,6 +104,8 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...(options.targets && { targets: options.targets }),
     ...(options.egress && { egress: options.egress }),
     ...(options.isSignupOn !== undefined && { isSignupOn: options.isSignupOn }),
+    ...(options.clouds && { clouds: options.clouds }),
+    ...(options.kms && { kms: options.kms }),
   });
   const further = { db, clock, ids: systemIds, random: systemRandom, logger };
   const floor: Floor = { ...services, ...further, ...stepsOf(services) };

@@ -22,9 +22,10 @@ export const NO_CLOUD: KmsSettings = {
 };
 
 /** For a `createKms` that has the root key alone. */
-export const ROOT_KEY_ONLY: Pick<KmsDeps, 'cloudProviders' | 'operatorKey'> = {
+export const ROOT_KEY_ONLY: Pick<KmsDeps, 'cloudProviders' | 'operatorKey' | 'outbox'> = {
   cloudProviders() {
     throw new Error('no cloud is used here');
   },
   operatorKey: null,
+  outbox: { publish: async () => 'an event' },
 };

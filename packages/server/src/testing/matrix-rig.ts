@@ -64,7 +64,9 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
     const rule = patterns.find((one) => one.method === method && one.path.test(pathname));
     if (!rule) return ask(method, path, call);
     const answer = await ask(method, path, { stepUp: stepUps.get(token)!, ...call });
-    if (rule.isConsumed) await renewStepUp(token);
+    // A badly formed call uses none up.
+    const isUsedUp = rule.isConsumed && ![400, 413, 415].includes(answer.status);
+    if (isUsedUp) await renewStepUp(token);
     return answer;
   }
 

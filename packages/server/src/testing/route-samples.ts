@@ -113,6 +113,17 @@ const bindingOf = (name = freshName()) => ({
 const BINDING_SCOPES = { scopes: ['vaults:read'] };
 const REQUEST_IDS = '00000000-0000-4000-8000-';
 
+/** A key of its own for each tenant, since no two may name the same. */
+const kmsOf = ({ tenant }: World) => ({
+  provider: 'aws',
+  kms_key_ref: `arn:aws:kms:eu-central-1:111122223333:alias/${tenant.slug}`,
+  config: { region: 'eu-central-1', role_arn: `arn:aws:iam::111122223333:role/${tenant.slug}` },
+});
+const newKms = async (world: World, more = '') => {
+  const { status, text } = await world.call('POST', '/admin/tenant-kms', { body: kmsOf(world) });
+  if (status !== 200) throw new Error(`POST /admin/tenant-kms: ${status} ${text}`);
+  return `/admin/tenant-kms${more}`;
+};
 const newKey = async (world: World) =>
   `/v1/api-keys/${(await world.create('/v1/api-keys', { name: freshName() })).id}`;
 const newClient = async ({ create }: World) =>
@@ -302,6 +313,22 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     path: async ({ tenant }) => `/admin/tenants/${tenant.id}`,
     bodies: () => [{ ephemeral_enabled: null }],
     operatorBodies: [{ plan: 'enterprise', subscription_status: 'active' }],
+  },
+  'POST /admin/tenant-kms': { bodies: (world) => [kmsOf(world)] },
+  'DELETE /admin/tenant-kms': { path: async (world) => newKms(world) },
+  'POST /admin/tenant-kms/rotate': { path: async (world) => newKms(world, '/rotate') },
+  'GET /admin/tenant-kms/setup': { path: async () => '/admin/tenant-kms/setup?provider=aws' },
+  'POST /admin/tenant-kms/test': { path: async (world) => newKms(world, '/test') },
+  'POST /admin/tenant-kms/unseal': {
+    async path(world) {
+      const path = await newKms(world, '/unseal');
+      // So that the key is open, and an idempotency key is honoured.
+      await world.create('/v1/vaults', vaultOf());
+      const { db, clock, services } = world.installation;
+      const { configs } = services.kms.parts;
+      await db.transaction((tx) => configs.setSealed(tx, world.tenant.id, 'of the test', clock.nowMs()));
+      return path;
+    },
   },
   'POST /v1/api-keys': {
     bodies: async (world) => [

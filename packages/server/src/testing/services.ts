@@ -1,5 +1,6 @@
 import { closersOf, createServices, type Services } from '../app/services.js';
-import type { TargetDatabases } from '../app/services-deps.js';
+import type { KmsSettings, TargetDatabases } from '../app/services-deps.js';
+import type { Clouds } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import { LIMITS } from '../kernel/limits.js';
 import { DEFAULT_TIERS, type PlanTiers } from '../kernel/plan-tiers.js';
@@ -15,6 +16,7 @@ import type { Database } from '../platform/storage/database.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
 import { NO_CLOUD } from './kms-settings.js';
 import { createMailBox, type MailBox } from './mail-box.js';
+import { createMemoryClouds } from './memory-clouds.js';
 import { createMemoryDatabases } from './memory-databases.js';
 
 export interface TestServicesOptions {
@@ -33,6 +35,9 @@ export interface TestServicesOptions {
   readonly targets?: TargetDatabases;
   /** `KNOX_SIGNUP`; default on. */
   readonly isSignupOn?: boolean;
+  /** Those in memory unless a suite brings others. */
+  readonly clouds?: Clouds;
+  readonly kms?: Partial<KmsSettings>;
   /** The guard's; unless a suite brings some, it resolves no name. */
   readonly egress?: Partial<Omit<EgressDeps, 'clock'>>;
 }
@@ -65,7 +70,8 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     logger,
     rootKey,
     egress,
-    kms: NO_CLOUD,
+    kms: { ...NO_CLOUD, ...options.kms },
+    clouds: options.clouds ?? createMemoryClouds(),
     previousRootKey: null,
     auditRetentionMs: null,
     tiers,

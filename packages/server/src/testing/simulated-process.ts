@@ -146,7 +146,14 @@ export function startProcess(floor: Floor, target: SimulatedParts): SimulatedPro
     dynDb,
     async mintKeyed(caller, key, mint, told) {
       const { requestId } = caller;
-      const call = { method: 'POST', path: '/v1/simulated', query: '', body: Buffer.alloc(0), audit: null };
+      const call = {
+        method: 'POST',
+        path: '/v1/simulated',
+        query: '',
+        body: Buffer.alloc(0),
+        audit: null,
+        worksSealed: false,
+      };
       const { status, body } = await idempotency.answer(
         { ...call, caller, key },
         {

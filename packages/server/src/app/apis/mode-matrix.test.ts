@@ -21,6 +21,10 @@ const SHARED_COLLECTIONS: Readonly<Record<string, string>> = {
   '/v1/audit-logs': 'auth.md §6: shared, each row stamped with its mode',
   '/v1/audit-logs/events': 'auth.md §6: shared, each row stamped with its mode',
 };
+/** What a tenant has one of. */
+const SINGLE: Readonly<Record<string, string>> = {
+  '/admin/tenant-kms': 'kms-admin.md §9: one master key of a tenant, for both modes',
+};
 const SHARED_ROWS: Readonly<Record<string, string>> = {
   'PATCH /admin/tenants/:id': 'auth.md §6: the tenant is shared',
 };
@@ -40,7 +44,7 @@ describe('the matrix of modes', () => {
   afterAll(() => rig.close());
 
   it('tries every kind of row, or says where the contract has it shared', () => {
-    expect(kindsAmiss(rig.routes, KINDS, SHARED_COLLECTIONS)).toEqual([]);
+    expect(kindsAmiss(rig.routes, KINDS, { ...SHARED_COLLECTIONS, ...SINGLE })).toEqual([]);
     const names = rig.routes.filter(namesRow).map(nameOf);
     expect(names).toEqual(expect.arrayContaining(Object.keys(SHARED_ROWS)));
   });
@@ -61,7 +65,7 @@ describe('the matrix of modes', () => {
       route({ ...thing, method: 'POST', path: '/v1/others/:id/test' }),
       route({ ...thing, method: 'POST', path: '/admin/invitations', status: 201 }),
     ];
-    const exempt = { ...SHARED_COLLECTIONS, '/v1/nothing': 'shared', '/v1/vaults': 'shared' };
+    const exempt = { ...SHARED_COLLECTIONS, ...SINGLE, '/v1/nothing': 'shared', '/v1/vaults': 'shared' };
     expect(kindsAmiss(routes(...further), KINDS, exempt)).toEqual([
       '/v1/things: not tried',
       '/v1/others: not tried',

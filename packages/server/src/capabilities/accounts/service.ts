@@ -25,6 +25,9 @@ export interface Accounts {
   tenantBySlug(slug: string): Promise<Tenant | undefined>;
   /** Whose account that address is. */
   findUserId(email: string, tx?: Transaction): Promise<UserId | undefined>;
+  /** Which of these slugs tenants have. */
+  existingSlugs(slugs: readonly string[]): Promise<string[]>;
+  hasSeveralTenants(): Promise<boolean>;
   /** Hashes the password; call it before the transaction that makes the tenant. */
   prepareOwner(email: string, password: Secret<string>): Promise<PreparedOwner>;
   /** Tenant, owner and membership in the caller's transaction, so that its keys can be made in the same one. */
@@ -53,6 +56,8 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     hasTenants: (tx) => store.hasTenants(tx),
     tenantById: (id) => store.findTenantById(id),
     tenantBySlug: (slug) => store.findTenantBySlug(slug),
+    existingSlugs: (slugs) => store.existingSlugs(slugs),
+    hasSeveralTenants: () => store.hasSeveralTenants(),
 
     findUserId: (email, tx) => store.findUserId(foldEmail(email), tx),
 

@@ -83,6 +83,23 @@ export function createAccountsStore(db: Database) {
       return row !== undefined;
     },
 
+    /** Which of these slugs tenants have. */
+    async existingSlugs(slugs: readonly string[]): Promise<string[]> {
+      if (slugs.length === 0) return [];
+      const rows = await view
+        .system('tenant_by_slug')
+        .selectFrom('tenants')
+        .select('slug')
+        .where('slug', 'in', slugs)
+        .execute();
+      return rows.map(({ slug }) => slug);
+    },
+
+    async hasSeveralTenants(): Promise<boolean> {
+      const rows = await view.system('bootstrap').selectFrom('tenants').select('id').limit(2).execute();
+      return rows.length > 1;
+    },
+
     async insertTenant(tx: Transaction, tenant: Tenant & Pick<NewTenant, 'country'>): Promise<void> {
       await view
         .system('bootstrap', tx)

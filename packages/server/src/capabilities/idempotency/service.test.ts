@@ -79,6 +79,7 @@ function callOf(more: Partial<Omit<KeyedCall, 'body'>> & { body?: string } = {})
     path: '/v1/notes',
     query: '',
     audit: 'note.create',
+    worksSealed: false,
     ...rest,
     body: Buffer.from(body),
   };

@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import { isAppError } from '../../kernel/errors.js';
 import { type IdSource, modeOf, type Scope, type TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Principal } from '../../kernel/principal.js';
@@ -222,7 +223,13 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
   return {
     async answer(call, act) {
       const keyed = { call, act, scope: call.caller.principal.scope, id: recordId(call) };
-      let turn = (await claim(keyed)) ?? (await waitForTurn(keyed));
+      let turn: PendingCall | Answer;
+      try {
+        turn = (await claim(keyed)) ?? (await waitForTurn(keyed));
+      } catch (error) {
+        if (!call.worksSealed || !isAppError(error, 'tenant_sealed')) throw error;
+        return act.answerTo(await act.run(call.caller)).answer;
+      }
       while (turn instanceof PendingCall) {
         const answer = await run(keyed, turn);
         if (answer) return answer;

@@ -50,7 +50,8 @@ describe('takes', () => {
   ])('%j, and keeps it as a text that is judged again', (written) => {
     const reading = read(written);
     expect(reading.kind).toBe('key');
-    if (reading.kind === 'key') expect(cloudKeyOfText(cloudKeyText(reading.key))).toEqual(reading.key);
+    if (reading.kind === 'key')
+      expect(cloudKeyOfText(cloudKeyText(reading.key), 'tenant')).toEqual(reading.key);
   });
 
   it('the operator’s key without a role: the server itself uses it', () => {
@@ -149,8 +150,11 @@ describe('refuses', () => {
 
   it('a stored text that was changed', () => {
     expect(() =>
-      cloudKeyOfText('{"provider":"azure","kms_key_ref":"https://evil.example/keys/k","config":{}}'),
+      cloudKeyOfText(
+        '{"provider":"azure","kms_key_ref":"https://evil.example/keys/k","config":{}}',
+        'tenant',
+      ),
     ).toThrow('stored_key_invalid');
-    expect(() => cloudKeyOfText(null)).toThrow('stored_key_invalid');
+    expect(() => cloudKeyOfText(null, 'tenant')).toThrow('stored_key_invalid');
   });
 });

@@ -1,5 +1,5 @@
 import type { CloudKey } from './cloud-key.js';
-import { readCloudKey } from './cloud-key-rules.js';
+import { type KeyOwner, readCloudKey } from './cloud-key-rules.js';
 import { KmsFailure } from './providers/types.js';
 
 /** As a row keeps it: the wire names, absent members left out, so that the same key is the same text. */
@@ -36,9 +36,9 @@ function writtenConfigOf(key: CloudKey): Record<string, string | null | undefine
 }
 
 /** Judged again: whoever can write a row must not choose where a token is sent. */
-export function cloudKeyOfText(text: string | null): CloudKey {
+export function cloudKeyOfText(text: string | null, owner: KeyOwner): CloudKey {
   const { provider, kms_key_ref: kmsKeyRef, config } = JSON.parse(text ?? '{}') as Record<string, unknown>;
-  const reading = readCloudKey({ provider, kmsKeyRef, config }, 'operator');
+  const reading = readCloudKey({ provider, kmsKeyRef, config }, owner);
   if (reading.kind !== 'key') throw new KmsFailure('key_unusable', 'key', 'stored_key_invalid');
   return reading.key;
 }

@@ -13,14 +13,12 @@ export {
 } from './providers/index.js';
 export { createRewraps, type RewrapProgress, type Rewraps } from './rewrap/service.js';
 export type { RootKeyChange } from './root-key.js';
-export {
-  createKms,
-  type Kms,
-  type KmsDeps,
-  kmsGeneration,
-  type PreparedMasterKey,
-  type TenantKeys,
-} from './service.js';
+export { createKms, type Kms, type KmsDeps, type TenantKeys } from './service.js';
 export { hasWrappedData } from './store.js';
 export { kmsTables, migrations } from './tables.js';
+export { tenantKmsJobs } from './tenant-kms/jobs.js';
+export { tenantKmsRoutes } from './tenant-kms/routes.js';
+export { createTenantKms, type TenantKms } from './tenant-kms/service.js';
+export { createVerification } from './tenant-kms/verification.js';
+export { kmsGeneration, type PreparedMasterKey } from './versions.js';
 export type { OperatorKmsChange } from './wrapping-keys.js';

@@ -9,6 +9,7 @@ import { type AzureEmulator, startAzureEmulator } from '../../testing/cloud-kms/
 import type { CloudEmulator } from '../../testing/cloud-kms/emulator.js';
 import { type CloudRig, startCloudRig } from '../../testing/cloud-kms/rig.js';
 import { openTestSqlite, type TestDatabase } from '../../testing/databases.js';
+import { ROOT_KEY_ONLY } from '../../testing/kms-settings.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { migrations as accountMigrations } from '../accounts/index.js';
 import type { CloudKey } from './cloud-key.js';
@@ -38,6 +39,7 @@ const kmsWith = (operatorKey: CloudKey | null): Kms =>
     clock,
     random: systemRandom,
     generations: createGenerations({ db, clock }),
+    outbox: ROOT_KEY_ONLY.outbox,
     rootKey: new Secret(Buffer.alloc(32, 1)),
     cloudProviders: rig.providers,
     operatorKey,

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { ownsSecretVariable } from './secret-variable.js';
+import { ownsSecretVariable, slugsOfSecretVariable } from './secret-variable.js';
 
 it.each([
-  ['KNOX_TENANT_KMS_ANY', 'acme', ['acme'], true],
+  ['KNOX_TENANT_KMS_ANY', 'acme', ['acme'], false],
   ['KNOX_TENANT_KMS_ACME_S', 'acme', ['acme', 'globex'], true],
   ['KNOX_TENANT_KMS_GLOBEX_S', 'acme', ['acme', 'globex'], false],
   ['KNOX_TENANT_KMS_ACME', 'acme', ['acme', 'globex'], false],
@@ -15,4 +15,9 @@ it.each([
   ['KNOX_TENANT_KMS_acme', 'acme', ['acme'], false],
 ])('%s, of %s among %j: %s', (name, slug, slugs, owns) => {
   expect(ownsSecretVariable(name, slug, slugs)).toBe(owns);
+});
+
+it('names the slugs that a variable could be of, the longest first', () => {
+  expect(slugsOfSecretVariable('KNOX_TENANT_KMS_ACME_EU_SECRET')).toEqual(['acme-eu', 'acme']);
+  expect(slugsOfSecretVariable('KNOX_TENANT_KMS_ACME')).toEqual([]);
 });

@@ -5,14 +5,17 @@ export function isSecretVariable(name: string): boolean {
   return /^KNOX_TENANT_KMS_[A-Z0-9_]{1,100}$/.test(name) && !name.endsWith('_FILE');
 }
 
+/** The slugs that the variable could be of, the longest first: `…_ACME_EU_SECRET` of `acme-eu` and of `acme`. */
+export function slugsOfSecretVariable(name: string): string[] {
+  const parts = name.slice(PREFIX.length).toLowerCase().split('_').slice(0, -1);
+  return parts.map((_part, index) => parts.slice(0, parts.length - index).join('-'));
+}
+
 /**
- * Whether a tenant may name the variable: with one tenant any, with several only those that begin with its own slug; a
- * name that fits several slugs is of the longest (kms-admin.md §1.1).
+ * Whether a tenant may name the variable where there are several: one that begins with its own slug, and of several
+ * slugs that fit it is of the longest (kms-admin.md §1.1). `slugs` are those of `slugsOfSecretVariable` that exist.
  */
 export function ownsSecretVariable(name: string, slug: string, slugs: readonly string[]): boolean {
-  if (!isSecretVariable(name)) return false;
-  if (slugs.every((other) => other === slug)) return true;
-  const rest = name.slice(PREFIX.length);
-  const fits = (one: string) => rest.startsWith(`${one.toUpperCase().replaceAll('-', '_')}_`);
-  return fits(slug) && !slugs.some((other) => other.length > slug.length && fits(other));
+  const longest = slugsOfSecretVariable(name).find((one) => slugs.includes(one));
+  return isSecretVariable(name) && longest === slug;
 }

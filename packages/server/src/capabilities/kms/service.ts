@@ -5,7 +5,7 @@ import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
+import type { CacheCounts } from '../../platform/cache/lru.js';
 import {
   type EnvelopePlace,
   envelopeVersion,
@@ -14,23 +14,26 @@ import {
 } from '../../platform/crypto/envelope-cipher.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
+import type { Outbox } from '../../platform/outbox/outbox.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { CloudKey } from './cloud-key.js';
 import { createEnvelopeRegistry, type EnvelopeColumn } from './envelope-columns.js';
-import { RootKeyMismatch, tenantSealed } from './errors.js';
+import { tenantSealed } from './errors.js';
 import type { CloudProviders } from './providers/index.js';
 import { KmsFailure } from './providers/types.js';
 import { createRootKey, type RootKeyChange } from './root-key.js';
-import { createKmsStore, type NewMasterKey } from './store.js';
+import { createKmsStore, type KmsStore } from './store.js';
 import type { WrapMethod } from './tables.js';
-import { createWrappingKeys, type OperatorKmsChange } from './wrapping-keys.js';
-
-/** A master key made and wrapped outside any transaction, for one tenant and one version number. */
-export interface PreparedMasterKey extends NewMasterKey {
-  readonly tenantId: TenantId;
-  /** The check value of the root key that wraps it. */
-  readonly rootKeyCheck: Buffer;
-}
+import { createSealing, type Sealing } from './tenant-kms/sealing.js';
+import { createTenantKmsStore, type TenantKmsStore } from './tenant-kms/store.js';
+import {
+  createMasterKeyVersions,
+  type MasterKeyVersions,
+  Overtaken,
+  type PreparedMasterKey,
+  tenantOfKmsGeneration,
+} from './versions.js';
+import { createWrappingKeys, type OperatorKmsChange, type WrappingKeys } from './wrapping-keys.js';
 
 /** The master keys of all tenants; what other capabilities seal with. */
 export interface TenantKeys {
@@ -45,14 +48,13 @@ export interface TenantKeys {
   onForget(listener: (tenantId: TenantId) => void): void;
 }
 
-const GENERATION = 'tenant_kms:';
-
-/**
- * The generation that every change of a tenant's master-key versions or KMS configuration bumps in its transaction:
- * opened master keys, and the keys opened with them, leave the memory of every process within 1 s.
- */
-export function kmsGeneration(tenantId: TenantId): string {
-  return `${GENERATION}${tenantId}`;
+/** What the services of this folder share. */
+export interface KmsParts {
+  readonly store: KmsStore;
+  readonly configs: TenantKmsStore;
+  readonly versions: MasterKeyVersions;
+  readonly wrappingKeys: WrappingKeys;
+  readonly sealing: Sealing;
 }
 
 export interface Kms extends TenantKeys {
@@ -60,6 +62,7 @@ export interface Kms extends TenantKeys {
   reseal(place: EnvelopePlace, envelope: Buffer, version: number): Promise<Buffer>;
   /** Why that version cannot be used, as `tenant_sealed` would say it; null where it can. May call a KMS. */
   faultOf(tenantId: TenantId, version: number): Promise<string | null>;
+  readonly parts: KmsParts;
   /** The next version becomes the active one, the former is retired; returns the new number. */
   rotate(tenantId: TenantId): Promise<number>;
   /** At the start: throws `RootKeyMismatch` when the stored data was wrapped with another root key. */
@@ -82,16 +85,18 @@ export interface KmsDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly generations: Pick<Generations, 'bump' | 'onChange'>;
+  readonly outbox: Pick<Outbox, 'publish'>;
   readonly rootKey: Secret<Buffer>;
   readonly cloudProviders: CloudProviders;
   /** KNOX_KMS_OPERATOR_*: what wraps new master keys; null = the root key. */
   readonly operatorKey: CloudKey | null;
+  /** Of the opened master keys. */
+  readonly cacheCounts?: CacheCounts;
   /** Those of every capability that seals. */
   readonly envelopeColumns: readonly EnvelopeColumn[];
 }
 
 const OPENED_KEYS_MAX = 10_000;
-const ROTATE_TRIES = 8;
 const NOTHING = Buffer.alloc(0);
 
 /** How long an opened master key is kept (kms-admin.md §3.4). */
@@ -102,11 +107,14 @@ const CACHE_MS: Readonly<Record<WrapMethod, number>> = {
 };
 
 export function createKms(deps: KmsDeps): Kms {
-  const { db, clock, random, generations, rootKey, cloudProviders, operatorKey } = deps;
+  const { db, clock, random, generations, outbox, rootKey, cloudProviders, operatorKey } = deps;
   const store = createKmsStore(db);
   const assertRegistered = createEnvelopeRegistry(deps.envelopeColumns);
   const root = createRootKey({ db, store, clock, random, key: rootKey });
   const wrappingKeys = createWrappingKeys({ db, store, root: root.provider, cloudProviders, operatorKey });
+  const versions = createMasterKeyVersions({ db, store, clock, random, root, generations });
+  const configs = createTenantKmsStore(db);
+  const sealing = createSealing({ db, clock, store: configs, outbox, generations });
   const forgetListeners: ((tenantId: TenantId) => void)[] = [];
   const tellForgotten = (tenantId: TenantId) => {
     for (const listener of forgetListeners) listener(tenantId);
@@ -115,10 +123,14 @@ export function createKms(deps: KmsDeps): Kms {
     clock,
     ttlMs: LIMITS.tenantKeyCacheMs,
     keysMax: OPENED_KEYS_MAX,
+    ...(deps.cacheCounts && { counts: deps.cacheCounts }),
     onLeave: (name) => tellForgotten(name.slice(0, name.indexOf(':')) as TenantId),
   });
   generations.onChange((name) => {
-    if (name.startsWith(GENERATION)) keyring.forget(`${name.slice(GENERATION.length)}:`);
+    const tenantId = tenantOfKmsGeneration(name);
+    if (tenantId === null) return;
+    keyring.forget(`${tenantId}:`);
+    sealing.forget(tenantId);
   });
 
   async function withKey(tenantId: TenantId, version: number, act: (key: Buffer) => Buffer): Promise<Buffer> {
@@ -143,49 +155,24 @@ export function createKms(deps: KmsDeps): Kms {
     if (!key?.wrapped) throw tenantSealed(`master key version ${version} is ${key?.status ?? 'unknown'}`);
     // Before the KMS is asked: what it grants counts from the question, not from the answer.
     keepFor(CACHE_MS[key.wrapMethod]);
+    const unwrap = () => wrappingKeys.unwrap(tenantId, key);
     try {
-      return await wrappingKeys.providerOf(key).unwrap(key.wrapped, { tenantId, version });
+      return await (key.wrapMethod === 'customer_kms' ? sealing.opened(tenantId, key, unwrap) : unwrap());
     } catch (error) {
+      if (isAppError(error, 'tenant_sealed')) throw error;
       throw tenantSealed(unopenedText(key.wrapMethod, version, error), error);
     }
   }
 
-  async function prepareVersion(tenantId: TenantId, version: number): Promise<PreparedMasterKey> {
-    const rootKeyCheck = await root.check().catch((error) => {
-      throw error instanceof RootKeyMismatch ? tenantSealed(error.message, error) : error;
-    });
-    const dek = random.bytes(KEY_BYTES);
-    try {
-      return { tenantId, version, ...(await wrappingKeys.wrap(dek, { tenantId, version })), rootKeyCheck };
-    } catch (error) {
-      throw error instanceof KmsFailure ? tenantSealed(`no key was wrapped: ${error.message}`, error) : error;
-    } finally {
-      dek.fill(0);
-    }
-  }
-
-  /** False when another rotation took the number first. */
-  function activate(prepared: PreparedMasterKey): Promise<boolean> {
-    const { tenantId, version } = prepared;
-    return db.transaction(async (tx) => {
-      await tx.lock('tenants', tenantId);
-      await root.assertUnchanged(tx, prepared.rootKeyCheck);
-      if ((await store.lastVersion(tenantId, tx)) !== version - 1) return false;
-      await store.retireActive(tx, tenantId);
-      await store.insertActive(tx, tenantId, prepared, clock.nowMs());
-      await generations.bump(tx, kmsGeneration(tenantId));
-      return true;
-    });
-  }
-
   return {
-    prepare: (tenantId) => prepareVersion(tenantId, 1),
+    parts: { store, configs, versions, wrappingKeys, sealing },
 
-    async createFor(tx, tenantId, masterKey) {
-      assert(masterKey.tenantId === tenantId, 'the master key was prepared for another tenant');
-      await root.assertUnchanged(tx, masterKey.rootKeyCheck);
-      await store.insertActive(tx, tenantId, masterKey, clock.nowMs());
-    },
+    prepare: (tenantId) =>
+      sealedWhereNotWrapped(() =>
+        versions.prepare(tenantId, 1, (dek, context) => wrappingKeys.wrap(dek, context)),
+      ),
+
+    createFor: (tx, tenantId, masterKey) => versions.insertFirst(tx, tenantId, masterKey),
 
     async seal(place, plaintext) {
       assertRegistered(place);
@@ -218,16 +205,20 @@ export function createKms(deps: KmsDeps): Kms {
 
     onForget: (listener) => void forgetListeners.push(listener),
 
-    // The version is part of what the wrapping binds, and no KMS is called inside a transaction: so the key is
-    // wrapped for the next number first, and again when another rotation has taken it meanwhile.
     async rotate(tenantId) {
-      for (let tries = 0; tries < ROTATE_TRIES; tries += 1) {
-        const last = await store.lastVersion(tenantId);
-        assert(last > 0, 'the tenant has no master key');
-        const prepared = await prepareVersion(tenantId, last + 1);
-        if (await activate(prepared)) return prepared.version;
-      }
-      throw tenantSealed(`rotation lost ${ROTATE_TRIES} races`);
+      assert((await store.lastVersion(tenantId)) > 0, 'the tenant has no master key');
+      return sealedWhereNotWrapped(() =>
+        versions.add(tenantId, async () => {
+          const config = await configs.find(tenantId);
+          return {
+            wrap: config ? wrappingKeys.wrapBy(config.kmsKey) : wrappingKeys.wrap,
+            async finish(tx, version) {
+              if ((await configs.find(tenantId, tx))?.kmsKey !== config?.kmsKey) throw new Overtaken();
+              return version;
+            },
+          };
+        }),
+      );
     },
 
     async checkRootKey() {
@@ -249,6 +240,15 @@ export function createKms(deps: KmsDeps): Kms {
 
     close: () => keyring.clear(),
   };
+}
+
+/** No key to be had is 503, also where a new one was to be made. */
+async function sealedWhereNotWrapped<T>(act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw error instanceof KmsFailure ? tenantSealed(`no key was wrapped: ${error.message}`, error) : error;
+  }
 }
 
 function unopenedText(wrapMethod: WrapMethod, version: number, error: unknown): string {

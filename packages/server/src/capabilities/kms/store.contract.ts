@@ -46,7 +46,7 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
     await insert(A, 1);
     await insert(B, 1);
     await db.transaction(async (tx) => {
-      await store.retireActive(tx, A);
+      await store.retireActive(tx, A, 2);
       await store.insertActive(tx, A, { version: 2, wrapMethod: 'global', kmsKey: null, wrapped }, 2);
     });
     expect((await store.findKey(A, 1))?.status).toBe('retired');
@@ -64,7 +64,7 @@ export function kmsStoreContract(open: () => Promise<Database>): void {
 
     it('the same version twice', async () => {
       await insert(A, 1);
-      await db.transaction((tx) => store.retireActive(tx, A));
+      await db.transaction((tx) => store.retireActive(tx, A, 2));
       await expect(insert(A, 1)).rejects.toThrow(UniqueViolation);
     });
   });

@@ -33,6 +33,8 @@ export interface RootKeyCheck {
   readonly formerWrapped: Buffer | null;
 }
 
+const LISTED_VERSIONS_MAX = 1_000;
+
 export type KmsStore = ReturnType<typeof createKmsStore>;
 
 export function createKmsStore(db: Database) {
@@ -83,11 +85,30 @@ export function createKmsStore(db: Database) {
       return row?.version ?? 0;
     },
 
-    async retireActive(tx: Transaction, tenantId: TenantId): Promise<void> {
+    /** The versions whose bytes are there, the newest first. */
+    async listOpenable(tenantId: TenantId): Promise<WrappedMasterKey[]> {
+      const rows = await view
+        .scoped({ tenantId })
+        .selectFrom('tenant_master_keys')
+        .select(['version', 'wrap_method', 'kms_key', 'wrapped'])
+        .where('wrapped', 'is not', null)
+        .orderBy('version', 'desc')
+        .limit(LISTED_VERSIONS_MAX)
+        .execute();
+      return rows.map((row) => ({
+        tenantId,
+        version: row.version,
+        wrapMethod: row.wrap_method,
+        kmsKey: row.kms_key,
+        wrapped: row.wrapped as Buffer,
+      }));
+    },
+
+    async retireActive(tx: Transaction, tenantId: TenantId, nowMs: number): Promise<void> {
       await view
         .scoped({ tenantId }, tx)
         .updateTable('tenant_master_keys')
-        .set({ status: 'retired' })
+        .set({ status: 'retired', retired_at: nowMs })
         .where('status', '=', 'active')
         .execute();
     },

@@ -5,6 +5,7 @@ import type { Migration } from '../../platform/storage/migration.js';
 import { kmsMigration } from './migrations/0003-kms.js';
 import { rootKeyChangeMigration } from './migrations/0021-root-key-change.js';
 import { kmsKeysMigration } from './migrations/0038-kms-keys.js';
+import { tenantKmsMigration } from './migrations/0039-tenant-kms.js';
 import { tenantRewrapsMigration } from './migrations/0043-tenant-rewraps.js';
 
 /** With the root key, the operator's KMS, or the tenant's own (kms-admin.md §3.1). */
@@ -20,6 +21,24 @@ export interface TenantMasterKeyRow extends TenantColumns {
   /** The cloud's key that wrapped it, as `cloudKeyText` writes it; null where the root key did. */
   kms_key: ColumnType<string | null, string | null | undefined, string | null>;
   created_at: number;
+  retired_at: ColumnType<number | null, number | null | undefined, number | null>;
+}
+
+/** The KMS that a tenant has configured; none = the default wraps its keys. */
+export interface TenantKmsRow extends TenantColumns {
+  /** As `cloudKeyText` writes it. */
+  kms_key: string;
+  /** By which other tenants are refused the same key or identity (`tenant-kms/references.ts`). */
+  key_name: string;
+  identity_name: string | null;
+  /** Null = its key opens, as far as is known. */
+  sealed_since: number | null;
+  last_verified_at: number | null;
+  last_verify_error: string | null;
+  /** When the key was asked for last, whatever it said. */
+  checked_at: number;
+  created_at: number;
+  updated_at: number;
 }
 
 export interface RootKeyCheckRow {
@@ -61,6 +80,7 @@ export interface TenantRewrapRow extends TenantColumns {
 
 export interface KmsTables {
   tenant_master_keys: TenantMasterKeyRow;
+  tenant_kms: TenantKmsRow;
   root_key_checks: RootKeyCheckRow;
   installation: InstallationRow;
   tenant_rewraps: TenantRewrapRow;
@@ -68,6 +88,7 @@ export interface KmsTables {
 
 export const kmsTables: TableSet<KmsTables> = {
   tenant_master_keys: { scope: 'tenant' },
+  tenant_kms: { scope: 'tenant' },
   root_key_checks: { scope: 'system' },
   installation: { scope: 'system' },
   tenant_rewraps: { scope: 'tenant' },
@@ -77,5 +98,6 @@ export const migrations: readonly Migration[] = [
   kmsMigration,
   rootKeyChangeMigration,
   kmsKeysMigration,
+  tenantKmsMigration,
   tenantRewrapsMigration,
 ];

@@ -1,11 +1,15 @@
+import { assert } from '../../kernel/assert.js';
 import type { TenantId } from '../../kernel/ids.js';
+import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
+import { equalInConstantTime } from '../../platform/crypto/hashing.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { CloudKey } from './cloud-key.js';
 import { cloudKeyOfText, cloudKeyText } from './cloud-key-text.js';
 import { operatorKmsFailed, operatorKmsMissing } from './errors.js';
 import type { CloudProviders } from './providers/index.js';
 import { KmsFailure, type KmsProvider, type WrapContext } from './providers/types.js';
-import type { KmsStore, WrappedMasterKey, Wrapping } from './store.js';
+import type { KmsStore, MasterKey, WrappedMasterKey, Wrapping } from './store.js';
+import type { Wrap } from './versions.js';
 
 const REWRAP_BATCH_ROWS = 100;
 /** Calls of one start to the operator's KMS under way. */
@@ -20,12 +24,19 @@ export interface OperatorKmsChange {
   readonly failure: KmsFailure | null;
 }
 
+/** As it is read from its row. */
+type StoredVersion = Pick<MasterKey, 'version' | 'wrapMethod' | 'kmsKey' | 'wrapped'>;
+
 /** What wraps master keys: the root key, the operator's KMS or a tenant's (kms-admin.md §3.1). */
 export interface WrappingKeys {
   /** By what is in force for new keys. */
   wrap(dek: Buffer, context: WrapContext): Promise<Wrapping>;
+  /** By a tenant's own key, as `cloudKeyText` writes it. What it does not open again is not taken. */
+  wrapBy(kmsKey: string): Wrap;
+  /** By the key that the version names. */
+  unwrap(tenantId: TenantId, key: StoredVersion): Promise<Buffer>;
   /** Of the key that a stored version names: a later one may be wrapped elsewhere. */
-  providerOf(wrapping: Pick<Wrapping, 'wrapMethod' | 'kmsKey'>): Pick<KmsProvider, 'unwrap'>;
+  providerOf(wrapping: Pick<Wrapping, 'wrapMethod' | 'kmsKey'>): Pick<KmsProvider, 'unwrap' | 'probe'>;
   useOperatorKms(): Promise<OperatorKmsChange | null>;
 }
 
@@ -50,9 +61,29 @@ export function createWrappingKeys(deps: WrappingKeysDeps): WrappingKeys {
     return { wrapMethod: provider.describe().wrapMethod, kmsKey, wrapped };
   }
 
+  const wrapBy =
+    (kmsKey: string): Wrap =>
+    async (dek, context) => {
+      const provider = cloudProviders(cloudKeyOfText(kmsKey, 'tenant'), 'customer_kms');
+      const wrapped = await provider.wrap(dek, context);
+      const opened = await provider.unwrap(wrapped, context);
+      const isSame = equalInConstantTime(opened, dek);
+      opened.fill(0);
+      if (!isSame) throw new KmsFailure('bad_ciphertext', 'key', 'key_changed');
+      return { wrapMethod: 'customer_kms', kmsKey, wrapped };
+    };
+
+  async function unwrap(tenantId: TenantId, key: StoredVersion): Promise<Buffer> {
+    assert(key.wrapped, 'a revoked version is opened by nobody');
+    const opened = await providerOf(key).unwrap(key.wrapped, { tenantId, version: key.version });
+    if (opened.length !== KEY_BYTES) throw new KmsFailure('bad_ciphertext', 'key', 'not_a_master_key');
+    return opened;
+  }
+
   function providerOf({ wrapMethod, kmsKey }: Pick<Wrapping, 'wrapMethod' | 'kmsKey'>) {
     if (wrapMethod === 'global') return root;
-    return cloudProviders(cloudKeyOfText(kmsKey), wrapMethod);
+    const owner = wrapMethod === 'customer_kms' ? 'tenant' : 'operator';
+    return cloudProviders(cloudKeyOfText(kmsKey, owner), wrapMethod);
   }
 
   async function useOperatorKms(): Promise<OperatorKmsChange | null> {
@@ -115,5 +146,5 @@ export function createWrappingKeys(deps: WrappingKeysDeps): WrappingKeys {
     }
   }
 
-  return { wrap, providerOf, useOperatorKms };
+  return { wrap, wrapBy, unwrap, providerOf, useOperatorKms };
 }

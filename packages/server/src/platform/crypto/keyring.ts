@@ -1,6 +1,7 @@
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import type { Promisable } from '../../kernel/promisable.js';
+import type { CacheCounts } from '../cache/lru.js';
 
 /** Opened keys in process memory only, for a bounded time; the bytes are zeroed when a key leaves (kms-admin.md §3.4). */
 export interface Keyring {
@@ -31,11 +32,12 @@ export interface KeyringDeps {
   readonly clock: Clock;
   readonly ttlMs: number;
   readonly keysMax: number;
+  readonly counts?: CacheCounts;
   /** Whenever a key leaves, for what was opened with it. */
   readonly onLeave?: (name: string) => void;
 }
 
-export function createKeyring({ clock, ttlMs, keysMax, onLeave }: KeyringDeps): Keyring {
+export function createKeyring({ clock, ttlMs, keysMax, counts, onLeave }: KeyringDeps): Keyring {
   // Least recently used first.
   const entries = new Map<string, Entry>();
 
@@ -62,6 +64,7 @@ export function createKeyring({ clock, ttlMs, keysMax, onLeave }: KeyringDeps): 
 
   function entryOf(name: string, open: OpenKey): Entry {
     const known = entries.get(name);
+    (known ? counts?.hits : counts?.misses)?.add();
     if (known) {
       entries.delete(name);
       entries.set(name, known);

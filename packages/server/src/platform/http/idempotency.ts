@@ -13,6 +13,8 @@ export interface KeyedCall {
   readonly body: Uint8Array;
   /** Audit actions that a success writes; null = it changes nothing. */
   readonly audit: string | null;
+  /** Done without a record where the tenant's key, which seals the record, is not to be had. */
+  readonly worksSealed: boolean;
 }
 
 export interface Answer {

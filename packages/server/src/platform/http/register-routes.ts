@@ -55,7 +55,7 @@ function registerRoute(
   { steps, idempotency, stepUp }: RoutesDeps,
 ): void {
   const { definition } = mounted;
-  const { method, audit, access = 'tenant' } = definition;
+  const { method, audit, access = 'tenant', worksSealed = false } = definition;
   const identify = callerStep(mounted, steps);
   const rule = definition.stepUp;
   assert(!rule || stepUp, `${mounted.path}: nobody checks its step-up`);
@@ -86,7 +86,7 @@ function registerRoute(
           reply.header('set-cookie', cookie);
         return send(reply, definition, act.answerTo(result).answer);
       }
-      const call = { caller, key, method, ...targetOf(request), body: bodyOf(request), audit };
+      const call = { caller, key, method, ...targetOf(request), body: bodyOf(request), audit, worksSealed };
       return send(reply, definition, await idempotency.answer(call, act));
     },
   });

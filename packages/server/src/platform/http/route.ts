@@ -48,6 +48,8 @@ export interface RouteDefinition<
   readonly permission: string | null;
   /** Also reachable for a tenant that is paused or cancelled (auth.md §11). */
   readonly servesInactive?: boolean;
+  /** Helps a sealed tenant out, so that its idempotency key is not honoured while no key is there to seal the answer. */
+  readonly worksSealed?: boolean;
   /** Audit actions that a success writes; `null` = read-only. */
   readonly audit: string | null;
   readonly params?: Params;

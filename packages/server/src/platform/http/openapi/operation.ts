@@ -212,6 +212,11 @@ const ERROR_SCHEMA: JsonObject = {
           minimum: 1,
           description: 'With 503: seconds to wait before the next try, as `Retry-After`.',
         },
+        reason: {
+          type: 'string',
+          enum: ['access_denied', 'key_unusable', 'unreachable', 'throttled', 'bad_ciphertext'],
+          description: 'With `kms_verify_failed`, `kms_wrap_failed` and `unseal_failed`: why the key failed.',
+        },
         max_age_seconds: {
           type: 'integer',
           minimum: 1,

@@ -1,0 +1,37 @@
+import type { CloudKey } from '../cloud-key.js';
+
+/** By what a key and the identity that uses it are told from those of other tenants: however they are written. */
+export interface ForeignNames {
+  readonly keyName: string;
+  /** The role or service account; null where the server uses the key as itself or as an application. */
+  readonly identityName: string | null;
+}
+
+export function namesOf(key: CloudKey): ForeignNames {
+  return { keyName: keyNameOf(key), identityName: identityNameOf(key) };
+}
+
+function keyNameOf({ provider, keyRef }: CloudKey): string {
+  // Vaults and their keys have no case, and each version is of one key.
+  return provider === 'azure' ? keyRef.toLowerCase().replace(/\/[0-9a-f]{32}$/, '') : keyRef;
+}
+
+function identityNameOf(key: CloudKey): string | null {
+  if (key.provider === 'aws') return key.config.roleArn?.toLowerCase() ?? null;
+  return key.provider === 'gcp' ? (key.config.serviceAccount?.toLowerCase() ?? null) : null;
+}
+
+/** Of the external ids that the server gives out itself. */
+const OWN_EXTERNAL_ID = 'knoxcall-';
+
+/**
+ * What AWS is told beside the role, where the tenant names nothing else: a role that asks for it is used for this tenant
+ * alone (kms-admin.md §1.1). Not a secret; nobody else may name it here.
+ */
+export function ownExternalId(tenantId: string): string {
+  return `${OWN_EXTERNAL_ID}${tenantId}`;
+}
+
+export function isExternalIdOfAnother(externalId: string, tenantId: string): boolean {
+  return externalId.toLowerCase().startsWith(OWN_EXTERNAL_ID) && externalId !== ownExternalId(tenantId);
+}
