@@ -11,6 +11,7 @@ import type { RequestId, TenantId, UserId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import { createOrigins } from '../platform/http/origins.js';
 import { command } from '../testing/command.js';
 import { forEachDatabase } from '../testing/databases.js';
 import { openInstallation, type TestInstallation } from '../testing/installation.js';
@@ -96,6 +97,7 @@ forEachDatabase((_name, open) => {
         },
         rootKey: new Secret(Buffer.alloc(32, 7)),
         tokenKey: null,
+        origins: createOrigins({ baseDomain: 'localhost' }, () => 'http://127.0.0.1:8787'),
         logger: { warn: () => {} },
         onSignIn: () => {},
       });

@@ -132,6 +132,7 @@ export function createServices(deps: ServicesDeps) {
     rootKey,
     tokenKey,
     logger,
+    origins,
     onSignIn,
   });
   const { sessions, signIns, stepUpTokens } = auth;

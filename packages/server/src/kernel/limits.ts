@@ -101,6 +101,8 @@ export const LIMITS = {
   sessionMs: 30 * 86_400_000,
   sessionsPerUserMax: 50,
   refreshesPerSessionMax: 10_000,
+  passkeyChallengeMs: 300_000,
+  passkeysPerUserMax: 20,
   /** A password was right and a second factor is due. */
   pendingSignInMs: 300_000,
   pendingSignInsPerUserMax: 20,

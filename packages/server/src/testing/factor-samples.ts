@@ -1,6 +1,7 @@
 import type { World } from './matrix-rig.js';
 import { oneTimeCode } from './one-time-codes.js';
 import type { RouteSample } from './route-sample.js';
+import { createSoftPasskey, type SoftPasskey } from './soft-passkey.js';
 import { OWNER_PASSWORD } from './tenants.js';
 
 const MFA = '/admin/auth/mfa';
@@ -26,11 +27,22 @@ async function enrolled(world: World): Promise<{ readonly code: string; readonly
   return { code: oneTimeCode(secret, nowMs), mfaToken };
 }
 
+async function withPasskey(world: World, passkey: SoftPasskey): Promise<{ readonly id: string }> {
+  const options = await post(world, `${MFA}/passkeys/options`);
+  const body = { name: 'Laptop', response: passkey.create(options) };
+  return post(world, `${MFA}/passkeys/verify`, body);
+}
+
+/** Of the right form. */
+const SOME_ASSERTION = createSoftPasskey().get({ challenge: 'x' });
+
 /** Of what a user proves itself with; each for a user of its own. */
 export const FACTOR_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'POST /admin/auth/step-up': {
     ofNewUser: true,
-    bodies: () => [{ method: 'password', password: OWNER_PASSWORD, code: '000000' }],
+    bodies: () => [
+      { method: 'password', password: OWNER_PASSWORD, code: '000000', response: SOME_ASSERTION },
+    ],
   },
   'POST /admin/auth/password': {
     ofNewUser: true,
@@ -40,7 +52,7 @@ export const FACTOR_SAMPLES: Readonly<Record<string, RouteSample>> = {
     ofNewUser: true,
     async bodies(world) {
       const { code, mfaToken } = await enrolled(world);
-      return [{ mfa_token: mfaToken, method: 'totp', code, cookie: false }];
+      return [{ mfa_token: mfaToken, method: 'totp', code, response: SOME_ASSERTION, cookie: false }];
     },
   },
   'POST /admin/auth/mfa/totp/setup': { ofNewUser: true },
@@ -50,4 +62,32 @@ export const FACTOR_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   'DELETE /admin/auth/mfa/totp': { ofNewUser: true, prepare: enrolled },
   'POST /admin/auth/mfa/recovery-codes': { ofNewUser: true, prepare: enrolled },
+  'POST /admin/auth/mfa/options': {
+    ofNewUser: true,
+    bodies: async (world) => [{ mfa_token: (await enrolled(world)).mfaToken }],
+  },
+  'POST /admin/auth/mfa/passkeys/options': { ofNewUser: true },
+  'POST /admin/auth/mfa/passkeys/verify': {
+    ofNewUser: true,
+    async bodies(world) {
+      const options = await post(world, `${MFA}/passkeys/options`);
+      return [{ name: 'Laptop', response: createSoftPasskey().create(options) }];
+    },
+  },
+  'DELETE /admin/auth/mfa/passkeys/:id': {
+    ofNewUser: true,
+    async path(world) {
+      const { id } = await withPasskey(world, createSoftPasskey());
+      return `${MFA}/passkeys/${id}`;
+    },
+  },
+  'POST /admin/auth/passkeys/verify': {
+    ofNewUser: true,
+    async bodies(world) {
+      const passkey = createSoftPasskey();
+      await withPasskey(world, passkey);
+      const options = await post(world, '/admin/auth/passkeys/options');
+      return [{ response: passkey.get(options), cookie: false }];
+    },
+  },
 };

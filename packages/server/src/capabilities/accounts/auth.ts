@@ -4,6 +4,7 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import { createFactors } from './factors/service.js';
 import { createVerifyProof } from './factors/verify.js';
 import { createChangeOwnPassword } from './own-password.js';
+import { createPasskeys, type PasskeysDeps } from './passkeys/service.js';
 import { createSessions, type Sessions, type SessionsDeps } from './sessions/service.js';
 import { createSignInAttempts } from './sign-in-attempts/service.js';
 import { createRecordFailure, type FailuresDeps } from './sign-ins/failures.js';
@@ -12,7 +13,7 @@ import { createStepUps } from './step-up/service.js';
 import { createStepUpTokens } from './step-up/tokens.js';
 import { createVisitorWrites } from './visitor-writes.js';
 
-export interface AuthDeps extends SessionsDeps, FailuresDeps {
+export interface AuthDeps extends SessionsDeps, FailuresDeps, Pick<PasskeysDeps, 'origins'> {
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
   readonly passwords: PasswordHasher;
 }
@@ -26,8 +27,9 @@ export function createAuth(deps: AuthDeps) {
   const attempts = createSignInAttempts({ db, clock, visitorWrites: createVisitorWrites(db) });
   const recordFailure = createRecordFailure(deps);
   const factors = createFactors({ ...deps, me: sessions.me });
-  const verify = createVerifyProof(factors);
-  const proving = { ...deps, attempts, factors, verify, recordFailure, sessions };
+  const passkeys = createPasskeys({ ...deps, factors, me: sessions.me });
+  const verify = createVerifyProof(factors, passkeys);
+  const proving = { ...deps, attempts, factors, passkeys, verify, recordFailure, sessions };
   const signIns = createSignIns(proving);
   const stepUpTokens = createStepUpTokens(deps);
   const stepUps = createStepUps({ ...proving, tokens: stepUpTokens });
@@ -37,6 +39,7 @@ export function createAuth(deps: AuthDeps) {
     sessions,
     signIns,
     factors,
+    passkeys,
     stepUps,
     stepUpTokens,
     changePassword,
@@ -50,7 +53,7 @@ export function createAuth(deps: AuthDeps) {
     /** Rows that are over, at most `rowsMax` of each kind. */
     async removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }> {
       const removed = [];
-      for (const part of [sessions, attempts, signIns, stepUpTokens])
+      for (const part of [sessions, attempts, signIns, stepUpTokens, passkeys])
         removed.push(await part.removeEnded(rowsMax));
       const rows = removed.reduce((sum, count) => sum + count);
       return { rows, hasMore: removed.includes(rowsMax) };

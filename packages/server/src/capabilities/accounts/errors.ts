@@ -1,4 +1,5 @@
 import { AppError } from '../../kernel/errors.js';
+import { LIMITS } from '../../kernel/limits.js';
 
 /** The same for an unknown account and a wrong password (auth.md §7). */
 export function invalidCredentials(): AppError {
@@ -79,4 +80,11 @@ export function noFactorEnrolled(): AppError {
 
 export function passwordNotRight(): AppError {
   return new AppError('invalid_credentials', 'The present password is not right');
+}
+
+export function tooManyPasskeys(): AppError {
+  return new AppError(
+    'conflict',
+    `A user has at most ${LIMITS.passkeysPerUserMax} passkeys; remove one first`,
+  );
 }

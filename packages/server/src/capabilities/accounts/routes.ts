@@ -9,6 +9,8 @@ import type { Auth } from './auth.js';
 import { type CookieRules, endedCookies, refreshTokenOf, sessionCookies } from './cookies.js';
 import { factorRoutes } from './factors/routes.js';
 import { proofOf, secondFactorBody } from './factors/schemas.js';
+import { passkeyRoutes } from './passkeys/routes.js';
+import { assertionOf, ceremonyOptions, passkeyDueBody, passkeySignInBody } from './passkeys/schemas.js';
 import {
   loggedOutResponse,
   loginBody,
@@ -37,10 +39,16 @@ export interface AuthRoutesDeps {
 
 /** `/admin/auth/*`: all answers bare (auth.md §7). */
 export function authRoutes(deps: AuthRoutesDeps): RouteDefinition[] {
-  return [...signInRoutes(deps), ...tokenRoutes(deps), ...sessionRoutes(deps), ...factorRoutes(deps.auth)];
+  return [
+    ...signInRoutes(deps),
+    ...tokenRoutes(deps),
+    ...sessionRoutes(deps),
+    ...factorRoutes(deps.auth),
+    ...passkeyRoutes(deps.auth),
+  ];
 }
 
-function signInRoutes({ auth: { signIns }, cookies }: AuthRoutesDeps): RouteDefinition[] {
+function signInRoutes({ auth, cookies }: AuthRoutesDeps): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -58,7 +66,7 @@ function signInRoutes({ auth: { signIns }, cookies }: AuthRoutesDeps): RouteDefi
       async handle({ caller, headers, body }) {
         const password = new Secret(body.password);
         return outcomeWire(
-          await signIns.signIn(body.email, password, deviceOf(caller, headers)),
+          await auth.signIns.signIn(body.email, password, deviceOf(caller, headers)),
           body.cookie,
         );
       },
@@ -78,14 +86,61 @@ function signInRoutes({ auth: { signIns }, cookies }: AuthRoutesDeps): RouteDefi
       cookies: (opened: Opened, connection) => cookiesOf(opened, rulesOver(connection, cookies)),
       async handle({ caller, headers, body }) {
         const token = new Secret(body.mfa_token);
-        const session = await signIns.finish(token, proofOf(body), deviceOf(caller, headers));
+        const session = await auth.signIns.finish(token, proofOf(body), deviceOf(caller, headers));
         return openedWire(session, body.cookie);
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/admin/auth/mfa/options',
+      summary: 'What a browser is asked for, to finish a sign-in by a passkey',
+      access: 'public',
+      permission: null,
+      audit: null,
+      errors: ['invalid_token'],
+      body: passkeyDueBody,
+      response: ceremonyOptions,
+      admin: 'bare',
+      noStore: true,
+      handle: ({ body }) => auth.signIns.passkeyOptions(new Secret(body.mfa_token)),
+    }),
+    route({
+      method: 'POST',
+      path: '/admin/auth/passkeys/options',
+      summary: 'What a browser is asked for, to sign in by a passkey alone',
+      access: 'public',
+      permission: null,
+      audit: null,
+      response: ceremonyOptions,
+      admin: 'bare',
+      noStore: true,
+      handle: () => auth.signIns.passkeyOptions(null),
+    }),
+    route({
+      method: 'POST',
+      path: '/admin/auth/passkeys/verify',
+      summary: 'Sign in by a passkey, which says who the user is',
+      access: 'public',
+      permission: null,
+      audit: 'auth.login',
+      errors: ['invalid_credentials', 'rate_limit_exceeded'],
+      body: passkeySignInBody,
+      response: signedInResponse,
+      admin: 'bare',
+      noStore: true,
+      cookies: (opened: Opened, connection) => cookiesOf(opened, rulesOver(connection, cookies)),
+      async handle({ caller, headers, body }) {
+        const device = deviceOf(caller, headers);
+        return openedWire(
+          await auth.signIns.signInByPasskey(assertionOf(body.response), device),
+          body.cookie,
+        );
       },
     }),
   ];
 }
 
-function tokenRoutes({ auth: { sessions }, cookies }: AuthRoutesDeps): RouteDefinition[] {
+function tokenRoutes({ auth, cookies }: AuthRoutesDeps): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -103,7 +158,7 @@ function tokenRoutes({ auth: { sessions }, cookies }: AuthRoutesDeps): RouteDefi
       async handle({ caller, headers, body }) {
         const { refresh_token: given } = body;
         const token = given === undefined ? refreshTokenOf(headers) : new Secret(given);
-        return openedWire(await sessions.refresh(token, deviceOf(caller, headers)), given === undefined);
+        return openedWire(await auth.sessions.refresh(token, deviceOf(caller, headers)), given === undefined);
       },
     }),
     route({
@@ -120,10 +175,10 @@ function tokenRoutes({ auth: { sessions }, cookies }: AuthRoutesDeps): RouteDefi
       cookies: (_, connection) => endedCookies(rulesOver(connection, cookies)),
       async handle({ caller, headers, body }) {
         const bearer = bearerOf(headers);
-        if (bearer !== null) await sessions.signOutByToken(bearer, caller);
+        if (bearer !== null) await auth.sessions.signOutByToken(bearer, caller);
         else if (body.refresh_token !== undefined)
-          await sessions.signOut(new Secret(body.refresh_token), caller);
-        else await sessions.signOut(refreshTokenOf(headers), caller);
+          await auth.sessions.signOut(new Secret(body.refresh_token), caller);
+        else await auth.sessions.signOut(refreshTokenOf(headers), caller);
         return { logged_out: true };
       },
     }),
@@ -131,7 +186,6 @@ function tokenRoutes({ auth: { sessions }, cookies }: AuthRoutesDeps): RouteDefi
 }
 
 function sessionRoutes({ auth, permissionsOf }: AuthRoutesDeps): RouteDefinition[] {
-  const { sessions } = auth;
   return [
     route({
       method: 'GET',
@@ -143,7 +197,7 @@ function sessionRoutes({ auth, permissionsOf }: AuthRoutesDeps): RouteDefinition
       response: meResponse,
       admin: 'bare',
       async handle({ caller }) {
-        const { user, memberships } = await sessions.me(caller);
+        const { user, memberships } = await auth.sessions.me(caller);
         const chosen = memberships.find(({ tenantId }) => tenantId === caller.tenantId);
         return {
           user: userWire(user),
@@ -164,7 +218,7 @@ function sessionRoutes({ auth, permissionsOf }: AuthRoutesDeps): RouteDefinition
       response: sessionsResponse,
       admin: 'bare',
       async handle({ caller }) {
-        const rows = await sessions.list(caller.userId);
+        const rows = await auth.sessions.list(caller.userId);
         return { sessions: rows.map((session) => sessionWire(session, session.id === caller.sessionId)) };
       },
     }),
@@ -179,7 +233,7 @@ function sessionRoutes({ auth, permissionsOf }: AuthRoutesDeps): RouteDefinition
       response: sessionDeletedResponse,
       admin: 'bare',
       async handle({ caller, params }) {
-        await sessions.revoke(caller, params.id as SessionId);
+        await auth.sessions.revoke(caller, params.id as SessionId);
         return { deleted: true };
       },
     }),

@@ -10,6 +10,7 @@ import {
   factorsWire,
   recoveryCodesResponse,
   stepUpBody,
+  stepUpOptionsResponse,
   stepUpProofOf,
   stepUpResponse,
   totpSetUpResponse,
@@ -19,7 +20,7 @@ import {
 export const FACTOR_STEP_UP = { maxAgeSeconds: 300 };
 
 /** What a user proves itself with, and the proof in between (auth.md §7). */
-export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
+export function factorRoutes(auth: Auth): RouteDefinition[] {
   const ofUser = { access: 'session', permission: null, admin: 'bare' } as const;
   return [
     route({
@@ -33,8 +34,23 @@ export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
       response: stepUpResponse,
       noStore: true,
       async handle({ caller, body }) {
-        const { token, expiresAtMs } = await stepUps.prove(caller, stepUpProofOf(body));
+        const { token, expiresAtMs } = await auth.stepUps.prove(caller, stepUpProofOf(body));
         return { step_up_token: token.reveal(), expires_at: isoTime(expiresAtMs) };
+      },
+    }),
+    route({
+      ...ofUser,
+      method: 'POST',
+      path: '/admin/auth/step-up/options',
+      summary: 'By what a step-up is taken, and what a browser is asked for where that is a passkey',
+      audit: null,
+      response: stepUpOptionsResponse,
+      noStore: true,
+      async handle({ caller }) {
+        return {
+          methods: await auth.stepUps.methodsOf(caller),
+          webauthn: await auth.stepUps.passkeyOptions(caller),
+        };
       },
     }),
     route({
@@ -45,7 +61,7 @@ export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
       audit: null,
       response: factorsResponse,
       async handle({ caller }) {
-        return factorsWire(await factors.enrolled(caller.userId), await stepUps.methodsOf(caller));
+        return factorsWire(await auth.factors.enrolled(caller.userId), await auth.stepUps.methodsOf(caller));
       },
     }),
     route({
@@ -59,7 +75,7 @@ export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
       response: totpSetUpResponse,
       noStore: true,
       async handle({ caller }) {
-        const { secret, uri } = await factors.setUpTotp(caller);
+        const { secret, uri } = await auth.factors.setUpTotp(caller);
         return { secret: secret.reveal(), otpauth_uri: uri.reveal() };
       },
     }),
@@ -75,7 +91,7 @@ export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
       response: enrolledResponse,
       noStore: true,
       async handle({ caller, body }) {
-        const codes = await factors.confirmTotp(caller, body.code);
+        const codes = await auth.factors.confirmTotp(caller, body.code);
         return { enrolled: true, recovery_codes: codes && revealed(codes) };
       },
     }),
@@ -89,7 +105,7 @@ export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
       errors: ['not_found'],
       response: factorDeletedResponse,
       async handle({ caller }) {
-        await factors.removeTotp(caller);
+        await auth.factors.removeTotp(caller);
         return { deleted: true };
       },
     }),
@@ -104,7 +120,7 @@ export function factorRoutes({ factors, stepUps }: Auth): RouteDefinition[] {
       response: recoveryCodesResponse,
       noStore: true,
       async handle({ caller }) {
-        return { recovery_codes: revealed(await factors.renewRecoveryCodes(caller)) };
+        return { recovery_codes: revealed(await auth.factors.renewRecoveryCodes(caller)) };
       },
     }),
   ];

@@ -3,6 +3,7 @@ import { isoTime } from '../../../kernel/clock.js';
 import { validationError } from '../../../kernel/errors.js';
 import { Secret } from '../../../kernel/secret.js';
 import { instantText } from '../../../platform/http/pagination.js';
+import { assertion, assertionOf, ceremonyOptions } from '../passkeys/schemas.js';
 import { cookieSwitch, presentPassword } from '../schemas.js';
 import type { StepUpProof } from '../step-up/service.js';
 import type { Enrolled } from './store.js';
@@ -21,20 +22,31 @@ const code = z
 
 export const secondFactorBody = z.object({
   mfa_token: z.string().min(1).max(MFA_TOKEN_CHARACTERS_MAX).describe('From the sign-in.'),
-  method: z.enum(['totp', 'recovery']),
+  method: z.enum(['totp', 'recovery', 'webauthn']),
   code: code.optional(),
+  response: assertion.optional(),
   cookie: cookieSwitch,
 });
 
 export const stepUpBody = z.object({
-  method: z.enum(['password', 'totp', 'recovery']),
+  method: z.enum(['password', ...FACTOR_METHODS]),
   password: presentPassword.optional().describe('With `password`, where no second factor is enrolled.'),
   code: code.optional(),
+  response: assertion.optional(),
 });
 
 export const stepUpResponse = z.object({
   step_up_token: z.string().describe('For the header `X-KnoxCall-StepUp`; of this session and tenant alone.'),
   expires_at: instantText,
+});
+
+const stepUpMethods = z
+  .array(z.enum(['password', ...FACTOR_METHODS]))
+  .describe('By which of them `POST /admin/auth/step-up` takes a proof.');
+
+export const stepUpOptionsResponse = z.object({
+  methods: stepUpMethods,
+  webauthn: ceremonyOptions.nullable().describe('Null where the user has no passkey.'),
 });
 
 export const confirmTotpBody = z.object({
@@ -65,9 +77,7 @@ export const factorsResponse = z.object({
   totp: z.object({ enrolled: z.boolean(), enrolled_at: instantText.nullable() }),
   passkeys: z.number().describe('How many.'),
   recovery_codes_left: z.number(),
-  step_up_methods: z
-    .array(z.enum(['password', ...FACTOR_METHODS]))
-    .describe('By which of them `POST /admin/auth/step-up` takes a proof.'),
+  step_up_methods: stepUpMethods,
 });
 
 export function factorsWire(
@@ -82,17 +92,24 @@ export function factorsWire(
   };
 }
 
-export function proofOf({ method, code: given }: z.output<typeof secondFactorBody>): FactorProof {
-  if (given === undefined) throw validationError('code', `is required with the method ${method}`);
-  return { method, code: given };
+interface SentProof<Method> {
+  readonly method: Method;
+  readonly code?: string | undefined;
+  readonly response?: z.output<typeof assertion> | undefined;
+}
+
+export function proofOf({ method, code: given, response }: SentProof<FactorProof['method']>): FactorProof {
+  if (method === 'webauthn') return { method, response: assertionOf(due('response', response, method)) };
+  return { method, code: due('code', given, method) };
 }
 
 export function stepUpProofOf(body: z.output<typeof stepUpBody>): StepUpProof {
-  const { method, password, code: given } = body;
-  if (method !== 'password') {
-    if (given === undefined) throw validationError('code', `is required with the method ${method}`);
-    return { method, code: given };
-  }
-  if (password === undefined) throw validationError('password', 'is required with the method password');
-  return { method, password: new Secret(password) };
+  const { method, password } = body;
+  if (method !== 'password') return proofOf({ ...body, method });
+  return { method, password: new Secret(due('password', password, method)) };
+}
+
+function due<Value>(name: string, value: Value | undefined, method: string): Value {
+  if (value === undefined) throw validationError(name, `is required with the method ${method}`);
+  return value;
 }

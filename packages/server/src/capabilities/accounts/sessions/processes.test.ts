@@ -9,6 +9,7 @@ import {
 } from '../../../platform/cache/generations.js';
 import { createPasswordHasher, hashPassword } from '../../../platform/crypto/password-hash.js';
 import { systemIds, systemRandom } from '../../../platform/crypto/random.js';
+import { createOrigins } from '../../../platform/http/origins.js';
 import type { Database } from '../../../platform/storage/database.js';
 import { openDatabase } from '../../../platform/storage/open-database.js';
 import { onPostgres, type TestDatabase } from '../../../testing/databases.js';
@@ -59,6 +60,7 @@ onPostgres((open) => {
       auditLogs: createAuditLogs({ db: database, clock, ids: systemIds }),
       rootKey,
       tokenKey: null,
+      origins: createOrigins({ baseDomain: 'localhost' }, () => 'http://127.0.0.1:8787'),
       logger: { warn: () => {} },
       onSignIn: () => {},
     });

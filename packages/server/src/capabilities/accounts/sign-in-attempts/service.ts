@@ -16,7 +16,8 @@ export interface SignInAttemptsDeps {
 
 /** Who tries to sign in, and from where; the account need not exist. */
 export interface Attempt {
-  readonly emailFolded: string;
+  /** Null where the account is not known before the proof is: then the address alone counts. */
+  readonly emailFolded: string | null;
   readonly ip: string | null;
   /** Of a code of few digits: then those from all addresses together are bounded too. */
   readonly codeOf?: UserId;
@@ -61,7 +62,7 @@ export function createSignInAttempts({ db, clock, visitorWrites }: SignInAttempt
     async begin(attempt) {
       const nowMs = clock.nowMs();
       const { address, account, codes } = subjectsOf(attempt);
-      const all = [address, account, ...codes];
+      const all = [address, ...account, ...codes];
       for (const counted of all) await refuseLocked(counted, nowMs);
       const { isLast, waitMs } = await visitorWrites(async (tx) => {
         let isLast = false;
@@ -69,7 +70,7 @@ export function createSignInAttempts({ db, clock, visitorWrites }: SignInAttempt
           const { attempts, expiresAtMs } = await store.count(tx, subject, rule, nowMs);
           // Whoever is over the first bound must not lock the accounts of others.
           if (attempts > rule.max) return { isLast, waitMs: expiresAtMs - nowMs };
-          if (subject === account.subject) isLast = attempts === rule.max;
+          if (rule === OF_ACCOUNT) isLast = attempts === rule.max;
         }
         return { isLast, waitMs: null };
       });
@@ -80,12 +81,12 @@ export function createSignInAttempts({ db, clock, visitorWrites }: SignInAttempt
     async succeed(tx, attempt) {
       const { address, account, codes } = subjectsOf(attempt);
       await store.discount(tx, address.subject);
-      for (const { subject } of [account, ...codes]) await store.forget(tx, subject);
+      for (const { subject } of [...account, ...codes]) await store.forget(tx, subject);
     },
 
     async takeBack(tx, attempt) {
       const { address, account } = subjectsOf(attempt);
-      for (const { subject } of [address, account]) await store.discount(tx, subject);
+      for (const { subject } of [address, ...account]) await store.discount(tx, subject);
     },
 
     removeEnded: (rowsMax) => db.transaction((tx) => store.removeEnded(tx, clock.nowMs(), rowsMax)),
@@ -101,7 +102,10 @@ function subjectsOf({ emailFolded, ip, codeOf }: Attempt) {
   const network = networkOf(ip);
   return {
     address: { subject: sha256(`address\0${network}`), rule: OF_ADDRESS },
-    account: { subject: sha256(`account\0${emailFolded}\0${network}`), rule: OF_ACCOUNT },
+    account:
+      emailFolded === null
+        ? []
+        : [{ subject: sha256(`account\0${emailFolded}\0${network}`), rule: OF_ACCOUNT }],
     codes: codeOf === undefined ? [] : [{ subject: sha256(`codes\0${codeOf}`), rule: OF_CODES }],
   };
 }

@@ -1,3 +1,7 @@
+import type {
+  AuthenticationResponseJSON,
+  PublicKeyCredentialRequestOptionsJSON,
+} from '@simplewebauthn/server';
 import type { Clock } from '../../../kernel/clock.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { Secret } from '../../../kernel/secret.js';
@@ -9,6 +13,8 @@ import { factorNotRight, invalidCredentials, signInNotPending } from '../errors.
 import type { Factors } from '../factors/service.js';
 import type { FactorMethod } from '../factors/types.js';
 import type { FactorProof, VerifyProof } from '../factors/verify.js';
+import type { ChallengeFor } from '../passkeys/challenges.js';
+import type { Passkeys } from '../passkeys/service.js';
 import type { Device, OpenSession, ProvenUser, Sessions } from '../sessions/service.js';
 import { createSessionStore } from '../sessions/store.js';
 import type { SignInAttempts } from '../sign-in-attempts/service.js';
@@ -24,6 +30,7 @@ export interface SignInsDeps {
   readonly attempts: SignInAttempts;
   readonly sessions: Pick<Sessions, 'open'>;
   readonly factors: Pick<Factors, 'methodsOf'>;
+  readonly passkeys: Pick<Passkeys, 'options' | 'verify'>;
   readonly verify: VerifyProof;
   readonly recordFailure: RecordFailure;
 }
@@ -61,6 +68,10 @@ export interface SignIns {
   finishSignIn(first: ProvenUser, useProof: UseProof): Promise<SignInOutcome>;
   /** The second factor of a sign-in that is pending; a wrong one counts as a wrong password does. */
   finish(mfaToken: Secret<string>, proof: FactorProof, device: Device): Promise<OpenSession>;
+  /** What a browser asks a passkey for: to finish that sign-in, or, for null, to sign in whoever has one. */
+  passkeyOptions(mfaToken: Secret<string> | null): Promise<PublicKeyCredentialRequestOptionsJSON>;
+  /** Without address and password. */
+  signInByPasskey(response: AuthenticationResponseJSON, device: Device): Promise<OpenSession>;
   /** In the transaction that changes a password: what the former one has begun ends. */
   dropPending(tx: Transaction, userId: ProvenUser['user']['id']): Promise<void>;
   removeEnded(rowsMax: number): Promise<number>;
@@ -71,8 +82,14 @@ const PASSWORD = ['pwd'];
 /** RFC 8176: more than one factor. */
 const SEVERAL = 'mfa';
 
+const OF_ANYBODY: ChallengeFor = { purpose: 'sign_in', subject: '' };
+
+function challengeOf(pendingHash: Buffer): ChallengeFor {
+  return { purpose: 'sign_in', subject: pendingHash.toString('hex') };
+}
+
 export function createSignIns(deps: SignInsDeps): SignIns {
-  const { db, clock, random, passwords, attempts, sessions, factors, verify, recordFailure } = deps;
+  const { db, clock, random, passwords, attempts, sessions, factors, passkeys, verify, recordFailure } = deps;
   const users = createSessionStore(db);
   const store = createPendingSignInStore(db);
 
@@ -125,7 +142,7 @@ export function createSignIns(deps: SignInsDeps): SignIns {
       const { user, memberships } = found;
       const attempt = { emailFolded: foldEmail(user.email), ip: device.ip, codeOf: user.id };
       const { isLast } = await attempts.begin(attempt);
-      const proven = await verify(user.id, proof, 'sign_in');
+      const proven = await verify(user.id, proof, challengeOf(pending.hash));
       const fail = () => {
         recordFailure(found, device, { method: proof.method, locked: isLast });
         return factorNotRight();
@@ -136,6 +153,28 @@ export function createSignIns(deps: SignInsDeps): SignIns {
       return sessions.open({ user, memberships, amr, device, isBrief }, async (tx) => {
         if (!(await store.use(tx, pending.hash))) throw signInNotPending();
         if (!(await proven.use(tx))) throw fail();
+        await attempts.succeed(tx, attempt);
+      });
+    },
+
+    async passkeyOptions(mfaToken) {
+      if (mfaToken === null) return passkeys.options(null, OF_ANYBODY);
+      const pending = await store.find(sha256(mfaToken.reveal()), clock.nowMs());
+      if (!pending) throw signInNotPending();
+      return passkeys.options(pending.userId, challengeOf(pending.hash));
+    },
+
+    async signInByPasskey(response, device) {
+      const attempt = { emailFolded: null, ip: device.ip };
+      await attempts.begin(attempt);
+      const proven = await passkeys.verify(null, response, OF_ANYBODY);
+      const found = proven && (await users.findUser(proven.userId));
+      if (!found) throw factorNotRight();
+      const { user, memberships } = found;
+      // The device has asked its user for a code or a finger: more than one factor by itself.
+      const amr = [...proven.amr, SEVERAL];
+      return sessions.open({ user, memberships, amr, device, isBrief: false }, async (tx) => {
+        if (!(await proven.use(tx))) throw factorNotRight();
         await attempts.succeed(tx, attempt);
       });
     },

@@ -1,3 +1,4 @@
+import type { PublicKeyCredentialRequestOptionsJSON } from '@simplewebauthn/server';
 import { validationError } from '../../../kernel/errors.js';
 import type { SessionCaller } from '../../../kernel/principal.js';
 import type { Secret } from '../../../kernel/secret.js';
@@ -9,6 +10,8 @@ import { factorNotRight } from '../errors.js';
 import type { Factors } from '../factors/service.js';
 import type { FactorMethod, ProvenFactor } from '../factors/types.js';
 import type { FactorProof, VerifyProof } from '../factors/verify.js';
+import type { ChallengeFor } from '../passkeys/challenges.js';
+import type { Passkeys } from '../passkeys/service.js';
 import { createSessionStore } from '../sessions/store.js';
 import type { SignInAttempts } from '../sign-in-attempts/service.js';
 import type { RecordFailure } from '../sign-ins/failures.js';
@@ -21,6 +24,7 @@ export interface StepUpsDeps {
   readonly passwords: PasswordHasher;
   readonly attempts: SignInAttempts;
   readonly factors: Pick<Factors, 'methodsOf'>;
+  readonly passkeys: Pick<Passkeys, 'options'>;
   readonly verify: VerifyProof;
   readonly tokens: Pick<StepUpTokens, 'issue'>;
   readonly recordFailure: RecordFailure;
@@ -32,12 +36,14 @@ export type StepUpProof = FactorProof | { readonly method: 'password'; readonly 
 export interface StepUps {
   /** By which the caller can; the password alone where there is nothing stronger. */
   methodsOf(caller: SessionCaller): Promise<(FactorMethod | 'password')[]>;
+  /** What a browser asks a passkey for; null where the user has none. */
+  passkeyOptions(caller: SessionCaller): Promise<PublicKeyCredentialRequestOptionsJSON | null>;
   /** What is wrong counts as at a sign-in. */
   prove(caller: SessionCaller, proof: StepUpProof): Promise<IssuedStepUp>;
 }
 
 export function createStepUps(deps: StepUpsDeps): StepUps {
-  const { db, auditLogs, passwords, attempts, factors, verify, tokens, recordFailure } = deps;
+  const { db, auditLogs, passwords, attempts, factors, passkeys, verify, tokens, recordFailure } = deps;
   const users = createSessionStore(db);
 
   async function methodsOf({ userId }: SessionCaller): Promise<(FactorMethod | 'password')[]> {
@@ -47,6 +53,11 @@ export function createStepUps(deps: StepUpsDeps): StepUps {
 
   return {
     methodsOf,
+
+    async passkeyOptions(caller) {
+      const methods = await methodsOf(caller);
+      return methods.includes('webauthn') ? passkeys.options(caller.userId, challengeOf(caller)) : null;
+    },
 
     async prove(caller, proof) {
       const { userId, tenantId } = caller;
@@ -64,7 +75,7 @@ export function createStepUps(deps: StepUpsDeps): StepUps {
       if (!isCode) passwords.admit();
       const { isLast } = await attempts.begin(attempt);
       const proven = isCode
-        ? await verify(userId, proof, 'step_up')
+        ? await verify(userId, proof, challengeOf(caller))
         : await ofPassword(await passwords.verify(found.passwordHash, proof.password));
       const fail = () => {
         recordFailure(found, caller, { method: proof.method, locked: isLast });
@@ -85,4 +96,8 @@ export function createStepUps(deps: StepUpsDeps): StepUps {
   async function ofPassword(matches: boolean): Promise<ProvenFactor | undefined> {
     return matches ? { amr: ['pwd'], use: async () => true } : undefined;
   }
+}
+
+function challengeOf({ userId, sessionId }: SessionCaller): ChallengeFor {
+  return { purpose: 'step_up', subject: `${userId}\0${sessionId}` };
 }
