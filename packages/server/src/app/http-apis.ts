@@ -30,6 +30,9 @@ export interface HttpApisDeps {
 /** Every endpoint of the server. */
 export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps): Promise<ProxyApi> {
   const { config, db, services, deploymentId, instruments, isStopping } = deps;
+  app.addHook('onRoute', ({ method, url }) => {
+    for (const one of [method].flat()) services.parity.add(one, url);
+  });
   const hosts = createHosts(config.hosts);
   const limits = services.plans;
   const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });

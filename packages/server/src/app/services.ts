@@ -18,6 +18,7 @@ import { tenantKmsRoutes } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
+import { createParity, parityRoutes } from '../capabilities/parity/index.js';
 import { createPermissions, decisionOfUser, roleRoutes } from '../capabilities/permissions/index.js';
 import {
   accountRoutes,
@@ -275,6 +276,12 @@ export function createServices(deps: ServicesDeps) {
     dynDb,
     clientCa,
     apiLogs,
+    parity: createParity({
+      switches: {
+        KNOX_SIGNUP: deps.isSignupOn,
+        KNOX_KMS_OPERATOR_PROVIDER: operatorKey !== null,
+      },
+    }),
     proxy,
   };
 }
@@ -323,5 +330,6 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...dynDbRoutes(services.dynDb),
     ...clientCaRoutes(services.clientCa),
     ...apiLogRoutes(services.apiLogs),
+    ...parityRoutes(services.parity),
   ];
 }

@@ -38,6 +38,8 @@ export interface TestInstallation {
 export interface InstallationOptions {
   /** SQLite in a folder of its own unless a suite brings another database. */
   readonly open?: OpenTestDatabase;
+  /** `KNOX_SIGNUP`; default on. */
+  readonly isSignupOn?: boolean;
   /** Where it is reached, once it listens. */
   readonly publicUrl?: () => string;
   /** `KNOX_PUBLIC_URL`, as it stands in certificates; default none. */
@@ -62,6 +64,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     db,
     clock,
     logger,
+    isSignupOn: options.isSignupOn ?? true,
     ...(publicUrl && { publicUrl }),
     ...(configuredUrl && { configuredUrl }),
   });

@@ -73,6 +73,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
     name: 'OIDC bindings',
     description: 'Which workloads get tokens by an identity that their platform vouches for.',
   },
+  'parity-audit': { name: 'Deployment', description: 'What this server has, beside a hosted one.' },
   pki: {
     name: 'Certificates',
     description: 'Authorities that sign certificates, and what they have revoked.',

@@ -1,0 +1,2 @@
+export { parityRoutes } from './routes.js';
+export { createParity } from './service.js';
