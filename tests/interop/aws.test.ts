@@ -99,6 +99,7 @@ describe('AWS as moto serves it', () => {
           clock: rig.clock,
           random: systemRandom,
           generations: createGenerations({ db, clock: rig.clock }),
+          outbox: { publish: () => Promise.reject(new Error('nothing is published')) },
           rootKey: new Secret(Buffer.alloc(32, 1)),
           cloudProviders: rig.providers,
           operatorKey,

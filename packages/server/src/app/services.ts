@@ -279,7 +279,7 @@ export function createServices(deps: ServicesDeps) {
     parity: createParity({
       switches: {
         KNOX_SIGNUP: deps.isSignupOn,
-        KNOX_KMS_OPERATOR_PROVIDER: operatorKey !== null,
+        KNOX_KMS_OPERATOR_PROVIDER: deps.kms.operatorKey !== null,
       },
     }),
     proxy,
