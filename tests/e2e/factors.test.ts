@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { decodeJwt } from 'jose';
 import { generateSync } from 'otplib';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -100,7 +99,8 @@ describe.skipIf(!CHROMIUM)(
     const create = (page: Page, options: Json) =>
       ask(page, 'create', 'parseCreationOptionsFromJSON', options);
     const get = (page: Page, options: Json) => ask(page, 'get', 'parseRequestOptionsFromJSON', options);
-    const amrOf = ({ token }: Json) => decodeJwt(token)['amr'];
+    const amrOf = ({ token }: Json) =>
+      JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString())['amr'];
 
     it('a passkey is made, signs in by itself, finishes a sign-in, and is a step-up', async () => {
       const page = await pageAt('localhost');
