@@ -3,6 +3,7 @@ import type { AuditLogs } from '../capabilities/audit-logs/index.js';
 import {
   createClouds,
   createKms,
+  createRevocations,
   createRewraps,
   createTenantKms,
   createVerification,
@@ -40,6 +41,7 @@ export function createKmsServices(deps: KmsServicesDeps) {
     envelopeColumns,
   });
   const rewraps = createRewraps({ ...deps, kms, envelopeColumns });
+  const revocations = createRevocations({ db, clock, generations, auditLogs, rewraps });
   const { parts } = kms;
   const kmsVerification = createVerification({ db, clock, parts, generations, auditLogs });
   const tenantKms = createTenantKms({
@@ -53,5 +55,5 @@ export function createKmsServices(deps: KmsServicesDeps) {
     operatorKey,
     hasSharedKeys,
   });
-  return { clouds, kms, rewraps, kmsVerification, tenantKms };
+  return { clouds, kms, rewraps, revocations, kmsVerification, tenantKms };
 }

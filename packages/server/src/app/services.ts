@@ -14,7 +14,7 @@ import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
 import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
-import { tenantKmsRoutes } from '../capabilities/kms/index.js';
+import { revocationRoutes, rewrapRoutes, tenantKmsRoutes } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
@@ -68,7 +68,7 @@ export function createServices(deps: ServicesDeps) {
   const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
   const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
   const tenantSwitch = createTenantSwitch({ db, clock, accounts, auditLogs });
-  const { clouds, kms, rewraps, kmsVerification, tenantKms } = createKmsServices({
+  const { clouds, kms, rewraps, revocations, kmsVerification, tenantKms } = createKmsServices({
     ...deps,
     generations,
     jobs,
@@ -257,6 +257,7 @@ export function createServices(deps: ServicesDeps) {
     clouds,
     kmsVerification,
     tenantKms,
+    revocations,
     idempotency,
     cryptoKeys,
     vaults,
@@ -321,6 +322,8 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...oauthClientRoutes(services.oauthClients),
     ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),
+    ...rewrapRoutes(services.rewraps),
+    ...revocationRoutes(services.revocations),
     ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
     ...cryptoKeyRoutes(services.cryptoKeys),

@@ -15,7 +15,8 @@ const ROTATION_KNOWN_MS = 1_000;
 
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 /** A path whose names no row has; a number in it is one that could be. */
-export const unknownPath = (path: string) => path.replace(/:n(?=\/|$)/, '1').replace(/:[^/]+/g, UNKNOWN);
+export const unknownPath = (path: string) =>
+  path.replace(/:(n|version)(?=\/|$)/, '99').replace(/:[^/]+/g, UNKNOWN);
 
 let made = 0;
 /** A name that no other row has. */
@@ -270,6 +271,12 @@ async function confirmedSignup({ installation: { services } }: World): Promise<s
   return claimHandle.reveal();
 }
 
+/** One of which no other tenant has the number, and which opens nothing. */
+async function retiredMasterKey({ tenant, installation }: World): Promise<number> {
+  await installation.services.kms.rotate(tenant.id);
+  return (await installation.services.kms.rotate(tenant.id)) - 1;
+}
+
 async function refreshToken({ tenant, installation }: World): Promise<string> {
   const body = { email: tenant.ownerEmail, password: OWNER_PASSWORD, cookie: false };
   const answer = await installation.call('POST', '/admin/auth/login', { body });
@@ -329,6 +336,16 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
       await db.transaction((tx) => configs.setSealed(tx, world.tenant.id, 'of the test', clock.nowMs()));
       return path;
     },
+  },
+  'GET /admin/tenant-kms/rewrap': {
+    async path({ tenant, installation: { db, services } }) {
+      await db.transaction((tx) => services.rewraps.issue(tx, tenant.id, 1));
+      return '/admin/tenant-kms/rewrap';
+    },
+  },
+  'POST /admin/tenant-kms/keys/:version/revoke': {
+    path: async (world) => `/admin/tenant-kms/keys/${await retiredMasterKey(world)}/revoke`,
+    bodies: ({ tenant }) => [{ confirm: tenant.slug, force: true }],
   },
   'POST /v1/api-keys': {
     bodies: async (world) => [

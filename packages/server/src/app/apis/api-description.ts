@@ -82,11 +82,11 @@ const TAGS: Readonly<Record<string, Tag>> = {
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
   signup: { name: 'Signup', description: 'A tenant for strangers, where the operator lets them in.' },
+  tenants: { name: 'Tenants', description: 'What is switched for a tenant as a whole.' },
   'tenant-kms': {
     name: 'Tenant KMS',
     description: "A key in the tenant's own cloud that wraps its master keys: bring your own key.",
   },
-  tenants: { name: 'Tenants', description: 'What is switched for a tenant as a whole.' },
   vaults: { name: 'Vaults', description: 'Values behind tokens, each vault under a key of its own.' },
 };
 

@@ -27,6 +27,7 @@ const SINGLE: Readonly<Record<string, string>> = {
 };
 const SHARED_ROWS: Readonly<Record<string, string>> = {
   'PATCH /admin/tenants/:id': 'auth.md §6: the tenant is shared',
+  'POST /admin/tenant-kms/keys/:version/revoke': 'kms-admin.md §9: one master key for both modes',
 };
 
 const namesRow = ({ path, access = 'tenant' }: RouteDefinition) => path.includes('/:') && access === 'tenant';

@@ -10,6 +10,10 @@ export function tenantSealed(detail: string, cause?: unknown): AppError {
   });
 }
 
+export function noRewrap(): AppError {
+  return new AppError('no_rewrap', 'No rotation has had anything to bring under a new master key');
+}
+
 /** Stops the start: with a wrong root key every stored value would look broken. */
 export class RootKeyMismatch extends Error {
   override readonly name = 'RootKeyMismatch';

@@ -11,6 +11,9 @@ export {
   createClouds,
   KMS_POLICY_KEY,
 } from './providers/index.js';
+export { revocationRoutes } from './revocation/routes.js';
+export { createRevocations, type Revocations } from './revocation/service.js';
+export { rewrapRoutes } from './rewrap/routes.js';
 export { createRewraps, type RewrapProgress, type Rewraps } from './rewrap/service.js';
 export type { RootKeyChange } from './root-key.js';
 export { createKms, type Kms, type KmsDeps, type TenantKeys } from './service.js';

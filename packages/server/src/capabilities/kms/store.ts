@@ -60,8 +60,8 @@ export function createKmsStore(db: Database) {
       return (await activeVersion.first({ tenantId }, {}))?.version;
     },
 
-    async findKey(tenantId: TenantId, version: number): Promise<MasterKey | undefined> {
-      const row = await byVersion.first({ tenantId }, { version });
+    async findKey(tenantId: TenantId, version: number, tx?: Transaction): Promise<MasterKey | undefined> {
+      const row = await byVersion.first({ tenantId }, { version }, tx);
       return (
         row && {
           version,

@@ -24,6 +24,7 @@ export type RewrapProgress = Pick<
   | 'startedAtMs'
   | 'finishedAtMs'
   | 'lastError'
+  | 'issuedAtMs'
 >;
 
 /** Brings what a tenant's former master keys have sealed under the active one (kms-admin.md §3.5). */
@@ -35,6 +36,8 @@ export interface Rewraps {
   issue(tx: Transaction, tenantId: TenantId, targetVersion: number): Promise<number>;
   /** The newest pass of the tenant. */
   progress(tenantId: TenantId): Promise<RewrapProgress | undefined>;
+  /** How many stored envelopes that version of the master key opens. */
+  references(tenantId: TenantId, version: number): Promise<number>;
   jobs(): JobDefinition[];
 }
 
@@ -63,11 +66,12 @@ export function createRewraps(deps: RewrapsDeps): Rewraps {
   instruments.gauge('knox_rewrap_pending', 'Envelopes that are left in passes of this process.', () =>
     [...left.values()].reduce((sum, rows) => sum + rows, 0),
   );
+  const steps = createEnvelopeSteps(db, deps.envelopeColumns);
   const work = createPass({
     ...deps,
     store,
     keys: createKmsStore(db),
-    steps: createEnvelopeSteps(db, deps.envelopeColumns),
+    steps,
     rows: { done: counterOf('done'), failed: counterOf('failed') },
     onProgress(tenantId, rowsLeft) {
       if (rowsLeft === null) left.delete(tenantId);
@@ -96,6 +100,12 @@ export function createRewraps(deps: RewrapsDeps): Rewraps {
     },
 
     progress: (tenantId) => store.find(tenantId),
+
+    async references(tenantId, version) {
+      let rows = 0;
+      for (const step of steps) rows += await step.countOf(tenantId, version);
+      return rows;
+    },
 
     jobs: () => [
       {
