@@ -1,12 +1,12 @@
 /**
  * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
- * each storm of leases, and one of the mints.
+ * each storm of leases, one of the mints, and one for each pass under a new master key.
  */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints, storm } = test.meta();
+    const { crash, grewBytes, mints, rewrap, storm } = test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
@@ -18,6 +18,17 @@ export default class SoakReporter {
       console.log(
         `  ${mints.minted} mints, at the end ${sizes}, ${mints.residentMiB.toFixed(0)} MiB resident`,
       );
+    }
+    if (rewrap !== undefined) {
+      const { rows, kills, reads, slowestMs, rowsASecond, residentMiB } = rewrap;
+      const pace = rowsASecond
+        ? `, ${rowsASecond.toFixed(0)} rows a second, ${residentMiB.toFixed(0)} MiB resident`
+        : '';
+      console.log(
+        `  ${test.parent.name}: ${state === 'failed' ? 'FAILED, ' : ''}${rows} rows, ${kills} kills${pace}; ` +
+          `${reads} reads, the slowest ${slowestMs.toFixed(0)} ms`,
+      );
+      return;
     }
     if (storm !== undefined) {
       const { leases, goneMs, duringMs, idleMs } = storm;

@@ -1,15 +1,16 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth,rewrap --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, leases that
-// all fall due at once, kills of one that refreshes access tokens, and minutes in which those are minted and removed.
+// all fall due at once, kills of one that refreshes access tokens, minutes in which those are minted and removed, and kills of
+// one that brings stored secrets under a new master key, and a long such pass.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth', 'rewrap'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -21,6 +22,9 @@ const { values: options } = parseArgs({
     'lease-storm': { type: 'string', default: '10000' },
     'refresh-kills': { type: 'string', default: '50' },
     'mint-seconds': { type: 'string', default: '180' },
+    'rewrap-rows': { type: 'string', default: '100000' },
+    'rewrap-kills': { type: 'string', default: '20' },
+    'rewrap-long-rows': { type: 'string', default: '1000000' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -87,6 +91,18 @@ if (parts.has('oauth')) {
       KNOX_REFRESH_KILLS: kills,
       KNOX_CRASH_SEED: seed,
       KNOX_MINT_SECONDS: seconds,
+    }),
+  );
+}
+if (parts.has('rewrap')) {
+  const { seed, 'rewrap-rows': rows, 'rewrap-kills': kills, 'rewrap-long-rows': longRows } = options;
+  console.log(`${rows} secrets under a new key, ${kills} kills, seed ${seed}; ${longRows} without a kill`);
+  codes.push(
+    await runTests(['tests/e2e/rewrap.test.ts', REPORTER], {
+      KNOX_REWRAP_ROWS: rows,
+      KNOX_REWRAP_KILLS: kills,
+      KNOX_REWRAP_LONG_ROWS: longRows,
+      KNOX_CRASH_SEED: seed,
     }),
   );
 }

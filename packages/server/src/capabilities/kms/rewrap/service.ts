@@ -115,7 +115,7 @@ export function createRewraps(deps: RewrapsDeps): Rewraps {
         batchMax: 500_000,
         concurrency: 2,
         // Short, since who takes over loses nothing: envelopes are compared before they are replaced.
-        leaseMs: 10_000,
+        leaseMs: 6_000,
         retry: { attemptsMax: null, delayMsMax: 60_000 },
         run: (context) => work(payloadSchema.parse(context.payload).tenant_id as TenantId, context),
       },
