@@ -8,7 +8,7 @@ import type { Database } from '../platform/storage/database.js';
 
 const AT_ONCE = 1_000;
 /** Far above those that rotations of the key give. */
-const FIRST_NUMBER = 10_000_000;
+export const FIRST_NUMBER = 10_000_000;
 
 /** As many stored secrets as that: versions of a key that nothing was encrypted under, each in an envelope of its own. */
 export async function addKeyVersions(

@@ -18,7 +18,7 @@ export interface Pace {
 /** 100 rows in 5 s is what the documentation promises however busy the server is (kms-admin.md §3.5). */
 const ROWS_MIN = 100;
 const PAUSE_MS_MAX = 5_000;
-const ROWS_MAX = 1_000;
+const ROWS_MAX = 500;
 const PAUSE_MS_MIN = 20;
 
 /** An idle server stays below these, one that others keep busy does not. */
