@@ -5,6 +5,7 @@ import {
   createKms,
   createRevocations,
   createRewraps,
+  createSealedCount,
   createTenantKms,
   createVerification,
 } from '../capabilities/kms/index.js';
@@ -43,6 +44,11 @@ export function createKmsServices(deps: KmsServicesDeps) {
   const rewraps = createRewraps({ ...deps, kms, envelopeColumns });
   const revocations = createRevocations({ db, clock, generations, auditLogs, rewraps });
   const { parts } = kms;
+  instruments.gauge(
+    'knox_tenants_sealed',
+    'Tenants whose own key did not open when it was asked last, of the whole installation.',
+    createSealedCount(clock, parts.configs),
+  );
   const kmsVerification = createVerification({ db, clock, parts, generations, auditLogs });
   const tenantKms = createTenantKms({
     clock,

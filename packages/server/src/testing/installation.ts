@@ -4,6 +4,7 @@ import { prepareInstallation } from '../app/installation.js';
 import { MIGRATIONS } from '../app/migrations.js';
 import { managementRoutes } from '../app/services.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
+import type { Clouds } from '../capabilities/kms/index.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import { NO_TRUSTED_PEERS, type TrustedPeers } from '../platform/http/read-source.js';
@@ -46,6 +47,8 @@ export interface InstallationOptions {
   readonly configuredUrl?: string;
   /** What the clock shows at first. */
   readonly startMs?: number;
+  /** Those in memory unless a suite brings others. */
+  readonly clouds?: Clouds;
   /** Nobody unless a suite says so. */
   readonly trustedPeers?: TrustedPeers;
   /** Registers more than the server has. */
@@ -67,6 +70,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     isSignupOn: options.isSignupOn ?? true,
     ...(publicUrl && { publicUrl }),
     ...(configuredUrl && { configuredUrl }),
+    ...(options.clouds && { clouds: options.clouds }),
   });
   await services.generations.start();
   const installation = await prepareInstallation({

@@ -21,6 +21,7 @@ export { hasWrappedData } from './store.js';
 export { kmsTables, migrations } from './tables.js';
 export { tenantKmsJobs } from './tenant-kms/jobs.js';
 export { tenantKmsRoutes } from './tenant-kms/routes.js';
+export { createSealedCount } from './tenant-kms/sealed-count.js';
 export { createTenantKms, type TenantKms } from './tenant-kms/service.js';
 export { createVerification } from './tenant-kms/verification.js';
 export { kmsGeneration, type PreparedMasterKey } from './versions.js';

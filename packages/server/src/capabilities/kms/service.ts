@@ -114,7 +114,7 @@ export function createKms(deps: KmsDeps): Kms {
   const wrappingKeys = createWrappingKeys({ db, store, root: root.provider, cloudProviders, operatorKey });
   const versions = createMasterKeyVersions({ db, store, clock, random, root, generations });
   const configs = createTenantKmsStore(db);
-  const sealing = createSealing({ db, clock, store: configs, outbox, generations });
+  const sealing = createSealing({ db, clock, store: configs, outbox });
   const forgetListeners: ((tenantId: TenantId) => void)[] = [];
   const tellForgotten = (tenantId: TenantId) => {
     for (const listener of forgetListeners) listener(tenantId);

@@ -1,7 +1,6 @@
 import { type Clock, isoTimeOrNull } from '../../../kernel/clock.js';
 import type { TenantId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import type { Generations } from '../../../platform/cache/generations.js';
 import type { Outbox } from '../../../platform/outbox/outbox.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { tenantSealed } from '../errors.js';
@@ -29,9 +28,6 @@ export interface Sealing {
   publishUnsealed(tx: Transaction, config: TenantKmsConfig): Promise<void>;
 }
 
-/** Bumped by each change of who is sealed: processes count anew. */
-export const SEALED_GENERATION = 'tenants_sealed';
-
 /** Failures of retired versions that are remembered; one more forgets them all. */
 const FAILURES_MAX = 10_000;
 
@@ -40,10 +36,9 @@ export interface SealingDeps {
   readonly clock: Clock;
   readonly store: TenantKmsStore;
   readonly outbox: Pick<Outbox, 'publish'>;
-  readonly generations: Pick<Generations, 'bump'>;
 }
 
-export function createSealing({ db, clock, store, outbox, generations }: SealingDeps): Sealing {
+export function createSealing({ db, clock, store, outbox }: SealingDeps): Sealing {
   /** Until when no KMS is asked for a version again, by the monotonic clock. */
   const failedUntilMs = new Map<string, number>();
 
@@ -60,7 +55,6 @@ export function createSealing({ db, clock, store, outbox, generations }: Sealing
       key: `tenant_kms:${tenantId}`,
       payload: { provider, kms_key_ref, ...more },
     });
-    await generations.bump(tx, SEALED_GENERATION);
   }
 
   async function seal(
