@@ -8,7 +8,15 @@ import { type CloudRig, startCloudRig } from '../../../testing/cloud-kms/rig.js'
 import { storedRows, type TestDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import { cloudKeyText } from '../cloud-key-text.js';
+import { unpackWrapped } from '../providers/cloud/wrapped-bytes.js';
 import { kmsTables } from '../tables.js';
+
+/** Of the key's version, where the cloud says it: by that a newer one is seen. */
+const NAMES = {
+  aws: /:key\/abcd-1234$/,
+  gcp: /\/cryptoKeyVersions\/1$/,
+  azure: /\/[0-9a-f]{32}$/,
+};
 
 /** By the clouds' own clients, over the wire, through the guard. */
 describe.each([
@@ -73,6 +81,9 @@ describe.each([
     expect(onboarded.json['warning']).toBeUndefined();
     expect((await ask('POST', '/admin/tenant-kms/rotate')).json).toMatchObject({ new_version: 3 });
     expect((await ask('POST', '/admin/tenant-kms/test')).json['ok']).toBe(true);
+
+    const active = await harness.kms.parts.store.findKey(harness.tenant.id, 3);
+    expect(unpackWrapped(active!.wrapped!).keyName).toMatch(NAMES[provider]);
 
     const vault = { name: 'cards', token_format: 'generic' };
     expect((await ask('POST', '/admin/vaults', vault)).status).toBe(201);

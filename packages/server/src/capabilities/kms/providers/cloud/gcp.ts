@@ -86,7 +86,9 @@ export function createGcp({ endpoints, door }: CloudDeps): Cloud<GcpKey> {
           answer['verifiedAdditionalAuthenticatedDataCrc32c'] !== true
         )
           throw new KmsFailure('unreachable', 'key', 'crc_not_verified');
-        return { keyName: key.keyRef, ciphertext: checkedBytes(answer, 'ciphertext') };
+        const { name } = answer;
+        const keyName = typeof name === 'string' && isNameOf(key, name) ? name : key.keyRef;
+        return { keyName, ciphertext: checkedBytes(answer, 'ciphertext') };
       },
 
       async decrypt({ ciphertext }, context) {
@@ -100,7 +102,7 @@ export function createGcp({ endpoints, door }: CloudDeps): Cloud<GcpKey> {
         return checkedBytes(answer, 'plaintext');
       },
 
-      isNameOfKey: (keyName) => keyName === key.keyRef,
+      isNameOfKey: (keyName) => isNameOf(key, keyName),
     };
   }
 
@@ -120,6 +122,13 @@ export function createGcp({ endpoints, door }: CloudDeps): Cloud<GcpKey> {
     failureOf: (error) =>
       error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
   };
+}
+
+/** With or without the version that wrapped: it is told by its name that a newer one has come. */
+function isNameOf({ keyRef }: GcpKey, name: string): boolean {
+  return (
+    name.startsWith(keyRef) && /^(?:\/cryptoKeyVersions\/[1-9][0-9]{0,18})?$/.test(name.slice(keyRef.length))
+  );
 }
 
 /** The exchange of a workload's token is made by a part that the library gives a way out of its own. */
