@@ -56,6 +56,15 @@ forEachDatabase((_name, open) => {
     return post('passkeys/verify', { response: passkey.get(options as never, ceremony), cookie: false });
   }
 
+  /** The user hears of each try with a passkey of its own. */
+  async function failures(): Promise<object[]> {
+    await harness.db.flush();
+    const { user } = (await call('GET', 'me')).json;
+    const path = `/v1/audit-logs?action=auth.login_failed&user_id=${user.id}`;
+    const { json } = await harness.call('GET', path, { key: harness.tenant.live });
+    return (json['data'] as { details: object }[]).map(({ details }) => details);
+  }
+
   describe('a passkey', () => {
     it('is enrolled, listed and removed, with recovery codes beside the first', async () => {
       const options = await proven('POST', 'mfa/passkeys/options');
@@ -189,6 +198,7 @@ forEachDatabase((_name, open) => {
       const before = ids(await call('GET', 'sessions'));
       expect(outcome(await signIn(passkey, ceremony))).toEqual(WRONG);
       expect(ids(await call('GET', 'sessions'))).toBe(before);
+      expect(await failures()).toEqual([{ method: 'webauthn', locked: false, sandbox: false }]);
       expect((await signIn(passkey, { counter: 6 })).status).toBe(200);
     });
 

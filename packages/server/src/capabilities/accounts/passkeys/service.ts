@@ -56,6 +56,8 @@ export interface Passkeys {
     response: AuthenticationResponseJSON,
     of: ChallengeFor,
   ): Promise<ProvenPasskey | undefined>;
+  /** Whose passkey it says to be. */
+  ownerOf(credentialId: string): Promise<UserId | undefined>;
   removeEnded(rowsMax: number): Promise<number>;
 }
 
@@ -211,6 +213,8 @@ export function createPasskeys(deps: PasskeysDeps): Passkeys {
         },
       };
     },
+
+    ownerOf: async (credentialId) => (await store.findByCredential(credentialId))?.userId,
 
     removeEnded: (rowsMax) => challenges.removeEnded(rowsMax),
   };

@@ -30,7 +30,7 @@ export interface SignInsDeps {
   readonly attempts: SignInAttempts;
   readonly sessions: Pick<Sessions, 'open'>;
   readonly factors: Pick<Factors, 'methodsOf'>;
-  readonly passkeys: Pick<Passkeys, 'options' | 'verify'>;
+  readonly passkeys: Pick<Passkeys, 'options' | 'verify' | 'ownerOf'>;
   readonly verify: VerifyProof;
   readonly recordFailure: RecordFailure;
 }
@@ -168,13 +168,18 @@ export function createSignIns(deps: SignInsDeps): SignIns {
       const attempt = { emailFolded: null, ip: device.ip };
       await attempts.begin(attempt);
       const proven = await passkeys.verify(null, response, OF_ANYBODY);
-      const found = proven && (await users.findUser(proven.userId));
-      if (!found) throw factorNotRight();
+      const owner = proven?.userId ?? (await passkeys.ownerOf(response.id));
+      const found = owner && (await users.findUser(owner));
+      const fail = () => {
+        recordFailure(found, device, { method: 'webauthn', locked: false });
+        return factorNotRight();
+      };
+      if (!proven || !found) throw fail();
       const { user, memberships } = found;
       // The device has asked its user for a code or a finger: more than one factor by itself.
       const amr = [...proven.amr, SEVERAL];
       return sessions.open({ user, memberships, amr, device, isBrief: false }, async (tx) => {
-        if (!(await proven.use(tx))) throw factorNotRight();
+        if (!(await proven.use(tx))) throw fail();
         await attempts.succeed(tx, attempt);
       });
     },
