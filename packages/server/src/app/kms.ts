@@ -14,6 +14,7 @@ import type { Jobs } from '../platform/jobs/jobs.js';
 import type { Outbox } from '../platform/outbox/outbox.js';
 import { ENVELOPE_COLUMNS } from './migrations.js';
 import type { ServicesDeps } from './services-deps.js';
+import { kmsCalls } from './telemetry.js';
 
 interface KmsServicesDeps extends ServicesDeps {
   readonly generations: Generations;
@@ -29,7 +30,16 @@ export function createKmsServices(deps: KmsServicesDeps) {
   const { operatorKey, endpoints, identities, hasSharedKeys, secretOf } = deps.kms;
   // The measured guard times what the proxy's upstreams take; a KMS is none.
   const clouds =
-    deps.clouds ?? createClouds({ clock, random, egress: deps.egress, endpoints, identities, secretOf });
+    deps.clouds ??
+    createClouds({
+      clock,
+      random,
+      egress: deps.egress,
+      endpoints,
+      identities,
+      secretOf,
+      onCall: kmsCalls(instruments),
+    });
   const envelopeColumns = ENVELOPE_COLUMNS;
   const kms = createKms({
     ...deps,

@@ -6,6 +6,7 @@ import {
   type Instruments,
 } from '../platform/telemetry/instruments.js';
 import { type ProxyFixture, startProxyFixture } from '../testing/proxy-fixture.js';
+import { kmsCalls } from './telemetry.js';
 
 let instruments: Instruments;
 let proxy: ProxyFixture;
@@ -51,6 +52,20 @@ describe('proxied calls', () => {
     expect(upstream.sum).toBeCloseTo(0.04);
     expect(upstream.counts.reduce((all, one) => all + one)).toBe(1);
   });
+});
+
+it('attempts at a KMS are counted by how they ended, and timed', () => {
+  const own = createInstruments();
+  const count = kmsCalls(own);
+  const call = { provider: 'aws', op: 'wrap', result: 'throttled', seconds: 0.2 } as const;
+  for (const result of ['throttled', 'throttled', 'ok'] as const) count({ ...call, result });
+  const [calls, latency] = own.families();
+  expect(calls!.series.map(({ labels, instrument }) => [labels, (instrument as Counter).value])).toEqual([
+    [{ provider: 'aws', op: 'wrap', result: 'throttled' }, 2],
+    [{ provider: 'aws', op: 'wrap', result: 'ok' }, 1],
+  ]);
+  expect(latency!.series).toHaveLength(1);
+  expect((latency!.series[0]!.instrument as Histogram).sum).toBeCloseTo(0.6);
 });
 
 it('refusals of the guard are counted by rule, whatever the host', async () => {

@@ -1,4 +1,5 @@
 import type { ApiLogs } from '../capabilities/api-logs/index.js';
+import type { KmsCall } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { Egress } from '../platform/egress/egress.js';
 import { createRequestMetrics, type RequestMetrics, type Surface } from '../platform/http/request-metrics.js';
@@ -69,15 +70,39 @@ export function measuredEgress(egress: Egress, instruments: Instruments, clock: 
   };
 }
 
+/** Attempts at the clouds' key management by how they ended, and how long they took. */
+export function kmsCalls(instruments: Instruments): (call: KmsCall) => void {
+  const countOf = once(({ provider, op, result }: Omit<KmsCall, 'seconds'>) =>
+    instruments.counter('knox_kms_calls_total', "Attempts at a cloud's key management.", {
+      provider,
+      op,
+      result,
+    }),
+  );
+  const latencyOf = once(({ provider, op }: Pick<KmsCall, 'provider' | 'op'>) =>
+    instruments.histogram('knox_kms_latency_seconds', 'How long they took.', SECONDS_BOUNDS, {
+      provider,
+      op,
+    }),
+  );
+  return ({ provider, op, result, seconds }) => {
+    countOf({ provider, op, result }).add();
+    latencyOf({ provider, op }).observe(seconds);
+  };
+}
+
 /** Values are error types and rules of the code: a bounded list, of which few ever happen. */
 function counterBy(instruments: Instruments, name: string, help: string, label: string) {
-  const counters = new Map<string, Counter>();
-  return (value: string): Counter => {
-    let counter = counters.get(value);
-    if (!counter) {
-      counter = instruments.counter(name, help, { [label]: value });
-      counters.set(value, counter);
-    }
-    return counter;
+  return once((value: string): Counter => instruments.counter(name, help, { [label]: value }));
+}
+
+/** One instrument for the same labels. */
+function once<Labels, Instrument>(make: (labels: Labels) => Instrument): (labels: Labels) => Instrument {
+  const made = new Map<string, Instrument>();
+  return (labels) => {
+    const name = JSON.stringify(labels);
+    const instrument = made.get(name) ?? make(labels);
+    made.set(name, instrument);
+    return instrument;
   };
 }

@@ -10,6 +10,7 @@ export {
   type Clouds,
   createClouds,
   KMS_POLICY_KEY,
+  type KmsCall,
 } from './providers/index.js';
 export { revocationRoutes } from './revocation/routes.js';
 export { createRevocations, type Revocations } from './revocation/service.js';

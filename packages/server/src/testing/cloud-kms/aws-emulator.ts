@@ -6,7 +6,9 @@ import {
   type EmulatorAnswer,
   type EmulatorRequest,
   freshState,
+  hostileAnswer,
   json,
+  plaintextOf,
   startEmulatorServer,
 } from './emulator.js';
 
@@ -30,7 +32,7 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
   /** By access key id. */
   const sessions = new Map<string, { secret: string; token: string }>();
 
-  function askSts(request: EmulatorRequest): EmulatorAnswer {
+  function askSts(request: EmulatorRequest): EmulatorAnswer | null {
     const form = new URLSearchParams(request.rawBody.toString('utf8'));
     const isSigned = isSignedBy(request, 'sts', SERVER.id, SERVER.secret);
     if (form.get('Action') === 'GetCallerIdentity') {
@@ -40,8 +42,10 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
     return assumeRole(form, isSigned);
   }
 
-  function assumeRole(form: URLSearchParams, isSigned: boolean): EmulatorAnswer {
+  function assumeRole(form: URLSearchParams, isSigned: boolean): EmulatorAnswer | null {
     calls.push('identity');
+    const hostile = hostileAnswer(state.identityAnswers);
+    if (hostile !== undefined) return hostile;
     const isRight =
       form.get('Action') === 'AssumeRole' &&
       form.get('Version') === '2011-06-15' &&
@@ -65,7 +69,9 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
     const target = request.headers['x-amz-target'] ?? '';
     const isEncrypt = target === 'TrentService.Encrypt';
     calls.push(isEncrypt ? 'encrypt' : 'decrypt');
-    if (state.answers === 'silent') return null;
+    const hostile = hostileAnswer(state.answers);
+    if (hostile !== undefined) return hostile;
+    if (state.answers === 'expired') return fault('ExpiredTokenException');
     if (state.answers === 'broken') return { status: 200, type: 'application/x-amz-json-1.1', body: '{}' };
     if (state.answers === 'throttled') return fault('ThrottlingException');
     if (state.answers === 'failing') return fault('KMSInternalException', 500);
@@ -111,7 +117,10 @@ export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
         .setAAD(aad)
         .setAuthTag(blob.subarray(12, 28));
       const plaintext = Buffer.concat([decipher.update(blob.subarray(28)), decipher.final()]);
-      return json(200, { KeyId: input['KeyId'], Plaintext: plaintext.toString('base64') });
+      return json(200, {
+        KeyId: input['KeyId'],
+        Plaintext: plaintextOf(state, plaintext).toString('base64'),
+      });
     } catch {
       return fault('InvalidCiphertextException');
     }

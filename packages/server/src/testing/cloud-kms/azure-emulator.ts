@@ -6,7 +6,9 @@ import {
   type EmulatorAnswer,
   type EmulatorRequest,
   freshState,
+  hostileAnswer,
   json,
+  plaintextOf,
   startEmulatorServer,
 } from './emulator.js';
 
@@ -36,7 +38,7 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
   /** By name, then version; the last is the newest. */
   const keys = new Map(['main', 'other'].map((name) => [name, [newVersion()]]));
 
-  function login(request: EmulatorRequest): EmulatorAnswer {
+  function login(request: EmulatorRequest): EmulatorAnswer | null {
     const origin = `https://${request.host}/${DIRECTORY}`;
     if (request.path === `/${DIRECTORY}/v2.0/.well-known/openid-configuration`) {
       return json(200, {
@@ -47,6 +49,8 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
       });
     }
     calls.push('identity');
+    const hostile = hostileAnswer(state.identityAnswers);
+    if (hostile !== undefined) return hostile;
     const form = new URLSearchParams(request.rawBody.toString('utf8'));
     const isRight =
       request.path === `/${DIRECTORY}/oauth2/v2.0/token` &&
@@ -67,7 +71,9 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
     const [, name = '', version, verb = ''] =
       /^\/keys\/([^/]+)\/([0-9a-f]{32})?\/(wrapkey|unwrapkey)$/.exec(request.path) ?? [];
     calls.push(verb === 'wrapkey' ? 'encrypt' : 'decrypt');
-    if (state.answers === 'silent') return null;
+    const hostile = hostileAnswer(state.answers);
+    if (hostile !== undefined) return hostile;
+    if (state.answers === 'expired') return fault(401, 'Unauthorized');
     if (state.answers === 'throttled') return fault(429, 'Throttled');
     if (state.answers === 'failing') return fault(503, 'ServiceUnavailable');
     if (state.answers === 'broken')
@@ -90,7 +96,7 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
       const result =
         verb === 'wrapkey'
           ? publicEncrypt({ key: key.publicKey, ...OAEP }, bytes)
-          : privateDecrypt({ key: key.privateKey, ...OAEP }, bytes);
+          : plaintextOf(state, privateDecrypt({ key: key.privateKey, ...OAEP }, bytes));
       return json(200, { kid, value: result.toString('base64url') });
     } catch {
       return fault(400, 'BadParameter');

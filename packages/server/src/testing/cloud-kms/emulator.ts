@@ -34,7 +34,31 @@ export interface EmulatorState {
   /** Of AWS: whether the role asks for the external id. */
   asksForExternalId: boolean;
   /** Of the KMS. */
-  answers: 'as_asked' | 'throttled' | 'failing' | 'silent' | 'broken';
+  answers: 'as_asked' | 'throttled' | 'failing' | 'expired' | 'broken' | 'short_key' | Hostile;
+  /** Of who says who its callers are. */
+  identityAnswers: 'as_asked' | Hostile;
+}
+
+/** What something that is not the cloud may answer in its place. */
+export type Hostile = 'silent' | 'huge' | 'drip' | 'html' | 'redirect';
+
+const HUGE_BYTES = 1024 * 1024;
+const PAGE = '<html><body>Sign in to this network</body></html>';
+
+export function hostileAnswer(answers: string): EmulatorAnswer | null | undefined {
+  if (answers === 'silent') return null;
+  if (answers === 'huge') return json(200, { value: 'A'.repeat(HUGE_BYTES) });
+  if (answers === 'drip') return { status: 200, body: '', isEndless: true };
+  if (answers === 'html') return { status: 200, type: 'text/html', body: PAGE };
+  if (answers === 'redirect') {
+    return {
+      status: 307,
+      type: 'text/html',
+      body: PAGE,
+      headers: { location: 'https://elsewhere.emulator.test/' },
+    };
+  }
+  return undefined;
 }
 
 export function freshState(): EmulatorState {
@@ -45,6 +69,7 @@ export function freshState(): EmulatorState {
     isTrusted: true,
     asksForExternalId: true,
     answers: 'as_asked',
+    identityAnswers: 'as_asked',
   };
 }
 
@@ -62,6 +87,8 @@ export interface EmulatorAnswer {
   readonly type?: string;
   readonly body: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Byte after byte, until the client has enough. */
+  readonly isEndless?: boolean;
 }
 
 /** Null = the request is left without an answer. */
@@ -92,10 +119,21 @@ async function respond(request: IncomingMessage, response: ServerResponse, answe
     rawBody: Buffer.concat(chunks),
   });
   if (answered === null) return;
-  const { status, type = 'application/json', body, headers } = answered;
+  const { status, type = 'application/json', body, headers, isEndless = false } = answered;
+  if (isEndless) return drip(response.writeHead(status, { 'content-type': type }));
   response
     .writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), ...headers })
     .end(body);
+}
+
+export function plaintextOf({ answers }: EmulatorState, plaintext: Buffer): Buffer {
+  return answers === 'short_key' ? plaintext.subarray(0, -1) : plaintext;
+}
+
+function drip(response: ServerResponse): void {
+  if (response.destroyed) return;
+  response.write(' ');
+  setImmediate(() => drip(response));
 }
 
 export function json(status: number, body: object): EmulatorAnswer {

@@ -10,7 +10,9 @@ import {
   type EmulatorAnswer,
   type EmulatorRequest,
   freshState,
+  hostileAnswer,
   json,
+  plaintextOf,
   startEmulatorServer,
 } from './emulator.js';
 
@@ -40,8 +42,10 @@ export async function startGcpEmulator(ca: TestCa): Promise<CloudEmulator> {
     });
   }
 
-  function impersonate(request: EmulatorRequest): EmulatorAnswer {
+  function impersonate(request: EmulatorRequest): EmulatorAnswer | null {
     calls.push('identity');
+    const hostile = hostileAnswer(state.identityAnswers);
+    if (hostile !== undefined) return hostile;
     const { scope } = JSON.parse(request.rawBody.toString('utf8')) as { scope: string[] };
     const isRight =
       request.path === `/v1/projects/-/serviceAccounts/${ACCOUNT}:generateAccessToken` &&
@@ -57,7 +61,9 @@ export async function startGcpEmulator(ca: TestCa): Promise<CloudEmulator> {
   function useKey(request: EmulatorRequest): EmulatorAnswer | null {
     const [, name = '', verb = ''] = /^\/v1\/(.*):(encrypt|decrypt)$/.exec(request.path) ?? [];
     calls.push(verb);
-    if (state.answers === 'silent') return null;
+    const hostile = hostileAnswer(state.answers);
+    if (hostile !== undefined) return hostile;
+    if (state.answers === 'expired') return fault(401, 'UNAUTHENTICATED');
     if (state.answers === 'throttled') return fault(429, 'RESOURCE_EXHAUSTED');
     if (state.answers === 'failing') return fault(503, 'UNAVAILABLE');
     const token = request.headers['authorization']?.replace('Bearer ', '') ?? '';
@@ -102,7 +108,10 @@ export async function startGcpEmulator(ca: TestCa): Promise<CloudEmulator> {
       const decipher = createDecipheriv('aes-256-gcm', key, blob.subarray(0, 12), { authTagLength: 16 })
         .setAAD(aad)
         .setAuthTag(blob.subarray(12, 28));
-      const plaintext = Buffer.concat([decipher.update(blob.subarray(28)), decipher.final()]);
+      const plaintext = plaintextOf(
+        state,
+        Buffer.concat([decipher.update(blob.subarray(28)), decipher.final()]),
+      );
       return json(200, {
         plaintext: plaintext.toString('base64'),
         plaintextCrc32c: String(state.answers === 'broken' ? 1 : crc32c(plaintext)),

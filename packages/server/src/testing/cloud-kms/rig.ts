@@ -1,4 +1,9 @@
-import { type CloudProviders, type Clouds, createClouds } from '../../capabilities/kms/index.js';
+import {
+  type CloudProviders,
+  type Clouds,
+  createClouds,
+  type KmsCall,
+} from '../../capabilities/kms/index.js';
 import type { Clock } from '../../kernel/clock.js';
 import { Secret } from '../../kernel/secret.js';
 import { systemRandom } from '../../platform/crypto/random.js';
@@ -13,6 +18,7 @@ const BACKOFF_MAX_MS = 1_000;
 export interface CloudRig<Emulator extends CloudService> {
   readonly emulator: Emulator;
   readonly clouds: Clouds;
+  readonly measured: KmsCall[];
   readonly providers: CloudProviders;
   readonly egressRig: EgressRig;
   /** Waits between attempts, ms. */
@@ -36,7 +42,9 @@ export async function startCloudRig<Emulator extends CloudService>(
   const clock = withoutBackoff(egressRig.clock, waits);
   const former = setEnvironment(emulator.environment);
   const secrets = 'variables' in emulator ? (emulator.variables as Map<string, string>) : variables;
+  const measured: KmsCall[] = [];
   const clouds = createClouds({
+    onCall: (call) => measured.push(call),
     clock,
     random: systemRandom,
     egress: egressRig.egress,
@@ -53,6 +61,7 @@ export async function startCloudRig<Emulator extends CloudService>(
     waits,
     clock,
     clouds,
+    measured,
     providers: clouds.providerOf,
     async close() {
       setEnvironment(former);

@@ -1,16 +1,17 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError } from '../../../kernel/errors.js';
 import type { Secret } from '../../../kernel/secret.js';
+import { KEY_BYTES } from '../../../platform/crypto/authenticated-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { Egress } from '../../../platform/egress/egress.js';
 import { createHostList } from '../../../platform/egress/name-policy.js';
 import { createSmallCalls } from '../../../platform/egress/small-calls.js';
 import type { CloudKey, CloudName } from '../cloud-key.js';
 import { probeBothWays } from './binding.js';
-import { KMS_CALL_MS, withAttempts } from './cloud/attempts.js';
+import { type AttemptsDeps, KMS_CALL_MS, withAttempts } from './cloud/attempts.js';
 import type { Cloud, CloudClient, CloudDeps, CloudEndpoints, Door } from './cloud/cloud.js';
 import { packWrapped, unpackWrapped } from './cloud/wrapped-bytes.js';
-import { codeText, KmsFailure, type KmsProvider } from './types.js';
+import { codeText, KmsFailure, type KmsFailureReason, type KmsProvider } from './types.js';
 
 export type { CloudEndpoints } from './cloud/cloud.js';
 
@@ -35,6 +36,15 @@ export interface CloudsDeps {
   /** KNOX_KMS_AWS_ACCOUNT_ID and its like. */
   readonly identities: CloudIdentities;
   secretOf(variable: string): Secret<string> | undefined;
+  /** After each attempt, what is asked about the identity included. */
+  onCall(call: KmsCall): void;
+}
+
+export interface KmsCall {
+  readonly provider: CloudName;
+  readonly op: 'wrap' | 'unwrap' | 'identity';
+  readonly result: 'ok' | KmsFailureReason;
+  readonly seconds: number;
 }
 
 export interface Clouds {
@@ -106,16 +116,22 @@ export function createClouds(deps: CloudsDeps): Clouds {
     return client;
   }
 
-  async function tried<T>(name: CloudName, act: (cloud: AnyCloud) => Promise<T>): Promise<T> {
-    const cloud = await cloudOf(name);
-    return withAttempts({ clock, random }, () => act(cloud), cloud.failureOf);
+  async function tried<T>(
+    provider: CloudName,
+    op: KmsCall['op'],
+    act: (cloud: AnyCloud) => Promise<T>,
+  ): Promise<T> {
+    const cloud = await cloudOf(provider);
+    const onAttempt: AttemptsDeps['onAttempt'] = (result, milliseconds) =>
+      deps.onCall({ provider, op, result, seconds: milliseconds / 1000 });
+    return withAttempts({ clock, random, onAttempt }, () => act(cloud), cloud.failureOf);
   }
 
   async function ownIdentity(name: CloudName): Promise<string | null> {
     const written = name === 'azure' ? null : deps.identities[name];
     if (written !== null) return written;
     try {
-      return await tried(name, (cloud) => cloud.ownIdentity());
+      return await tried(name, 'identity', (cloud) => cloud.ownIdentity());
     } catch (error) {
       if (error instanceof KmsFailure) return null;
       throw error;
@@ -123,12 +139,16 @@ export function createClouds(deps: CloudsDeps): Clouds {
   }
 
   const mayAssumeWithoutExternalId: Clouds['mayAssumeWithoutExternalId'] = (key) =>
-    tried(key.provider, async (cloud) => (await cloud.mayAssumeWithoutExternalId?.(key)) ?? false);
+    tried(
+      key.provider,
+      'identity',
+      async (cloud) => (await cloud.mayAssumeWithoutExternalId?.(key)) ?? false,
+    );
 
   const providerOf: CloudProviders = (key, wrapMethod) => {
     const wrap: KmsProvider['wrap'] = async (dek, context) => {
       const client = await clientOf(key);
-      return packWrapped(await tried(key.provider, () => client.encrypt(dek, context)));
+      return packWrapped(await tried(key.provider, 'wrap', () => client.encrypt(dek, context)));
     };
     const unwrap: KmsProvider['unwrap'] = async (wrapped, context) => {
       const encrypted = unpackWrapped(wrapped);
@@ -136,7 +156,10 @@ export function createClouds(deps: CloudsDeps): Clouds {
       if (!client.isNameOfKey(encrypted.keyName)) {
         throw new KmsFailure('bad_ciphertext', 'key', 'name_of_another_key');
       }
-      return tried(key.provider, () => client.decrypt(encrypted, context));
+      const dek = await tried(key.provider, 'unwrap', () => client.decrypt(encrypted, context));
+      if (dek.length === KEY_BYTES) return dek;
+      dek.fill(0);
+      throw new KmsFailure('bad_ciphertext', 'key', 'wrong_length');
     };
     return {
       describe: () => ({ wrapMethod, keyReference: key.keyRef }),

@@ -18,7 +18,7 @@ export interface KmsProvider {
 
 /**
  * Why a key did not do what it was asked (kms-admin.md §2). `bad_ciphertext`: the bytes are not of this key and
- * context. `unreachable` and `throttled` may pass by themselves.
+ * context. `unreachable` and `throttled` may pass by themselves; a provider throws the second for one attempt only.
  */
 export type KmsFailureReason =
   | 'access_denied'

@@ -201,7 +201,7 @@ function vaultFailure(
   const error = (body['error'] ?? {}) as { code?: unknown; innererror?: { code?: unknown } };
   const code = codeText(error.innererror?.code, codeText(error.code, `http_${status}`));
   if (status === 429) return new KmsFailure('throttled', stage, code);
-  if (status >= 500) return new KmsFailure('unreachable', stage, code);
+  if (status >= 500 || status < 400) return new KmsFailure('unreachable', stage, code);
   if (status === 404 || UNUSABLE.has(code)) return new KmsFailure('key_unusable', stage, code);
   if (status === 401 || status === 403) return new KmsFailure('access_denied', stage, code);
   if (status === 400 && verb === 'unwrapkey') return new KmsFailure('bad_ciphertext', stage, code);

@@ -34,6 +34,7 @@ describe.each(Object.entries(EMULATORS))('%s by its own client', (name, start) =
     Object.assign(emulator.state, freshState());
     (emulator.calls as string[]).length = 0;
     (rig.waits as number[]).length = 0;
+    rig.measured.length = 0;
   });
   afterAll(() => rig?.close());
 
@@ -88,14 +89,17 @@ describe.each(Object.entries(EMULATORS))('%s by its own client', (name, start) =
     expect(rig.waits).toEqual([]);
   });
 
-  it.each([
-    ['throttled', 'throttled'],
-    ['failing', 'unreachable'],
-  ] as const)(
+  it.each(['throttled', 'failing'] as const)(
     'tries three times with a pause of its own where the service is %s',
-    async (answers, reason) => {
+    async (answers) => {
       emulator.state.answers = answers;
-      expect(await failureOf(provider.wrap(DEK, CONTEXT))).toMatchObject({ reason, stage: 'key' });
+      expect(await failureOf(provider.wrap(DEK, CONTEXT))).toMatchObject({
+        reason: 'unreachable',
+        stage: 'key',
+      });
+      const result = answers === 'failing' ? 'unreachable' : 'throttled';
+      const call = { provider: name, op: 'wrap', result, seconds: expect.any(Number) };
+      expect(rig.measured).toEqual([call, call, call]);
       expect(asked('encrypt')).toBe(3);
       expect(rig.waits).toHaveLength(2);
       expect(rig.waits[0]).toSatisfy((ms: number) => ms >= 100 && ms < 200);
@@ -111,15 +115,54 @@ describe.each(Object.entries(EMULATORS))('%s by its own client', (name, start) =
     expect(await provider.unwrap(await wrapped, CONTEXT)).toEqual(DEK);
   });
 
-  it('waits five seconds for an answer, three times', async () => {
-    emulator.state.answers = 'silent';
-    const failure = failureOf(provider.wrap(DEK, CONTEXT));
-    for (const attempt of [1, 2, 3]) {
-      await untilAsked(attempt);
-      rig.egressRig.clock.advance(5_000);
-    }
-    expect(await failure).toMatchObject({ reason: 'unreachable', code: expect.stringMatching(/./) });
+  it('takes a session that has expired as soon as it was given for a refusal', async () => {
+    emulator.state.answers = 'expired';
+    expect(await failureOf(provider.wrap(DEK, CONTEXT))).toMatchObject({
+      reason: 'access_denied',
+      stage: 'key',
+    });
+    expect(asked('encrypt')).toBe(1);
   });
+
+  it('takes no key of another length', async () => {
+    const wrapped = await provider.wrap(DEK, CONTEXT);
+    emulator.state.answers = 'short_key';
+    expect(await failureOf(provider.unwrap(wrapped, CONTEXT))).toMatchObject({
+      reason: 'bad_ciphertext',
+      code: 'wrong_length',
+    });
+  });
+
+  describe.each(['huge', 'html', 'redirect'] as const)('answered by something else: %s', (answers) => {
+    it.each(['answers', 'identityAnswers'] as const)('%s', async (whose) => {
+      emulator.state[whose] = answers;
+      const stage = whose === 'answers' ? 'key' : 'identity';
+      expect(await failureOf(provider.wrap(DEK, CONTEXT))).toMatchObject({ reason: 'unreachable', stage });
+      expect(asked(whose === 'answers' ? 'encrypt' : 'identity')).toBe(3);
+      emulator.state[whose] = 'as_asked';
+      expect(await provider.unwrap(await provider.wrap(DEK, CONTEXT), CONTEXT)).toEqual(DEK);
+    });
+  });
+
+  it('measures each attempt', async () => {
+    await provider.unwrap(await provider.wrap(DEK, CONTEXT), CONTEXT);
+    expect(rig.measured).toEqual(
+      ['wrap', 'unwrap'].map((op) => ({ provider: name, op, result: 'ok', seconds: expect.any(Number) })),
+    );
+  });
+
+  it.each(['silent', 'drip'] as const)(
+    'waits five seconds for an answer, three times: %s',
+    async (answers) => {
+      emulator.state.answers = answers;
+      const failure = failureOf(provider.wrap(DEK, CONTEXT));
+      for (const attempt of [1, 2, 3]) {
+        await untilAsked(attempt);
+        rig.egressRig.clock.advance(5_000);
+      }
+      expect(await failure).toMatchObject({ reason: 'unreachable', code: expect.stringMatching(/./) });
+    },
+  );
 
   it('does not take an answer that is not whole', async () => {
     emulator.state.answers = 'broken';
