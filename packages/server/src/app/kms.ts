@@ -27,7 +27,7 @@ interface KmsServicesDeps extends ServicesDeps {
 /** The key hierarchy, the passes that follow its rotations, and tenants' own KMS. */
 export function createKmsServices(deps: KmsServicesDeps) {
   const { db, clock, random, instruments, generations, auditLogs, accounts } = deps;
-  const { operatorKey, endpoints, identities, hasSharedKeys, secretOf } = deps.kms;
+  const { operatorKey, endpoints, identities, azureWorkload, hasSharedKeys, secretOf } = deps.kms;
   // The measured guard times what the proxy's upstreams take; a KMS is none.
   const clouds =
     deps.clouds ??
@@ -37,6 +37,7 @@ export function createKmsServices(deps: KmsServicesDeps) {
       egress: deps.egress,
       endpoints,
       identities,
+      azureWorkload,
       secretOf,
       onCall: kmsCalls(instruments),
     });

@@ -15,6 +15,7 @@ export function kmsSettings({ kms }: Pick<Config, 'kms'>): KmsSettings {
     operatorKey: operatorKeyOf(kms.operator),
     endpoints: kms.endpoints,
     identities: kms.identities,
+    azureWorkload: kms.azureWorkload,
     hasSharedKeys: kms.hasSharedKeys,
     secretOf: (variable) => kms.secrets.get(variable),
   };

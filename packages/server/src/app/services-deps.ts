@@ -1,5 +1,5 @@
 import type { Engines, Transports } from '../capabilities/dyn-db/index.js';
-import type { CloudEndpoints, CloudIdentities, CloudKey, Clouds } from '../capabilities/kms/index.js';
+import type { AzureWorkload, CloudEndpoints, CloudIdentities, CloudKey, Clouds } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
@@ -50,6 +50,7 @@ export interface KmsSettings {
   readonly operatorKey: CloudKey | null;
   readonly endpoints: CloudEndpoints;
   readonly identities: CloudIdentities;
+  readonly azureWorkload: AzureWorkload;
   /** `KNOX_KMS_SHARED_KEYS`. */
   readonly hasSharedKeys: boolean;
   secretOf(variable: string): Secret<string> | undefined;

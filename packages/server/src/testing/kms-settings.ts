@@ -1,5 +1,5 @@
 import type { KmsSettings } from '../app/services-deps.js';
-import type { CloudEndpoints, CloudIdentities, KmsDeps } from '../capabilities/kms/index.js';
+import type { AzureWorkload, CloudEndpoints, CloudIdentities, KmsDeps } from '../capabilities/kms/index.js';
 
 export const PUBLIC_ENDPOINTS: CloudEndpoints = {
   awsKms: null,
@@ -12,11 +12,14 @@ export const PUBLIC_ENDPOINTS: CloudEndpoints = {
 
 export const FOUND_OUT: CloudIdentities = { aws: null, gcp: null };
 
+export const NO_WORKLOAD: AzureWorkload = { clientId: null, tenantId: null, tokenFile: null };
+
 /** The root key wraps, as where no KNOX_KMS_* is set. */
 export const NO_CLOUD: KmsSettings = {
   operatorKey: null,
   endpoints: PUBLIC_ENDPOINTS,
   identities: FOUND_OUT,
+  azureWorkload: NO_WORKLOAD,
   hasSharedKeys: false,
   secretOf: () => undefined,
 };

@@ -4,6 +4,7 @@ export { readCloudKey } from './cloud-key-rules.js';
 export type { EnvelopeColumn } from './envelope-columns.js';
 export { OperatorKmsRefused, RootKeyMismatch } from './errors.js';
 export {
+  type AzureWorkload,
   type CloudEndpoints,
   type CloudIdentities,
   type CloudProviders,

@@ -439,11 +439,15 @@ describe('refusals', () => {
         KNOX_KMS_AWS_ACCOUNT_ID: '111122223333',
         KNOX_KMS_GCP_PRINCIPAL: 'knoxcall@acme.iam.gserviceaccount.com',
         KNOX_KMS_SHARED_KEYS: 'on',
+        AZURE_CLIENT_ID: 'client',
+        AZURE_TENANT_ID: 'directory',
+        AZURE_FEDERATED_TOKEN_FILE: '/var/run/token',
       },
       dir,
     );
     expect(config.kms).toMatchObject({
       identities: { aws: '111122223333', gcp: 'knoxcall@acme.iam.gserviceaccount.com' },
+      azureWorkload: { clientId: 'client', tenantId: 'directory', tokenFile: '/var/run/token' },
       hasSharedKeys: true,
     });
     expect(loadConfig({}, dir).config.kms).toMatchObject({

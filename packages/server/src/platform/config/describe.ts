@@ -90,6 +90,9 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_KMS_AZURE_VAULT: kms.endpoints.azureVault ?? '(the vault itself)',
     KNOX_KMS_AWS_ACCOUNT_ID: kms.identities.aws ?? '(of the own identity)',
     KNOX_KMS_GCP_PRINCIPAL: kms.identities.gcp ?? '(of the own identity)',
+    AZURE_CLIENT_ID: kms.azureWorkload.clientId ?? '(the only one)',
+    AZURE_TENANT_ID: kms.azureWorkload.tenantId ?? '(none)',
+    AZURE_FEDERATED_TOKEN_FILE: kms.azureWorkload.tokenFile ?? '(none)',
     KNOX_KMS_SHARED_KEYS: kms.hasSharedKeys ? 'on' : 'off',
   };
 }

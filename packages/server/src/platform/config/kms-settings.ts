@@ -21,6 +21,12 @@ export interface KmsConfig {
   };
   /** What tenants name in their grants; null = what the server's own identity says. */
   readonly identities: { readonly aws: string | null; readonly gcp: string | null };
+  /** AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE, as Kubernetes sets them. */
+  readonly azureWorkload: {
+    readonly clientId: string | null;
+    readonly tenantId: string | null;
+    readonly tokenFile: string | null;
+  };
   /** Whether several tenants may name the same key. */
   readonly hasSharedKeys: boolean;
   /** KNOX_TENANT_KMS_*. */
@@ -63,6 +69,11 @@ export function kmsOf(values: Environment, secrets: KmsConfig['secrets']): KmsCo
     identities: {
       aws: values.KNOX_KMS_AWS_ACCOUNT_ID ?? null,
       gcp: values.KNOX_KMS_GCP_PRINCIPAL ?? null,
+    },
+    azureWorkload: {
+      clientId: values.AZURE_CLIENT_ID ?? null,
+      tenantId: values.AZURE_TENANT_ID ?? null,
+      tokenFile: values.AZURE_FEDERATED_TOKEN_FILE ?? null,
     },
     hasSharedKeys: values.KNOX_KMS_SHARED_KEYS === 'on',
     secrets,

@@ -293,6 +293,17 @@ export const VARIABLES = {
     'that of the server’s own identity',
     'Service account or `principal://…` that tenants let at theirs.',
   ),
+  AZURE_CLIENT_ID: variable(
+    plainText,
+    'the only one',
+    'Which managed identity of the machine the server is, or whose token the next names.',
+  ),
+  AZURE_TENANT_ID: variable(plainText, 'none', 'Its directory; needed with the next alone.'),
+  AZURE_FEDERATED_TOKEN_FILE: variable(
+    plainText,
+    'none',
+    'File of a token that proves the identity, as AKS mounts it; without it a managed identity.',
+  ),
   KNOX_KMS_SHARED_KEYS: variable(
     oneOf('on', 'off'),
     '`off`',

@@ -17,12 +17,26 @@ const VAULT = 'https://acme-vault.vault.azure.net';
 const DIRECTORY = '11111111-2222-4333-8444-555555555555';
 const CLIENT_ID = '66666666-7777-4888-8999-000000000000';
 const CLIENT_SECRET = 'the-secret-of-the-application';
+/** Of the server's own identity. */
+export const AZURE_OBJECT_ID = '77777777-8888-4999-8aaa-bbbbbbbbbbbb';
 export const AZURE_SECRET_VARIABLE = 'KNOX_TENANT_KMS_ACME_AZURE';
 /** From it a client learns whose tokens are taken. */
 const CHALLENGE = `Bearer authorization="https://login.microsoftonline.com/${DIRECTORY}", resource="https://vault.azure.net"`;
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' };
 
+/** What Kubernetes signs for a workload. */
+export const AZURE_ASSERTION = 'the-token-of-the-workload';
+export const AZURE_APPLICATION = {
+  azureTenantId: DIRECTORY,
+  clientId: CLIENT_ID,
+  secretVariable: AZURE_SECRET_VARIABLE,
+};
+
 export interface AzureEmulator extends CloudEmulator {
+  readonly key: AzureKey;
+  readonly otherKey: AzureKey;
+  /** A token of the server's own identity that the vault takes. */
+  giveToken(): string;
   /** What a client secret's variable holds; a test may take it away. */
   readonly variables: Map<string, string>;
   /** A new version of the key; the former one opens what it wrapped. */
@@ -33,7 +47,7 @@ export interface AzureEmulator extends CloudEmulator {
 export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
   const state = freshState();
   const calls: string[] = [];
-  const secrets: string[] = [CLIENT_SECRET];
+  const secrets: string[] = [CLIENT_SECRET, AZURE_ASSERTION];
   const tokens = new Set<string>();
   /** By name, then version; the last is the newest. */
   const keys = new Map(['main', 'other'].map((name) => [name, [newVersion()]]));
@@ -56,15 +70,20 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
       request.path === `/${DIRECTORY}/oauth2/v2.0/token` &&
       form.get('grant_type') === 'client_credentials' &&
       form.get('client_id') === CLIENT_ID &&
-      form.get('client_secret') === CLIENT_SECRET &&
+      (form.get('client_secret') === CLIENT_SECRET || isAssertion(form)) &&
       (form.get('scope') ?? '').split(' ').includes('https://vault.azure.net/.default');
     if (!isRight || !state.isTrusted) {
       return json(401, { error: 'invalid_client', error_description: `AADSTS7000215: ${CLIENT_SECRET}` });
     }
-    const token = `entra-${randomBytes(20).toString('hex')}`;
+    return json(200, { token_type: 'Bearer', expires_in: 3599, access_token: giveToken() });
+  }
+
+  function giveToken(): string {
+    const claims = Buffer.from(JSON.stringify({ oid: AZURE_OBJECT_ID })).toString('base64url');
+    const token = `e30.${claims}.${randomBytes(20).toString('hex')}`;
     tokens.add(token);
     secrets.push(token);
-    return json(200, { token_type: 'Bearer', expires_in: 3599, access_token: token });
+    return token;
   }
 
   function useKey(request: EmulatorRequest): EmulatorAnswer | null {
@@ -106,15 +125,10 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
   const server = await startEmulatorServer(ca, HOSTS, (request) =>
     request.host.startsWith('login.') ? login(request) : useKey(request),
   );
-  const application = {
-    azureTenantId: DIRECTORY,
-    clientId: CLIENT_ID,
-    secretVariable: AZURE_SECRET_VARIABLE,
-  };
   const keyOf = (name: string): AzureKey => ({
     provider: 'azure',
     keyRef: `${VAULT}/keys/${name}`,
-    config: { vaultUrl: VAULT, application },
+    config: { vaultUrl: VAULT, application: AZURE_APPLICATION },
   });
   return {
     endpoints: {
@@ -128,10 +142,18 @@ export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
     state,
     calls,
     secrets,
+    giveToken,
     variables: new Map([[AZURE_SECRET_VARIABLE, CLIENT_SECRET]]),
     rotate: () => keys.get('main')?.push(newVersion()),
     close: () => server.close(),
   };
+}
+
+function isAssertion(form: URLSearchParams): boolean {
+  return (
+    form.get('client_assertion_type') === 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer' &&
+    form.get('client_assertion') === AZURE_ASSERTION
+  );
 }
 
 function newVersion() {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { CloudKey } from '../../capabilities/kms/cloud-key.js';
-import type { CloudEndpoints } from '../../capabilities/kms/index.js';
+import type { AzureWorkload, CloudEndpoints } from '../../capabilities/kms/index.js';
 import { startTlsUpstream, type TestCa } from '../tls-upstream.js';
 
 /** One cloud's KMS and the service that says who its callers are, at addresses of this machine. */
@@ -8,6 +8,8 @@ export interface CloudService {
   readonly endpoints: Partial<CloudEndpoints>;
   /** What the server finds its own identity by. */
   readonly environment: Readonly<Record<string, string>>;
+  /** What the server is told of itself where its client at the cloud does not read the environment. */
+  readonly azureWorkload?: AzureWorkload;
   /** Names of the services, for a DNS server. */
   readonly hosts: readonly string[];
   close(): Promise<void>;

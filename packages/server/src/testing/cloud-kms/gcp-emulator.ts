@@ -21,8 +21,13 @@ const RING = 'projects/acme/locations/europe-west3/keyRings/knoxcall/cryptoKeys/
 const ACCOUNT = 'knoxcall@acme.iam.gserviceaccount.com';
 const SUBJECT_TOKEN = 'the-token-of-the-machine';
 
+export interface GcpEmulator extends CloudEmulator {
+  /** Of the server. */
+  readonly ownToken: string;
+}
+
 /** Cloud KMS and IAM Credentials by REST, and the token service that a workload's own identity asks. */
-export async function startGcpEmulator(ca: TestCa): Promise<CloudEmulator> {
+export async function startGcpEmulator(ca: TestCa): Promise<GcpEmulator> {
   const state = freshState();
   const calls: string[] = [];
   const secrets: string[] = [SUBJECT_TOKEN];
@@ -155,6 +160,7 @@ export async function startGcpEmulator(ca: TestCa): Promise<CloudEmulator> {
     state,
     calls,
     secrets,
+    ownToken: own,
     async close() {
       await server.close();
       rmSync(dir, { recursive: true });

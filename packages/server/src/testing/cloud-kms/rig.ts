@@ -8,7 +8,7 @@ import type { Clock } from '../../kernel/clock.js';
 import { Secret } from '../../kernel/secret.js';
 import { systemRandom } from '../../platform/crypto/random.js';
 import { type EgressRig, startEgressRig } from '../egress-rig.js';
-import { FOUND_OUT, PUBLIC_ENDPOINTS } from '../kms-settings.js';
+import { FOUND_OUT, NO_WORKLOAD, PUBLIC_ENDPOINTS } from '../kms-settings.js';
 import { createTestCa, type TestCa } from '../tls-upstream.js';
 import type { CloudService } from './emulator.js';
 
@@ -50,6 +50,7 @@ export async function startCloudRig<Emulator extends CloudService>(
     egress: egressRig.egress,
     endpoints: { ...PUBLIC_ENDPOINTS, ...emulator.endpoints },
     identities: FOUND_OUT,
+    azureWorkload: emulator.azureWorkload ?? NO_WORKLOAD,
     secretOf(variable) {
       const value = secrets.get(variable);
       return value === undefined ? undefined : new Secret(value);

@@ -9,11 +9,11 @@ import { createSmallCalls } from '../../../platform/egress/small-calls.js';
 import type { CloudKey, CloudName } from '../cloud-key.js';
 import { probeBothWays } from './binding.js';
 import { type AttemptsDeps, KMS_CALL_MS, withAttempts } from './cloud/attempts.js';
-import type { Cloud, CloudClient, CloudDeps, CloudEndpoints, Door } from './cloud/cloud.js';
+import type { AzureWorkload, Cloud, CloudClient, CloudDeps, CloudEndpoints, Door } from './cloud/cloud.js';
 import { packWrapped, unpackWrapped } from './cloud/wrapped-bytes.js';
 import { codeText, KmsFailure, type KmsFailureReason, type KmsProvider } from './types.js';
 
-export type { CloudEndpoints } from './cloud/cloud.js';
+export type { AzureWorkload, CloudEndpoints } from './cloud/cloud.js';
 
 /** What the operator says that this server is; null = found out. */
 export interface CloudIdentities {
@@ -33,6 +33,7 @@ export interface CloudsDeps {
   readonly random: Random;
   readonly egress: Pick<Egress, 'parse' | 'judge' | 'startClock' | 'stream'>;
   readonly endpoints: CloudEndpoints;
+  readonly azureWorkload: AzureWorkload;
   /** KNOX_KMS_AWS_ACCOUNT_ID and its like. */
   readonly identities: CloudIdentities;
   secretOf(variable: string): Secret<string> | undefined;
@@ -83,6 +84,7 @@ export function createClouds(deps: CloudsDeps): Clouds {
   });
   const cloudDeps: CloudDeps = {
     endpoints: deps.endpoints,
+    azureWorkload: deps.azureWorkload,
     secretOf: deps.secretOf,
     door: (hosts, stage): Door => {
       const policy = { tenantSlug: KMS_POLICY_KEY, allowedHosts: createHostList(hosts) };

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises';
 import {
   ConfidentialClientApplication,
   type INetworkModule,
@@ -9,6 +10,7 @@ import { equalInConstantTime, sha256 } from '../../../../platform/crypto/hashing
 import type { AzureKey } from '../../cloud-key.js';
 import { bindingOf } from '../binding.js';
 import { codeText, KmsFailure, type KmsStage } from '../types.js';
+import { KMS_CALL_MS } from './attempts.js';
 import { type Cloud, type CloudClient, type CloudDeps, type Door, hostOf } from './cloud.js';
 
 const API_VERSION = '7.4';
@@ -16,6 +18,7 @@ const ALGORITHM = 'RSA-OAEP-256';
 /** First byte of what is wrapped: `1 ‖ SHA-256(binding) ‖ key`; a 2048-bit key takes 190 bytes. */
 const SEALED_VERSION = 1;
 const BINDING_BYTES = 32;
+const METADATA_BYTES_MAX = 64 * 1024;
 
 /** By the end of the vault's host: whom tokens are for, and who gives them. */
 const SURROUNDINGS = [
@@ -25,43 +28,75 @@ const SURROUNDINGS = [
   ['.vault.usgovcloudapi.net', 'https://vault.usgovcloudapi.net', 'https://login.microsoftonline.us'],
 ] as const;
 
-/** Azure Key Vault by an application's secret or the machine's managed identity (kms-admin.md §2). */
-export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<AzureKey> {
-  /** At the machine's own address, over plain HTTP: the library's own way out. */
+/** Azure Key Vault by an application's secret or the server's own identity (kms-admin.md §2). */
+export function createAzure(deps: CloudDeps): Cloud<AzureKey> {
+  const { endpoints, door, secretOf, azureWorkload } = deps;
+
   async function managedToken(resource: string): Promise<string> {
+    const { clientId } = azureWorkload;
+    const network = new Network(toMachine);
+    const identity = new ManagedIdentityApplication({
+      system: { disableInternalRetries: true, networkClient: network },
+      ...(clientId === null ? {} : { managedIdentityIdParams: { userAssignedClientId: clientId } }),
+    });
     try {
-      const identity = new ManagedIdentityApplication({ system: { disableInternalRetries: true } });
-      return (await identity.acquireToken({ resource })).accessToken;
+      // The library keeps tokens for the whole process, longer than the grant may last.
+      return given(await identity.acquireToken({ resource, forceRefresh: true }));
     } catch (error) {
-      throw identityFailure(error);
+      throw network.failure ?? error;
     }
+  }
+
+  async function applicationToken(
+    login: { readonly authority: string; readonly tenantId: string; readonly resource: string },
+    application: { readonly clientId: string; readonly clientSecret: string } | WorkloadApplication,
+  ): Promise<string> {
+    const { authority, tenantId, resource } = login;
+    const network = new Network(door([hostOf(authority)], 'identity'));
+    try {
+      // Made anew each time, so that it keeps no token: one that is kept would outlive the grant.
+      const client = new ConfidentialClientApplication({
+        auth: {
+          ...application,
+          authority: `${authority}/${tenantId}`,
+          knownAuthorities: [new URL(authority).host],
+        },
+        system: { networkClient: network },
+      });
+      const answer = await client.acquireTokenByClientCredential({ scopes: [`${resource}/.default`] });
+      return given(answer);
+    } catch (error) {
+      throw network.failure ?? error;
+    }
+  }
+
+  async function ownToken(authority: string, resource: string): Promise<string> {
+    const { clientId, tenantId, tokenFile } = azureWorkload;
+    if (tokenFile === null) return managedToken(resource);
+    if (clientId === null || tenantId === null) {
+      throw new KmsFailure('access_denied', 'identity', 'workload_variables_missing');
+    }
+    return applicationToken(
+      { authority, tenantId, resource },
+      { clientId, clientAssertion: () => assertionOf(tokenFile) },
+    );
   }
 
   async function tokenFor({ keyRef, config: { application } }: AzureKey): Promise<string> {
     const host = hostOf(keyRef);
     const [, resource, publicAuthority] = SURROUNDINGS.find(([end]) => host.endsWith(end)) ?? SURROUNDINGS[0];
     const authority = endpoints.azureAuthority ?? publicAuthority;
-    let network: Network | null = null;
     try {
-      if (application === null) return await managedToken(resource);
-      const secret = secretOf(application.secretVariable);
+      if (application === null) return await ownToken(authority, resource);
+      const { azureTenantId: tenantId, clientId, secretVariable } = application;
+      const secret = secretOf(secretVariable);
       if (secret === undefined) throw new KmsFailure('access_denied', 'identity', 'secret_variable_not_set');
-      network = new Network(door([hostOf(authority)], 'identity'));
-      // Made anew each time, so that it keeps no token: one that is kept would outlive the grant.
-      const client = new ConfidentialClientApplication({
-        auth: {
-          clientId: application.clientId,
-          clientSecret: secret.reveal(),
-          authority: `${authority}/${application.azureTenantId}`,
-          knownAuthorities: [new URL(authority).host],
-        },
-        system: { networkClient: network },
-      });
-      const answer = await client.acquireTokenByClientCredential({ scopes: [`${resource}/.default`] });
-      if (!answer?.accessToken) throw new KmsFailure('unreachable', 'identity', 'no_token_answered');
-      return answer.accessToken;
+      return await applicationToken(
+        { authority, tenantId, resource },
+        { clientId, clientSecret: secret.reveal() },
+      );
     } catch (error) {
-      throw network?.failure ?? identityFailure(error);
+      throw identityFailure(error);
     }
   }
 
@@ -120,11 +155,16 @@ export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<Azu
     };
   }
 
-  /** The object id of the machine's managed identity: what a role is assigned to. */
+  /** The object id of the server's own identity: what a role is assigned to. */
   async function ownIdentity(): Promise<string | null> {
-    const token = await managedToken(SURROUNDINGS[0][1]);
-    const claims = objectOf(Buffer.from(token.split('.')[1] ?? '', 'base64url'));
-    return typeof claims['oid'] === 'string' ? claims['oid'] : null;
+    const [, resource, publicAuthority] = SURROUNDINGS[0];
+    try {
+      const token = await ownToken(endpoints.azureAuthority ?? publicAuthority, resource);
+      const claims = objectOf(Buffer.from(token.split('.')[1] ?? '', 'base64url'));
+      return typeof claims['oid'] === 'string' ? claims['oid'] : null;
+    } catch (error) {
+      throw identityFailure(error);
+    }
   }
 
   return {
@@ -133,6 +173,24 @@ export function createAzure({ endpoints, door, secretOf }: CloudDeps): Cloud<Azu
     failureOf: (error) =>
       error instanceof KmsFailure ? error : new KmsFailure('unreachable', 'key', 'unknown'),
   };
+}
+
+/** Who is sure of itself by a token that somebody else signs, read at each use: it is changed every hour. */
+interface WorkloadApplication {
+  readonly clientId: string;
+  clientAssertion(): Promise<string>;
+}
+
+async function assertionOf(tokenFile: string): Promise<string> {
+  try {
+    return (await readFile(tokenFile, 'utf8')).trim();
+  } catch (error) {
+    throw new KmsFailure(
+      'access_denied',
+      'identity',
+      codeText((error as { code?: unknown }).code, 'no_token_file'),
+    );
+  }
 }
 
 /** The place of a version is left empty where none is named, as Microsoft's own clients do. */
@@ -175,13 +233,43 @@ class Network implements INetworkModule {
         body: options.body ?? null,
       });
       if (status === 429) throw new KmsFailure('throttled', 'identity', 'http_429');
-      if (status >= 500) throw new KmsFailure('unreachable', 'identity', `http_${status}`);
+      // 410: the metadata service of a machine is being renewed.
+      if (status >= 500 || status === 410) throw new KmsFailure('unreachable', 'identity', `http_${status}`);
       return { status, headers: { ...headers }, body: objectOf(body) as T };
     } catch (error) {
       if (error instanceof KmsFailure) this.failure = error;
       throw error;
     }
   }
+}
+
+/** To the address that the library knows for the machine's metadata service, over plain HTTP and past the egress guard. */
+const toMachine: Door = async ({ method, url, headers }) => {
+  try {
+    const signal = AbortSignal.timeout(KMS_CALL_MS);
+    const answer = await fetch(url, { method, headers, redirect: 'error', signal });
+    const chunks: Uint8Array[] = [];
+    let length = 0;
+    for await (const chunk of answer.body ?? []) {
+      length += chunk.length;
+      if (length > METADATA_BYTES_MAX) throw new KmsFailure('unreachable', 'identity', 'answer_too_long');
+      chunks.push(chunk);
+    }
+    return {
+      status: answer.status,
+      headers: Object.fromEntries(answer.headers),
+      body: Buffer.concat(chunks),
+    };
+  } catch (error) {
+    throw error instanceof KmsFailure
+      ? error
+      : new KmsFailure('unreachable', 'identity', 'no_metadata_service');
+  }
+};
+
+function given(answer: { readonly accessToken?: string } | null): string {
+  if (!answer?.accessToken) throw new KmsFailure('unreachable', 'identity', 'no_token_answered');
+  return answer.accessToken;
 }
 
 function identityFailure(error: unknown): KmsFailure {

@@ -36,10 +36,21 @@ export interface CloudEndpoints {
   readonly azureVault: string | null;
 }
 
+/** The variables by which Azure's own tools find a workload's identity; the clients here do not read them. */
+export interface AzureWorkload {
+  /** AZURE_CLIENT_ID: which of several managed identities, or whose the token is. */
+  readonly clientId: string | null;
+  /** AZURE_TENANT_ID. */
+  readonly tenantId: string | null;
+  /** AZURE_FEDERATED_TOKEN_FILE, as Kubernetes mounts it; null = a managed identity. */
+  readonly tokenFile: string | null;
+}
+
 export type Door = (request: SmallRequest) => Promise<SmallAnswer>;
 
 export interface CloudDeps {
   readonly endpoints: CloudEndpoints;
+  readonly azureWorkload: AzureWorkload;
   /** To these hosts and no others; an empty list is every public host, for what the operator's own files name. */
   door(hosts: readonly string[], stage: KmsStage): Door;
   /** A variable KNOX_TENANT_KMS_*. */

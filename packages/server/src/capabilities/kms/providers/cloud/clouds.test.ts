@@ -4,6 +4,7 @@ import { startAwsEmulator } from '../../../../testing/cloud-kms/aws-emulator.js'
 import { startAzureEmulator } from '../../../../testing/cloud-kms/azure-emulator.js';
 import { type CloudEmulator, freshState } from '../../../../testing/cloud-kms/emulator.js';
 import { startGcpEmulator } from '../../../../testing/cloud-kms/gcp-emulator.js';
+import { startAzureWorkload } from '../../../../testing/cloud-kms/machine.js';
 import { type CloudRig, startCloudRig } from '../../../../testing/cloud-kms/rig.js';
 import type { TestCa } from '../../../../testing/tls-upstream.js';
 import { kmsProviderContract } from '../contract.js';
@@ -17,6 +18,7 @@ const EMULATORS: Record<string, (ca: TestCa) => Promise<CloudEmulator>> = {
   aws: startAwsEmulator,
   gcp: startGcpEmulator,
   azure: startAzureEmulator,
+  'azure from a pod': startAzureWorkload,
 };
 
 describe.each(Object.entries(EMULATORS))('%s by its own client', (name, start) => {
@@ -98,7 +100,7 @@ describe.each(Object.entries(EMULATORS))('%s by its own client', (name, start) =
         stage: 'key',
       });
       const result = answers === 'failing' ? 'unreachable' : 'throttled';
-      const call = { provider: name, op: 'wrap', result, seconds: expect.any(Number) };
+      const call = { provider: emulator.key.provider, op: 'wrap', result, seconds: expect.any(Number) };
       expect(rig.measured).toEqual([call, call, call]);
       expect(asked('encrypt')).toBe(3);
       expect(rig.waits).toHaveLength(2);
@@ -147,7 +149,12 @@ describe.each(Object.entries(EMULATORS))('%s by its own client', (name, start) =
   it('measures each attempt', async () => {
     await provider.unwrap(await provider.wrap(DEK, CONTEXT), CONTEXT);
     expect(rig.measured).toEqual(
-      ['wrap', 'unwrap'].map((op) => ({ provider: name, op, result: 'ok', seconds: expect.any(Number) })),
+      ['wrap', 'unwrap'].map((op) => ({
+        provider: emulator.key.provider,
+        op,
+        result: 'ok',
+        seconds: expect.any(Number),
+      })),
     );
   });
 

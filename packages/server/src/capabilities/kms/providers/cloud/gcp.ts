@@ -1,4 +1,13 @@
-import { type AuthClient, GoogleAuth } from 'google-auth-library';
+import {
+  type AuthClient,
+  BaseExternalAccountClient,
+  Compute,
+  GoogleAuth,
+  gaxios,
+  JWT,
+  UserRefreshClient,
+} from 'google-auth-library';
+import { assert } from '../../../../kernel/assert.js';
 import { crc32c } from '../../../../platform/crypto/crc32c.js';
 import type { SmallAnswer } from '../../../../platform/egress/small-calls.js';
 import type { GcpKey } from '../../cloud-key.js';
@@ -10,6 +19,9 @@ const CLOUD_PLATFORM = 'https://www.googleapis.com/auth/cloud-platform';
 const CLOUD_KMS = 'https://www.googleapis.com/auth/cloudkms';
 /** A token serves one call. */
 const TOKEN_LIFETIME = '300s';
+
+// What asks the machine's metadata server can be given no way out, and would let a proxy of the machine answer for it.
+gaxios.instance.defaults.noProxy = [/^/];
 
 /** Google Cloud KMS as the service account that the key's owner named, or by the server's own identity. */
 export function createGcp({ endpoints, door }: CloudDeps): Cloud<GcpKey> {
@@ -131,11 +143,17 @@ function isNameOf({ keyRef }: GcpKey, name: string): boolean {
   );
 }
 
-/** The exchange of a workload's token is made by a part that the library gives a way out of its own. */
-function byOneWayOut<Client extends AuthClient>(client: Client): Client {
-  const { stsCredential } = client as { stsCredential?: { transporter: AuthClient['transporter'] } };
-  if (stsCredential) stsCredential.transporter = client.transporter;
-  return client;
+/** Other kinds have parts inside that ask by a way of their own. */
+function byOneWayOut(client: AuthClient): AuthClient {
+  if (client instanceof BaseExternalAccountClient) {
+    // The exchange of a workload's token is made by a part that takes its way out from nobody.
+    const { stsCredential } = client as unknown as { stsCredential: { transporter: unknown } };
+    assert('transporter' in stsCredential, 'the exchange of tokens has a way out');
+    stsCredential.transporter = client.transporter;
+    return client;
+  }
+  if ([Compute, JWT, UserRefreshClient].some((kind) => client instanceof kind)) return client;
+  throw new KmsFailure('access_denied', 'identity', 'credentials_not_supported');
 }
 
 /** The bytes of a member, compared with the checksum that came with them. */
