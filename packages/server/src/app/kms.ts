@@ -69,7 +69,7 @@ export function createKmsServices(deps: KmsServicesDeps) {
     rewraps,
     verification: kmsVerification,
     accounts,
-    operatorKey,
+    operatorKey: operatorKey === 'given_up' ? null : operatorKey,
     hasSharedKeys,
   });
   return { clouds, kms, rewraps, revocations, kmsVerification, tenantKms };

@@ -1,6 +1,6 @@
 import {
-  type CloudKey,
   KMS_POLICY_KEY,
+  type OperatorKey,
   type OperatorKmsChange,
   readCloudKey,
 } from '../capabilities/kms/index.js';
@@ -21,8 +21,8 @@ export function kmsSettings({ kms }: Pick<Config, 'kms'>): KmsSettings {
   };
 }
 
-function operatorKeyOf(operator: Config['kms']['operator']): CloudKey | null {
-  if (operator === null) return null;
+function operatorKeyOf(operator: Config['kms']['operator']): OperatorKey {
+  if (operator === null || operator === 'given_up') return operator;
   const { provider, keyRef: kmsKeyRef, config } = operator;
   const reading = readCloudKey({ provider, kmsKeyRef, config }, 'operator');
   if (reading.kind === 'key') return reading.key;
@@ -56,7 +56,8 @@ export function privateUpstreams({ kms, egress }: Pick<Config, 'kms' | 'egress'>
 
 export function logOperatorKms(change: OperatorKmsChange | null, logger: Logger): void {
   if (change === null) return;
-  const { rewrapped, unreadable, failure } = change;
+  const { wrappedBy, rewrapped, unreadable, failure } = change;
+  const wrapper = wrappedBy === 'global' ? 'the root key' : "the operator's KMS";
   if (failure) {
     logger.error(
       { reason: failure.message },
@@ -66,8 +67,8 @@ export function logOperatorKms(change: OperatorKmsChange | null, logger: Logger)
   if (unreadable.length > 0) {
     logger.error(
       { count: unreadable.length, first: unreadable[0] },
-      "master keys that could not be opened are not wrapped by the operator's KMS",
+      `master keys that could not be opened are not wrapped by ${wrapper}`,
     );
   }
-  if (rewrapped > 0) logger.info({ rewrapped }, "master keys are wrapped by the operator's KMS from now on");
+  if (rewrapped > 0) logger.info({ rewrapped }, `master keys are wrapped by ${wrapper} from now on`);
 }

@@ -1,5 +1,11 @@
 import type { Engines, Transports } from '../capabilities/dyn-db/index.js';
-import type { AzureWorkload, CloudEndpoints, CloudIdentities, CloudKey, Clouds } from '../capabilities/kms/index.js';
+import type {
+  AzureWorkload,
+  CloudEndpoints,
+  CloudIdentities,
+  Clouds,
+  OperatorKey,
+} from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
@@ -47,7 +53,7 @@ export interface ServicesDeps {
 
 /** KNOX_KMS_* and KNOX_TENANT_KMS_*. */
 export interface KmsSettings {
-  readonly operatorKey: CloudKey | null;
+  readonly operatorKey: OperatorKey;
   readonly endpoints: CloudEndpoints;
   readonly identities: CloudIdentities;
   readonly azureWorkload: AzureWorkload;

@@ -280,7 +280,7 @@ export function createServices(deps: ServicesDeps) {
     parity: createParity({
       switches: {
         KNOX_SIGNUP: deps.isSignupOn,
-        KNOX_KMS_OPERATOR_PROVIDER: deps.kms.operatorKey !== null,
+        KNOX_KMS_OPERATOR_PROVIDER: deps.kms.operatorKey !== null && deps.kms.operatorKey !== 'given_up',
       },
     }),
     proxy,

@@ -1,5 +1,7 @@
 /** A key in a cloud's KMS and how this server is let at it; no member is a secret (kms-admin.md §1.1). */
 export type CloudKey = AwsKey | GcpKey | AzureKey;
+/** Null: there is none. `given_up`: there was one, and the root key takes over what it wraps. */
+export type OperatorKey = CloudKey | 'given_up' | null;
 export type CloudName = CloudKey['provider'];
 
 export interface AwsKey {

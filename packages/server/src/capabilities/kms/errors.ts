@@ -41,7 +41,8 @@ export class OperatorKmsRefused extends Error {
 export function operatorKmsMissing(): OperatorKmsRefused {
   return new OperatorKmsRefused(
     "KNOX_KMS_OPERATOR_PROVIDER: master keys are wrapped by the operator's KMS, and no variable says which it is. " +
-      'Set KNOX_KMS_OPERATOR_PROVIDER, KNOX_KMS_OPERATOR_KEY_REF and KNOX_KMS_OPERATOR_CONFIG again; nothing was changed.',
+      'Set KNOX_KMS_OPERATOR_PROVIDER, KNOX_KMS_OPERATOR_KEY_REF and KNOX_KMS_OPERATOR_CONFIG again, or KNOX_KMS_OPERATOR_PROVIDER=none ' +
+      'to have the root key wrap them; nothing was changed.',
   );
 }
 

@@ -1,5 +1,5 @@
 export type { EnvelopePlace } from '../../platform/crypto/envelope-cipher.js';
-export type { CloudKey } from './cloud-key.js';
+export type { CloudKey, OperatorKey } from './cloud-key.js';
 export { readCloudKey } from './cloud-key-rules.js';
 export type { EnvelopeColumn } from './envelope-columns.js';
 export { OperatorKmsRefused, RootKeyMismatch } from './errors.js';

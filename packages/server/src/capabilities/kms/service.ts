@@ -16,7 +16,7 @@ import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Outbox } from '../../platform/outbox/outbox.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
-import type { CloudKey } from './cloud-key.js';
+import type { OperatorKey } from './cloud-key.js';
 import { createEnvelopeRegistry, type EnvelopeColumn } from './envelope-columns.js';
 import { tenantSealed } from './errors.js';
 import type { CloudProviders } from './providers/index.js';
@@ -71,7 +71,8 @@ export interface Kms extends TenantKeys {
   changeRootKey(former: Secret<Buffer>): Promise<RootKeyChange | null>;
   /**
    * At the start, after the check: proves the operator's KMS and has it wrap every master key that the root key or
-   * another key of the operator wraps. Null where there is none. Throws `OperatorKmsRefused`.
+   * another key of the operator wraps; where it was given up, has the root key wrap what it has wrapped. Null where there
+   * is none. Throws `OperatorKmsRefused`.
    */
   useOperatorKms(): Promise<OperatorKmsChange | null>;
   /** A text of the installation that stays as the first start made it, also when the root key changes. */
@@ -89,7 +90,7 @@ export interface KmsDeps {
   readonly rootKey: Secret<Buffer>;
   readonly cloudProviders: CloudProviders;
   /** KNOX_KMS_OPERATOR_*: what wraps new master keys; null = the root key. */
-  readonly operatorKey: CloudKey | null;
+  readonly operatorKey: OperatorKey;
   /** Of the opened master keys. */
   readonly cacheCounts?: CacheCounts;
   /** Those of every capability that seals. */
@@ -111,7 +112,7 @@ export function createKms(deps: KmsDeps): Kms {
   const store = createKmsStore(db);
   const assertRegistered = createEnvelopeRegistry(deps.envelopeColumns);
   const root = createRootKey({ db, store, clock, random, key: rootKey });
-  const wrappingKeys = createWrappingKeys({ db, store, root: root.provider, cloudProviders, operatorKey });
+  const wrappingKeys = createWrappingKeys({ db, store, root, cloudProviders, operatorKey });
   const versions = createMasterKeyVersions({ db, store, clock, random, root, generations });
   const configs = createTenantKmsStore(db);
   const sealing = createSealing({ db, clock, store: configs, outbox });

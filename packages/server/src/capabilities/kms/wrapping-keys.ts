@@ -3,11 +3,12 @@ import type { TenantId } from '../../kernel/ids.js';
 import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
 import { equalInConstantTime } from '../../platform/crypto/hashing.js';
 import type { Database } from '../../platform/storage/database.js';
-import type { CloudKey } from './cloud-key.js';
+import type { OperatorKey } from './cloud-key.js';
 import { cloudKeyOfText, cloudKeyText } from './cloud-key-text.js';
 import { operatorKmsFailed, operatorKmsMissing } from './errors.js';
 import type { CloudProviders } from './providers/index.js';
 import { KmsFailure, type KmsProvider, type WrapContext } from './providers/types.js';
+import type { RootKey } from './root-key.js';
 import type { KmsStore, MasterKey, WrappedMasterKey, Wrapping } from './store.js';
 import type { Wrap } from './versions.js';
 
@@ -16,6 +17,7 @@ const REWRAP_BATCH_ROWS = 100;
 const REWRAP_CALLS_MAX = 10;
 
 export interface OperatorKmsChange {
+  readonly wrappedBy: 'operator_kms' | 'global';
   /** Master keys that this start has had wrapped anew. */
   readonly rewrapped: number;
   /** What could not be opened: it stays as it is. */
@@ -43,20 +45,20 @@ export interface WrappingKeys {
 export interface WrappingKeysDeps {
   readonly db: Database;
   readonly store: KmsStore;
-  readonly root: KmsProvider;
+  readonly root: Pick<RootKey, 'provider' | 'check' | 'assertUnchanged'>;
   readonly cloudProviders: CloudProviders;
-  readonly operatorKey: CloudKey | null;
+  readonly operatorKey: OperatorKey;
 }
 
 export function createWrappingKeys(deps: WrappingKeysDeps): WrappingKeys {
   const { db, store, root, cloudProviders, operatorKey } = deps;
-  const operator = operatorKey && {
-    provider: cloudProviders(operatorKey, 'operator_kms'),
-    kmsKey: cloudKeyText(operatorKey),
-  };
+  const operator =
+    operatorKey === null || operatorKey === 'given_up'
+      ? null
+      : { provider: cloudProviders(operatorKey, 'operator_kms'), kmsKey: cloudKeyText(operatorKey) };
 
   async function wrap(dek: Buffer, context: WrapContext): Promise<Wrapping> {
-    const { provider, kmsKey } = operator ?? { provider: root, kmsKey: null };
+    const { provider, kmsKey } = operator ?? { provider: root.provider, kmsKey: null };
     const wrapped = await provider.wrap(dek, context);
     return { wrapMethod: provider.describe().wrapMethod, kmsKey, wrapped };
   }
@@ -81,15 +83,16 @@ export function createWrappingKeys(deps: WrappingKeysDeps): WrappingKeys {
   }
 
   function providerOf({ wrapMethod, kmsKey }: Pick<Wrapping, 'wrapMethod' | 'kmsKey'>) {
-    if (wrapMethod === 'global') return root;
+    if (wrapMethod === 'global') return root.provider;
     const owner = wrapMethod === 'customer_kms' ? 'tenant' : 'operator';
     return cloudProviders(cloudKeyOfText(kmsKey, owner), wrapMethod);
   }
 
   async function useOperatorKms(): Promise<OperatorKmsChange | null> {
     if (operator === null) {
-      if (await store.hasKeysWrapped('operator_kms')) throw operatorKmsMissing();
-      return null;
+      if (!(await store.hasKeysWrapped('operator_kms'))) return null;
+      if (operatorKey === null) throw operatorKmsMissing();
+      return rewrapAll(null);
     }
     try {
       await operator.provider.probe();
@@ -97,25 +100,35 @@ export function createWrappingKeys(deps: WrappingKeysDeps): WrappingKeys {
       if (!(error instanceof KmsFailure)) throw error;
       // A key that has never worked is a mistake; one that has may be away for a while, and other tenants are served.
       if (!(await store.hasKeysWrapped('operator_kms', operator.kmsKey))) throw operatorKmsFailed(error);
-      return { rewrapped: 0, unreadable: [], failure: error };
+      return { wrappedBy: 'operator_kms', rewrapped: 0, unreadable: [], failure: error };
     }
     return rewrapAll(operator.kmsKey);
   }
 
-  async function rewrapAll(kmsKey: string): Promise<OperatorKmsChange> {
+  /** By the key of that text; null = the root key. */
+  async function rewrapAll(kmsKey: string | null): Promise<OperatorKmsChange> {
+    const rootKeyCheck = kmsKey === null ? await root.check() : null;
     const unreadable: string[] = [];
     let rewrapped = 0;
     let last: WrapContext = { tenantId: '' as TenantId, version: 0 };
     for (;;) {
       const keys = await store.listWrappedMasterKeys(['global', 'operator_kms'], last, REWRAP_BATCH_ROWS);
       const end = keys.at(-1);
-      if (!end) return { rewrapped, unreadable, failure: null };
+      if (!end) {
+        return {
+          wrappedBy: kmsKey === null ? 'global' : 'operator_kms',
+          rewrapped,
+          unreadable,
+          failure: null,
+        };
+      }
       last = end;
       const due = keys.filter((key) => key.kmsKey !== kmsKey);
       for (let from = 0; from < due.length; from += REWRAP_CALLS_MAX) {
         const some = due.slice(from, from + REWRAP_CALLS_MAX);
         const done = await Promise.all(some.map(rewrapOne));
         await db.transaction(async (tx) => {
+          if (rootKeyCheck !== null) await root.assertUnchanged(tx, rootKeyCheck);
           for (const [index, to] of done.entries()) {
             if (to !== null) await store.rewrapMasterKey(tx, some[index]!, to);
           }

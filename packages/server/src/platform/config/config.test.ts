@@ -425,12 +425,17 @@ describe('refusals', () => {
     ]);
     const whole = { KNOX_KMS_OPERATOR_PROVIDER: 'aws', ...two };
     expect(problemsOf({ ...whole, KNOX_KMS_OPERATOR_PROVIDER: 'aws_kms' })).toEqual([
-      'KNOX_KMS_OPERATOR_PROVIDER must be one of aws, gcp, azure',
+      'KNOX_KMS_OPERATOR_PROVIDER must be one of aws, gcp, azure, none',
     ]);
     expect(problemsOf({ ...whole, KNOX_KMS_OPERATOR_CONFIG: '{' })).toEqual([
       'KNOX_KMS_OPERATOR_CONFIG must be JSON',
     ]);
     expect(problemsOf(whole)).toEqual([]);
+    expect(problemsOf({ ...two, KNOX_KMS_OPERATOR_PROVIDER: 'none' })).toEqual([
+      expect.stringMatching(/^KNOX_KMS_OPERATOR_KEY_REF must be unset/),
+      expect.stringMatching(/^KNOX_KMS_OPERATOR_CONFIG must be unset/),
+    ]);
+    expect(loadConfig({ KNOX_KMS_OPERATOR_PROVIDER: 'none' }, dir).config.kms.operator).toBe('given_up');
   });
 
   it('what tenants name in their grants', () => {

@@ -23,6 +23,7 @@ export function describeConfig(config: Config, source: EnvironmentSource): Effec
 function shownValues(config: Config, source: EnvironmentSource): Record<VariableName, string> {
   const { listen, tls, hosts, egress, kms, leaseWorker, storage, rootKey, tracing } = config;
   const { certificateHeader } = config.trustedPeers;
+  const operator = kms.operator === 'given_up' ? null : kms.operator;
   // Of the traces: whether there are any follows from all of their variables; each is shown as it was set.
   const asSet = (variable: VariableName, fallback: string) => source[variable]?.trim() || fallback;
   return {
@@ -79,9 +80,9 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_LEASE_WORKER_PAUSED: leaseWorker.isPaused ? 'on' : 'off',
     KNOX_DB_ALLOW_TARGETS: asSet('KNOX_DB_ALLOW_TARGETS', '*'),
     KNOX_DB_DENY_TARGETS: asSet('KNOX_DB_DENY_TARGETS', '(none)'),
-    KNOX_KMS_OPERATOR_PROVIDER: kms.operator?.provider ?? '(none)',
-    KNOX_KMS_OPERATOR_KEY_REF: kms.operator?.keyRef ?? '(none)',
-    KNOX_KMS_OPERATOR_CONFIG: kms.operator ? '[SECRET]' : '(none)',
+    KNOX_KMS_OPERATOR_PROVIDER: operator?.provider ?? (kms.operator === null ? '(none)' : 'none'),
+    KNOX_KMS_OPERATOR_KEY_REF: operator?.keyRef ?? '(none)',
+    KNOX_KMS_OPERATOR_CONFIG: operator ? '[SECRET]' : '(none)',
     KNOX_KMS_AWS_ENDPOINT: kms.endpoints.awsKms ?? '(of the region)',
     KNOX_KMS_STS_ENDPOINT: kms.endpoints.awsSts ?? '(of the region)',
     KNOX_KMS_GCP_ENDPOINT: kms.endpoints.gcpKms ?? 'https://cloudkms.googleapis.com',

@@ -3,13 +3,16 @@ import type { ConfigProblem, Environment } from './env.js';
 
 /** Of the clouds' key management (contract README §8); what the values mean is judged by who uses them. */
 export interface KmsConfig {
-  /** Null = the root key wraps. */
-  readonly operator: {
-    readonly provider: 'aws' | 'gcp' | 'azure';
-    readonly keyRef: string;
-    /** Parsed JSON. */
-    readonly config: unknown;
-  } | null;
+  /** Null = the root key wraps; `given_up`: it takes over what the operator's KMS wraps. */
+  readonly operator:
+    | {
+        readonly provider: 'aws' | 'gcp' | 'azure';
+        readonly keyRef: string;
+        /** Parsed JSON. */
+        readonly config: unknown;
+      }
+    | 'given_up'
+    | null;
   /** Origins; null = where everybody finds the service. */
   readonly endpoints: {
     readonly awsKms: string | null;
@@ -39,25 +42,41 @@ const OPERATOR_KMS = [
   'KNOX_KMS_OPERATOR_CONFIG',
 ] as const;
 
-/** All three or none: with some of them the operator believes keys to be wrapped where they are not. */
+/**
+ * All three or none: with some of them the operator believes keys to be wrapped where they are not. The provider `none`
+ * goes alone.
+ */
 export function operatorKmsProblems(values: Environment, found: readonly ConfigProblem[]): ConfigProblem[] {
   const given = OPERATOR_KMS.filter(
     (name) => values[name] !== undefined || found.some(({ variable }) => variable === name),
   );
   if (given.length === 0) return [];
+  if (values.KNOX_KMS_OPERATOR_PROVIDER === 'none') {
+    const rest = given.filter((name) => name !== 'KNOX_KMS_OPERATOR_PROVIDER');
+    return rest.map((variable) => ({
+      variable,
+      rule: 'must be unset with KNOX_KMS_OPERATOR_PROVIDER=none; each master key names the key that opens it',
+    }));
+  }
   return OPERATOR_KMS.filter((name) => !given.includes(name)).map((variable) => ({
     variable,
     rule: `must be set as well, since ${given.join(' and ')} ${given.length === 1 ? 'is' : 'are'}`,
   }));
 }
 
+function operatorOf(
+  provider: Environment['KNOX_KMS_OPERATOR_PROVIDER'],
+  keyRef: string | undefined,
+  config: unknown,
+): KmsConfig['operator'] {
+  if (provider === 'none') return 'given_up';
+  return provider === undefined || keyRef === undefined ? null : { provider, keyRef, config };
+}
+
 export function kmsOf(values: Environment, secrets: KmsConfig['secrets']): KmsConfig {
   const { KNOX_KMS_OPERATOR_PROVIDER: provider, KNOX_KMS_OPERATOR_KEY_REF: keyRef } = values;
   return {
-    operator:
-      provider === undefined || keyRef === undefined
-        ? null
-        : { provider, keyRef, config: values.KNOX_KMS_OPERATOR_CONFIG },
+    operator: operatorOf(provider, keyRef, values.KNOX_KMS_OPERATOR_CONFIG),
     endpoints: {
       awsKms: values.KNOX_KMS_AWS_ENDPOINT ?? null,
       awsSts: values.KNOX_KMS_STS_ENDPOINT ?? null,

@@ -254,9 +254,9 @@ export const VARIABLES = {
   ),
   KNOX_DB_DENY_TARGETS: variable(databaseTargets, 'empty', 'The same form; wins.'),
   KNOX_KMS_OPERATOR_PROVIDER: variable(
-    oneOf('aws', 'gcp', 'azure'),
-    'none',
-    'Cloud whose KMS wraps the master keys of all tenants in place of the root key; with the next two. [Operator’s KMS](operator-kms.md).',
+    oneOf('aws', 'gcp', 'azure', 'none'),
+    'unset',
+    'Cloud whose KMS wraps the master keys of all tenants in place of the root key; with the next two. `none` goes back to the root key. [Operator’s KMS](operator-kms.md).',
   ),
   KNOX_KMS_OPERATOR_KEY_REF: variable(plainText, 'none', 'The key there: ARN, resource name or URL.'),
   KNOX_KMS_OPERATOR_CONFIG: variable(
