@@ -63,7 +63,8 @@ export function createChallenges({ db, clock, random, rootKey }: ChallengesDeps)
         .system('people', tx)
         .insertInto('used_challenges')
         .values({
-          challenge_hash: sha256(challenge),
+          // By its bytes: a text may be written in several ways.
+          challenge_hash: sha256(Buffer.from(challenge, 'base64url')),
           expires_at: clock.nowMs() + LIMITS.passkeyChallengeMs,
         })
         .onConflict((conflict) => conflict.column('challenge_hash').doNothing())
