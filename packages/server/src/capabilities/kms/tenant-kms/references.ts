@@ -21,17 +21,15 @@ function identityNameOf(key: CloudKey): string | null {
   return key.provider === 'gcp' ? (key.config.serviceAccount?.toLowerCase() ?? null) : null;
 }
 
-/** Of the external ids that the server gives out itself. */
-const OWN_EXTERNAL_ID = 'knoxcall-';
-
 /**
  * What AWS is told beside the role, where the tenant names nothing else: a role that asks for it is used for this tenant
  * alone (kms-admin.md §1.1). Not a secret; nobody else may name it here.
  */
 export function ownExternalId(tenantId: string): string {
-  return `${OWN_EXTERNAL_ID}${tenantId}`;
+  return `knoxcall-${tenantId}`;
 }
 
 export function isExternalIdOfAnother(externalId: string, tenantId: string): boolean {
-  return externalId.toLowerCase().startsWith(OWN_EXTERNAL_ID) && externalId !== ownExternalId(tenantId);
+  const isOwnForm = /^knoxcall-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(externalId);
+  return isOwnForm && externalId !== ownExternalId(tenantId);
 }

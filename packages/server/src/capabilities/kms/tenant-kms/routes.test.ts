@@ -299,6 +299,24 @@ describe('onboarding', () => {
     }
   });
 
+  it('takes an external id of their own, also one that only begins like ours', async () => {
+    expect((await onboard(awsOf('own-id', { external_id: 'knoxcall-prod' }))).status).toBe(200);
+    const own = `knoxcall-${tenant.id}`;
+    expect((await onboard(awsOf('own-id', { external_id: own }))).status).toBe(200);
+  });
+
+  it('takes a key that another tenant has where they may share them, and none of the operator', async () => {
+    const shared = await createHarness({ clouds, kms: { operatorKey: OPERATOR, hasSharedKeys: true } });
+    const statuses = [];
+    for (const { ownerEmail } of [shared.tenant, shared.other]) {
+      const owner = await shared.signIn(ownerEmail);
+      for (const name of ['shared', 'operator'])
+        statuses.push((await shared.call('POST', PATH, { token: owner, body: awsOf(name) })).status);
+    }
+    expect(statuses).toEqual([200, 409, 200, 409]);
+    await shared.close();
+  });
+
   it('takes a variable that begins with the slug of the tenant', async () => {
     const name = `KNOX_TENANT_KMS_${tenant.slug.toUpperCase()}_SECRET`;
     expect((await onboard(azureOf('with-app', application(name)))).status).toBe(200);

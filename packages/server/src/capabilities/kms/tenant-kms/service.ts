@@ -51,6 +51,8 @@ export interface TenantKms {
 
 export interface TenantKmsDeps extends WrittenKeyDeps {
   readonly clock: Clock;
+  /** `KNOX_KMS_SHARED_KEYS`. */
+  readonly hasSharedKeys: boolean;
   readonly parts: KmsParts;
   readonly clouds: Pick<Clouds, 'providerOf' | 'mayAssumeWithoutExternalId'>;
   readonly auditLogs: Pick<AuditLogs, 'recordCritical'>;

@@ -10,12 +10,11 @@ import { isExternalIdOfAnother, namesOf, ownExternalId } from './references.js';
 export interface WrittenKeyDeps {
   readonly accounts: Pick<Accounts, 'existingSlugs' | 'hasSeveralTenants'>;
   readonly operatorKey: CloudKey | null;
-  readonly hasSharedKeys: boolean;
 }
 
 /** What the tenant has written, made whole and judged without a call to any cloud (kms-admin.md §1.1). */
 export async function judgeWrittenKey(
-  { accounts, operatorKey, hasSharedKeys }: WrittenKeyDeps,
+  { accounts, operatorKey }: WrittenKeyDeps,
   { scope, tenantSlug }: Pick<Principal, 'scope' | 'tenantSlug'>,
   written: WrittenKey,
 ): Promise<CloudKey> {
@@ -30,7 +29,8 @@ export async function judgeWrittenKey(
   if (key.provider === 'aws' && isExternalIdOfAnother(key.config.externalId ?? '', scope.tenantId)) {
     throw validationError('config.external_id', 'is what this server sends for another tenant');
   }
-  if (operatorKey !== null && !hasSharedKeys) refuseOperatorsOwn(key, operatorKey);
+  // Also where tenants may share theirs: it is none of a tenant's.
+  if (operatorKey !== null) refuseOperatorsOwn(key, operatorKey);
   if (key.provider === 'azure' && key.config.application !== null) {
     await requireOwnVariable(key.config.application.secretVariable);
   }
