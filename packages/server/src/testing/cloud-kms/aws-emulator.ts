@@ -23,7 +23,11 @@ const XMLNS = 'xmlns="https://sts.amazonaws.com/doc/2011-06-15/"';
 const DENIED = `<ErrorResponse ${XMLNS}><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>not authorized</Message></Error><RequestId>r</RequestId></ErrorResponse>`;
 const WHO_AM_I = `<GetCallerIdentityResponse ${XMLNS}><GetCallerIdentityResult><Arn>arn:aws:iam::999988887777:user/knoxcall</Arn><UserId>AIDATEST</UserId><Account>999988887777</Account></GetCallerIdentityResult><ResponseMetadata><RequestId>r</RequestId></ResponseMetadata></GetCallerIdentityResponse>`;
 
-/** KMS as JSON 1.1 and STS as Query with XML; every signature (SigV4) is checked. */
+/**
+ * KMS as JSON 1.1 (`x-amz-target`, `__type` in a refusal) and STS as Query with XML. Every signature (SigV4) is checked,
+ * with the session's token; a ciphertext opens under its encryption context and the key named alone; a role asks for its
+ * external id, which moto does not miss. `npm run test:interop` has Amazon's client speak with it.
+ */
 export async function startAwsEmulator(ca: TestCa): Promise<CloudEmulator> {
   const state = freshState();
   const calls: string[] = [];

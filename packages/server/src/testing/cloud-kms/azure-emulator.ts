@@ -43,7 +43,11 @@ export interface AzureEmulator extends CloudEmulator {
   rotate(): void;
 }
 
-/** Key Vault and the token endpoint of an application's directory. */
+/**
+ * Key Vault and the token endpoint of an application's directory. A call without a token gets the challenge by which
+ * clients find the directory; the version in a path may be empty; the answer names the version used; a wrong ciphertext is
+ * 400 `BadParameter`, what the role does not grant 403. `npm run test:interop` has Microsoft's client speak with it.
+ */
 export async function startAzureEmulator(ca: TestCa): Promise<AzureEmulator> {
   const state = freshState();
   const calls: string[] = [];

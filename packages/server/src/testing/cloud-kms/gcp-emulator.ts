@@ -26,7 +26,12 @@ export interface GcpEmulator extends CloudEmulator {
   readonly ownToken: string;
 }
 
-/** Cloud KMS and IAM Credentials by REST, and the token service that a workload's own identity asks. */
+/**
+ * Cloud KMS and IAM Credentials by REST, and the token service that a workload's own identity asks (RFC 8693). Tokens are
+ * taken only for what they were given for; numbers of 64 bits are text, as in Google's JSON; checksums are compared on the
+ * way in and sent on the way out; a wrong binding is INVALID_ARGUMENT. `npm run test:interop` has Google's client speak
+ * with it.
+ */
 export async function startGcpEmulator(ca: TestCa): Promise<GcpEmulator> {
   const state = freshState();
   const calls: string[] = [];

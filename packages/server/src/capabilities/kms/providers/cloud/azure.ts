@@ -7,6 +7,7 @@ import {
   type NetworkResponse,
 } from '@azure/msal-node';
 import { equalInConstantTime, sha256 } from '../../../../platform/crypto/hashing.js';
+import { callMachine } from '../../../../platform/egress/machine-calls.js';
 import type { AzureKey } from '../../cloud-key.js';
 import { bindingOf } from '../binding.js';
 import { codeText, KmsFailure, type KmsStage } from '../types.js';
@@ -233,8 +234,9 @@ class Network implements INetworkModule {
         body: options.body ?? null,
       });
       if (status === 429) throw new KmsFailure('throttled', 'identity', 'http_429');
-      // 410: the metadata service of a machine is being renewed.
-      if (status >= 500 || status === 410) throw new KmsFailure('unreachable', 'identity', `http_${status}`);
+      // 410: the metadata service of a machine is being renewed. Nobody is followed to another place.
+      if (status >= 500 || status === 410 || (status >= 300 && status < 400))
+        throw new KmsFailure('unreachable', 'identity', `http_${status}`);
       return { status, headers: { ...headers }, body: objectOf(body) as T };
     } catch (error) {
       if (error instanceof KmsFailure) this.failure = error;
@@ -243,27 +245,11 @@ class Network implements INetworkModule {
   }
 }
 
-/** To the address that the library knows for the machine's metadata service, over plain HTTP and past the egress guard. */
-const toMachine: Door = async ({ method, url, headers }) => {
+const toMachine: Door = async (request) => {
   try {
-    const signal = AbortSignal.timeout(KMS_CALL_MS);
-    const answer = await fetch(url, { method, headers, redirect: 'error', signal });
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of answer.body ?? []) {
-      length += chunk.length;
-      if (length > METADATA_BYTES_MAX) throw new KmsFailure('unreachable', 'identity', 'answer_too_long');
-      chunks.push(chunk);
-    }
-    return {
-      status: answer.status,
-      headers: Object.fromEntries(answer.headers),
-      body: Buffer.concat(chunks),
-    };
-  } catch (error) {
-    throw error instanceof KmsFailure
-      ? error
-      : new KmsFailure('unreachable', 'identity', 'no_metadata_service');
+    return await callMachine(request, { timeoutMs: KMS_CALL_MS, answerBytesMax: METADATA_BYTES_MAX });
+  } catch {
+    throw new KmsFailure('unreachable', 'identity', 'no_metadata_service');
   }
 };
 
