@@ -9,6 +9,7 @@ import { tenantKmsJobs } from '../capabilities/kms/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
 import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
 import { signupJobs } from '../capabilities/signup/index.js';
+import { tenantJobs } from '../capabilities/tenants/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
@@ -31,6 +32,7 @@ type WithJobs = Pick<
   | 'oidcBindings'
   | 'rewraps'
   | 'signups'
+  | 'tenantRemoval'
   | 'vaults'
 >;
 
@@ -52,6 +54,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     oidcBindings,
     rewraps,
     signups,
+    tenantRemoval,
     vaults,
   } = services;
   return [
@@ -71,6 +74,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...signInJobs(auth),
     ...oauth.consent.jobs,
     ...signupJobs(signups),
+    ...tenantJobs(tenantRemoval),
     ...vaultJobs(vaults),
   ];
 }

@@ -29,6 +29,12 @@ import {
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
+import {
+  createTenantRemoval,
+  createTenants,
+  REMOVAL_JOB,
+  tenantRoutes,
+} from '../capabilities/tenants/index.js';
 import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
 import { createGenerations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
@@ -41,6 +47,7 @@ import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
 import type { ServicesDeps } from './services-deps.js';
 import { countedCalls, measuredEgress } from './telemetry.js';
+import { TENANT_TABLES } from './tenant-tables.js';
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -191,6 +198,16 @@ export function createServices(deps: ServicesDeps) {
     instruments,
     ...deps.targets,
   });
+  const tenants = createTenants({
+    db,
+    clock,
+    ids,
+    accounts,
+    tenantKeys: kms,
+    auditLogs,
+    wakeRemoval: () => jobs.wake(REMOVAL_JOB),
+  });
+  const tenantRemoval = createTenantRemoval({ db, clock, logger, dynDb, tables: TENANT_TABLES });
   const clientCa = createClientAuthorities({
     db,
     clock,
@@ -249,6 +266,8 @@ export function createServices(deps: ServicesDeps) {
     plans,
     tenantSwitch,
     auth,
+    tenants,
+    tenantRemoval,
     sessions,
     stepUpTokens,
     cookies,
@@ -316,6 +335,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...signupRoutes(services.signups, services.origins),
     ...accountRoutes(services.plans, services),
     ...tenantKmsRoutes(services.tenantKms, services.clouds),
+    ...tenantRoutes(services.tenants),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...clientRoutes(services.clients),

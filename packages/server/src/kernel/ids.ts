@@ -4,6 +4,7 @@ type Branded<Name extends string> = string & { readonly [brand]: Name };
 export type TenantId = Branded<'TenantId'>;
 export type UserId = Branded<'UserId'>;
 export type SessionId = Branded<'SessionId'>;
+export type InvitationId = Branded<'InvitationId'>;
 export type ApiKeyId = Branded<'ApiKeyId'>;
 export type VaultId = Branded<'VaultId'>;
 export type TokenId = Branded<'TokenId'>;

@@ -112,6 +112,10 @@ export const LIMITS = {
   stepUpTokenMs: 300_000,
   stepUpTokensPerUserMax: 50,
   tenantsPerUserMax: 200,
+  /** A former name of a tenant is nobody else's for so long. */
+  tenantSlugKeptMs: 90 * 86_400_000,
+  /** Of a deleted tenant, whose database users are dropped before its keys are wiped. */
+  leasesOfDeletedTenantMs: 86_400_000,
   oauthBodyBytesMax: 64 * KiB,
   oauthClientsMax: 1_000,
   /** Revoked ones too. */

@@ -231,6 +231,9 @@ async function keyRole(world: World): Promise<string> {
 /** On PostgreSQL a row is in the feed once it is older than this (README of api-logs). */
 const FEED_WATERMARK_MS = 5_001;
 
+/** What the next tenant that is to be deleted is called: the deletion types it. */
+let typedSlug: string | null = null;
+
 /** What a proxied call leaves behind; no endpoint makes such a row. */
 async function newLog({ tenant, mode, installation }: World): Promise<string> {
   const requestId = `${REQUEST_IDS}${String(++made).padStart(12, '0')}` as RequestId;
@@ -316,9 +319,23 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
       return `/admin/auth/sessions/${last.id}`;
     },
   },
+  'POST /admin/tenants': { bodies: () => [{ name: 'n', slug: freshName(), ephemeral_enabled: true }] },
+  'GET /admin/tenants/:id': { path: async ({ tenant }) => `/admin/tenants/${tenant.id}` },
+  'DELETE /admin/tenants/:id': {
+    async path({ create }) {
+      const slug = typedSlug ?? freshName();
+      typedSlug = null;
+      return `/admin/tenants/${(await create('/admin/tenants', { name: 'n', slug })).id}`;
+    },
+    bodies() {
+      typedSlug = freshName();
+      return [{ slug: typedSlug }];
+    },
+  },
   'PATCH /admin/tenants/:id': {
     path: async ({ tenant }) => `/admin/tenants/${tenant.id}`,
-    bodies: () => [{ ephemeral_enabled: null }],
+    // The slug as it is: that of a tenant of the tests stands in its host names.
+    bodies: ({ tenant }) => [{ ephemeral_enabled: null }, { name: 'n', slug: tenant.slug }],
     operatorBodies: [{ plan: 'enterprise', subscription_status: 'active' }],
   },
   'POST /admin/tenant-kms': { bodies: (world) => [kmsOf(world)] },

@@ -88,3 +88,8 @@ export function tooManyPasskeys(): AppError {
     `A user has at most ${LIMITS.passkeysPerUserMax} passkeys; remove one first`,
   );
 }
+
+/** One answer, so that who asks learns no more of others than that the name is not free. */
+export function slugTaken(): AppError {
+  return new AppError('conflict', 'The slug is taken, or was another tenant’s in the last 90 days');
+}

@@ -1,4 +1,5 @@
 export { type Auth, type AuthDeps, createAuth } from './auth.js';
+export { createDeletedTenants, type DeletedTenants } from './deleted-tenants.js';
 export { signInJobs } from './jobs.js';
 export { createOwnerPasswords, type OwnerPasswords } from './owner-passwords.js';
 export { newPassword } from './passwords.js';

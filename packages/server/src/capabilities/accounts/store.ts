@@ -2,7 +2,8 @@ import { assert } from '../../kernel/assert.js';
 import type { TenantId, UserId } from '../../kernel/ids.js';
 import { PLANS } from '../../kernel/plan-tiers.js';
 import { USER_ROLES } from '../../kernel/principal.js';
-import type { Database, Transaction } from '../../platform/storage/database.js';
+import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
+import { slugTaken } from './errors.js';
 import { accountsTables } from './tables.js';
 import {
   type Member,
@@ -37,7 +38,8 @@ export function createAccountsStore(db: Database) {
       queries
         .selectFrom('tenants')
         .select(TENANT_COLUMNS)
-        .where('id', '=', arg('id') as TenantId),
+        .where('id', '=', arg('id') as TenantId)
+        .where('deleted_at', 'is', null),
   );
   const member = view.defineSystem<{ tenantId: string; userId: string }, { email: string; role: string }>(
     'accounts_member',
@@ -53,7 +55,12 @@ export function createAccountsStore(db: Database) {
   const bySlug = view.defineSystem<{ slug: string }, TenantRow>(
     'accounts_tenant_by_slug',
     'tenant_by_slug',
-    (queries, arg) => queries.selectFrom('tenants').select(TENANT_COLUMNS).where('slug', '=', arg('slug')),
+    (queries, arg) =>
+      queries
+        .selectFrom('tenants')
+        .select(TENANT_COLUMNS)
+        .where('slug', '=', arg('slug'))
+        .where('deleted_at', 'is', null),
   );
 
   const userByEmail = view.defineSystem<{ email: string }, { id: UserId }>(
@@ -63,8 +70,8 @@ export function createAccountsStore(db: Database) {
   );
 
   return {
-    async findTenantById(id: TenantId): Promise<Tenant | undefined> {
-      const row = await byId.first(null, { id });
+    async findTenantById(id: TenantId, tx?: Transaction): Promise<Tenant | undefined> {
+      const row = await byId.first(null, { id }, tx);
       return row && tenantOf(row);
     },
 
@@ -116,7 +123,8 @@ export function createAccountsStore(db: Database) {
           created_at: tenant.createdAtMs,
           updated_at: tenant.createdAtMs,
         })
-        .execute();
+        .execute()
+        .catch(refuseTakenSlug);
     },
 
     async insertUser(tx: Transaction, user: NewUser): Promise<void> {
@@ -155,7 +163,7 @@ export function createAccountsStore(db: Database) {
     async updateTenant(
       tx: Transaction,
       tenantId: TenantId,
-      { plan, subscriptionStatus, ephemeralEnabled }: TenantChange,
+      { name, slug, plan, subscriptionStatus, ephemeralEnabled }: TenantChange,
       nowMs: number,
     ): Promise<Tenant | undefined> {
       const row = await view
@@ -163,19 +171,119 @@ export function createAccountsStore(db: Database) {
         .updateTable('tenants')
         .set({
           updated_at: nowMs,
+          ...(name === undefined ? {} : { name }),
+          ...(slug === undefined ? {} : { slug }),
           ...(plan === undefined ? {} : { plan }),
           ...(subscriptionStatus === undefined ? {} : { subscription_status: subscriptionStatus }),
           ...(ephemeralEnabled === undefined ? {} : { ephemeral_enabled: flagOf(ephemeralEnabled) }),
         })
         .where('id', '=', tenantId)
+        .where('deleted_at', 'is', null)
+        .returning(TENANT_COLUMNS)
+        .executeTakeFirst()
+        .catch(refuseTakenSlug);
+      return row && tenantOf(row);
+    },
+
+    /** Of a tenant that is being removed too: the name is free once its row is gone. */
+    async findSlugHolder(slug: string, tx?: Transaction): Promise<TenantId | undefined> {
+      const row = await view
+        .system('tenant_by_slug', tx)
+        .selectFrom('tenants')
+        .select('id')
+        .where('slug', '=', slug)
+        .executeTakeFirst();
+      return row?.id;
+    },
+
+    async findSlug(tx: Transaction, tenantId: TenantId): Promise<string | undefined> {
+      const row = await view
+        .system('tenant_by_slug', tx)
+        .selectFrom('tenants')
+        .select('slug')
+        .where('id', '=', tenantId)
+        .executeTakeFirst();
+      return row?.slug;
+    },
+
+    async findKeptSlug(slug: string, nowMs: number, tx?: Transaction): Promise<TenantId | undefined> {
+      const row = await view
+        .system('tenant_by_slug', tx)
+        .selectFrom('kept_slugs')
+        .select('holder_id')
+        .where('slug', '=', slug)
+        .where('kept_until', '>', nowMs)
+        .executeTakeFirst();
+      return row?.holder_id;
+    },
+
+    async keepSlug(tx: Transaction, tenantId: TenantId, slug: string, untilMs: number): Promise<void> {
+      const kept = { holder_id: tenantId, kept_until: untilMs };
+      await view
+        .system('tenant_by_slug', tx)
+        .insertInto('kept_slugs')
+        .values({ slug, ...kept })
+        .onConflict((conflict) => conflict.column('slug').doUpdateSet(kept))
+        .execute();
+    },
+
+    /** Undefined where it was deleted before. */
+    async markDeleted(tx: Transaction, tenantId: TenantId, nowMs: number): Promise<Tenant | undefined> {
+      const row = await view
+        .system('people', tx)
+        .updateTable('tenants')
+        .set({ deleted_at: nowMs, updated_at: nowMs })
+        .where('id', '=', tenantId)
+        .where('deleted_at', 'is', null)
         .returning(TENANT_COLUMNS)
         .executeTakeFirst();
       return row && tenantOf(row);
     },
 
-    async findBootstrapTenantId(): Promise<TenantId | undefined> {
+    async deleteMemberships(tx: Transaction, tenantId: TenantId): Promise<void> {
+      await view.scoped({ tenantId }, tx).deleteFrom('memberships').execute();
+      await view.scoped({ tenantId }, tx).deleteFrom('invitations').execute();
+    },
+
+    /** The oldest first. */
+    async listDeleted(limit: number): Promise<{ id: TenantId; deletedAtMs: number }[]> {
+      const rows = await view
+        .system('tenant_removal')
+        .selectFrom('tenants')
+        .select(['id', 'deleted_at'])
+        .where('deleted_at', 'is not', null)
+        .orderBy('deleted_at')
+        .limit(limit)
+        .execute();
+      return rows.map(({ id, deleted_at }) => ({ id, deletedAtMs: deleted_at! }));
+    },
+
+    /** Once nothing refers to it any more. */
+    async deleteRow(tx: Transaction, tenantId: TenantId): Promise<void> {
+      await view
+        .system('tenant_removal', tx)
+        .deleteFrom('tenants')
+        .where('id', '=', tenantId)
+        .where('deleted_at', 'is not', null)
+        .execute();
+    },
+
+    async forgetKeptSlugs(tx: Transaction, nowMs: number, rowsMax: number): Promise<number> {
+      const queries = view.system('retention', tx);
+      const rows = await queries
+        .selectFrom('kept_slugs')
+        .select('slug')
+        .where('kept_until', '<=', nowMs)
+        .limit(rowsMax)
+        .execute();
+      const slugs = rows.map(({ slug }) => slug);
+      if (slugs.length > 0) await queries.deleteFrom('kept_slugs').where('slug', 'in', slugs).execute();
+      return slugs.length;
+    },
+
+    async findBootstrapTenantId(tx?: Transaction): Promise<TenantId | undefined> {
       const row = await view
-        .system('bootstrap')
+        .system('bootstrap', tx)
         .selectFrom('tenants')
         .select('id')
         .orderBy('created_at')
@@ -224,6 +332,11 @@ export function createAccountsStore(db: Database) {
 
 export function foldEmail(email: string): string {
   return email.toLowerCase();
+}
+
+/** Of two that take one name at once. */
+function refuseTakenSlug(error: unknown): never {
+  throw error instanceof UniqueViolation ? slugTaken() : error;
 }
 
 function flagOf(value: boolean | null): number | null {

@@ -1,4 +1,5 @@
-import type { SessionId, TenantId, UserId } from '../../kernel/ids.js';
+import type { ColumnType } from 'kysely';
+import type { InvitationId, SessionId, TenantId, UserId } from '../../kernel/ids.js';
 import type { TenantColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
@@ -6,6 +7,7 @@ import { accountsMigration } from './migrations/0001-accounts.js';
 import { sessionsMigration } from './migrations/0019-sessions.js';
 import { signingKeysMigration } from './migrations/0020-signing-keys.js';
 import { factorsMigration } from './migrations/0040-factors.js';
+import { teamsMigration } from './migrations/0041-teams.js';
 import { tenantOriginMigration } from './migrations/0045-tenant-origin.js';
 import type { Region } from './types.js';
 
@@ -22,6 +24,34 @@ interface TenantsTable {
   country: string | null;
   created_at: number;
   updated_at: number;
+  /** Set once it is deleted: nothing finds it any more, and its rows are being removed. */
+  deleted_at: ColumnType<number | null, number | null | undefined, number | null>;
+}
+
+/** A name that was a tenant's lately: who still calls it must not reach another one. */
+interface KeptSlugsTable {
+  slug: string;
+  holder_id: TenantId;
+  kept_until: number;
+}
+
+interface InvitationsTable extends TenantColumns {
+  id: InvitationId;
+  email: string;
+  email_folded: string;
+  role: string;
+  token_hash: Buffer;
+  invited_by: UserId;
+  created_at: number;
+  sent_at: number;
+  expires_at: number;
+}
+
+interface MagicLinksTable {
+  token_hash: Buffer;
+  user_id: UserId;
+  created_at: number;
+  expires_at: number;
 }
 
 interface UsersTable {
@@ -144,7 +174,10 @@ interface UsedChallengesTable {
 export interface AccountsTables {
   tenants: TenantsTable;
   users: UsersTable;
+  kept_slugs: KeptSlugsTable;
   memberships: MembershipsTable;
+  invitations: InvitationsTable;
+  magic_links: MagicLinksTable;
   sessions: SessionsTable;
   refresh_tokens: RefreshTokensTable;
   sign_in_attempts: SignInAttemptsTable;
@@ -160,7 +193,10 @@ export interface AccountsTables {
 export const accountsTables: TableSet<AccountsTables> = {
   tenants: { scope: 'system' },
   users: { scope: 'system' },
+  kept_slugs: { scope: 'system' },
   memberships: { scope: 'tenant' },
+  invitations: { scope: 'tenant' },
+  magic_links: { scope: 'system' },
   sessions: { scope: 'system' },
   refresh_tokens: { scope: 'system' },
   sign_in_attempts: { scope: 'system' },
@@ -179,4 +215,5 @@ export const migrations: readonly Migration[] = [
   signingKeysMigration,
   factorsMigration,
   tenantOriginMigration,
+  teamsMigration,
 ];

@@ -22,8 +22,10 @@ export interface Tenant {
   readonly createdAtMs: number;
 }
 
-/** What the operator switches; a member that is absent stays as it is. */
+/** A member that is absent stays as it is. */
 export interface TenantChange {
+  readonly name?: string | undefined;
+  readonly slug?: string | undefined;
   readonly ephemeralEnabled?: boolean | null | undefined;
   readonly plan?: Plan | undefined;
   readonly subscriptionStatus?: SubscriptionStatus | undefined;
@@ -48,6 +50,8 @@ export interface NewTenant {
   readonly plan: Plan;
   readonly region?: Region | null;
   readonly country?: string | null;
+  /** Default `null`: by plan. */
+  readonly ephemeralEnabled?: boolean | null;
 }
 
 /** An owner whose password is already hashed: hashing takes tens of milliseconds and must not hold a transaction. */

@@ -1,3 +1,5 @@
+import type { TenantId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { JobContext, JobReport } from '../../platform/jobs/definition.js';
 import { createRotation } from './connections/rotation.js';
@@ -14,6 +16,8 @@ export interface DynDb {
   readonly connections: Connections;
   readonly roles: Roles;
   readonly leases: Leases;
+  /** Makes every lease of a tenant end that still lives, in both modes; how many do. Null while the worker is paused. */
+  endAllOf(tenantId: TenantId): Promise<number | null>;
   rotateAdminPassword(caller: Caller, name: string): Promise<void>;
   /** Has what is due worked off, connection by connection. */
   sweep(context: Pick<JobContext, 'batchMax'>): Promise<JobReport>;
@@ -38,6 +42,21 @@ export function createDynDb(deps: DynDbDeps): DynDb {
     connections: createConnections(parts),
     roles: createRoles(parts),
     leases: createLeases(parts, metrics.timeMint),
+    async endAllOf(tenantId) {
+      if (deps.isWorkerPaused) return null;
+      const { leases } = parts;
+      let live = 0;
+      for (const sandbox of [false, true]) {
+        const scope = { tenantId, sandbox };
+        await deps.db.transaction(async (tx) => {
+          const limit = LIMITS.leasesChangedAtOnce;
+          const asked = await leases.askToEnd(tx, scope, {}, 'revoked', deps.clock.nowMs(), limit);
+          if (asked > 0) tx.afterCommit(parts.wakeWorker);
+        });
+        live += await leases.countLiveOf(scope);
+      }
+      return live;
+    },
     rotateAdminPassword: createRotation(parts),
     sweep,
     // One that was enqueued before the pause.

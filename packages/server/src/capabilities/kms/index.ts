@@ -27,4 +27,5 @@ export { createSealedCount } from './tenant-kms/sealed-count.js';
 export { createTenantKms, type TenantKms } from './tenant-kms/service.js';
 export { createVerification } from './tenant-kms/verification.js';
 export { kmsGeneration, type PreparedMasterKey } from './versions.js';
+export { createKeyWiping } from './wiping.js';
 export type { OperatorKmsChange } from './wrapping-keys.js';

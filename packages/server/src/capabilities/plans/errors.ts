@@ -29,3 +29,7 @@ export function operatorOnly(fields: readonly string[]): AppError {
 export function tenantWriteMissing(): AppError {
   return permissionMissing('tenant:write');
 }
+
+export function namesAreTheirs(): AppError {
+  return new AppError('forbidden', 'Only the tenant’s own people change its name and slug');
+}

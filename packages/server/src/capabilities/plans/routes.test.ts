@@ -209,7 +209,7 @@ describe('PATCH /admin/tenants/:id', () => {
       { plan: 'gold' },
       { subscription_status: 1 },
       { ephemeral_enabled: 'off' },
-      { slug: 'x' },
+      { slug: 'www' },
     ])
       expect([body, (await patch(id, body, operator)).status]).toEqual([body, 400]);
     const call = { body: { plan: 'pro' } };

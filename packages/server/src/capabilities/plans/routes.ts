@@ -52,18 +52,20 @@ export function tenantSwitchRoutes(tenants: Pick<TenantSwitch, 'change'>): Route
     route({
       method: 'PATCH',
       path: '/admin/tenants/:id',
-      summary: 'Switch ephemeral calls; as the operator also plan and subscription status',
+      summary: 'Change name, slug or ephemeral calls; as the operator plan and subscription status',
       permission: null,
       servesInactive: true,
-      audit: 'tenant.update',
+      audit: 'tenant.update, tenant.slug_change',
+      errors: ['forbidden', 'conflict'],
       params: tenantParams,
       body: tenantChangeBody,
       response: tenantResponse,
       wire: tenantOf,
       handle({ caller, params, body }) {
-        const { ephemeral_enabled: ephemeralEnabled, plan, subscription_status: subscriptionStatus } = body;
+        const { name, slug, plan } = body;
+        const { ephemeral_enabled: ephemeralEnabled, subscription_status: subscriptionStatus } = body;
         const id = params.id.toLowerCase() as TenantId;
-        return tenants.change(caller, id, { ephemeralEnabled, plan, subscriptionStatus });
+        return tenants.change(caller, id, { name, slug, ephemeralEnabled, plan, subscriptionStatus });
       },
     }),
   ];

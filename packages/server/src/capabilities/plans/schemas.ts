@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { LIMITS } from '../../kernel/limits.js';
 import { PLANS } from '../../kernel/plan-tiers.js';
 import { SUBSCRIPTION_STATUSES } from '../accounts/index.js';
 
@@ -38,12 +39,19 @@ export const tenantParams = z.object({ id: z.string().min(1).max(64) });
 
 export const tenantChangeBody = z
   .object({
+    name: z.string().trim().min(1).max(LIMITS.nameCharactersMax).optional(),
+    slug: z
+      .string()
+      .min(1)
+      .max(63)
+      .optional()
+      .describe('Its name in host names; the former one is nobody else’s for 90 days.'),
     ephemeral_enabled: z.boolean().nullable().optional(),
     plan: plan.optional(),
     subscription_status: status.optional(),
   })
   .refine((body) => Object.values(body).some((value) => value !== undefined), {
-    message: 'names nothing to change: ephemeral_enabled, plan or subscription_status',
+    message: 'names nothing to change: name, slug, ephemeral_enabled, plan or subscription_status',
   });
 
 export const tenantResponse = z.object({

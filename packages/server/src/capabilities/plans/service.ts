@@ -228,6 +228,8 @@ export function createPlans(deps: PlansDeps): Plans {
 
     // Not by `knownLimits`: asked once in a while for every tenant, it would push out those that call.
     async logKeptMs(tenantId) {
+      // Of one that is being deleted they go with it.
+      if (!(await accounts.tenantById(tenantId))) return this.logKeptMsMax;
       return DAY_MS * tiers[(await account(tenantId)).plan].logRetentionDays;
     },
 

@@ -6,22 +6,22 @@ import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Database } from '../../platform/storage/database.js';
 import { type Accounts, systemActor, type Tenant, type TenantChange } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
-import { operatorOnly, tenantWriteMissing } from './errors.js';
+import { namesAreTheirs, operatorOnly, tenantWriteMissing } from './errors.js';
 import { createPlansStore } from './store.js';
 import { datesAfter } from './subscription.js';
 
 export interface TenantSwitchDeps {
   readonly db: Database;
   readonly clock: Clock;
-  readonly accounts: Pick<Accounts, 'changeTenant' | 'isOperator' | 'tenantBySlug'>;
+  readonly accounts: Pick<Accounts, 'changeTenant' | 'isOperator' | 'tenantById' | 'tenantBySlug'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
 }
 
-/** What is switched from outside of a tenant: its plan, its subscription, its ephemeral calls (auth.md §7). */
+/** What is changed of a tenant as a whole: its names, its ephemeral calls, and from outside its plan (auth.md §7). */
 export interface TenantSwitch {
   /**
-   * The operator changes any tenant; a tenant's own Owner or Admin only the ephemeral switch of that one. Another
-   * tenant is 404 to everybody else.
+   * The operator switches any tenant; its names are its own Owners' and Admins', who also have the ephemeral switch.
+   * Another tenant is 404 to everybody else.
    */
   change(caller: Caller, tenantId: TenantId, change: TenantChange): Promise<Tenant>;
   /** For who may run commands on the server. */
@@ -33,23 +33,34 @@ export function createTenantSwitch({ db, clock, accounts, auditLogs }: TenantSwi
 
   function write(actor: Actor, tenantId: TenantId, change: TenantChange, caller?: Caller): Promise<Tenant> {
     return db.transaction(async (tx) => {
+      const former = await accounts.tenantById(tenantId, tx);
       const tenant = await accounts.changeTenant(tx, tenantId, change);
-      if (!tenant) throw notFound('Tenant');
-      const { plan, subscriptionStatus, ephemeralEnabled } = change;
+      if (!former || !tenant) throw notFound('Tenant');
+      const { name, plan, subscriptionStatus, ephemeralEnabled } = change;
       if (subscriptionStatus !== undefined) {
         const dates = await store.subscriptionDates(tenantId, tx);
         await store.setSubscriptionDates(tx, tenantId, datesAfter(dates, subscriptionStatus, clock.nowMs()));
       }
-      await auditLogs.record(tx, actor, {
-        action: 'tenant.update',
-        resourceType: 'tenant',
-        resourceId: tenantId,
-        details: {
-          ...(plan === undefined ? {} : { plan }),
-          ...(subscriptionStatus === undefined ? {} : { subscription_status: subscriptionStatus }),
-          ...(ephemeralEnabled === undefined ? {} : { ephemeral_enabled: ephemeralEnabled }),
-        },
-      });
+      const entry = { resourceType: 'tenant', resourceId: tenantId };
+      if (tenant.slug !== former.slug)
+        await auditLogs.record(tx, actor, {
+          ...entry,
+          action: 'tenant.slug_change',
+          details: { from: former.slug, to: tenant.slug },
+        });
+      const { slug: _, ...others } = change;
+      const isMore = Object.values(others).some((value) => value !== undefined);
+      if (isMore || tenant.slug === former.slug)
+        await auditLogs.record(tx, actor, {
+          ...entry,
+          action: 'tenant.update',
+          details: {
+            ...(name === undefined ? {} : { name }),
+            ...(plan === undefined ? {} : { plan }),
+            ...(subscriptionStatus === undefined ? {} : { subscription_status: subscriptionStatus }),
+            ...(ephemeralEnabled === undefined ? {} : { ephemeral_enabled: ephemeralEnabled }),
+          },
+        });
       if (caller) await recordAnswer(tx, caller, tenant);
       return tenant;
     });
@@ -64,7 +75,7 @@ export function createTenantSwitch({ db, clock, accounts, auditLogs }: TenantSwi
         if (!principal.may('tenant:write')) throw tenantWriteMissing();
         const others = operatorFields(change);
         if (others.length > 0) throw operatorOnly(others);
-      }
+      } else if (principal.scope.tenantId !== tenantId && namesOf(change)) throw namesAreTheirs();
       // The row stands in the tenant that is changed, whose own people must see it.
       return write({ ...actorOf(caller), scope: { tenantId, sandbox: false } }, tenantId, change, caller);
     },
@@ -82,4 +93,8 @@ function operatorFields({ plan, subscriptionStatus }: TenantChange): string[] {
     ...(plan === undefined ? [] : ['plan']),
     ...(subscriptionStatus === undefined ? [] : ['subscription_status']),
   ];
+}
+
+function namesOf({ name, slug }: TenantChange): boolean {
+  return name !== undefined || slug !== undefined;
 }

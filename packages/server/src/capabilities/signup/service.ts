@@ -1,6 +1,6 @@
 import { assert } from '../../kernel/assert.js';
 import { type Clock, isoTime } from '../../kernel/clock.js';
-import { notFound, validationError } from '../../kernel/errors.js';
+import { isAppError, notFound, validationError } from '../../kernel/errors.js';
 import type { IdSource, TenantId } from '../../kernel/ids.js';
 import { networkOf } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
@@ -39,7 +39,7 @@ export interface SignupsDeps {
   readonly random: Random;
   readonly accounts: Pick<
     Accounts,
-    'createTenantWithOwner' | 'findUserId' | 'prepareOwner' | 'tenantById' | 'tenantBySlug'
+    'createTenantWithOwner' | 'findUserId' | 'isSlugFree' | 'prepareOwner' | 'tenantById'
   >;
   readonly apiKeys: Pick<ApiKeys, 'prepare' | 'createIn'>;
   readonly tenantKeys: Pick<TenantKeys, 'prepare' | 'createFor'>;
@@ -109,7 +109,7 @@ export function createSignups(deps: SignupsDeps): Signups {
 
   async function freeSlug(wanted: string): Promise<string> {
     for (const slug of slugsLike(wanted, () => random.text(SLUG_ALPHABET, SLUG_LETTERS)))
-      if ((await accounts.tenantBySlug(slug)) === undefined) return slug;
+      if (await accounts.isSlugFree(slug)) return slug;
     throw new Error('unreachable: the last slugs are drawn');
   }
 
@@ -152,7 +152,7 @@ export function createSignups(deps: SignupsDeps): Signups {
       if (tenantSlug !== null) {
         if (!isTenantSlug(tenantSlug))
           throw validationError('tenant_slug', 'must be one DNS label in lower case that is not reserved');
-        if (await accounts.tenantBySlug(tenantSlug)) throw slugTaken();
+        if (!(await accounts.isSlugFree(tenantSlug))) throw slugTaken();
       }
       const nowMs = clock.nowMs();
       const network = networkOf(visitor.ip);
@@ -216,7 +216,8 @@ export function createSignups(deps: SignupsDeps): Signups {
         try {
           return await make(signup, owner, visitor);
         } catch (error) {
-          if (!(error instanceof UniqueViolation) || attempt === TRIES_MAX) throw error;
+          const isTaken = error instanceof UniqueViolation || isAppError(error, 'conflict');
+          if (!isTaken || attempt === TRIES_MAX) throw error;
         }
       }
     },

@@ -9,6 +9,7 @@ export const SYSTEM_REASONS = {
   tenant_by_slug: 'A tenant host names the tenant.',
   operator: 'The operator changes the plan or the status of any tenant, and finds the owner of the first.',
   usage: 'Batches of counted operations name each other, whatever tenants they hold.',
+  tenant_removal: 'Tenants that were deleted are looked for among all, to remove what is left of them.',
   people: 'Users, their sessions and their sign-ins belong to no single tenant.',
   signup: 'Who signs up has no tenant yet.',
   signing_key: 'The key that signs admin tokens is one for the installation.',

@@ -239,7 +239,7 @@ export function createSessionStore(db: Database) {
       return row?.session_id;
     },
 
-    async membershipsOf(userId: UserId, tx: Transaction): Promise<Membership[]> {
+    async membershipsOf(userId: UserId, tx?: Transaction): Promise<Membership[]> {
       const rows = await view
         .system('people', tx)
         .selectFrom('memberships as m')

@@ -129,6 +129,17 @@ export function createLeaseStore(db: Pick<Database, 'view'>) {
       return total;
     },
 
+    /** Of the whole tenant, in that mode. */
+    async countLiveOf(scope: Scope): Promise<number> {
+      const { total } = await view
+        .scoped(scope)
+        .selectFrom('dyn_db_leases')
+        .where('next_attempt_at', 'is not', null)
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .executeTakeFirstOrThrow();
+      return total;
+    },
+
     /** Some of those of a connection or a role that live. */
     async liveOf(
       scope: Scope,

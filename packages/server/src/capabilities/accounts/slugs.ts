@@ -1,0 +1,33 @@
+import type { Clock } from '../../kernel/clock.js';
+import { validationError } from '../../kernel/errors.js';
+import type { TenantId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { isTenantSlug } from '../../platform/http/hosts.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
+import { slugTaken } from './errors.js';
+import { createAccountsStore } from './store.js';
+
+/** The names of tenants: each stands in host names, in assertions of workloads and in the operator's variables. */
+export function createSlugs({ db, clock }: { readonly db: Database; readonly clock: Clock }) {
+  const store = createAccountsStore(db);
+
+  return {
+    /** Whose it is, or was lately. */
+    async holderOf(slug: string, tx?: Transaction): Promise<TenantId | undefined> {
+      return (await store.findSlugHolder(slug, tx)) ?? store.findKeptSlug(slug, clock.nowMs(), tx);
+    },
+
+    /** The tenant is called that from now on; the name that it gives up, if it had one, is kept from others. */
+    async take(tx: Transaction, tenantId: TenantId, slug: string): Promise<void> {
+      if (!isTenantSlug(slug)) throw validationError('slug', 'must be one DNS label that is not reserved');
+      const holder = await this.holderOf(slug, tx);
+      if (holder !== undefined && holder !== tenantId) throw slugTaken();
+      const former = await store.findSlug(tx, tenantId);
+      if (former !== undefined && former !== slug) await this.keep(tx, tenantId, former);
+    },
+
+    async keep(tx: Transaction, tenantId: TenantId, slug: string): Promise<void> {
+      await store.keepSlug(tx, tenantId, slug, clock.nowMs() + LIMITS.tenantSlugKeptMs);
+    },
+  };
+}
