@@ -100,6 +100,8 @@ forEachDatabase((_name, open) => {
         origins: createOrigins({ baseDomain: 'localhost' }, () => 'http://127.0.0.1:8787'),
         logger: { warn: () => {} },
         onSignIn: () => {},
+        mailer: { send: () => {} },
+        origin: () => '',
       });
       const device = { requestId: systemIds.uuid() as RequestId, ip: '192.0.2.1', userAgent: null };
       expect(await typeOf(signIns.signIn(OWNER, new Secret(former), device))).toBe('invalid_credentials');

@@ -1,4 +1,11 @@
-import { authRoutes, createAccounts, createAuth } from '../capabilities/accounts/index.js';
+import { createInvitationPage } from '../capabilities/account-pages/index.js';
+import {
+  authRoutes,
+  createAccounts,
+  createAuth,
+  createTeam,
+  teamRoutes,
+} from '../capabilities/accounts/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
@@ -142,6 +149,8 @@ export function createServices(deps: ServicesDeps) {
     logger,
     origins,
     onSignIn,
+    mailer: deps.mailer,
+    origin: () => plainOrigin(origins),
   });
   const { sessions, signIns, stepUpTokens } = auth;
   const cookies = { isSecure: signIn.hasSecureCookies };
@@ -166,6 +175,7 @@ export function createServices(deps: ServicesDeps) {
     signIns,
     cookies,
   });
+  const team = createTeam({ db, clock, generations, auditLogs, revokeTokens: oauth.tokens.endOfUserIn });
   const authentication = createAuthentication({
     apiKeys,
     tokens: oauth.tokens,
@@ -207,7 +217,7 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     wakeRemoval: () => jobs.wake(REMOVAL_JOB),
   });
-  const tenantRemoval = createTenantRemoval({ db, clock, logger, dynDb, tables: TENANT_TABLES });
+  const tenantRemoval = createTenantRemoval({ db, clock, logger, generations, dynDb, tables: TENANT_TABLES });
   const clientCa = createClientAuthorities({
     db,
     clock,
@@ -266,6 +276,8 @@ export function createServices(deps: ServicesDeps) {
     plans,
     tenantSwitch,
     auth,
+    team,
+    invitationPage: createInvitationPage(auth.invitations),
     tenants,
     tenantRemoval,
     sessions,
@@ -336,6 +348,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...accountRoutes(services.plans, services),
     ...tenantKmsRoutes(services.tenantKms, services.clouds),
     ...tenantRoutes(services.tenants),
+    ...teamRoutes({ team: services.team, invitations: services.auth.invitations }),
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...clientRoutes(services.clients),

@@ -41,6 +41,7 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'audit_chain_heads', scope: 'tenant', key: null },
   { name: 'audit_checkpoints', scope: 'tenant', key: 'sequence_number' },
   { name: 'audit_logs', scope: 'tenant', key: 'id' },
+  { name: 'tenant_kms', scope: 'tenant', key: null },
   { name: 'tenant_rewraps', scope: 'tenant', key: null },
   { name: 'tenant_master_keys', scope: 'tenant', key: null },
   { name: 'api_logs', scope: 'tenant+mode', key: 'id', file: 'log' },

@@ -112,6 +112,10 @@ export const LIMITS = {
   stepUpTokenMs: 300_000,
   stepUpTokensPerUserMax: 50,
   tenantsPerUserMax: 200,
+  teamMembersMax: 1_000,
+  invitationsMax: 100,
+  invitationMs: 7 * 86_400_000,
+  invitationResendMs: 60_000,
   /** A former name of a tenant is nobody else's for so long. */
   tenantSlugKeptMs: 90 * 86_400_000,
   /** Of a deleted tenant, whose database users are dropped before its keys are wiped. */

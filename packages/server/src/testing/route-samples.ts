@@ -1,5 +1,7 @@
+import { accountsTables } from '../capabilities/accounts/tables.js';
 import type { RequestId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
+import { systemIds } from '../platform/crypto/random.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { membersWithoutSample } from './malformed-bodies.js';
@@ -7,7 +9,7 @@ import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
 import { askOAuth, basicOfKey } from './oauth-calls.js';
 import type { Body, RouteSample } from './route-sample.js';
-import { OWNER_PASSWORD } from './tenants.js';
+import { createMember, OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
 
 /** README of crypto-keys. */
@@ -231,6 +233,20 @@ async function keyRole(world: World): Promise<string> {
 /** On PostgreSQL a row is in the feed once it is older than this (README of api-logs). */
 const FEED_WATERMARK_MS = 5_001;
 
+const freshAddress = () => `${freshName()}@example.org`;
+export const newInvitation = async (world: World, email = freshAddress()) =>
+  (await world.create('/admin/invitations', { email, role: 'viewer' })).id;
+/** The clock stands: what is timed beside it must not run out. */
+async function asIfSentBefore({ installation, tenant }: World): Promise<void> {
+  const people = installation.db.view(accountsTables).scoped({ tenantId: tenant.id });
+  await people.updateTable('invitations').set({ sent_at: 0 }).execute();
+}
+async function newMember({ installation, tenant }: World): Promise<string> {
+  const email = freshAddress();
+  await createMember({ ...installation, ids: systemIds }, tenant, 'developer', email);
+  return `/admin/team/${await installation.services.accounts.findUserId(email)}`;
+}
+
 /** What the next tenant that is to be deleted is called: the deletion types it. */
 let typedSlug: string | null = null;
 
@@ -317,6 +333,27 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
       const { json } = await world.call('GET', '/admin/auth/sessions');
       const [last] = json['sessions'].filter(({ current }: { current: boolean }) => !current);
       return `/admin/auth/sessions/${last.id}`;
+    },
+  },
+  'PATCH /admin/team/:id': { path: newMember, bodies: () => [{ role: 'viewer' }] },
+  'DELETE /admin/team/:id': { path: newMember },
+  'POST /admin/invitations': { bodies: () => [{ email: freshAddress(), role: 'developer' }] },
+  'POST /admin/invitations/:id/resend': {
+    async path(world) {
+      const id = await newInvitation(world);
+      await asIfSentBefore(world);
+      return `/admin/invitations/${id}/resend`;
+    },
+  },
+  'DELETE /admin/invitations/:id': {
+    path: async (world) => `/admin/invitations/${await newInvitation(world)}`,
+  },
+  'POST /admin/invitations/accept': {
+    async bodies(world) {
+      const email = freshAddress();
+      await newInvitation(world, email);
+      const [, token = ''] = /token=(\S+)/.exec(world.installation.services.mailBox.lastTo(email).text) ?? [];
+      return [{ token, password: OWNER_PASSWORD }];
     },
   },
   'POST /admin/tenants': { bodies: () => [{ name: 'n', slug: freshName(), ephemeral_enabled: true }] },

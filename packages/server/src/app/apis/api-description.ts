@@ -66,6 +66,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
     description: 'Users of a database that live as long as their lease.',
   },
   egress: { name: 'Egress', description: 'Where calls may go.' },
+  invitations: { name: 'Team', description: 'Who belongs to a tenant, and who is invited.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
   oauth: { name: 'OAuth', description: 'Access tokens: getting, asking about and revoking them.' },
   'oauth-clients': { name: 'OAuth clients', description: 'Programs that get tokens of their own.' },
@@ -82,6 +83,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
   signup: { name: 'Signup', description: 'A tenant for strangers, where the operator lets them in.' },
+  team: { name: 'Team', description: 'Who belongs to a tenant, and who is invited.' },
   tenants: { name: 'Tenants', description: 'What is switched for a tenant as a whole.' },
   'tenant-kms': {
     name: 'Tenant KMS',

@@ -10,7 +10,14 @@ import { storedRows } from '../../testing/databases.js';
 import { METRICS_TOKEN, openInstallation } from '../../testing/installation.js';
 import { malformedCalls } from '../../testing/malformed-bodies.js';
 import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
-import { freshName, KINDS, ROUTE_SAMPLES, samplesAmiss, unknownPath } from '../../testing/route-samples.js';
+import {
+  freshName,
+  KINDS,
+  newInvitation,
+  ROUTE_SAMPLES,
+  samplesAmiss,
+  unknownPath,
+} from '../../testing/route-samples.js';
 import { createMember, OWNER_PASSWORD, type TestKey } from '../../testing/tenants.js';
 import { RESERVED_CALLS } from './pki-api.js';
 
@@ -53,6 +60,8 @@ const PAGES: readonly string[] = [
   'GET /oauth/authorize',
   'POST /oauth/authorize',
   'GET /oauth/activate',
+  'GET /auth/invitation',
+  'POST /auth/invitation',
   'POST /oauth/activate',
   // For who has the mailed link: signup/pages.test.ts.
   'GET /auth/signup',
@@ -393,6 +402,7 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
       expect(await others.idsIn(theirs.list)).toContain(theirs.id);
       lists.set(row.list, theirs.list);
     }
+    if (mount === 'admin') for (const world of [own, others]) await newInvitation(world);
     for (const { definition } of here()) {
       const { answer = 'single', path } = definition;
       // The roles are the product's own, the same for all.

@@ -1,5 +1,6 @@
 import type { Secret } from '../../kernel/secret.js';
 import type { PasswordHasher } from '../../platform/crypto/password-hash.js';
+import type { Mailer } from '../../platform/mail/mail.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { createFactors } from './factors/service.js';
 import { createVerifyProof } from './factors/verify.js';
@@ -11,11 +12,15 @@ import { createRecordFailure, type FailuresDeps } from './sign-ins/failures.js';
 import { createSignIns } from './sign-ins/service.js';
 import { createStepUps } from './step-up/service.js';
 import { createStepUpTokens } from './step-up/tokens.js';
+import { createInvitations } from './team/invitations.js';
 import { createVisitorWrites } from './visitor-writes.js';
 
 export interface AuthDeps extends SessionsDeps, FailuresDeps, Pick<PasskeysDeps, 'origins'> {
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
   readonly passwords: PasswordHasher;
+  readonly mailer: Pick<Mailer, 'send'>;
+  /** What links begin with. */
+  origin(): string;
 }
 
 export type Auth = ReturnType<typeof createAuth>;
@@ -35,8 +40,11 @@ export function createAuth(deps: AuthDeps) {
   const stepUps = createStepUps({ ...proving, tokens: stepUpTokens });
   const changePassword = createChangeOwnPassword({ ...proving, signIns, stepUps: stepUpTokens });
 
+  const invitations = createInvitations(proving);
+
   return {
     sessions,
+    invitations,
     signIns,
     factors,
     passkeys,

@@ -15,6 +15,10 @@ export type { Membership, ProvenUser, Sessions, SignedIn } from './sessions/serv
 export type { SignInOutcome, SignIns } from './sign-ins/service.js';
 export { foldEmail } from './store.js';
 export { migrations } from './tables.js';
+export type { Invitations } from './team/invitations.js';
+export { INVITATION_PATH } from './team/mails.js';
+export { teamRoutes } from './team/routes.js';
+export { createTeam, type Team } from './team/service.js';
 export {
   isSubscriptionActive,
   type NewTenant,

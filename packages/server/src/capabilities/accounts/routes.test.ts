@@ -381,7 +381,6 @@ describe('404 and 405', () => {
     ['POST', '/v1/auth/login'],
     ['POST', '/v1/auth/step-up'],
     ['POST', `${AUTH}/sso`],
-    ['GET', '/admin/team'],
     ['GET', '/admin/databases'],
   ])('%s %s is not there', async (method, path) => {
     expect(await outcome(harness.call(method, path))).toEqual([404, 'not_found']);

@@ -1,6 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
+import type { Generations } from '../../platform/cache/generations.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
 import { createTenantRows, type TenantTable } from '../../platform/storage/tenant-rows.js';
@@ -12,6 +13,7 @@ export interface TenantRemovalDeps {
   readonly db: Database;
   readonly clock: Clock;
   readonly logger: Pick<Logger, 'info' | 'warn'>;
+  readonly generations: Pick<Generations, 'bump'>;
   readonly dynDb: Pick<DynDb, 'endAllOf'>;
   /** Every table with a `tenant_id`, those that refer to others first. */
   readonly tables: readonly TenantTable[];
@@ -26,10 +28,17 @@ const TENANTS_AT_ONCE = 20;
 /** Longer than any call lasts that was let in before the deletion. */
 const CALLS_ENDED_MS = LIMITS.requestMs;
 
-export function createTenantRemoval({ db, clock, logger, dynDb, tables }: TenantRemovalDeps): TenantRemoval {
+export function createTenantRemoval({
+  db,
+  clock,
+  logger,
+  generations,
+  dynDb,
+  tables,
+}: TenantRemovalDeps): TenantRemoval {
   const deleted = createDeletedTenants({ db, clock });
   const rows = createTenantRows(db, tables);
-  const keys = createKeyWiping(db);
+  const keys = createKeyWiping({ db, generations });
 
   /** Whether its keys are needed no more. */
   async function leasesEnded(id: TenantId, ageMs: number): Promise<boolean> {

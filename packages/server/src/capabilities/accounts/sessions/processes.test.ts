@@ -63,6 +63,8 @@ onPostgres((open) => {
       origins: createOrigins({ baseDomain: 'localhost' }, () => 'http://127.0.0.1:8787'),
       logger: { warn: () => {} },
       onSignIn: () => {},
+      mailer: { send: () => {} },
+      origin: () => '',
     });
   }
 

@@ -207,6 +207,20 @@ export function createFamilyStore(db: Database) {
       return rows.length > 0;
     },
 
+    /** Those of a user in that tenant, in both modes. */
+    async revokeOfUser(tx: Transaction, tenantId: TenantId, userId: UserId, nowMs: number): Promise<number> {
+      const rows = await view
+        .system('people', tx)
+        .updateTable('oauth_families')
+        .set({ revoked_at: nowMs, revoked_reason: 'user_removed' })
+        .where('tenant_id', '=', tenantId)
+        .where('user_id', '=', userId)
+        .where('revoked_at', 'is', null)
+        .returning('id')
+        .execute();
+      return rows.length;
+    },
+
     /** The newest of them, in the order in which they were given out. */
     async listUses(scope: Scope, familyId: OAuthFamilyId, limit: number): Promise<RefreshUse[]> {
       const rows = await view

@@ -6,6 +6,8 @@ import {
   type OAuthFamilyId,
   type OAuthTokenId,
   type Scope,
+  type TenantId,
+  type UserId,
 } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import type { Actor } from '../../../kernel/principal.js';
@@ -95,6 +97,8 @@ export interface OAuthTokens {
   useRefreshIn(tx: Transaction, token: RefreshToken, ip: string | null): Promise<Secret<string> | null>;
   /** What its use was answered with, sealed. */
   keepAnswerIn(tx: Transaction, token: RefreshToken, sealedAnswer: Buffer): Promise<void>;
+  /** Of a user who is removed from a tenant: all that clients hold there on its behalf; how many access tokens. */
+  endOfUserIn(tx: Transaction, tenantId: TenantId, userId: UserId): Promise<number>;
   /** Of a refresh token that was used twice: ends its family. */
   endReused(token: RefreshToken, actor: Actor): Promise<void>;
   /** For a mint that hangs on it: of this and a revocation beside it, one sees the other. */
@@ -227,6 +231,11 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
 
     keepAnswerIn: (tx, { hash, family }, sealedAnswer) =>
       families.keepAnswer(tx, family.scope, hash, sealedAnswer),
+
+    async endOfUserIn(tx, tenantId, userId) {
+      await families.revokeOfUser(tx, tenantId, userId, clock.nowMs());
+      return store.revokeOfUser(tx, tenantId, userId, clock.nowMs());
+    },
 
     async endReused({ hash, family }, actor) {
       const { scope, id } = family;

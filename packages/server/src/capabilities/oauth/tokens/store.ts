@@ -1,4 +1,4 @@
-import type { OAuthFamilyId, OAuthTokenId, Scope, TenantId } from '../../../kernel/ids.js';
+import type { OAuthFamilyId, OAuthTokenId, Scope, TenantId, UserId } from '../../../kernel/ids.js';
 import type { Database, Insertion, Transaction } from '../../../platform/storage/database.js';
 import { type OAuthTables, oauthTables } from '../tables.js';
 import { scopesOf } from './scopes.js';
@@ -153,6 +153,20 @@ export function createTokenStore(db: Database) {
         for (const child of children) parents.push(child.id);
       }
       return revoked !== undefined;
+    },
+
+    /** What acts for a user in that tenant, in both modes. */
+    async revokeOfUser(tx: Transaction, tenantId: TenantId, userId: UserId, nowMs: number): Promise<number> {
+      const rows = await view
+        .system('people', tx)
+        .updateTable('oauth_tokens')
+        .set({ revoked_at: nowMs })
+        .where('tenant_id', '=', tenantId)
+        .where('user_id', '=', userId)
+        .where('revoked_at', 'is', null)
+        .returning('id')
+        .execute();
+      return rows.length;
     },
 
     /** Those that ended before; how many. */

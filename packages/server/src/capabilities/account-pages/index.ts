@@ -1,0 +1,5 @@
+export {
+  createInvitationPage,
+  type InvitationPage,
+  type InvitationPageRequest,
+} from './invitation-page.js';
