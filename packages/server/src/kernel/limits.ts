@@ -96,6 +96,11 @@ export const LIMITS = {
   signupMailsPerAddressMax: 3,
   signupHandleMs: 86_400_000,
   signupPollSeconds: 5,
+  magicLinkMs: 900_000,
+  /** Asked for from one network; mailed to one address, whoever asks. */
+  magicLinksPerNetworkMax: 20,
+  magicLinkMailsPerAddressMax: 5,
+  magicLinkWindowMs: 3_600_000,
   adminTokenMs: 900_000,
   sessionIdleMs: 7 * 86_400_000,
   sessionMs: 30 * 86_400_000,

@@ -1,3 +1,5 @@
+import type { RequestId } from '../kernel/ids.js';
+import { systemIds } from '../platform/crypto/random.js';
 import type { World } from './matrix-rig.js';
 import { oneTimeCode } from './one-time-codes.js';
 import type { RouteSample } from './route-sample.js';
@@ -27,6 +29,17 @@ async function enrolled(world: World): Promise<{ readonly code: string; readonly
   return { code: oneTimeCode(secret, nowMs), mfaToken };
 }
 
+let links = 0;
+
+/** The token of a link that was mailed to the user. */
+async function mailedLink({ installation, tenant }: World): Promise<string> {
+  const { auth, mailBox } = installation.services;
+  const ip = `2001:db8:0:${(++links).toString(16)}::1`;
+  await auth.magicLinks.request(tenant.ownerEmail, { requestId: systemIds.uuid() as RequestId, ip });
+  const [, token = ''] = /token=(\S+)/.exec(mailBox.lastTo(tenant.ownerEmail).text) ?? [];
+  return token;
+}
+
 async function withPasskey(world: World, passkey: SoftPasskey): Promise<{ readonly id: string }> {
   const options = await post(world, `${MFA}/passkeys/options`);
   const body = { name: 'Laptop', response: passkey.create(options) };
@@ -47,6 +60,14 @@ export const FACTOR_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'POST /admin/auth/password': {
     ofNewUser: true,
     bodies: () => [{ current_password: OWNER_PASSWORD, new_password: 'correct horse battery staples' }],
+  },
+  'POST /admin/auth/magic-link': {
+    ofNewUser: true,
+    bodies: ({ tenant }) => [{ email: tenant.ownerEmail }],
+  },
+  'POST /admin/auth/magic-link/verify': {
+    ofNewUser: true,
+    bodies: async (world) => [{ token: await mailedLink(world), cookie: false }],
   },
   'POST /admin/auth/mfa/verify': {
     ofNewUser: true,

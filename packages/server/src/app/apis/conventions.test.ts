@@ -135,9 +135,9 @@ describe('every route', () => {
     }
   });
 
-  it('answers 200, or 201 where it adds a row to a collection; never 204', () => {
+  it('answers 200, 201 where it adds a row to a collection, or 202 where it is only asked for; never 204', () => {
     for (const { method, status = 200, path } of installation.routes)
-      expect([path, method === 'POST' ? [200, 201] : [200]]).toEqual([
+      expect([path, method === 'POST' ? [200, 201, 202] : [200]]).toEqual([
         path,
         expect.arrayContaining([status]),
       ]);

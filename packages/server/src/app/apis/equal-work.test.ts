@@ -167,3 +167,34 @@ describe('a signup', () => {
     }
   });
 });
+
+describe('a sign-in link', () => {
+  it('costs the same for an address that has no account, and is one answer', async () => {
+    const path = '/admin/auth/magic-link';
+    await worked(path, { email: 'first@links.example' });
+    const unknown = await worked(path, { email: 'nobody@links.example' });
+    expect([unknown.answer.status, unknown.answer.json]).toEqual([202, { accepted: true, expires_in: 900 }]);
+    expect(unknown.work.filter((one) => one.startsWith('read')).length).toBeGreaterThan(1);
+    expect(unknown.work.filter((one) => one.startsWith('write')).length).toBeGreaterThan(2);
+    for (const email of [rig.tenant.ownerEmail, withFactor, viewer, rig.owner.email]) {
+      const known = await worked(path, { email });
+      expect(rig.services.mailBox.lastTo(email).subject).toBe('Sign in to KnoxCall');
+      expect([email, shown(known.answer)]).toEqual([email, shown(unknown.answer)]);
+      expect([email, known.work]).toEqual([email, unknown.work]);
+    }
+  });
+
+  it('costs the same beyond what one address is mailed, and nobody is mailed', async () => {
+    const path = '/admin/auth/magic-link';
+    const beyond = async (email: string) => {
+      for (let i = 0; i < 5; i++) await worked(path, { email });
+      const { length } = rig.services.mailBox.mails;
+      const { answer, work } = await worked(path, { email });
+      expect(rig.services.mailBox.mails).toHaveLength(length);
+      return { answer: shown(answer), work };
+    };
+    const unknown = await beyond('nobody-else@links.example');
+    expect(unknown.answer.status).toBe(202);
+    expect(await beyond(viewer)).toEqual(unknown);
+  });
+});

@@ -4,6 +4,7 @@ import type { Mailer } from '../../platform/mail/mail.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { createFactors } from './factors/service.js';
 import { createVerifyProof } from './factors/verify.js';
+import { createMagicLinks } from './magic-links/service.js';
 import { createChangeOwnPassword } from './own-password.js';
 import { createPasskeys, type PasskeysDeps } from './passkeys/service.js';
 import { createSessions, type Sessions, type SessionsDeps } from './sessions/service.js';
@@ -36,9 +37,10 @@ export function createAuth(deps: AuthDeps) {
   const verify = createVerifyProof(factors, passkeys);
   const proving = { ...deps, attempts, factors, passkeys, verify, recordFailure, sessions };
   const signIns = createSignIns(proving);
+  const magicLinks = createMagicLinks({ ...deps, signIns, visitorWrites: createVisitorWrites(db) });
   const stepUpTokens = createStepUpTokens(deps);
   const stepUps = createStepUps({ ...proving, tokens: stepUpTokens });
-  const changePassword = createChangeOwnPassword({ ...proving, signIns, stepUps: stepUpTokens });
+  const changePassword = createChangeOwnPassword({ ...proving, signIns, magicLinks, stepUps: stepUpTokens });
 
   const invitations = createInvitations(proving);
 
@@ -46,6 +48,7 @@ export function createAuth(deps: AuthDeps) {
     sessions,
     invitations,
     signIns,
+    magicLinks,
     factors,
     passkeys,
     stepUps,
@@ -61,7 +64,7 @@ export function createAuth(deps: AuthDeps) {
     /** Rows that are over, at most `rowsMax` of each kind. */
     async removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }> {
       const removed = [];
-      for (const part of [sessions, attempts, signIns, stepUpTokens, passkeys])
+      for (const part of [sessions, attempts, signIns, magicLinks, stepUpTokens, passkeys])
         removed.push(await part.removeEnded(rowsMax));
       const rows = removed.reduce((sum, count) => sum + count);
       return { rows, hasMore: removed.includes(rowsMax) };

@@ -1,4 +1,4 @@
-import { AppError } from '../../kernel/errors.js';
+import { AppError, rateLimitExceeded } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
 
 /** The same for an unknown account and a wrong password (auth.md §7). */
@@ -68,6 +68,17 @@ export function factorNotRight(): AppError {
 /** Unknown, used and run out: one answer. */
 export function signInNotPending(): AppError {
   return new AppError('invalid_token', 'The sign-in has run out; begin again');
+}
+
+export function tooManyLinks(waitMs: number): AppError {
+  return rateLimitExceeded('Too many sign-in links were asked for from this address; try again later', {
+    retryAfterSeconds: waitMs / 1000,
+  });
+}
+
+/** Unknown, used, run out, and ended by a change of the password: one answer. */
+export function linkNotGood(): AppError {
+  return new AppError('invalid_token', 'The sign-in link is not valid any more; ask for a new one');
 }
 
 export function totpEnrolled(): AppError {

@@ -1,6 +1,8 @@
 export { type Auth, type AuthDeps, createAuth } from './auth.js';
 export { createDeletedTenants, type DeletedTenants } from './deleted-tenants.js';
 export { signInJobs } from './jobs.js';
+export { MAGIC_LINK_PATH } from './magic-links/mails.js';
+export type { MagicLinks } from './magic-links/service.js';
 export { createOwnerPasswords, type OwnerPasswords } from './owner-passwords.js';
 export { newPassword } from './passwords.js';
 export { type AuthRoutesDeps, authRoutes } from './routes.js';

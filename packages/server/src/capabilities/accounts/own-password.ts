@@ -7,6 +7,7 @@ import type { Database } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { recordOfUser } from './audit.js';
 import { passwordNotRight } from './errors.js';
+import type { MagicLinks } from './magic-links/service.js';
 import type { Sessions } from './sessions/service.js';
 import { createSessionStore } from './sessions/store.js';
 import type { SignInAttempts } from './sign-in-attempts/service.js';
@@ -21,6 +22,7 @@ export interface OwnPasswordDeps {
   readonly attempts: SignInAttempts;
   readonly sessions: Pick<Sessions, 'endOthers'>;
   readonly signIns: Pick<SignIns, 'dropPending'>;
+  readonly magicLinks: Pick<MagicLinks, 'dropOpen'>;
   readonly stepUps: Pick<StepUpCheck, 'check'>;
   readonly recordFailure: RecordFailure;
 }
@@ -38,7 +40,7 @@ export type ChangeOwnPassword = (caller: SessionCaller, change: PasswordChange) 
 const STEP_UP = { maxAgeSeconds: 300 };
 
 export function createChangeOwnPassword(deps: OwnPasswordDeps): ChangeOwnPassword {
-  const { db, auditLogs, passwords, attempts, sessions, signIns, stepUps, recordFailure } = deps;
+  const { db, auditLogs, passwords, attempts, sessions, signIns, magicLinks, stepUps, recordFailure } = deps;
   const users = createSessionStore(db);
 
   return async (caller, { present, stepUp, next }) => {
@@ -65,6 +67,8 @@ export function createChangeOwnPassword(deps: OwnPasswordDeps): ChangeOwnPasswor
       if (!(await users.hasPasswordHash(tx, userId, passwordHash))) throw passwordNotRight();
       if (present !== null) await attempts.succeed(tx, attempt);
       await users.setPasswordHash(tx, userId, hash);
+      // Links first: one that is being used is waited for, and what it has begun or opened ends with the others.
+      await magicLinks.dropOpen(tx, userId);
       await signIns.dropPending(tx, userId);
       const ended = await sessions.endOthers(tx, userId, sessionId);
       const details = { session_id: sessionId, sessions_ended: ended };

@@ -6,6 +6,7 @@ import type { Database } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { userEntry } from './audit.js';
 import { createFactorStore } from './factors/store.js';
+import { createMagicLinkStore } from './magic-links/store.js';
 import { hashOfNewPassword, newPassword } from './passwords.js';
 import { systemActor } from './service.js';
 import { createSessionStore } from './sessions/store.js';
@@ -43,6 +44,7 @@ export function createOwnerPasswords({ db, clock, random, auditLogs }: OwnerPass
   const sessions = createSessionStore(db);
   const factors = createFactorStore(db);
   const pending = createPendingSignInStore(db);
+  const magicLinks = createMagicLinkStore(db);
 
   return {
     listOperators: () => store.listBootstrapOwners(),
@@ -55,6 +57,7 @@ export function createOwnerPasswords({ db, clock, random, auditLogs }: OwnerPass
       const hash = await hashOfNewPassword(password);
       return db.transaction(async (tx) => {
         await sessions.setPasswordHash(tx, user.id, hash);
+        await magicLinks.removeOfUser(tx, user.id);
         await pending.removeOfUser(tx, user.id);
         const sessionsEnded = await sessions.revokeAll(tx, user.id, clock.nowMs());
         const entries = [userEntry('user.password_reset', user.id, { sessions_ended: sessionsEnded })];

@@ -1,14 +1,15 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { SessionId } from '../../kernel/ids.js';
-import type { UserRole, Visitor } from '../../kernel/principal.js';
+import type { UserRole } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
 import { splitAuthorization } from '../../platform/http/authorization.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import { STEP_UP_HEADER } from '../../platform/http/step-up.js';
 import type { Auth } from './auth.js';
-import { type CookieRules, endedCookies, refreshTokenOf, sessionCookies } from './cookies.js';
+import { type CookieRules, endedCookies, refreshTokenOf } from './cookies.js';
 import { factorRoutes } from './factors/routes.js';
 import { proofOf, secondFactorBody } from './factors/schemas.js';
+import { magicLinkRoutes } from './magic-links/routes.js';
 import { passkeyRoutes } from './passkeys/routes.js';
 import { assertionOf, ceremonyOptions, passkeyDueBody, passkeySignInBody } from './passkeys/schemas.js';
 import {
@@ -27,8 +28,15 @@ import {
   tenantWire,
   userWire,
 } from './schemas.js';
-import type { Device, OpenSession } from './sessions/service.js';
-import type { SignInOutcome } from './sign-ins/service.js';
+import {
+  cookiesOf,
+  deviceOf,
+  type Opened,
+  type Outcome,
+  openedWire,
+  outcomeWire,
+  rulesOver,
+} from './sign-ins/wire.js';
 
 export interface AuthRoutesDeps {
   readonly auth: Auth;
@@ -41,6 +49,7 @@ export interface AuthRoutesDeps {
 export function authRoutes(deps: AuthRoutesDeps): RouteDefinition[] {
   return [
     ...signInRoutes(deps),
+    ...magicLinkRoutes(deps),
     ...tokenRoutes(deps),
     ...sessionRoutes(deps),
     ...factorRoutes(deps.auth),
@@ -266,55 +275,6 @@ function sessionRoutes({ auth, permissionsOf }: AuthRoutesDeps): RouteDefinition
       },
     }),
   ];
-}
-
-type Outcome = Opened | ReturnType<typeof dueWire>;
-
-function outcomeWire(outcome: SignInOutcome, isForCookies: boolean): Outcome {
-  return outcome.kind === 'open' ? openedWire(outcome.session, isForCookies) : dueWire(outcome);
-}
-
-function dueWire({ mfaToken, tokenSeconds, methods }: Extract<SignInOutcome, { kind: 'second_factor' }>) {
-  return {
-    mfa_required: true,
-    mfa_token: mfaToken.reveal(),
-    expires_in: tokenSeconds,
-    methods,
-    isForCookies: false,
-  } as const;
-}
-
-/** The answer, which the response schema cuts down to its members, and what its cookies are made of. */
-interface Opened {
-  readonly session: OpenSession;
-  readonly isForCookies: boolean;
-}
-
-function openedWire(session: OpenSession, isForCookies: boolean) {
-  return {
-    session,
-    isForCookies,
-    token: session.token.reveal(),
-    expires_in: session.tokenSeconds,
-    user: userWire(session.user),
-    tenants: session.memberships.map(tenantWire),
-    ...(isForCookies ? {} : { refresh_token: session.refreshToken.reveal() }),
-  };
-}
-
-/** Over a connection that is under TLS by itself too, whatever the public origin is. */
-function rulesOver(connection: CookieRules, { isSecure }: CookieRules): CookieRules {
-  return { isSecure: connection.isSecure || isSecure };
-}
-
-function cookiesOf(outcome: Outcome, rules: CookieRules): string[] {
-  if (!outcome.isForCookies) return [];
-  const { refreshToken, refreshSeconds } = outcome.session;
-  return sessionCookies(refreshToken, refreshSeconds, rules);
-}
-
-function deviceOf(visitor: Visitor, headers: IncomingHttpHeaders): Device {
-  return { ...visitor, userAgent: headers['user-agent'] ?? null };
 }
 
 function bearerOf({ authorization = '' }: IncomingHttpHeaders): string | null {

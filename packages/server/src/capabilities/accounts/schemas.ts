@@ -98,7 +98,9 @@ export const sessionsResponse = z.object({
     z.object({
       id: z.string(),
       current: z.boolean().describe('The session that makes this call.'),
-      amr: z.array(z.string()).describe('How the user proved who it is (RFC 8176).'),
+      amr: z
+        .array(z.string())
+        .describe('How the user proved who it is (RFC 8176; `email` = by a mailed link).'),
       ip_address: z.string().nullable().describe('Of the last sign-in or refresh.'),
       user_agent: z.string().nullable().describe('Of the last sign-in or refresh.'),
       created_at: instantText,

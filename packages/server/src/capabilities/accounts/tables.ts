@@ -49,7 +49,8 @@ interface InvitationsTable extends TenantColumns {
 
 interface MagicLinksTable {
   token_hash: Buffer;
-  user_id: UserId;
+  /** Null where the address has no account: it is asked for at the same cost, and mailed to nobody. */
+  user_id: UserId | null;
   created_at: number;
   expires_at: number;
 }

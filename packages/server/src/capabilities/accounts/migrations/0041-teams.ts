@@ -29,7 +29,7 @@ export const teamsMigration: Migration = {
     'CREATE INDEX invitations_by_end ON invitations (expires_at)',
     `CREATE TABLE magic_links (
       token_hash ${bytes} NOT NULL PRIMARY KEY,
-      user_id ${text} NOT NULL REFERENCES users (id),
+      user_id ${text} REFERENCES users (id),
       created_at ${integer} NOT NULL,
       expires_at ${integer} NOT NULL
     )`,

@@ -9,6 +9,7 @@ import type { Page } from '../../../platform/http/route.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
 import { userEntry } from '../audit.js';
+import { createMagicLinkStore } from '../magic-links/store.js';
 import { credentialGeneration } from '../service.js';
 import { createSessionStore } from '../sessions/store.js';
 import { lastOwner, ownersChangeOwners, ownersMakeOwners } from './errors.js';
@@ -34,6 +35,7 @@ export interface Team {
 export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: TeamDeps): Team {
   const store = createTeamStore(db);
   const sessions = createSessionStore(db);
+  const magicLinks = createMagicLinkStore(db);
 
   /** The member, once it is known that the caller may touch it: as both are at this moment. */
   async function touch(tx: Transaction, caller: Caller, userId: UserId): Promise<TeamMember> {
@@ -84,6 +86,7 @@ export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: 
         const member = await touch(tx, caller, userId);
         await requireAnotherOwner(tx, tenantId, member);
         await store.remove(tx, tenantId, userId);
+        await magicLinks.removeOfUser(tx, userId);
         const tokens = await revokeTokens(tx, tenantId, userId);
         await generations.bump(tx, credentialGeneration(tenantId));
         const left = await sessions.membershipsOf(userId, tx);
