@@ -94,6 +94,14 @@ describe('refuses', () => {
       { ...AZURE, config: { ...AZURE.config, ...APPLICATION, client_secret_env_var: 'DATABASE_URL' } },
       ['config.client_secret_env_var'],
     ],
+    // The origin is the key's; what stands before the @ would be stored and shown.
+    [
+      {
+        ...AZURE,
+        config: { vault_url: AZURE.kmsKeyRef.replace('https://', 'https://me:secret@').split('/keys')[0] },
+      },
+      ['config.vault_url'],
+    ],
     [
       {
         ...AZURE,

@@ -30,6 +30,8 @@ const GCP_SERVICE_ACCOUNT = /^[a-z0-9-]{1,63}@[a-z0-9.-]{1,180}\.iam\.gserviceac
 const GCP_PROJECT = /^[a-z0-9:.-]{1,128}$/;
 const AZURE_KEY =
   /^https:\/\/[A-Za-z0-9-]{3,24}\.(?:vault\.azure\.net|vault\.azure\.cn|vault\.usgovcloudapi\.net|managedhsm\.azure\.net)\/keys\/[A-Za-z0-9-]{1,127}(?:\/[0-9a-f]{32})?$/;
+/** A host alone: what stands before an @ would be a credential. */
+const AZURE_VAULT = /^https:\/\/[A-Za-z0-9.-]{1,253}\/?$/;
 const AZURE_ID = /^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$/;
 const AZURE_TENANT_DOMAIN = /^(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,8}[a-z]{2,63}$/;
 
@@ -104,7 +106,7 @@ function readGcp(keyRef: string, members: Members, owner: KeyOwner): GcpKey {
 
 function readAzure(keyRef: string, members: Members): AzureKey {
   members.allow('vault_url', 'azure_tenant_id', 'client_id', 'client_secret_env_var');
-  const vaultUrl = members.required('vault_url', /^https:\/\/[^/]+\/?$/, 'must be the origin of kms_key_ref');
+  const vaultUrl = members.required('vault_url', AZURE_VAULT, 'must be the origin of kms_key_ref');
   if (vaultUrl !== null && keyRef !== '' && !sameOrigin(vaultUrl, keyRef)) {
     members.fail('config.vault_url', 'must be the origin of kms_key_ref');
   }

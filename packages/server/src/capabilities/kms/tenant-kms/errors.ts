@@ -41,12 +41,11 @@ export function notSealed(): AppError {
   return new AppError('not_sealed', 'The tenant is not sealed');
 }
 
-const NAMED: Readonly<Record<'key' | 'identity' | 'variable', string>> = {
+const NAMED: Readonly<Record<'key' | 'identity', string>> = {
   key: 'kms_key_ref names a key',
-  identity: 'config names a role or service account',
-  variable: 'config.client_secret_env_var names a variable',
+  identity: 'config names a role, a service account, a variable or, for the managed identity, a vault',
 };
 
-export function ofAnother(what: 'key' | 'identity' | 'variable'): AppError {
+export function ofAnother(what: 'key' | 'identity'): AppError {
   return new AppError('conflict', `${NAMED[what]} that is in use by another tenant or by the operator`);
 }

@@ -3,7 +3,10 @@ import type { CloudKey } from '../cloud-key.js';
 /** By what a key and the identity that uses it are told from those of other tenants: however they are written. */
 export interface ForeignNames {
   readonly keyName: string;
-  /** The role or service account; null where the server uses the key as itself or as an application. */
+  /**
+   * The role or service account; at Azure the variable of the application's secret, or the vault that lets the server in
+   * as itself. Null, the operator's only: the server's own identity at AWS or Google.
+   */
   readonly identityName: string | null;
 }
 
@@ -17,8 +20,14 @@ function keyNameOf({ provider, keyRef }: CloudKey): string {
 }
 
 function identityNameOf(key: CloudKey): string | null {
-  if (key.provider === 'aws') return key.config.roleArn?.toLowerCase() ?? null;
-  return key.provider === 'gcp' ? (key.config.serviceAccount?.toLowerCase() ?? null) : null;
+  switch (key.provider) {
+    case 'aws':
+      return key.config.roleArn?.toLowerCase() ?? null;
+    case 'gcp':
+      return key.config.serviceAccount?.toLowerCase() ?? null;
+    case 'azure':
+      return key.config.application?.secretVariable ?? new URL(key.keyRef).host;
+  }
 }
 
 /**

@@ -294,6 +294,39 @@ describe('onboarding', () => {
       expect(clouds.calls).toEqual([]);
     });
 
+    it('what lets the server in at Azure for another tenant: the variable of its secret, or its vault', async () => {
+      // Whoever chooses such a slug makes the name of that variable look like its own.
+      const variable = `KNOX_TENANT_KMS_${tenant.slug.toUpperCase()}_PROD_SECRET`;
+      const theirs = await createTestTenant(harness, `made-for-${tenant.slug}`);
+      expect((await onboard(azureOf('with-secret', application(variable)))).status).toBe(200);
+      const { ownerEmail } = await createTestTenant(harness, `${tenant.slug}-prod`);
+      const attacker = await harness.signIn(ownerEmail);
+      clouds.calls.splice(0);
+      const taken = await harness.call('POST', PATH, {
+        token: attacker,
+        body: azureOf('not-theirs', application(variable)),
+      });
+      expect(problemOf(taken)).toEqual([409, 'conflict']);
+
+      // The managed identity is the same for all: the vault's owner has let it in for one of them.
+      const vault = { vault_url: `https://own-${tenant.slug}.vault.azure.net` };
+      const inVault = (key: string, config = {}) => ({
+        ...azureOf(key, { ...vault, ...config }),
+        kms_key_ref: `${vault.vault_url}/keys/${key}`,
+      });
+      expect((await onboard(inVault('main'))).status).toBe(200);
+      clouds.calls.splice(0);
+      const owner = await harness.signIn(theirs.ownerEmail);
+      const other = inVault('payroll');
+      const named = { ...other, kms_key_ref: other.kms_key_ref.replace('own-', 'OWN-') };
+      for (const body of [other, named])
+        expect(problemOf(await harness.call('POST', PATH, { token: owner, body }))).toEqual([
+          409,
+          'conflict',
+        ]);
+      expect(clouds.calls).toEqual([]);
+    });
+
     async function onboardAs(body: unknown): Promise<TestAnswer> {
       return harness.call('POST', PATH, { token: await harness.signIn(harness.other.ownerEmail), body });
     }

@@ -67,9 +67,4 @@ function refuseOperatorsOwn(key: CloudKey, operatorKey: CloudKey): void {
   const [names, theirs] = [namesOf(key), namesOf(operatorKey)];
   if (names.keyName === theirs.keyName) throw ofAnother('key');
   if (names.identityName !== null && names.identityName === theirs.identityName) throw ofAnother('identity');
-  if (key.provider !== 'azure' || operatorKey.provider !== 'azure') return;
-  const variable = key.config.application?.secretVariable;
-  if (variable !== undefined && variable === operatorKey.config.application?.secretVariable) {
-    throw ofAnother('variable');
-  }
 }
