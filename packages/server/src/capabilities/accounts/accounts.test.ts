@@ -50,6 +50,13 @@ forEachDatabase((_name, open) => {
       ),
     );
 
+  const tenantsBut = async (slug: string) => {
+    const found = await Promise.all(
+      ['raced', 'paused', 'later', slug].map((one) => accounts.tenantBySlug(one)),
+    );
+    return found.filter((tenant) => tenant !== undefined && tenant.slug !== slug).map((tenant) => tenant!);
+  };
+
   it('makes a tenant with its owner in one transaction, or nothing', async () => {
     expect(await accounts.hasTenants()).toBe(false);
     const failing = db.transaction(async (tx) => {
@@ -113,6 +120,21 @@ forEachDatabase((_name, open) => {
       ownerIds.map((_id, index) => index === firstOwner),
     );
     expect(await accounts.isOperator('nobody' as UserId)).toBe(false);
+  });
+
+  it('keeps the slug of a tenant that is gone taken for others, and does not count the tenant', async () => {
+    const only = await accounts.hasSeveralTenants();
+    const deleted = [];
+    for (const { id } of await tenantsBut('acme')) {
+      await db.transaction((tx) => accounts.deleteTenant(tx, id));
+      deleted.push(id);
+    }
+    expect([only, deleted.length > 1, await accounts.hasSeveralTenants()]).toEqual([true, true, false]);
+    const taken = (by: string) => accounts.takenSlugs(['acme', 'renamed', 'new'], by as TenantId);
+    const { id } = (await accounts.tenantBySlug('acme'))!;
+    await db.transaction((tx) => accounts.changeTenant(tx, id, { slug: 'renamed' }));
+    expect((await taken('another')).sort()).toEqual(['acme', 'renamed']);
+    expect(await taken(id)).toEqual(['renamed']);
   });
 
   describe('prepareOwner', () => {

@@ -27,8 +27,9 @@ export interface Accounts {
   isSlugFree(slug: string): Promise<boolean>;
   /** Whose account that address is. */
   findUserId(email: string, tx?: Transaction): Promise<UserId | undefined>;
-  /** Which of these slugs tenants have. */
-  existingSlugs(slugs: readonly string[]): Promise<string[]>;
+  /** Which of these slugs are a tenant's, or were lately that of another one. */
+  takenSlugs(slugs: readonly string[], by: TenantId): Promise<string[]>;
+  /** Without those that are being removed. */
   hasSeveralTenants(): Promise<boolean>;
   /** Hashes the password; call it before the transaction that makes the tenant. */
   prepareOwner(email: string, password: Secret<string>): Promise<PreparedOwner>;
@@ -102,7 +103,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     hasTenants: (tx) => store.hasTenants(tx),
     tenantById: (id, tx) => store.findTenantById(id, tx),
     tenantBySlug: (slug) => store.findTenantBySlug(slug),
-    existingSlugs: (slugs) => store.existingSlugs(slugs),
+    takenSlugs: (slugs, by) => store.takenSlugs(slugs, by, clock.nowMs()),
     hasSeveralTenants: () => store.hasSeveralTenants(),
     isSlugFree: async (slug) => (await slugs.holderOf(slug)) === undefined,
 

@@ -90,20 +90,31 @@ export function createAccountsStore(db: Database) {
       return row !== undefined;
     },
 
-    /** Which of these slugs tenants have. */
-    async existingSlugs(slugs: readonly string[]): Promise<string[]> {
+    /** Of one that is being removed too. */
+    async takenSlugs(slugs: readonly string[], by: TenantId, nowMs: number): Promise<string[]> {
       if (slugs.length === 0) return [];
-      const rows = await view
-        .system('tenant_by_slug')
-        .selectFrom('tenants')
-        .select('slug')
-        .where('slug', 'in', slugs)
-        .execute();
-      return rows.map(({ slug }) => slug);
+      const queries = view.system('tenant_by_slug');
+      const [held, kept] = await Promise.all([
+        queries.selectFrom('tenants').select('slug').where('slug', 'in', slugs).execute(),
+        queries
+          .selectFrom('kept_slugs')
+          .select('slug')
+          .where('slug', 'in', slugs)
+          .where('holder_id', '!=', by)
+          .where('kept_until', '>', nowMs)
+          .execute(),
+      ]);
+      return [...held, ...kept].map(({ slug }) => slug);
     },
 
     async hasSeveralTenants(): Promise<boolean> {
-      const rows = await view.system('bootstrap').selectFrom('tenants').select('id').limit(2).execute();
+      const rows = await view
+        .system('bootstrap')
+        .selectFrom('tenants')
+        .select('id')
+        .where('deleted_at', 'is', null)
+        .limit(2)
+        .execute();
       return rows.length > 1;
     },
 

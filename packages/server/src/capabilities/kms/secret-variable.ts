@@ -13,7 +13,8 @@ export function slugsOfSecretVariable(name: string): string[] {
 
 /**
  * Whether a tenant may name the variable where there are several: one that begins with its own slug, and of several
- * slugs that fit it is of the longest (kms-admin.md §1.1). `slugs` are those of `slugsOfSecretVariable` that exist.
+ * slugs that fit it is of the longest (kms-admin.md §1.1). `slugs` are those of `slugsOfSecretVariable` that are taken: the
+ * variable of a tenant that is gone, or has another name, stays set for a while and is nobody else's.
  */
 export function ownsSecretVariable(name: string, slug: string, slugs: readonly string[]): boolean {
   const longest = slugsOfSecretVariable(name).find((one) => slugs.includes(one));

@@ -355,6 +355,18 @@ describe('onboarding', () => {
     expect((await onboard(azureOf('with-app', application(name)))).status).toBe(200);
     expect((await read())['config'].config.client_secret_env_var).toBe(name);
   });
+
+  it('takes no variable of a longer slug, also where that one is a tenant no more', async () => {
+    const longer = await createTestTenant(harness, `${tenant.slug}-eu`);
+    const ofLonger = azureOf(
+      'of-longer',
+      application(`KNOX_TENANT_KMS_${tenant.slug.toUpperCase()}_EU_SECRET`),
+    );
+    expect(problemOf(await onboard(ofLonger))).toEqual([400, 'validation_error']);
+    await harness.db.transaction((tx) => harness.accounts.deleteTenant(tx, longer.id));
+    while ((await harness.tenantRemoval.step(1_000)).hasMore);
+    expect(problemOf(await onboard(ofLonger))).toEqual([400, 'validation_error']);
+  });
 });
 
 describe('rotating', () => {

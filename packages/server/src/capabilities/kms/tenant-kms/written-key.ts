@@ -8,7 +8,7 @@ import { ofAnother, staticCredentialsRejected } from './errors.js';
 import { isExternalIdOfAnother, namesOf, ownExternalId } from './references.js';
 
 export interface WrittenKeyDeps {
-  readonly accounts: Pick<Accounts, 'existingSlugs' | 'hasSeveralTenants'>;
+  readonly accounts: Pick<Accounts, 'takenSlugs' | 'hasSeveralTenants'>;
   readonly operatorKey: CloudKey | null;
 }
 
@@ -38,7 +38,7 @@ export async function judgeWrittenKey(
 
   async function requireOwnVariable(name: string): Promise<void> {
     if (!(await accounts.hasSeveralTenants())) return;
-    const slugs = await accounts.existingSlugs(slugsOfSecretVariable(name));
+    const slugs = await accounts.takenSlugs(slugsOfSecretVariable(name), scope.tenantId);
     if (ownsSecretVariable(name, tenantSlug, slugs)) return;
     const own = tenantSlug.toUpperCase().replaceAll('-', '_');
     throw validationError('config.client_secret_env_var', `must begin with KNOX_TENANT_KMS_${own}_`);
