@@ -13,8 +13,14 @@ export function newPassword(random: Random): Secret<string> {
   return new Secret(random.text(ALPHABET, CHARACTERS));
 }
 
-/** Of a password that is to be kept: no longer than a sign-in takes. */
+/** Of a password that is to be kept. Not for strangers: they wait in the line of `PasswordHasher`. */
 export function hashOfNewPassword(password: Secret<string>): Promise<string> {
+  refuseUnfit(password);
+  return hashPassword(password);
+}
+
+/** Throws for one that is too short, or longer than a sign-in takes. */
+export function refuseUnfit(password: Secret<string>): void {
   const text = password.reveal();
   const { passwordBytesMax } = LIMITS;
   if (text.length < PASSWORD_CHARACTERS_MIN || Buffer.byteLength(text) > passwordBytesMax)
@@ -22,5 +28,4 @@ export function hashOfNewPassword(password: Secret<string>): Promise<string> {
       'password',
       `must have at least ${PASSWORD_CHARACTERS_MIN} characters and at most ${passwordBytesMax} bytes`,
     );
-  return hashPassword(password);
 }

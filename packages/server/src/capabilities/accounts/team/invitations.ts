@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound, validationError } from '../../../kernel/errors.js';
-import type { IdSource, InvitationId, UserId } from '../../../kernel/ids.js';
+import type { IdSource, InvitationId, TenantId, UserId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller, type UserRole, type Visitor } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
@@ -11,11 +11,11 @@ import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { PageOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
 import { isMailAddress, type Mailer } from '../../../platform/mail/mail.js';
-import { type Database, UniqueViolation } from '../../../platform/storage/database.js';
+import { type Database, type Transaction, UniqueViolation } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
 import { userActor, userEntry } from '../audit.js';
 import { invalidCredentials } from '../errors.js';
-import { hashOfNewPassword } from '../passwords.js';
+import { refuseUnfit } from '../passwords.js';
 import type { Sessions } from '../sessions/service.js';
 import { createSessionStore } from '../sessions/store.js';
 import type { SignInAttempts } from '../sign-in-attempts/service.js';
@@ -31,6 +31,7 @@ import {
   teamFull,
 } from './errors.js';
 import { invitationMail } from './mails.js';
+import { rolesOutOfReach } from './roles.js';
 import { createTeamStore, type Invitation } from './store.js';
 
 export interface InvitationsDeps {
@@ -72,10 +73,10 @@ export interface OpenInvitation {
 export interface Invitations {
   list(caller: Caller, options: PageOptions): Promise<Page<Invitation>>;
   invite(caller: Caller, email: string, role: UserRole): Promise<Invitation>;
-  /** With a new link; the former one is dead. */
+  /** With a new link, by the caller from now on; the former one is dead. */
   resend(caller: Caller, id: InvitationId): Promise<Invitation>;
   revoke(caller: Caller, id: InvitationId): Promise<{ readonly deleted: true }>;
-  /** Uses nothing up. 404 for a link that was used, revoked, renewed, or has run out. */
+  /** Uses nothing up. 404 for a link that was used, revoked, renewed, has run out, or whose sender may not invite so any more. */
   look(token: Secret<string>): Promise<OpenInvitation>;
   /** Opens no session: who accepts signs in afterwards. */
   accept(token: Secret<string>, proof: AcceptProof, visitor: Visitor): Promise<Acceptance>;
@@ -111,6 +112,13 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     return { invitation, tenant, hasAccount };
   }
 
+  /** The member that vouches for it, with the role that it has at this moment. */
+  async function inviter(tx: Transaction, tenantId: TenantId, userId: UserId | null, role: UserRole) {
+    const by = userId && (await store.find(tenantId, userId, tx));
+    if (!by || rolesOutOfReach(by.role).includes(role)) throw ownersMakeOwners();
+    return by;
+  }
+
   /** Of an account that there is: by its session, or by its password, which counts like a sign-in. */
   async function prove(email: string, { token, password }: AcceptProof, visitor: Visitor): Promise<UserId> {
     if (token !== null) {
@@ -130,6 +138,14 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     }
     await db.transaction((tx) => attempts.takeBack(tx, attempt));
     return found.user.id;
+  }
+
+  /** In the line of the sign-ins: one link could ask for any number at once. */
+  async function hashOfChosen(password: Secret<string> | null): Promise<string> {
+    if (password === null) throw validationError('password', 'is needed for a new account');
+    refuseUnfit(password);
+    passwords.admit();
+    return passwords.hash(password);
   }
 
   return {
@@ -152,8 +168,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
       const nowMs = clock.nowMs();
       return db.transaction(async (tx) => {
         await tx.lock('tenants', tenant.id);
-        const by = invitedBy && (await store.find(scope.tenantId, invitedBy, tx));
-        if (!by || (role === 'owner' && by.role !== 'owner')) throw ownersMakeOwners();
+        const by = await inviter(tx, scope.tenantId, invitedBy, role);
         const known = await accounts.findUserId(foldEmail(email), tx);
         if (known && (await store.find(tenant.id, known, tx))) throw alreadyMember();
         const former = await store.findInvitationTo(tx, tenant.id, foldEmail(email));
@@ -187,11 +202,17 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
       const { token, hash } = newLink();
       const nowMs = clock.nowMs();
       return db.transaction(async (tx) => {
+        await tx.lock('tenants', tenant.id);
         const former = await store.findInvitation(tx, tenant.id, id);
         if (!former) throw notFound('Invitation');
+        const by = await inviter(tx, tenant.id, caller.principal.userId, former.role);
         const waitMs = former.sentAtMs + LIMITS.invitationResendMs - nowMs;
         if (waitMs > 0) throw sentJustNow(waitMs);
-        const invitation = await store.renewInvitation(tx, former, hash, nowMs, nowMs + LIMITS.invitationMs);
+        const invitation = await store.renewInvitation(tx, former, hash, {
+          invitedBy: by.userId,
+          nowMs,
+          expiresAtMs: nowMs + LIMITS.invitationMs,
+        });
         if (!invitation) throw notFound('Invitation');
         await auditLogs.record(tx, actorOf(caller), entryOf('team.invite', invitation, { again: true }));
         await recordAnswer(tx, caller, invitation);
@@ -216,9 +237,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     async accept(token, proof, visitor) {
       const { invitation, tenant, hasAccount } = await look(token);
       const { email, role } = invitation;
-      if (!hasAccount && proof.password === null)
-        throw validationError('password', 'is needed for a new account');
-      const passwordHash = hasAccount ? null : await hashOfNewPassword(proof.password!);
+      const passwordHash = hasAccount ? null : await hashOfChosen(proof.password);
       const known = hasAccount ? await prove(email, proof, visitor) : null;
       const nowMs = clock.nowMs();
       return db.transaction(async (tx) => {

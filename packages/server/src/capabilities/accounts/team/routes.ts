@@ -108,7 +108,7 @@ function invitationRoutes(invitations: Invitations): RouteDefinition[] {
       summary: 'Send an invitation again, with a new link',
       permission: 'team:write',
       audit: 'team.invite',
-      errors: ['rate_limit_exceeded'],
+      errors: ['privilege_escalation', 'rate_limit_exceeded'],
       params: invitationParams,
       response: invitationResponse,
       handle: ({ caller, params }) => invitations.resend(caller, idOf(params)),

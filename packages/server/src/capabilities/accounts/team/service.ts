@@ -1,7 +1,7 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
 import type { TenantId, UserId } from '../../../kernel/ids.js';
-import { actorOf, type Caller, type UserRole } from '../../../kernel/principal.js';
+import { actorOf, type Caller, USER_ROLES, type UserRole } from '../../../kernel/principal.js';
 import type { Generations } from '../../../platform/cache/generations.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { PageOptions } from '../../../platform/http/pagination.js';
@@ -13,6 +13,7 @@ import { createMagicLinkStore } from '../magic-links/store.js';
 import { credentialGeneration } from '../service.js';
 import { createSessionStore } from '../sessions/store.js';
 import { lastOwner, ownersChangeOwners, ownersMakeOwners } from './errors.js';
+import { rolesOutOfReach } from './roles.js';
 import { createTeamStore, type TeamMember } from './store.js';
 
 export interface TeamDeps {
@@ -70,9 +71,10 @@ export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: 
           throw ownersMakeOwners();
         if (role !== 'owner') await requireAnotherOwner(tx, tenantId, member);
         await store.setRole(tx, tenantId, userId, role);
+        const invitations = await store.removeInvitationsBy(tx, tenantId, userId, rolesOutOfReach(role));
         // What clients may do for the user is kept for a moment by each process.
         await generations.bump(tx, credentialGeneration(tenantId));
-        const details = { from: member.role, to: role };
+        const details = { from: member.role, to: role, invitations_revoked: invitations };
         await auditLogs.record(tx, actorOf(caller), userEntry('team.role_change', userId, details));
         const changed = { ...member, role };
         await recordAnswer(tx, caller, changed);
@@ -87,11 +89,18 @@ export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: 
         await requireAnotherOwner(tx, tenantId, member);
         await store.remove(tx, tenantId, userId);
         await magicLinks.removeOfUser(tx, userId);
+        // Else a link that it has sent to another address of its own would bring it back.
+        const invitations = await store.removeInvitationsBy(tx, tenantId, userId, USER_ROLES);
         const tokens = await revokeTokens(tx, tenantId, userId);
         await generations.bump(tx, credentialGeneration(tenantId));
         const left = await sessions.membershipsOf(userId, tx);
         const ended = left.length === 0 ? await sessions.revokeAll(tx, userId, clock.nowMs()) : 0;
-        const details = { role: member.role, oauth_tokens: tokens, sessions_ended: ended };
+        const details = {
+          role: member.role,
+          oauth_tokens: tokens,
+          sessions_ended: ended,
+          invitations_revoked: invitations,
+        };
         await auditLogs.record(tx, actorOf(caller), userEntry('team.remove', userId, details));
         const answer = { deleted: true } as const;
         await recordAnswer(tx, caller, answer);

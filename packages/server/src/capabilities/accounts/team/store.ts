@@ -202,17 +202,39 @@ export function createTeamStore(db: Database) {
       tx: Transaction,
       { tenantId, id }: Invitation,
       hash: Buffer,
-      nowMs: number,
-      expiresAtMs: number,
+      sent: { readonly invitedBy: UserId; readonly nowMs: number; readonly expiresAtMs: number },
     ): Promise<Invitation | undefined> {
       const row = await view
         .scoped({ tenantId }, tx)
         .updateTable('invitations')
-        .set({ token_hash: hash, sent_at: nowMs, expires_at: expiresAtMs })
+        .set({
+          token_hash: hash,
+          invited_by: sent.invitedBy,
+          sent_at: sent.nowMs,
+          expires_at: sent.expiresAtMs,
+        })
         .where('id', '=', id)
         .returning(INVITATION_COLUMNS)
         .executeTakeFirst();
       return row && invitationOf(row);
+    },
+
+    /** Those to one of these roles that this member has sent; how many. */
+    async removeInvitationsBy(
+      tx: Transaction,
+      tenantId: TenantId,
+      userId: UserId,
+      roles: readonly UserRole[],
+    ): Promise<number> {
+      if (roles.length === 0) return 0;
+      const removed = await view
+        .scoped({ tenantId }, tx)
+        .deleteFrom('invitations')
+        .where('invited_by', '=', userId)
+        .where('role', 'in', roles)
+        .returning('id')
+        .execute();
+      return removed.length;
     },
 
     /** True for the one that took it. */

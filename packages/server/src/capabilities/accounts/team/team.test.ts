@@ -218,6 +218,48 @@ forEachDatabase((name, open) => {
       await invite('late@example.org');
     });
 
+    it('dies with the right to send it: no link of who was removed or demoted brings anybody in', async () => {
+      const boss = await member('owner');
+      const sent = async (role: UserRole) => {
+        const email = `by-boss-${role}@example.org`;
+        const answer = await ask('POST', '/admin/invitations', boss.token, { email, role });
+        expect(answer.status).toBe(201);
+        return { id: answer.json['data'].id as string, token: tokenTo(email) };
+      };
+      const [asOwner, asViewer] = [await sent('owner'), await sent('viewer')];
+      const look = async ({ token }: { token: string }) =>
+        (await rig.ask('GET', `/auth/invitation?token=${token}`, {})).status;
+      expect((await ask('PATCH', `/admin/team/${boss.id}`, owner, { role: 'admin' })).status).toBe(200);
+      expect([await look(asOwner), await look(asViewer)]).toEqual([404, 200]);
+      expect((await ask('DELETE', `/admin/team/${boss.id}`, owner)).status).toBe(200);
+      const refused = await accept({ token: asViewer.token, password: 'a long enough one' });
+      expect(shown(refused)).toEqual([404, 'not_found']);
+      expect((await audited('team.remove'))[0]).toEqual([
+        boss.id,
+        expect.objectContaining({ invitations_revoked: 1 }),
+      ]);
+    });
+
+    it('to become an Owner is sent again by an Owner alone, who vouches for it from then on', async () => {
+      const admin = await member('admin');
+      const { id } = await invite('owner-to-be@example.org', 'owner');
+      rig.clock.advance(60_000);
+      const again = (token: string) => ask('POST', `/admin/invitations/${id}/resend`, token);
+      expect(shown(await again(admin.token))).toEqual([403, 'privilege_escalation']);
+      const boss = await member('owner');
+      expect((await again(boss.token)).json['data'].invited_by).toBe(boss.id);
+    });
+
+    it('has no more passwords hashed at once than a crowd of sign-ins has', async () => {
+      const { token } = await invite('crowd@example.org');
+      const all = await Promise.all(
+        Array.from({ length: 48 }, () => accept({ token, password: 'a long enough one' })),
+      );
+      const counts = [200, 404, 429].map((wanted) => all.filter(({ status }) => status === wanted).length);
+      expect(counts[0]).toBe(1);
+      expect(counts[2]).toBeGreaterThan(0);
+    });
+
     it.each(['', 'nobody', 'a@b, c@d', 'a b@c', 'a@b\r\nBcc: x@y', '"a"@b'])(
       'goes not to %j',
       async (email) => {
