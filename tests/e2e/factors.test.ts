@@ -102,6 +102,30 @@ describe.skipIf(!CHROMIUM)(
     const amrOf = ({ token }: Json) =>
       JSON.parse(Buffer.from(token.split('.')[1], 'base64url').toString())['amr'];
 
+    /** At the page behind a link that the server mailed: it has no mail server, and prints it. */
+    async function openLink(): Promise<Page> {
+      await post('magic-link', { email: bootstrap.admin.email });
+      const [, token] = [...server.output().out.matchAll(/magic-link\?token=([\w-]+)/g)].at(-1)!;
+      const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
+      await page.goto(`${server.url}/auth/magic-link?token=${token}`);
+      await page.getByText(bootstrap.admin.email).waitFor();
+      await picture(page, 'magic-link');
+      await page.getByRole('button', { name: 'Sign in' }).click();
+      return page;
+    }
+
+    async function isSignedIn(page: Page): Promise<void> {
+      await page.getByRole('heading', { name: 'You are signed in' }).waitFor();
+      await picture(page, 'magic-link-signed-in');
+      const names = (await page.context().cookies()).map(({ name }) => name).sort();
+      expect(names).toEqual(['knox_browser', 'knox_csrf', 'knox_refresh']);
+      await page.context().close();
+    }
+
+    it('a mailed link signs the browser in', async () => {
+      await isSignedIn(await openLink());
+    });
+
     it('a passkey is made, signs in by itself, finishes a sign-in, and is a step-up', async () => {
       const page = await pageAt('localhost');
       await addAuthenticator(page);
@@ -137,6 +161,12 @@ describe.skipIf(!CHROMIUM)(
         recovery_codes: null,
       });
       await consentWith(() => generateSync({ secret }));
+
+      const linked = await openLink();
+      await linked.getByRole('heading', { name: 'One more step' }).waitFor();
+      await linked.getByLabel('Code').fill(codes[0]);
+      await linked.getByRole('button', { name: 'Continue' }).click();
+      await isSignedIn(linked);
       await page.context().close();
     });
 

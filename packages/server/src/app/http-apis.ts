@@ -10,6 +10,7 @@ import { apiDescription } from './apis/api-description.js';
 import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
 import { createInvitationPageApi } from './apis/invitation-page-api.js';
+import { createMagicLinkPageApi } from './apis/magic-link-page-api.js';
 import { createManagementApi } from './apis/management-api.js';
 import { createMetricsApi } from './apis/metrics.js';
 import { createOAuthApi } from './apis/oauth-api.js';
@@ -49,6 +50,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createOAuthApi({ hosts, origins, oauth }));
   await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
   await app.register(createInvitationPageApi(services.invitationPage));
+  await app.register(createMagicLinkPageApi(services.magicLinkPage));
   if (services.signups.isOn) await app.register(createSignupPageApi(services.signupPages));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));

@@ -1,4 +1,4 @@
-import { createInvitationPage } from '../capabilities/account-pages/index.js';
+import { createInvitationPage, createMagicLinkPage } from '../capabilities/account-pages/index.js';
 import {
   authRoutes,
   createAccounts,
@@ -24,6 +24,7 @@ import { createIdempotency } from '../capabilities/idempotency/index.js';
 import { revocationRoutes, rewrapRoutes, tenantKmsRoutes } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
 import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
+import { createBrowsers } from '../capabilities/oauth-consent/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
 import { createParity, parityRoutes } from '../capabilities/parity/index.js';
 import { createPermissions, decisionOfUser, roleRoutes } from '../capabilities/permissions/index.js';
@@ -278,6 +279,7 @@ export function createServices(deps: ServicesDeps) {
     auth,
     team,
     invitationPage: createInvitationPage(auth.invitations),
+    magicLinkPage: createMagicLinkPage({ ...auth, browsers: createBrowsers(random, cookies), cookies }),
     tenants,
     tenantRemoval,
     sessions,

@@ -62,6 +62,8 @@ const PAGES: readonly string[] = [
   'GET /oauth/activate',
   'GET /auth/invitation',
   'POST /auth/invitation',
+  'GET /auth/magic-link',
+  'POST /auth/magic-link',
   'POST /oauth/activate',
   // For who has the mailed link: signup/pages.test.ts.
   'GET /auth/signup',

@@ -3,3 +3,8 @@ export {
   type InvitationPage,
   type InvitationPageRequest,
 } from './invitation-page.js';
+export {
+  createMagicLinkPage,
+  type MagicLinkPage,
+  type MagicLinkPageRequest,
+} from './magic-link-page.js';

@@ -1,4 +1,5 @@
 export { type Auth, type AuthDeps, createAuth } from './auth.js';
+export { type CookieRules, sessionCookies } from './cookies.js';
 export { createDeletedTenants, type DeletedTenants } from './deleted-tenants.js';
 export { signInJobs } from './jobs.js';
 export { MAGIC_LINK_PATH } from './magic-links/mails.js';
@@ -13,8 +14,8 @@ export {
   credentialGeneration,
   systemActor,
 } from './service.js';
-export type { Membership, ProvenUser, Sessions, SignedIn } from './sessions/service.js';
-export type { SignInOutcome, SignIns } from './sign-ins/service.js';
+export type { Membership, OpenSession, ProvenUser, Sessions, SignedIn } from './sessions/service.js';
+export type { SecondFactorDue, SignInOutcome, SignIns } from './sign-ins/service.js';
 export { foldEmail } from './store.js';
 export { migrations } from './tables.js';
 export type { Invitations } from './team/invitations.js';

@@ -6,6 +6,7 @@ import type { TestAnswer, TestCall } from '../../../testing/calls.js';
 import { forEachDatabase, storedRows } from '../../../testing/databases.js';
 import { type MatrixRig, openMatrixRig } from '../../../testing/matrix-rig.js';
 import { oneTimeCode } from '../../../testing/one-time-codes.js';
+import { createPageVisitor } from '../../../testing/page-visitor.js';
 import { stepUpWith } from '../../../testing/step-up.js';
 import { createMember, OWNER_PASSWORD } from '../../../testing/tenants.js';
 import { createOwnerPasswords } from '../owner-passwords.js';
@@ -42,6 +43,16 @@ forEachDatabase((name, open) => {
   async function link(): Promise<string> {
     expect((await ask()).status).toBe(202);
     return tokenTo(email);
+  }
+  /** A code app, whose code of this moment is still good. */
+  async function enrol(): Promise<{ secret: string; recovery: string[] }> {
+    const token = await rig.signIn(email, OWNER_PASSWORD);
+    const stepUp = await stepUpWith({ ...rig.services, db: rig.db }, token, rig.tenant.id);
+    const { secret } = (await rig.ask('POST', `${AUTH}/mfa/totp/setup`, { token, stepUp })).json;
+    const body = { code: oneTimeCode(secret, rig.clock.nowMs(), -1) };
+    const confirmed = await rig.ask('POST', `${AUTH}/mfa/totp/confirm`, { token, stepUp, body });
+    expect(confirmed.status).toBe(200);
+    return { secret, recovery: confirmed.json['recovery_codes'] };
   }
   const idOf = async () => (await rig.services.accounts.findUserId(email))!;
 
@@ -194,17 +205,7 @@ forEachDatabase((name, open) => {
 
   describe('a second factor', () => {
     it('is still asked for, and the link is used up by then', async () => {
-      const session = await rig.signIn(email, OWNER_PASSWORD);
-      const stepUp = await stepUpWith({ ...rig.services, db: rig.db }, session, rig.tenant.id);
-      const proven = { token: session, stepUp };
-      const { secret } = (await rig.ask('POST', `${AUTH}/mfa/totp/setup`, proven)).json;
-      const code = (steps: number) => oneTimeCode(secret, rig.clock.nowMs(), steps);
-      const confirmed = await rig.ask('POST', `${AUTH}/mfa/totp/confirm`, {
-        ...proven,
-        body: { code: code(-1) },
-      });
-      expect(confirmed.status).toBe(200);
-
+      const { secret } = await enrol();
       const token = await link();
       const due = await verify(token);
       expect([due.status, due.json['mfa_required'], due.json['token']]).toEqual([200, true, undefined]);
@@ -217,7 +218,7 @@ forEachDatabase((name, open) => {
           ip,
         });
       expect(outcome(await finish('000000'))).toEqual([401, 'invalid_credentials']);
-      const finished = await finish(code(0));
+      const finished = await finish(oneTimeCode(secret, rig.clock.nowMs()));
       expect(finished.status).toBe(200);
       expect(decodeJwt(finished.json['token'])['amr']).toEqual(['email', 'otp', 'mfa']);
     });
@@ -259,6 +260,101 @@ forEachDatabase((name, open) => {
       expect([byPassword.status, byPassword.json['tenants']]).toEqual([200, []]);
       const me = await rig.ask('GET', `${AUTH}/me`, { token: json['token'] });
       expect([me.json['tenant_id'], me.json['permissions']]).toEqual([null, []]);
+    });
+  });
+
+  describe('the page behind the link', () => {
+    const browser = () => createPageVisitor(rig.ask, { ip });
+    const csrfOf = ({ text }: TestAnswer) => /name="csrf_token" value="([^"]+)"/.exec(text)![1]!;
+    const path = (token: string) => `/auth/magic-link?token=${token}`;
+
+    it('shows whom the link signs in as often as it is looked at; its button signs the browser in', async () => {
+      const token = await link();
+      const visitor = browser();
+      await visitor.get(path(token));
+      const shown = await visitor.get(path(token));
+      expect([shown.status, shown.text.includes(email)]).toEqual([200, true]);
+      expect(shown.headers['referrer-policy']).toBe('no-referrer');
+      expect(shown.headers['cache-control']).toBe('no-store');
+      expect(shown.headers['content-security-policy']).toContain("default-src 'none'");
+      expect([...visitor.cookies.keys()]).toEqual(['knox_browser']);
+
+      const done = await visitor.press(shown, 'sign_in');
+      expect([done.status, done.text.includes('You are signed in'), done.text.includes(email)]).toEqual([
+        200,
+        true,
+        true,
+      ]);
+      expect(done.text).toContain('acme');
+      const [refresh, csrf] = [visitor.cookies.get('knox_refresh')!, visitor.cookies.get('knox_csrf')!];
+      const refreshed = await rig.ask('POST', `${AUTH}/refresh`, {
+        body: {},
+        headers: { cookie: `knox_refresh=${refresh}; knox_csrf=${csrf}`, 'x-csrf-token': csrf },
+      });
+      expect([refreshed.status, refreshed.json['user'].email]).toEqual([200, email]);
+      for (const answer of [await visitor.get(path(token)), await visitor.press(shown, 'sign_in')])
+        expect([answer.status, answer.text.includes('leads nowhere')]).toEqual([404, true]);
+      expect(outcome(await verify(token))).toEqual(GONE);
+    });
+
+    it('takes the button from the browser that it was shown to alone, which uses nothing up', async () => {
+      const token = await link();
+      const visitor = browser();
+      const shown = await visitor.get(path(token));
+      const csrf_token = csrfOf(shown);
+      const other = browser();
+      await other.get(path(token));
+      for (const [from, form] of [
+        [browser(), { token, act: 'sign_in', csrf_token }],
+        [other, { token, act: 'sign_in', csrf_token }],
+        [visitor, { token, act: 'sign_in' }],
+        [visitor, { token, act: 'sign_in', csrf_token: 'x' }],
+      ] as const) {
+        const refused = await from.post('/auth/magic-link', form);
+        expect([refused.status, refused.headers['set-cookie']]).toEqual([403, undefined]);
+      }
+      expect((await visitor.press(shown, 'sign_in')).status).toBe(200);
+    });
+
+    it('asks for the code where a factor is due, and says so of a wrong one and of a lock', async () => {
+      const { secret, recovery } = await enrol();
+      const visitor = browser();
+      const due = await visitor.press(await visitor.get(path(await link())), 'sign_in');
+      expect([due.status, due.text.includes('One more step')]).toEqual([200, true]);
+      expect(visitor.cookies.has('knox_refresh')).toBe(false);
+      const wrong = await visitor.press(due, 'second_factor', { code: '000000' });
+      expect([wrong.status, wrong.text.includes('role="alert"')]).toEqual([401, true]);
+      const done = await visitor.press(wrong, 'second_factor', {
+        code: oneTimeCode(secret, rig.clock.nowMs()),
+      });
+      expect([done.status, done.text.includes('You are signed in')]).toEqual([200, true]);
+      expect(visitor.cookies.has('knox_refresh')).toBe(true);
+      expect((await visitor.press(wrong, 'second_factor', { code: recovery[0]! })).status).toBe(404);
+
+      const again = await visitor.press(await visitor.get(path(await link())), 'sign_in');
+      expect((await visitor.press(again, 'second_factor', { code: recovery[0]! })).status).toBe(200);
+
+      const locked = await visitor.press(await visitor.get(path(await link())), 'sign_in');
+      for (let i = 0; i < 5; i++) await visitor.press(locked, 'second_factor', { code: '000000' });
+      const refused = await visitor.press(locked, 'second_factor', { code: recovery[1]! });
+      expect([refused.status, refused.headers['retry-after']]).toEqual([429, '900']);
+      expect(refused.text).toContain('Too many failed sign-ins');
+    });
+
+    it('says of a link that is good for nothing no more than that, and escapes what it is sent', async () => {
+      for (const token of ['', 'x', 'x'.repeat(5_000), '%22%3E%3Cscript%3E']) {
+        const { status, text } = await browser().get(path(token));
+        expect([status, text.includes('leads nowhere'), text.includes('<script')]).toEqual([
+          404,
+          true,
+          false,
+        ]);
+      }
+      const visitor = browser();
+      const shown = await visitor.get(path(await link()));
+      const form = { act: 'second_factor', csrf_token: csrfOf(shown), mfa_token: 'x' };
+      expect((await visitor.post('/auth/magic-link', { ...form, code: '1'.repeat(65) })).status).toBe(400);
+      expect((await visitor.post('/auth/magic-link', { ...form, code: '000000' })).status).toBe(404);
     });
   });
 

@@ -15,7 +15,9 @@ import type { Devices } from '../devices/service.js';
 import { readUserCode } from '../devices/user-code.js';
 import { PageError, RedirectError } from '../errors.js';
 import type { Browser, Browsers } from './browser.js';
+import type { FormContext } from './form.js';
 import type { Html } from './html.js';
+import { dueFactor, readSecondFactor } from './second-factor.js';
 import * as views from './views.js';
 import type { WrongCodes } from './wrong-codes.js';
 
@@ -64,15 +66,12 @@ export interface ConsentPagesDeps {
 const AUTHORIZE = '/oauth/authorize';
 const ACTIVATE = '/oauth/activate';
 const EMAIL_CHARACTERS_MAX = 254;
-/** Of a code and of the token of a pending sign-in. */
-const CODE_CHARACTERS_MAX = 64;
-const SIX_DIGITS = /^\d{6}$/;
 
 /** A visit to one of the pages, once its browser is known. */
 interface Visit {
   readonly request: PageRequest;
   readonly browser: Browser;
-  readonly form: views.FormContext;
+  readonly form: FormContext;
   /** What was pressed; null of a GET. */
   readonly act: string | null;
 }
@@ -118,10 +117,7 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
     try {
       const outcome = await signIns.signIn(email, password, { ...visitor, userAgent }, { isBrief: true });
       if (outcome.kind === 'open') return signedInNow(visit, outcome.session);
-      const due = { mfaToken: outcome.mfaToken.reveal(), hasApp: outcome.methods.includes('totp') };
-      // Only a passkey is left, and the pages run no script that could ask for it.
-      if (!due.hasApp && !outcome.methods.includes('recovery')) throw passkeyAlone();
-      return show(visit, views.secondFactorPage(visit.form, due, null));
+      return show(visit, views.secondFactorPage(visit.form, dueFactor(outcome), null));
     } catch (error) {
       if (!(error instanceof AppError) || error.type !== 'invalid_credentials') throw error;
       const failure = { text: 'Email or password is wrong.', email };
@@ -135,13 +131,8 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
 
   async function finishSignIn(visit: Visit, reason: string): Promise<PageAnswer> {
     const { form, userAgent, visitor } = visit.request;
-    const due = { mfaToken: form.get('mfa_token') ?? '', hasApp: form.get('has_app') === 'yes' };
-    const code = (form.get('code') ?? '').trim();
-    if (code.length > CODE_CHARACTERS_MAX || due.mfaToken.length > CODE_CHARACTERS_MAX)
-      throw new PageError(400, 'The code is too long.');
-    const method = due.hasApp && SIX_DIGITS.test(code) ? 'totp' : 'recovery';
+    const { due, proof } = readSecondFactor(form);
     try {
-      const proof = { method, code } as const;
       return signedInNow(
         visit,
         await signIns.finish(new Secret(due.mfaToken), proof, { ...visitor, userAgent }),
@@ -300,13 +291,6 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
 
     activate: (request) => answer(request, () => device(visitOf(request, ACTIVATE))),
   };
-}
-
-function passkeyAlone(): PageError {
-  return new PageError(
-    403,
-    'This account proves itself with a passkey, which this page cannot ask for. Sign in where passkeys work and add a code app or recovery codes.',
-  );
 }
 
 const PLAIN: PageAnswer = {

@@ -3,13 +3,9 @@ import type { Membership } from '../../accounts/index.js';
 import type { AskingClient } from '../asking-client.js';
 import type { ConsentingUser } from '../consenting-user.js';
 import type { StoredDevice } from '../devices/store.js';
+import { type FormContext, hidden } from './form.js';
 import { Html, html, page } from './html.js';
-
-/** What each page with a form needs: where it posts to, and what proves that it was shown here. */
-export interface FormContext {
-  readonly action: string;
-  readonly csrfToken: string;
-}
+import { type DueFactor, secondFactorForm } from './second-factor.js';
 
 export function errorPage(text: string): Html {
   return page(
@@ -49,34 +45,10 @@ ${hidden(form)}
   );
 }
 
-/** A sign-in whose password was right. */
-export interface DueFactor {
-  readonly mfaToken: string;
-  /** Whether the user has a code app, else recovery codes alone. */
-  readonly hasApp: boolean;
-}
-
-export function secondFactorPage(
-  form: FormContext,
-  { mfaToken, hasApp }: DueFactor,
-  failure: string | null,
-): Html {
-  const what = hasApp
-    ? 'Enter the code that your app shows, or one of your recovery codes.'
-    : 'This page cannot ask for your passkey. Enter one of your recovery codes.';
+export function secondFactorPage(form: FormContext, due: DueFactor, failure: string | null): Html {
   return page(
     'Sign in',
-    html`<h1>One more step</h1>
-<p class="soft">${what}</p>
-${failure === null ? null : html`<p class="bad" role="alert">${failure}</p>`}
-<form method="post" action="${form.action}">
-${hidden(form)}
-<input type="hidden" name="mfa_token" value="${mfaToken}">
-<input type="hidden" name="has_app" value="${hasApp ? 'yes' : 'no'}">
-<label for="code">Code</label>
-<input id="code" name="code" class="code" autocomplete="one-time-code" autocapitalize="none" spellcheck="false" maxlength="30" required autofocus>
-<div class="acts"><button class="go" name="act" value="second_factor">Continue</button></div>
-</form>
+    html`${secondFactorForm(form, due, failure)}
 <form method="post" action="${form.action}">
 ${hidden(form)}
 <p class="soft"><button class="link" name="act" value="sign_out">Use another account</button></p>
@@ -183,10 +155,6 @@ function account(form: FormContext, { email }: { readonly email: string }): Html
 ${hidden(form)}
 <p class="soft">Signed in as ${email}. <button class="link" name="act" value="sign_out">Use another account</button></p>
 </form>`;
-}
-
-function hidden({ csrfToken }: FormContext): Html {
-  return html`<input type="hidden" name="csrf_token" value="${csrfToken}">`;
 }
 
 /** A tenant's own text on our page: nothing that runs, loads, leads elsewhere or looks like a part of the page. */
