@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { JobContext } from '../../../platform/jobs/definition.js';
 import type { OutboxEvent } from '../../../platform/outbox/store.js';
 import type { TestAnswer } from '../../../testing/calls.js';
@@ -69,6 +69,32 @@ const eventsNow = async () => {
 };
 
 describe('a withdrawn grant', () => {
+  it('that comes back is found though something breaks at another tenant', async () => {
+    const broken = await createTestTenant(harness, `s${++made}`);
+    const theirs = { token: await harness.signIn(broken.ownerEmail), body: awsOf(broken.slug) };
+    expect((await harness.call('POST', PATH, theirs)).status).toBe(200);
+    const { configs } = harness.kms.parts;
+    const sealAll = () =>
+      harness.db.transaction(async (tx) => {
+        // The broken one has waited longest.
+        await configs.setSealed(tx, broken.id, 'why', harness.clock.nowMs() - 1);
+        await configs.setSealed(tx, tenant.id, 'why', harness.clock.nowMs());
+      });
+    await sealAll();
+    const lost = vi.spyOn(clouds.lostKeys, 'has').mockImplementation((keyRef) => {
+      if (keyRef.endsWith(`/${broken.slug}`)) throw new Error('of the broken one');
+      return false;
+    });
+    try {
+      await expect(runJob('tenant_kms_unseal')).rejects.toThrow('of the broken one');
+      expect((await config()).sealed_since).toBeNull();
+      expect((await configs.find(broken.id))?.sealedSinceMs).not.toBeNull();
+    } finally {
+      lost.mockRestore();
+    }
+    expect(await runJob('tenant_kms_unseal')).toEqual({ rows: 1 });
+  });
+
   it('acts within one lifetime of an opened key, and is lifted by the job', async () => {
     const vault = await newVault();
     expect((await tokenize(vault)).status).toBe(201);

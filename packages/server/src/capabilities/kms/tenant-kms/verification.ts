@@ -102,13 +102,19 @@ export function createVerification(deps: VerificationDeps): Verification {
     });
   }
 
+  /** What goes wrong at one tenant is thrown once all had their turn: nobody stays sealed for another's sake. */
   async function each(
     due: readonly TenantKmsConfig[],
     act: (config: TenantKmsConfig) => Promise<void>,
   ): Promise<number> {
+    const failures: unknown[] = [];
     for (let from = 0; from < due.length; from += CONCURRENCY) {
-      await Promise.all(due.slice(from, from + CONCURRENCY).map(act));
+      const turns = due
+        .slice(from, from + CONCURRENCY)
+        .map((config) => act(config).catch((error: unknown) => failures.push(error)));
+      await Promise.all(turns);
     }
+    if (failures.length > 0) throw failures[0];
     return due.length;
   }
 
