@@ -8,6 +8,7 @@ import { systemRandom } from '../platform/crypto/random.js';
 
 /** Every key of every cloud, in memory: for what is about a tenant's KMS and not about the wire. */
 export interface MemoryClouds extends Clouds {
+  ownIdentity: Clouds['ownIdentity'];
   /** Why each call fails; null = none does. */
   failure: KmsFailureReason | null;
   /** References of keys that were destroyed. */

@@ -33,7 +33,7 @@ export interface RootKeyCheck {
   readonly formerWrapped: Buffer | null;
 }
 
-const LISTED_VERSIONS_MAX = 1_000;
+export const LISTED_VERSIONS_MAX = 1_000;
 
 export type KmsStore = ReturnType<typeof createKmsStore>;
 

@@ -4,6 +4,7 @@ import { storedRows, type TestDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import { createMemoryClouds, type MemoryClouds } from '../../../testing/memory-clouds.js';
 import { createTestTenant, type TestTenant } from '../../../testing/tenants.js';
+import { TURNS_MAX } from './turns.js';
 
 const PATH = '/admin/tenant-kms';
 const ROLE = 'arn:aws:iam::111122223333:role/';
@@ -516,4 +517,41 @@ it('is for Owner and Admin of the dashboard alone', async () => {
     expect((await harness.call('GET', PATH, { token: member })).status).toBe(status);
   }
   expect(problemOf(await harness.call('GET', PATH, { key: tenant.live }))).toEqual([401, 'invalid_token']);
+});
+
+it('asks clouds for a tenant only so often at once, with 429 beyond that, and for others all the same', async () => {
+  const body = awsOf(`busy-${tenant.slug}`);
+  expect((await onboard(body)).status).toBe(200);
+  const { ownIdentity } = clouds;
+  let answer = (_identity: string) => {};
+  const hanging = new Promise<string>((resolve) => {
+    answer = resolve;
+  });
+  const isAsked = new Promise<void>((resolve) => {
+    let asked = 0;
+    clouds.ownIdentity = () => {
+      asked += 1;
+      if (asked === TURNS_MAX) resolve();
+      return hanging;
+    };
+  });
+  const setups = Array.from({ length: TURNS_MAX }, () => ask('GET', `${PATH}/setup?provider=aws`));
+  await isAsked;
+  clouds.calls.splice(0);
+  for (const refused of [
+    await ask('POST', `${PATH}/test`),
+    await onboard(body),
+    await act('POST', '/rotate'),
+  ]) {
+    expect(problemOf(refused)).toEqual([429, 'rate_limit_exceeded']);
+    expect(refused.headers['retry-after']).toBe('5');
+  }
+  expect(clouds.calls).toEqual([]);
+  expect((await ask('GET', PATH)).status).toBe(200);
+  const theirs = { token: await harness.signIn(harness.other.ownerEmail), body: awsOf('not-busy') };
+  expect((await harness.call('POST', PATH, theirs)).status).toBe(200);
+  answer('999988887777');
+  for (const { status } of await Promise.all(setups)) expect(status).toBe(200);
+  clouds.ownIdentity = ownIdentity;
+  expect((await ask('POST', `${PATH}/test`)).status).toBe(200);
 });

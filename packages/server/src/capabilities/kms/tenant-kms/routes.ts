@@ -1,3 +1,4 @@
+import type { Caller } from '../../../kernel/principal.js';
 import { type RouteDefinition, route } from '../../../platform/http/route.js';
 import type { Clouds } from '../providers/index.js';
 import {
@@ -16,6 +17,7 @@ import {
 } from './schemas.js';
 import type { TenantKms } from './service.js';
 import { setupFor } from './setup.js';
+import { createTurns } from './turns.js';
 
 const ROTATE_MAX_AGE_SECONDS = 300;
 const DESTRUCTIVE_MAX_AGE_SECONDS = 120;
@@ -24,6 +26,8 @@ export function tenantKmsRoutes(
   tenantKms: TenantKms,
   clouds: Pick<Clouds, 'ownIdentity'>,
 ): RouteDefinition[] {
+  const turns = createTurns();
+  const inTurn = <T>({ principal }: Caller, act: () => Promise<T>) => turns(principal.scope.tenantId, act);
   return [
     route({
       method: 'POST',
@@ -36,7 +40,7 @@ export function tenantKmsRoutes(
       body: onboardBody,
       response: onboardResponse,
       errors: ['static_credentials_rejected', 'kms_verify_failed', 'conflict'],
-      handle: ({ caller, body }) => tenantKms.onboard(caller, body),
+      handle: ({ caller, body }) => inTurn(caller, () => tenantKms.onboard(caller, body)),
       wire: (onboarded) => onboardedWire(onboarded),
     }),
     route({
@@ -63,7 +67,7 @@ export function tenantKmsRoutes(
       audit: 'byok.kms.delete',
       response: deletedResponse,
       errors: ['no_kms_config', 'kms_wrap_failed', 'tenant_sealed'],
-      handle: ({ caller }) => tenantKms.delete(caller),
+      handle: ({ caller }) => inTurn(caller, () => tenantKms.delete(caller)),
       wire: () => ({ deleted: true }),
     }),
     route({
@@ -76,7 +80,7 @@ export function tenantKmsRoutes(
       audit: 'byok.kms.rotate',
       response: rotateResponse,
       errors: ['no_kms_config', 'kms_wrap_failed', 'tenant_sealed'],
-      handle: ({ caller }) => tenantKms.rotate(caller),
+      handle: ({ caller }) => inTurn(caller, () => tenantKms.rotate(caller)),
       wire: ({ version, leaseId }) => ({ rotated: true, new_version: version, rewrap_lease_id: leaseId }),
     }),
     route({
@@ -90,7 +94,7 @@ export function tenantKmsRoutes(
       audit: 'byok.kms.unseal',
       response: unsealResponse,
       errors: ['no_kms_config', 'not_sealed', 'unseal_failed'],
-      handle: ({ caller }) => tenantKms.unseal(caller),
+      handle: ({ caller }) => inTurn(caller, () => tenantKms.unseal(caller)),
       wire: () => ({ unsealed: true }),
     }),
     route({
@@ -102,7 +106,10 @@ export function tenantKmsRoutes(
       audit: null,
       response: testResponse,
       errors: ['no_kms_config', 'kms_verify_failed'],
-      handle: async ({ caller }) => ({ ok: true, latency_ms: (await tenantKms.test(caller)).latencyMs }),
+      async handle({ caller }) {
+        const { latencyMs } = await inTurn(caller, () => tenantKms.test(caller));
+        return { ok: true, latency_ms: latencyMs };
+      },
     }),
     route({
       method: 'GET',
@@ -113,8 +120,10 @@ export function tenantKmsRoutes(
       audit: null,
       query: setupQuery,
       response: setupResponse,
-      handle: async ({ caller, query }) =>
-        setupWire(await setupFor(clouds, query.provider, caller.principal.scope.tenantId)),
+      async handle({ caller, query }) {
+        const { tenantId } = caller.principal.scope;
+        return setupWire(await inTurn(caller, () => setupFor(clouds, query.provider, tenantId)));
+      },
     }),
   ];
 }

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { TenantId } from '../../../kernel/ids.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
+import { LISTED_VERSIONS_MAX } from '../store.js';
 import { kmsTables, type MasterKeyStatus, type TenantKmsRow, type WrapMethod } from '../tables.js';
 import type { ForeignNames } from './references.js';
 
@@ -134,12 +135,14 @@ export function createTenantKmsStore(db: Database) {
         .execute();
     },
 
+    /** The newest ones. */
     async listVersions(tenantId: TenantId): Promise<ShownMasterKey[]> {
       const rows = await view
         .scoped({ tenantId })
         .selectFrom('tenant_master_keys')
         .select(['version', 'wrap_method', 'status', 'created_at', 'retired_at'])
         .orderBy('version', 'desc')
+        .limit(LISTED_VERSIONS_MAX)
         .execute();
       return rows.map((row) => ({
         version: row.version,
