@@ -71,6 +71,15 @@ describe('refuses', () => {
     [{ ...AWS, kmsKeyRef: 7 }, ['kms_key_ref']],
     [{ ...AWS, kmsKeyRef: 'arn:aws:kms:eu-west-1:123456789012:key/abcd-1234' }, ['config.region']],
     [{ ...AWS, config: { ...AWS.config, region: 'x.evil.example' } }, ['config.region']],
+    // `kms.s3.amazonaws.com` is the bucket of whoever has that name.
+    ...['s3', 's3-us-west-2', 'execute-api', 'a'].map((region): [unknown, string[]] => [
+      {
+        ...AWS,
+        kmsKeyRef: AWS.kmsKeyRef.replace(AWS.config.region, region),
+        config: { ...AWS.config, region },
+      },
+      ['config.region'],
+    ]),
     [{ ...AWS, config: { ...AWS.config, role_arn: 'arn:aws:iam::1:role/x' } }, ['config.role_arn']],
     [{ ...AWS, config: { ...AWS.config, external_id: 'a' } }, ['config.external_id']],
     [{ ...AWS, config: { ...AWS.config, endpoint: 'http://10.0.0.1' } }, ['config']],

@@ -20,8 +20,8 @@ export type KeyOwner = 'tenant' | 'operator';
 
 const AWS_KEY =
   /^arn:(?:aws|aws-us-gov|aws-cn):kms:([a-z0-9-]+):\d{12}:(?:key\/(?:mrk-)?[A-Za-z0-9-]{1,64}|alias\/[A-Za-z0-9/_-]{1,250})$/;
-/** A label of the host that is dialled. */
-const AWS_REGION = /^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
+/** A label of the host that is dialled, and no other service's: `kms.s3.amazonaws.com` would be somebody's bucket. */
+const AWS_REGION = /^[a-z]{2}(?:-[a-z]{2,16}){1,3}-\d{1,2}$/;
 const AWS_ROLE = /^arn:(?:aws|aws-us-gov|aws-cn):iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/;
 const AWS_EXTERNAL_ID = /^[\w+=,.@:/-]{2,1224}$/;
 const GCP_KEY =
