@@ -3,21 +3,27 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { jobDefinitions } from '../../../app/jobs.js';
 import { forEachDatabase, type OpenTestDatabase, type TestDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
+import { createMemoryClouds, type MemoryClouds } from '../../../testing/memory-clouds.js';
+import { KmsFailure } from '../providers/types.js';
 import { kmsTables } from '../tables.js';
 
 /** Until a pass has made its last sweep, and what was under way at the rotation is stored. */
-const SETTLED_MS = 61_000;
+const SETTLED_MS = 301_000;
+/** What a pass of few rows takes. */
+const PASS_MS = 20_000;
 
 forEachDatabase((_name, openDatabase) => {
   let harness: Harness;
   let db: TestDatabase;
   let token: string;
+  let clouds: MemoryClouds;
   beforeAll(async () => {
     const open: OpenTestDatabase = async (...options) => {
       db = await openDatabase(...options);
       return db;
     };
-    harness = await createHarness({ open });
+    clouds = createMemoryClouds();
+    harness = await createHarness({ open, clouds });
     await startJobs();
   });
   afterAll(async () => {
@@ -36,10 +42,13 @@ forEachDatabase((_name, openDatabase) => {
     const stepUp = await harness.stepUp(token);
     return harness.call('POST', `/admin/tenant-kms/keys/${version}/revoke`, { token, stepUp, body });
   };
-  const settle = async () => {
-    for (let passed = 0; passed < SETTLED_MS; passed += 1_000) {
+  const settle = async (forMs = SETTLED_MS) => {
+    let leftMs = forMs;
+    while (leftMs > 0) {
       await harness.jobs.idle();
-      await harness.advance(1_000);
+      const stepMs = Math.min(leftMs, forMs - leftMs < PASS_MS ? 1_000 : 10_000);
+      await harness.advance(stepMs);
+      leftMs -= stepMs;
     }
     await harness.jobs.idle();
     token = await harness.signIn(harness.tenant.ownerEmail);
@@ -164,6 +173,45 @@ forEachDatabase((_name, openDatabase) => {
       await harness.advance(1_000);
       const lost = await detokenize(text);
       expect([lost.status, lost.json['error'].type]).toEqual([503, 'tenant_sealed']);
+    });
+
+    it('waits for keyed calls that were under way at the rotation: they store what the version has sealed', async () => {
+      const version = (await harness.kms.parts.store.findActiveVersion(tenantId()))!;
+      let refuse = () => {};
+      const asked = new Promise<void>((resolve) => {
+        const probe = () =>
+          new Promise<never>((_resolve, reject) => {
+            refuse = () => reject(new KmsFailure('access_denied', 'key', 'OfTheTest'));
+            resolve();
+          });
+        Object.assign(clouds, { providerOf: () => ({ probe }) });
+      });
+      const slow = () =>
+        harness.call('POST', '/admin/tenant-kms', {
+          token,
+          headers: { 'x-idempotency-key': 'slow' },
+          body: {
+            provider: 'aws',
+            kms_key_ref: 'arn:aws:kms:eu-central-1:111122223333:key/slow',
+            config: { region: 'eu-central-1', role_arn: 'arn:aws:iam::111122223333:role/slow' },
+          },
+        });
+      const underWay = slow();
+      await asked;
+      await harness.kms.rotate(tenantId());
+      expect((await revoke(version)).json).toMatchObject({ error: { type: 'version_in_use' } });
+      await settle(61_000);
+      const nothingStored = { type: 'version_in_use', message: expect.stringContaining('0 stored secrets') };
+      expect((await revoke(version)).json).toMatchObject({ error: nothingStored });
+      refuse();
+      const answer = await underWay;
+      expect([answer.status, answer.json['error'].type]).toEqual([400, 'kms_verify_failed']);
+      expect((await slow()).json).toEqual(answer.json);
+      await settle();
+      expect((await revoke(version)).json['error'].message).toContain('1 stored secrets');
+      await settle();
+      expect((await revoke(version)).status).toBe(200);
+      expect((await slow()).json).toEqual(answer.json);
     });
 
     it('has nothing to do with another tenant', async () => {

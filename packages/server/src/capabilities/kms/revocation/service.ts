@@ -1,6 +1,7 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound, validationError } from '../../../kernel/errors.js';
 import type { TenantId } from '../../../kernel/ids.js';
+import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import type { Generations } from '../../../platform/cache/generations.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
@@ -34,8 +35,11 @@ export interface RevocationsDeps {
   readonly rewraps: Pick<Rewraps, 'issue' | 'progress' | 'references'>;
 }
 
-/** A call that was under way at the rotation has stored by then what it sealed under the former version. */
-const WRITES_END_MS = 60_000;
+/**
+ * A call that was under way at the rotation has stored by then what it sealed under the former version: one with an
+ * idempotency key stores its answer at its end, under the key that was sealed at its beginning.
+ */
+const WRITES_END_MS = LIMITS.requestMs;
 
 export function createRevocations(deps: RevocationsDeps): Revocations {
   const { db, clock, generations, auditLogs, rewraps } = deps;
