@@ -2,11 +2,12 @@ import type { Clock } from '../../../kernel/clock.js';
 import { notFound, validationError } from '../../../kernel/errors.js';
 import type { TenantId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import { actorOf, type Caller } from '../../../kernel/principal.js';
+import type { Caller } from '../../../kernel/principal.js';
 import type { Generations } from '../../../platform/cache/generations.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
+import { actorOnKeys } from '../actor.js';
 import type { Rewraps } from '../rewrap/service.js';
 import { createKmsStore, type MasterKey } from '../store.js';
 import { kmsGeneration } from '../versions.js';
@@ -85,7 +86,7 @@ export function createRevocations(deps: RevocationsDeps): Revocations {
         if (key.wrapped) {
           await store.wipe(tx, tenantId, version, key.wrapped);
           await generations.bump(tx, kmsGeneration(tenantId));
-          await auditLogs.recordCritical(tx, actorOf(caller), revokeEntry(version, force));
+          await auditLogs.recordCritical(tx, actorOnKeys(caller), revokeEntry(version, force));
         }
         await recordAnswer(tx, caller, version);
       });

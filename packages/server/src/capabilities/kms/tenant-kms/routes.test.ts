@@ -122,6 +122,18 @@ describe('onboarding', () => {
     expect((await (await tokenize())()).json['data'].value).toBe('canary');
   });
 
+  it('is no act of the sandbox, as its keys are not, whichever mode the caller names', async () => {
+    const headers = { 'x-knoxcall-mode': 'test' };
+    const call = async (method: string, path: string, body?: unknown) =>
+      harness.call(method, path, { token, headers, body, stepUp: await harness.stepUp(token) });
+    expect((await call('POST', PATH, awsOf(`mode-${tenant.slug}`))).status).toBe(200);
+    expect((await call('POST', `${PATH}/rotate`)).status).toBe(200);
+    await call('POST', `${PATH}/keys/1/revoke`, { confirm: tenant.slug, force: true });
+    expect((await call('DELETE', PATH)).status).toBe(200);
+    for (const act of ['onboard', 'rotate', 'revoke', 'delete'])
+      expect([act, await auditOf(`byok.kms.${act}`)]).toMatchObject([act, [{ details: { sandbox: false } }]]);
+  });
+
   it('is written down in both chains, without an external id', async () => {
     await onboard(awsOf('audited', { external_id: 'a-secret-of-theirs' }));
     const [row] = await auditOf('byok.kms.onboard');

@@ -1,9 +1,10 @@
 import type { Clock } from '../../../kernel/clock.js';
 import type { TenantId } from '../../../kernel/ids.js';
-import { actorOf, type Caller } from '../../../kernel/principal.js';
+import type { Caller } from '../../../kernel/principal.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Transaction } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
+import { actorOnKeys } from '../actor.js';
 import type { CloudKey, CloudName } from '../cloud-key.js';
 import type { WrittenKey } from '../cloud-key-rules.js';
 import { cloudKeyText } from '../cloud-key-text.js';
@@ -143,7 +144,7 @@ export function createTenantKms(deps: TenantKmsDeps): TenantKms {
           const onboarded = { provider: key.provider, keyRef: key.keyRef, version, tenantId, ...findings };
           await auditLogs.recordCritical(
             tx,
-            actorOf(caller),
+            actorOnKeys(caller),
             kmsEntry('byok.kms.onboard', kmsKey, { version }),
           );
           await recordAnswer(tx, caller, onboarded);
@@ -168,7 +169,7 @@ export function createTenantKms(deps: TenantKmsDeps): TenantKms {
             await requireUnchanged(tx, config);
             const rotated = { version, leaseId: await rewraps.issue(tx, tenantId, version) };
             const entry = kmsEntry('byok.kms.rotate', config.kmsKey, { version });
-            await auditLogs.recordCritical(tx, actorOf(caller), entry);
+            await auditLogs.recordCritical(tx, actorOnKeys(caller), entry);
             await recordAnswer(tx, caller, rotated);
             return rotated;
           },
@@ -189,7 +190,7 @@ export function createTenantKms(deps: TenantKmsDeps): TenantKms {
             await configs.delete(tx, tenantId);
             await rewraps.issue(tx, tenantId, version);
             const entry = kmsEntry('byok.kms.delete', config.kmsKey, { version });
-            await auditLogs.recordCritical(tx, actorOf(caller), entry);
+            await auditLogs.recordCritical(tx, actorOnKeys(caller), entry);
             await recordAnswer(tx, caller, undefined);
           },
         };
@@ -209,7 +210,7 @@ export function createTenantKms(deps: TenantKmsDeps): TenantKms {
 
     async unseal(caller) {
       const config = await requireConfig(caller.principal.scope.tenantId);
-      await verification.unseal(config, actorOf(caller), caller);
+      await verification.unseal(config, actorOnKeys(caller), caller);
     },
   };
 }
