@@ -216,6 +216,7 @@ export function createServices(deps: ServicesDeps) {
     accounts,
     tenantKeys: kms,
     auditLogs,
+    isSignupOn: signups.isOn,
     wakeRemoval: () => jobs.wake(REMOVAL_JOB),
   });
   const tenantRemoval = createTenantRemoval({ db, clock, logger, generations, dynDb, tables: TENANT_TABLES });

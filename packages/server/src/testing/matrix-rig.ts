@@ -1,4 +1,4 @@
-import type { Mode } from '../kernel/ids.js';
+import type { Mode, TenantId } from '../kernel/ids.js';
 import { systemIds } from '../platform/crypto/random.js';
 import { type Mount, mountedRoutes } from '../platform/http/mounts.js';
 import type { RouteDefinition } from '../platform/http/route.js';
@@ -45,6 +45,9 @@ const MALFORMED = new Set([400, 413, 415]);
 export const MOUNTS: readonly Mount[] = ['v1', 'admin'];
 export const MODES: readonly Mode[] = ['live', 'test'];
 
+/** What is done to a tenant wants a step-up of that one. */
+const OF_TENANT = /^\/admin\/tenants\/([0-9a-f-]{36})$/;
+
 /** The whole server with two tenants, neither of them the operator's. */
 export async function openMatrixRig(options: InstallationOptions = {}): Promise<MatrixRig> {
   const installation = await openInstallation(options);
@@ -61,19 +64,23 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
     path: new RegExp(`^${path.replace(/:[^/]+/g, '[^/]+')}$`),
     isConsumed: definition.stepUp?.isConsumed === true,
   }));
-  /** Of each owner one until a call uses it up; made beforehand, so that no call is seen to write it. */
+  /** Of each owner and tenant one until a call uses it up; made beforehand, so that no call is seen to write it. */
   const stepUps = new Map<string, string>();
-  const renewStepUp = async (token: string, { id }: TestTenant) =>
-    stepUps.set(token, await stepUpWith({ ...services, db }, token, id));
-  for (const [one, token] of tokens) await renewStepUp(token, one);
+  const renewStepUp = async (token: string, id: TenantId) =>
+    stepUps.set(`${token} ${id}`, await stepUpWith({ ...services, db }, token, id));
+  for (const [one, token] of tokens) await renewStepUp(token, one.id);
 
   /** With the step-up that the call's endpoint asks for, as a user who has just taken one. */
   async function askProven(method: string, path: string, call: TestCall, by: Caller) {
     const [pathname = ''] = path.split('?');
     const rule = patterns.find((one) => one.method === method && one.path.test(pathname));
     if (!rule) return ask(method, path, call);
-    const answer = await ask(method, path, { stepUp: stepUps.get(by.token)!, ...call });
-    if (rule.isConsumed && !MALFORMED.has(answer.status)) await renewStepUp(by.token, by.tenant);
+    const [, named] = OF_TENANT.exec(pathname) ?? [];
+    const id = named ?? by.tenant.id;
+    const stepUp = stepUps.get(`${by.token} ${id}`);
+    const headers = { ...call.headers, ...(named !== undefined && { 'x-tenant-id': named }) };
+    const answer = await ask(method, path, { ...(stepUp && { stepUp }), ...call, headers });
+    if (rule.isConsumed && !MALFORMED.has(answer.status)) await renewStepUp(by.token, by.tenant.id);
     return answer;
   }
 
@@ -103,13 +110,14 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
         const email = `user-${++newUsers}@${tenant.slug}.example`;
         await createMember({ ...installation, ids: systemIds }, tenant, 'owner', email);
         const own = await installation.signIn(email, OWNER_PASSWORD);
-        await renewStepUp(own, tenant);
+        await renewStepUp(own, tenant.id);
         return worldOf(mount, { ...tenant, ownerEmail: email }, mode, own);
       },
       async create(path, body) {
         const { status, text, json } = await call('POST', path, { body });
         // 200 where the contract says so of the whole family.
         if (status !== 201 && status !== 200) throw new Error(`POST ${path} at ${mount}: ${status} ${text}`);
+        if (path === '/admin/tenants') await renewStepUp(token, json['data'].id);
         return json['data'];
       },
       async idsIn(path) {

@@ -276,6 +276,11 @@ describe('PATCH /admin/tenants/:id', () => {
     ).rejects.toMatchObject({
       type: 'not_found',
     });
+    // The operator renames no tenant in which it is less than an Admin.
+    const operator = await signedIn(harness.tenant, []);
+    await expect(
+      harness.tenantSwitch.change(operator, harness.tenant.id, { name: 'mine' }),
+    ).rejects.toMatchObject({ type: 'forbidden' });
     const viewer = await signedIn(other, []);
     await expect(
       harness.tenantSwitch.change(viewer, other.id, { ephemeralEnabled: null }),

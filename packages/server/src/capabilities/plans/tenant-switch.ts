@@ -75,7 +75,10 @@ export function createTenantSwitch({ db, clock, accounts, auditLogs }: TenantSwi
         if (!principal.may('tenant:write')) throw tenantWriteMissing();
         const others = operatorFields(change);
         if (others.length > 0) throw operatorOnly(others);
-      } else if (principal.scope.tenantId !== tenantId && namesOf(change)) throw namesAreTheirs();
+      } else if (namesOf(change)) {
+        if (principal.scope.tenantId !== tenantId) throw namesAreTheirs();
+        if (!principal.may('tenant:write')) throw tenantWriteMissing();
+      }
       // The row stands in the tenant that is changed, whose own people must see it.
       return write({ ...actorOf(caller), scope: { tenantId, sandbox: false } }, tenantId, change, caller);
     },

@@ -5,8 +5,22 @@ export function tooManyTenants(): AppError {
   return new AppError('conflict', `A user belongs to at most ${LIMITS.tenantsPerUserMax} tenants`);
 }
 
+export function noTenantsForStrangers(): AppError {
+  return new AppError(
+    'forbidden',
+    'Signup is off on this server: who belongs to no tenant is invited to one, and makes none',
+  );
+}
+
 export function ownerOnly(): AppError {
   return permissionMissing('tenant:delete');
+}
+
+export function stepUpOfAnother(): AppError {
+  return new AppError(
+    'forbidden',
+    'The step-up has to be of the tenant that is deleted: name it in X-Tenant-ID, there and here',
+  );
 }
 
 export function slugNotTyped(): AppError {

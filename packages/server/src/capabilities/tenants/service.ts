@@ -3,11 +3,18 @@ import { notFound } from '../../kernel/errors.js';
 import type { IdSource, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Actor, SessionCaller, UserRole } from '../../kernel/principal.js';
-import type { Database } from '../../platform/storage/database.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
 import { type Accounts, systemActor, type Tenant } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { TenantKeys } from '../kms/index.js';
-import { operatorsTenant, ownerOnly, slugNotTyped, tooManyTenants } from './errors.js';
+import {
+  noTenantsForStrangers,
+  operatorsTenant,
+  ownerOnly,
+  slugNotTyped,
+  stepUpOfAnother,
+  tooManyTenants,
+} from './errors.js';
 
 export interface TenantsDeps {
   readonly db: Database;
@@ -19,6 +26,7 @@ export interface TenantsDeps {
   >;
   readonly tenantKeys: Pick<TenantKeys, 'prepare' | 'createFor'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly isSignupOn: boolean;
   /** A tenant is to be removed. */
   wakeRemoval(): void;
 }
@@ -37,7 +45,7 @@ export interface TenantView {
 }
 
 export interface Tenants {
-  /** Of the caller, who becomes its Owner. */
+  /** Of the caller, who becomes its Owner. Where signup is off, of who belongs to a tenant already. */
   create(caller: SessionCaller, wish: TenantWish): Promise<TenantView>;
   /** Those that the caller belongs to, the oldest membership first. */
   list(caller: SessionCaller): Promise<TenantView[]>;
@@ -50,8 +58,8 @@ export interface Tenants {
 export function createTenants(deps: TenantsDeps): Tenants {
   const { db, ids, accounts, tenantKeys, auditLogs } = deps;
 
-  async function roleIn(caller: SessionCaller, id: TenantId): Promise<UserRole | null> {
-    const memberships = await accounts.membershipsOf(caller.userId);
+  async function roleIn(caller: SessionCaller, id: TenantId, tx?: Transaction): Promise<UserRole | null> {
+    const memberships = await accounts.membershipsOf(caller.userId, tx);
     return memberships.find(({ tenantId }) => tenantId === id)?.role ?? null;
   }
 
@@ -63,6 +71,8 @@ export function createTenants(deps: TenantsDeps): Tenants {
         await tx.lock('users', caller.userId);
         const { length: count } = await accounts.membershipsOf(caller.userId, tx);
         if (count >= LIMITS.tenantsPerUserMax) throw tooManyTenants();
+        // Whoever was removed everywhere is a stranger, and strangers get a tenant by signup or not at all.
+        if (count === 0 && !deps.isSignupOn) throw noTenantsForStrangers();
         const wanted = { id, name, slug, ephemeralEnabled, plan: 'free' as const };
         const tenant = await accounts.createTenant(tx, wanted, caller.userId, actorIn(id, caller));
         await tenantKeys.createFor(tx, id, masterKey);
@@ -91,13 +101,17 @@ export function createTenants(deps: TenantsDeps): Tenants {
 
     async delete(caller, id, slug) {
       const role = await roleIn(caller, id);
-      const tenant = role === null ? undefined : await accounts.tenantById(id);
+      requireOwner(role);
+      const tenant = await accounts.tenantById(id);
       if (!tenant) throw notFound('Tenant');
-      if (role !== 'owner') throw ownerOnly();
+      // Else a proof that was given for another tenant would delete this one.
+      if (caller.tenantId !== id) throw stepUpOfAnother();
       if (slug !== tenant.slug) throw slugNotTyped();
       await db.transaction(async (tx) => {
         const first = await accounts.bootstrapTenantId(tx);
         if (first === id) throw operatorsTenant();
+        // Who was demoted since the call began deletes nothing.
+        requireOwner(await roleIn(caller, id, tx));
         // Of two Owners at once one finds nobody's tenant any more.
         const deleted = await accounts.deleteTenant(tx, id);
         if (!deleted) throw notFound('Tenant');
@@ -118,6 +132,12 @@ export function createTenants(deps: TenantsDeps): Tenants {
       });
     },
   };
+}
+
+/** To who does not belong to it a tenant is as unknown as any other. */
+function requireOwner(role: UserRole | null): void {
+  if (role === null) throw notFound('Tenant');
+  if (role !== 'owner') throw ownerOnly();
 }
 
 function actorIn(tenantId: TenantId, { userId, requestId, ip }: SessionCaller): Actor {

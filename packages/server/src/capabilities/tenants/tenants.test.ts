@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TABLES_KEPT, TENANT_TABLES } from '../../app/tenant-tables.js';
-import type { TenantId } from '../../kernel/ids.js';
+import type { RequestId, TenantId } from '../../kernel/ids.js';
 import { systemIds } from '../../platform/crypto/random.js';
 import { forEachDatabase, storedRows } from '../../testing/databases.js';
 import { type MatrixRig, openMatrixRig } from '../../testing/matrix-rig.js';
 import { freshName, KINDS, ROUTE_SAMPLES } from '../../testing/route-samples.js';
 import { stepUpWith } from '../../testing/step-up.js';
 import { createMember, join, OWNER_PASSWORD } from '../../testing/tenants.js';
+import { accountsTables } from '../accounts/tables.js';
 import { kmsTables } from '../kms/tables.js';
+import { createTenants } from './service.js';
 
 const DAY_MS = 86_400_000;
 
@@ -150,6 +152,47 @@ forEachDatabase((name, open) => {
       expect((await rig.ask('GET', path, { token })).status).toBe(200);
     });
 
+    it('takes no step-up of another tenant, nor one of none', async () => {
+      const id = await make('bound');
+      for (const tenantId of [rig.tenant.id, null]) {
+        const stepUp = await stepUpWith({ ...rig.services, db: rig.db }, token, tenantId);
+        const named = tenantId && { headers: { 'x-tenant-id': tenantId } };
+        const call = { token, stepUp, ...named, body: { slug: 'bound' } };
+        expect(shown(await rig.ask('DELETE', `/admin/tenants/${id}`, call))).toEqual([403, 'forbidden']);
+      }
+      expect((await ask('GET', `/admin/tenants/${id}`)).status).toBe(200);
+    });
+
+    it('is not of who is no Owner any more when it comes to it', async () => {
+      const { accounts } = rig.services;
+      const id = await make('contested');
+      const { user, sessionId } = await rig.services.sessions.authenticate(token);
+      const tenants = createTenants({
+        ...rig,
+        ...rig.services,
+        accounts: {
+          ...accounts,
+          // The other Owner is faster.
+          async bootstrapTenantId(tx) {
+            await rig.db
+              .view(accountsTables)
+              .scoped({ tenantId: id }, tx!)
+              .updateTable('memberships')
+              .set({ role: 'viewer' })
+              .execute();
+            return accounts.bootstrapTenantId(tx);
+          },
+        },
+        ids: systemIds,
+        tenantKeys: rig.services.kms,
+        isSignupOn: false,
+        wakeRemoval: () => {},
+      });
+      const caller = { userId: user.id, sessionId, tenantId: id, requestId: 'r' as RequestId, ip: null };
+      await expect(tenants.delete(caller, id, 'contested')).rejects.toMatchObject({ type: 'forbidden' });
+      expect((await ask('GET', `/admin/tenants/${id}`)).status).toBe(200);
+    });
+
     it('is not of the tenant of the first start', async () => {
       const owner = await rig.signIn(rig.owner.email, rig.owner.password);
       const { json } = await rig.ask('GET', '/admin/tenants', { token: owner });
@@ -228,6 +271,26 @@ forEachDatabase((name, open) => {
     for (let turn = 0; turn < 200 && (await rig.services.auditChain.unsealedRows()) > 0; turn++)
       await new Promise((resolve) => setImmediate(resolve));
   }
+});
+
+it('a user who belongs nowhere any more makes no tenant where signup is off', async () => {
+  const rig = await openMatrixRig({ isSignupOn: false });
+  const email = await createMember({ ...rig, ids: systemIds }, rig.tenant, 'developer');
+  const make = async (slug: string) => {
+    const token = await rig.signIn(email, OWNER_PASSWORD);
+    return (await rig.ask('POST', '/admin/tenants', { token, body: { name: 'n', slug } })).status;
+  };
+  expect(await make('mine')).toBe(201);
+  const id = await rig.services.accounts.findUserId(email);
+  for (const { tenantId } of await rig.services.accounts.membershipsOf(id!))
+    await rig.db
+      .view(accountsTables)
+      .scoped({ tenantId })
+      .deleteFrom('memberships')
+      .where('user_id', '=', id!)
+      .execute();
+  expect(await make('after-all')).toBe(403);
+  await rig.close();
 });
 
 describe('what belongs to a tenant', () => {
