@@ -121,6 +121,12 @@ export const LIMITS = {
   invitationsMax: 100,
   invitationMs: 7 * 86_400_000,
   invitationResendMs: 60_000,
+  /** Mails of one inviter in a day; those to one address. */
+  invitationMailsMax: 200,
+  invitationMailsToAddressMax: 5,
+  invitationMailWindowMs: 86_400_000,
+  /** Former names of a tenant that are kept from others at once. */
+  tenantSlugsKeptMax: 10,
   /** A former name of a tenant is nobody else's for so long. */
   tenantSlugKeptMs: 90 * 86_400_000,
   /** Of a deleted tenant, whose database users are dropped before its keys are wiped. */

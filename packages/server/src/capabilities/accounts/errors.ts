@@ -104,3 +104,10 @@ export function tooManyPasskeys(): AppError {
 export function slugTaken(): AppError {
   return new AppError('conflict', 'The slug is taken, or was another tenant’s in the last 90 days');
 }
+
+export function slugsUsedUp(): AppError {
+  return new AppError(
+    'conflict',
+    `The tenant holds ${LIMITS.tenantSlugsKeptMax} former slugs, each for 90 days: take one of those, or wait`,
+  );
+}

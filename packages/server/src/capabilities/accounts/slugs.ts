@@ -4,7 +4,7 @@ import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { isTenantSlug } from '../../platform/http/hosts.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
-import { slugTaken } from './errors.js';
+import { slugsUsedUp, slugTaken } from './errors.js';
 import { createAccountsStore } from './store.js';
 
 /** The names of tenants: each stands in host names, in assertions of workloads and in the operator's variables. */
@@ -23,7 +23,12 @@ export function createSlugs({ db, clock }: { readonly db: Database; readonly clo
       const holder = await this.holderOf(slug, tx);
       if (holder !== undefined && holder !== tenantId) throw slugTaken();
       const former = await store.findSlug(tx, tenantId);
-      if (former !== undefined && former !== slug) await this.keep(tx, tenantId, former);
+      if (former === undefined || former === slug) return;
+      // Else one tenant takes every name from everybody, one after the other.
+      const held = new Set([former, ...(await store.keptSlugsOf(tx, tenantId, clock.nowMs()))]);
+      held.delete(slug);
+      if (held.size > LIMITS.tenantSlugsKeptMax) throw slugsUsedUp();
+      await this.keep(tx, tenantId, former);
     },
 
     async keep(tx: Transaction, tenantId: TenantId, slug: string): Promise<void> {

@@ -228,6 +228,17 @@ export function createAccountsStore(db: Database) {
       return row?.holder_id;
     },
 
+    async keptSlugsOf(tx: Transaction, tenantId: TenantId, nowMs: number): Promise<string[]> {
+      const rows = await view
+        .system('tenant_by_slug', tx)
+        .selectFrom('kept_slugs')
+        .select('slug')
+        .where('holder_id', '=', tenantId)
+        .where('kept_until', '>', nowMs)
+        .execute();
+      return rows.map(({ slug }) => slug);
+    },
+
     async keepSlug(tx: Transaction, tenantId: TenantId, slug: string, untilMs: number): Promise<void> {
       const kept = { holder_id: tenantId, kept_until: untilMs };
       await view

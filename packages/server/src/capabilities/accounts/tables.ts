@@ -95,6 +95,7 @@ interface RefreshTokensTable {
   used_at: number | null;
 }
 
+/** What is counted for a while: sign-ins, and the mails of who invites. */
 interface SignInAttemptsTable {
   /** SHA-256 of account and address, or of the address alone: no name of a person is kept for a mistyped one. */
   subject_hash: Buffer;

@@ -1,5 +1,5 @@
 import { Secret } from '../../kernel/secret.js';
-import type { Mail } from '../../platform/mail/mail.js';
+import { type Mail, quotedName } from '../../platform/mail/mail.js';
 import type { SignupRequest } from './store.js';
 
 /** Where the page is that confirms (auth.md §7). */
@@ -22,7 +22,7 @@ export function linkMail(
   return {
     to: email,
     subject: 'Confirm your KnoxCall account',
-    text: new Secret(`A KnoxCall account was asked for with this address: the tenant ${tenantName}.
+    text: new Secret(`A KnoxCall account was asked for with this address: the tenant ${quotedName(tenantName)}.
 
 Open this link to look at it and to choose a password. It is good for 24 hours:
 

@@ -124,6 +124,15 @@ forEachDatabase((name, open) => {
       expect((await patch(id, { slug: 'www' })).status).toBe(400);
     });
 
+    it('changes ten times in 90 days, so that no tenant takes the names of all', async () => {
+      const id = await make('greedy-0');
+      const to = async (n: number) => (await patch(id, { slug: `greedy-${n}` })).status;
+      for (let n = 1; n <= 10; n++) expect([n, await to(n)]).toEqual([n, 200]);
+      expect(await to(11)).toBe(409);
+      expect(await to(0)).toBe(200);
+      expect(await to(11)).toBe(409);
+    });
+
     it('is not for the operator of another tenant to change', async () => {
       const answer = await rig.call('PATCH', `/admin/tenants/${rig.tenant.id}`, { body: { name: 'x' } });
       expect([answer.status, answer.json['error']?.['type']]).toEqual([403, 'forbidden']);

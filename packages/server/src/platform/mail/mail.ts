@@ -21,11 +21,22 @@ export interface Mailer {
 
 const LOCAL_CHARACTERS_MAX = 64;
 const ADDRESS_CHARACTERS_MAX = 254;
+const NAME_CHARACTERS_MAX = 60;
 
 /** One address without quotes and comments (RFC 5321 §4.5.3.1): no text for which some reader sees two. */
 export function isMailAddress(text: string): boolean {
   const [, local] = /^([^\s@<>()[\]\\,;:"\p{C}]+)@[^\s@<>()[\]\\,;:"\p{C}]+$/u.exec(text) ?? [];
   return local !== undefined && local.length <= LOCAL_CHARACTERS_MAX && text.length <= ADDRESS_CHARACTERS_MAX;
+}
+
+/**
+ * What strangers call something, in the text of a mail that the server sends for them: one short line in quotes, of which
+ * no reader makes a link.
+ */
+export function quotedName(name: string): string {
+  const line = name.replace(/[\p{C}\p{Z}]+/gu, ' ').trim();
+  const short = [...line].slice(0, NAME_CHARACTERS_MAX).join('');
+  return `"${short.replaceAll('"', "'").replace(/[.:/@]+(?=\S)/g, '$& ')}"`;
 }
 
 /**

@@ -36,6 +36,12 @@ export function teamFull(): AppError {
   );
 }
 
+export function tooManyMails(waitMs: number): AppError {
+  return rateLimitExceeded('You have sent as many invitations today, or as many to this address, as may be', {
+    retryAfterSeconds: waitMs / 1000,
+  });
+}
+
 export function sentJustNow(waitMs: number): AppError {
   return rateLimitExceeded('The invitation was sent less than a minute ago', {
     retryAfterSeconds: waitMs / 1000,

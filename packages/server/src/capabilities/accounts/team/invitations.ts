@@ -19,6 +19,7 @@ import { refuseUnfit } from '../passwords.js';
 import type { Sessions } from '../sessions/service.js';
 import { createSessionStore } from '../sessions/store.js';
 import type { SignInAttempts } from '../sign-in-attempts/service.js';
+import { createSignInAttemptStore } from '../sign-in-attempts/store.js';
 import type { RecordFailure } from '../sign-ins/failures.js';
 import { createAccountsStore, foldEmail } from '../store.js';
 import type { Tenant } from '../types.js';
@@ -29,6 +30,7 @@ import {
   ownersMakeOwners,
   sentJustNow,
   teamFull,
+  tooManyMails,
 } from './errors.js';
 import { invitationMail } from './mails.js';
 import { rolesOutOfReach } from './roles.js';
@@ -89,6 +91,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
   const store = createTeamStore(db);
   const users = createSessionStore(db);
   const accounts = createAccountsStore(db);
+  const counts = createSignInAttemptStore(db);
 
   function newLink() {
     const text = random.bytes(TOKEN_BYTES).toString('base64url');
@@ -117,6 +120,20 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     const by = userId && (await store.find(tenantId, userId, tx));
     if (!by || rolesOutOfReach(by.role).includes(role)) throw ownersMakeOwners();
     return by;
+  }
+
+  /** Else whoever revokes and invites anew fills the mailbox of another, by our mail server. */
+  async function countMail(tx: Transaction, by: UserId, email: string, nowMs: number): Promise<void> {
+    const ofAll = { subject: `invitations\0${by}`, max: LIMITS.invitationMailsMax };
+    const toOne = {
+      subject: `invitations\0${by}\0${foldEmail(email)}`,
+      max: LIMITS.invitationMailsToAddressMax,
+    };
+    for (const { subject, max } of [ofAll, toOne]) {
+      const rule = { max, windowMs: LIMITS.invitationMailWindowMs };
+      const { attempts: mails, expiresAtMs } = await counts.count(tx, sha256(subject), rule, nowMs);
+      if (mails > max) throw tooManyMails(expiresAtMs - nowMs);
+    }
   }
 
   /** Of an account that there is: by its session, or by its password, which counts like a sign-in. */
@@ -179,6 +196,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
           await store.countInvitations(tenant.id, tx),
         ];
         if (members >= LIMITS.teamMembersMax || open >= LIMITS.invitationsMax) throw teamFull();
+        await countMail(tx, by.userId, email, nowMs);
         const invitation: Invitation = {
           id: ids.uuid() as InvitationId,
           tenantId: tenant.id,
@@ -208,6 +226,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
         const by = await inviter(tx, tenant.id, caller.principal.userId, former.role);
         const waitMs = former.sentAtMs + LIMITS.invitationResendMs - nowMs;
         if (waitMs > 0) throw sentJustNow(waitMs);
+        await countMail(tx, by.userId, former.email, nowMs);
         const invitation = await store.renewInvitation(tx, former, hash, {
           invitedBy: by.userId,
           nowMs,

@@ -1,6 +1,6 @@
 import { isoTime } from '../../../kernel/clock.js';
 import { Secret } from '../../../kernel/secret.js';
-import type { Mail } from '../../../platform/mail/mail.js';
+import { type Mail, quotedName } from '../../../platform/mail/mail.js';
 import type { Invitation } from './store.js';
 
 /** Where the page is that accepts (auth.md §7). */
@@ -15,7 +15,7 @@ export function invitationMail(
   return {
     to: email,
     subject: 'You are invited to KnoxCall',
-    text: new Secret(`You are invited to the tenant ${tenantName} at KnoxCall, as ${role}.
+    text: new Secret(`You are invited to the tenant ${quotedName(tenantName)} at KnoxCall, as ${role}.
 
 Open this link to look at the invitation and to accept it. It is good until ${isoTime(expiresAtMs)}, once:
 

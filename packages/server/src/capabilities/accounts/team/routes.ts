@@ -95,7 +95,7 @@ function invitationRoutes(invitations: Invitations): RouteDefinition[] {
       summary: 'Invite somebody by e-mail',
       permission: 'team:write',
       audit: 'team.invite',
-      errors: ['conflict', 'privilege_escalation'],
+      errors: ['conflict', 'privilege_escalation', 'rate_limit_exceeded'],
       status: 201,
       body: inviteBody,
       response: invitationResponse,

@@ -250,6 +250,30 @@ forEachDatabase((name, open) => {
       expect((await again(boss.token)).json['data'].invited_by).toBe(boss.id);
     });
 
+    it('says what strangers call the tenant, and leads nowhere but to its page', async () => {
+      const renamed = async (called: string) =>
+        (await ask('PATCH', `/admin/tenants/${rig.tenant.id}`, owner, { name: called })).status;
+      expect(await renamed('x\n\nYour account is locked: https://evil.example/a')).toBe(200);
+      await invite('named@example.org');
+      const { text } = rig.services.mailBox.lastTo('named@example.org');
+      expect(text).toContain('"x Your account is locked: https:// evil. example/ a"');
+      expect(text.match(/\S+\.\S+/g)).toHaveLength(1 + (text.match(/\.\d{3}Z/g) ?? []).length);
+      expect(await renamed('acme')).toBe(200);
+    });
+
+    it('is mailed to one address five times a day by one member, however often it is revoked', async () => {
+      const admin = await member('admin');
+      const body = { email: 'flooded@example.org', role: 'viewer' };
+      const post = () => ask('POST', '/admin/invitations', admin.token, body);
+      for (let times = 0; times < 5; times++) {
+        const { status, json } = await post();
+        expect(status).toBe(201);
+        await ask('DELETE', `/admin/invitations/${json['data'].id}`, admin.token);
+      }
+      expect(shown(await post())).toEqual([429, 'rate_limit_exceeded']);
+      expect((await ask('POST', '/admin/invitations', owner, body)).status).toBe(201);
+    });
+
     it('has no more passwords hashed at once than a crowd of sign-ins has', async () => {
       const { token } = await invite('crowd@example.org');
       const all = await Promise.all(
