@@ -104,8 +104,11 @@ describe.skipIf(!CHROMIUM)(
 
     /** At the page behind a link that the server mailed: it has no mail server, and prints it. */
     async function openLink(): Promise<Page> {
+      const printed = () => [...server.output().out.matchAll(/magic-link\?token=([\w-]{43})/g)];
+      const { length } = printed();
       await post('magic-link', { email: bootstrap.admin.email });
-      const [, token] = [...server.output().out.matchAll(/magic-link\?token=([\w-]+)/g)].at(-1)!;
+      await expect.poll(printed).toHaveLength(length + 1);
+      const [, token] = printed().at(-1)!;
       const page = await (await browser.newContext({ javaScriptEnabled: false })).newPage();
       await page.goto(`${server.url}/auth/magic-link?token=${token}`);
       await page.getByText(bootstrap.admin.email).waitFor();
