@@ -125,6 +125,9 @@ export const LIMITS = {
   invitationMailsMax: 200,
   invitationMailsToAddressMax: 5,
   invitationMailWindowMs: 86_400_000,
+  /** By one user: what is deleted again leaves its slug held, and its rows to be removed. */
+  tenantsMadeMax: 100,
+  tenantsMadeWindowMs: 86_400_000,
   /** Former names of a tenant that are kept from others at once. */
   tenantSlugsKeptMax: 10,
   /** A former name of a tenant is nobody else's for so long. */

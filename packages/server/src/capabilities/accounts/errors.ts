@@ -111,3 +111,9 @@ export function slugsUsedUp(): AppError {
     `The tenant holds ${LIMITS.tenantSlugsKeptMax} former slugs, each for 90 days: take one of those, or wait`,
   );
 }
+
+export function tooManyTenantsMade(waitMs: number): AppError {
+  return rateLimitExceeded(`A user makes at most ${LIMITS.tenantsMadeMax} tenants a day`, {
+    retryAfterSeconds: waitMs / 1000,
+  });
+}

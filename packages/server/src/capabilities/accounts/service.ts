@@ -1,12 +1,16 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { IdSource, TenantId, UserId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import type { Actor } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Generations } from '../../platform/cache/generations.js';
+import { sha256 } from '../../platform/crypto/hashing.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
+import { tooManyTenantsMade } from './errors.js';
 import { hashOfNewPassword } from './passwords.js';
 import { createSessionStore, type Membership } from './sessions/store.js';
+import { createSignInAttemptStore } from './sign-in-attempts/store.js';
 import { createSlugs } from './slugs.js';
 import { createAccountsStore, foldEmail } from './store.js';
 import type { Member, NewTenant, PreparedOwner, Tenant, TenantChange } from './types.js';
@@ -66,6 +70,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   const { db, clock, ids, generations, auditLogs } = deps;
   const store = createAccountsStore(db);
   const sessionStore = createSessionStore(db);
+  const counts = createSignInAttemptStore(db);
   const slugs = createSlugs({ db, clock });
 
   /** Tenant, membership and audit row. */
@@ -119,7 +124,13 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       return insertTenant(tx, input, ownerId, systemActor(input.id));
     },
 
-    createTenant: insertTenant,
+    async createTenant(tx, input, ownerId, actor) {
+      const rule = { max: LIMITS.tenantsMadeMax, windowMs: LIMITS.tenantsMadeWindowMs };
+      const nowMs = clock.nowMs();
+      const made = await counts.count(tx, sha256(`tenants\0${ownerId}`), rule, nowMs);
+      if (made.attempts > rule.max) throw tooManyTenantsMade(made.expiresAtMs - nowMs);
+      return insertTenant(tx, input, ownerId, actor);
+    },
     membershipsOf: (userId, tx) => sessionStore.membershipsOf(userId, tx),
 
     async changeTenant(tx, tenantId, change) {

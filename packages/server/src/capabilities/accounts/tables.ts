@@ -95,7 +95,7 @@ interface RefreshTokensTable {
   used_at: number | null;
 }
 
-/** What is counted for a while: sign-ins, and the mails of who invites. */
+/** What is counted for a while: sign-ins, links, mails of who invites, tenants that a user makes. */
 interface SignInAttemptsTable {
   /** SHA-256 of account and address, or of the address alone: no name of a person is kept for a mistyped one. */
   subject_hash: Buffer;

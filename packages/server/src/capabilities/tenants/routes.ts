@@ -32,7 +32,7 @@ export function tenantRoutes(tenants: Tenants): RouteDefinition[] {
       access: 'session',
       permission: null,
       audit: 'tenant.create',
-      errors: ['forbidden', 'conflict', 'tenant_sealed'],
+      errors: ['forbidden', 'conflict', 'rate_limit_exceeded', 'tenant_sealed'],
       status: 201,
       body: newTenantBody,
       response: tenantResponse,

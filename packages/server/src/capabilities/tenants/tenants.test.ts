@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TABLES_KEPT, TENANT_TABLES } from '../../app/tenant-tables.js';
 import type { RequestId, TenantId } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { sha256 } from '../../platform/crypto/hashing.js';
 import { systemIds } from '../../platform/crypto/random.js';
 import { forEachDatabase, storedRows } from '../../testing/databases.js';
 import { type MatrixRig, openMatrixRig } from '../../testing/matrix-rig.js';
@@ -95,6 +97,32 @@ forEachDatabase((name, open) => {
       ]);
       expect(shown(await ask('GET', '/admin/tenants/nothing', undefined))).toEqual([404, 'not_found']);
     });
+  });
+
+  it('a user makes at most a hundred a day, also where it deletes them again', async () => {
+    const email = await createMember(
+      { ...rig, ids: systemIds },
+      rig.tenant,
+      'developer',
+      'maker@acme.example',
+    );
+    const asMaker = await rig.signIn(email, OWNER_PASSWORD);
+    const userId = await rig.services.accounts.findUserId(email);
+    await make('first-of-many', asMaker);
+    await rig.db.transaction((tx) =>
+      rig.db
+        .view(accountsTables)
+        .system('people', tx)
+        .updateTable('sign_in_attempts')
+        .set({ attempts: LIMITS.tenantsMadeMax })
+        .where('subject_hash', '=', sha256(`tenants\0${userId}`))
+        .execute(),
+    );
+    const body = { name: 'n', slug: 'one-too-many' };
+    const refused = await ask('POST', '/admin/tenants', body, asMaker);
+    expect(shown(refused)).toEqual([429, 'rate_limit_exceeded']);
+    expect(refused.headers['retry-after']).toBe('86400');
+    await make('of-another');
   });
 
   describe('its slug', () => {
