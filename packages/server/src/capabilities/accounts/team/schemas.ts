@@ -8,7 +8,11 @@ import type { Invitation, TeamMember } from './store.js';
 
 const role = z.enum(USER_ROLES);
 
-export const teamQuery = z.object({ ...pageQuery, order: orderQuery });
+export const teamQuery = z.object({
+  ...pageQuery,
+  sort: z.literal('created_at').optional().describe('The one order there is.'),
+  order: orderQuery,
+});
 export const memberParams = z.object({ id: z.string().min(1).max(64).describe('Of the user.') });
 export const invitationParams = z.object({ id: z.string().min(1).max(64).describe('Of the invitation.') });
 export const roleBody = z.object({ role });
