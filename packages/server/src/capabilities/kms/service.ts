@@ -100,13 +100,6 @@ export interface KmsDeps {
 const OPENED_KEYS_MAX = 10_000;
 const NOTHING = Buffer.alloc(0);
 
-/** How long an opened master key is kept (kms-admin.md §3.4). */
-const CACHE_MS: Readonly<Record<WrapMethod, number>> = {
-  global: LIMITS.tenantKeyCacheMs,
-  operator_kms: LIMITS.tenantKeyCacheMs,
-  customer_kms: LIMITS.customerKeyCacheMs,
-};
-
 export function createKms(deps: KmsDeps): Kms {
   const { db, clock, random, generations, outbox, rootKey, cloudProviders, operatorKey } = deps;
   const store = createKmsStore(db);
@@ -147,6 +140,15 @@ export function createKms(deps: KmsDeps): Kms {
     return withKey(place.tenantId, version, (key) => sealEnvelope(random, key, version, place, plaintext));
   }
 
+  /**
+   * How long an opened master key, and what it has opened, is kept (kms-admin.md §3.4). Of a tenant with its own KMS that
+   * goes for every version: what one of the root key has opened may be under the tenant's key by now.
+   */
+  async function cacheMsOf(tenantId: TenantId, wrapMethod: WrapMethod): Promise<number> {
+    const isCustomers = wrapMethod === 'customer_kms' || (await configs.find(tenantId)) !== undefined;
+    return isCustomers ? LIMITS.customerKeyCacheMs : LIMITS.tenantKeyCacheMs;
+  }
+
   async function unwrapKey(
     tenantId: TenantId,
     version: number,
@@ -155,7 +157,7 @@ export function createKms(deps: KmsDeps): Kms {
     const key = await store.findKey(tenantId, version);
     if (!key?.wrapped) throw tenantSealed(`master key version ${version} is ${key?.status ?? 'unknown'}`);
     // Before the KMS is asked: what it grants counts from the question, not from the answer.
-    keepFor(CACHE_MS[key.wrapMethod]);
+    keepFor(await cacheMsOf(tenantId, key.wrapMethod));
     const unwrap = () => wrappingKeys.unwrap(tenantId, key);
     try {
       return await (key.wrapMethod === 'customer_kms' ? sealing.opened(tenantId, key, unwrap) : unwrap());

@@ -138,6 +138,34 @@ forEachDatabase((_name, open) => {
       expect(forgotten).toEqual([tenantId]);
     });
 
+    it('keep nothing beyond five minutes that a version from before the onboarding has opened', async () => {
+      const scope = { tenantId, sandbox: false };
+      const key = await here.cryptoKeys.prepare(scope);
+      await db.transaction((tx) => here.cryptoKeys.createFor(tx, key));
+      await onboard(here, tenantId, 'one');
+      clock.advance(LEARNED_MS);
+      await there.generations.refresh();
+      // Through version 1, which the root key wraps; then a pass of the other process brings it under the tenant's.
+      const used = async () => there.cryptoKeys.use(scope, key.id, 1, (bytes) => bytes.length);
+      expect(await used()).toBe(32);
+      const { leaseId } = (await here.rewraps.progress(tenantId))!;
+      const [pass] = here.rewraps.jobs();
+      const context = {
+        id: leaseId,
+        payload: { tenant_id: tenantId },
+        attempt: 1,
+        batchMax: 100,
+        signal: new AbortController().signal,
+        isStopping: () => false,
+        fence: async () => {},
+      };
+      await pass!.run(context);
+      expect(await here.rewraps.references(tenantId, 1)).toBe(0);
+      clouds.failure = 'access_denied';
+      clock.advance(300_000);
+      await expect(used()).rejects.toMatchObject({ type: 'tenant_sealed' });
+    });
+
     it('lists a tenant of no other as sealed or due', async () => {
       await onboard(here, tenantId, 'one');
       const { configs } = here.kms.parts;
