@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type KeyOwner, readCloudKey } from './cloud-key-rules.js';
+import { type KeyOwner, readCloudKey, type WrittenKey } from './cloud-key-rules.js';
 import { cloudKeyOfText, cloudKeyText } from './cloud-key-text.js';
 
 const AWS = {
@@ -72,7 +72,7 @@ describe('refuses', () => {
     [{ ...AWS, kmsKeyRef: 'arn:aws:kms:eu-west-1:123456789012:key/abcd-1234' }, ['config.region']],
     [{ ...AWS, config: { ...AWS.config, region: 'x.evil.example' } }, ['config.region']],
     // `kms.s3.amazonaws.com` is the bucket of whoever has that name.
-    ...['s3', 's3-us-west-2', 'execute-api', 'a'].map((region): [unknown, string[]] => [
+    ...['s3', 's3-us-west-2', 'execute-api', 'a'].map((region): [WrittenKey, string[]] => [
       {
         ...AWS,
         kmsKeyRef: AWS.kmsKeyRef.replace(AWS.config.region, region),
