@@ -23,6 +23,11 @@ export function isoTime(epochMs: number): string {
   return new Date(epochMs).toISOString();
 }
 
+/** For people, on pages and in mails: `2026-11-26 19:39 UTC`. */
+export function minuteText(epochMs: number): string {
+  return `${isoTime(epochMs).slice(0, 16).replace('T', ' ')} UTC`;
+}
+
 /** Without milliseconds: for the dates of certificates (contract README §5). */
 export function isoSeconds(epochMs: number): string {
   return isoTime(epochMs).replace(/\.\d{3}Z$/, 'Z');

@@ -1,9 +1,9 @@
-import { isoTime } from '../../kernel/clock.js';
+import { minuteText } from '../../kernel/clock.js';
 import { isAppError } from '../../kernel/errors.js';
 import type { Visitor } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
 import { INVITATION_PATH, type Invitations } from '../accounts/index.js';
-import { donePage, type Html, html, page } from '../oauth-consent/index.js';
+import { donePage, type Html, html, page, usernameField } from '../oauth-consent/index.js';
 
 export interface InvitationPageRequest {
   /** From the link, or from the form that it led to. */
@@ -61,21 +61,26 @@ export function createInvitationPage(invitations: Pick<Invitations, 'look' | 'ac
   };
 }
 
-function acceptPage({ invitation, tenant, hasAccount }: Open, token: string, failure: string | null): Html {
+function acceptPage(
+  { invitation, tenant, inviter, hasAccount }: Open,
+  token: string,
+  failure: string | null,
+): Html {
   const { email, role, expiresAtMs } = invitation;
   return page(
     'Accept an invitation',
     html`<h1>Join ${tenant.name}</h1>
 <ul>
 <li><strong>Tenant</strong> <span class="soft">${tenant.name} (${tenant.slug})</span></li>
+<li><strong>Invited by</strong> <span class="soft">${inviter}</span></li>
 <li><strong>Account</strong> <span class="soft">${email}</span></li>
 <li><strong>Role</strong> <span class="soft">${role}</span></li>
 </ul>
-<p class="soft">Good until ${isoTime(expiresAtMs)}. If you do not know who invites you, close this page.</p>
+<p class="soft">Good until ${minuteText(expiresAtMs)}. If you do not know who invites you, close this page.</p>
 ${failure && html`<p class="bad" role="alert">${failure}</p>`}
 <form method="post" action="${INVITATION_PATH}">
 <input type="hidden" name="token" value="${token}">
-<input type="hidden" name="email" autocomplete="username" value="${email}">
+${usernameField(email)}
 <label for="password">${hasAccount ? 'Password of your account' : 'Choose a password'}</label>
 ${hasAccount ? PRESENT : CHOSEN}
 <div class="acts"><button class="go">Accept</button></div>

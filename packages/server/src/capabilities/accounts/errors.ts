@@ -35,11 +35,19 @@ export function csrfTokenMissing(): AppError {
 }
 
 export function stepUpRequired(maxAgeSeconds: number): AppError {
-  return stepUpDue('step_up_required', 'Prove yourself anew with POST /admin/auth/step-up', maxAgeSeconds);
+  return stepUpDue(
+    'step_up_required',
+    'Prove yourself anew with POST /admin/auth/step-up, and send its step_up_token as X-KnoxCall-StepUp',
+    maxAgeSeconds,
+  );
 }
 
 export function stepUpExpired(maxAgeSeconds: number): AppError {
-  return stepUpDue('step_up_expired', 'The step-up is too old for this; take a new one', maxAgeSeconds);
+  return stepUpDue(
+    'step_up_expired',
+    'The step-up is too old for this; take a new one with POST /admin/auth/step-up',
+    maxAgeSeconds,
+  );
 }
 
 /** The challenge is that of RFC 9470 §3. */
@@ -57,7 +65,10 @@ function stepUpDue(
 }
 
 export function stepUpOfAnother(): AppError {
-  return new AppError('forbidden', 'The step-up is of another user, session or tenant');
+  return new AppError(
+    'forbidden',
+    'The step-up is of another user, session or tenant: it is taken with the X-Tenant-ID of the call that it is for',
+  );
 }
 
 /** A wrong code, a used one, and a factor that is not enrolled: one answer. */

@@ -19,7 +19,11 @@ export function createSlugs({ db, clock }: { readonly db: Database; readonly clo
 
     /** The tenant is called that from now on; the name that it gives up, if it had one, is kept from others. */
     async take(tx: Transaction, tenantId: TenantId, slug: string): Promise<void> {
-      if (!isTenantSlug(slug)) throw validationError('slug', 'must be one DNS label that is not reserved');
+      if (!isTenantSlug(slug))
+        throw validationError(
+          'slug',
+          'must be lower-case letters, digits and inner hyphens, and no name that hosts have already',
+        );
       const holder = await this.holderOf(slug, tx);
       if (holder !== undefined && holder !== tenantId) throw slugTaken();
       const former = await store.findSlug(tx, tenantId);

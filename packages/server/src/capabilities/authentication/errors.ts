@@ -79,7 +79,10 @@ export function wrongMode(): AppError {
 
 /** A user of several tenants, or of none, has to say which one is meant (kms-admin.md §4). */
 export function tenantNotNamed(): AppError {
-  return validationError('X-Tenant-ID', 'is required of a user who does not have exactly one tenant');
+  return validationError(
+    'X-Tenant-ID',
+    'is required, since you belong to none or to several tenants: the id of one that GET /admin/auth/me lists',
+  );
 }
 
 /** Unknown, or one that the user does not belong to: one answer. */

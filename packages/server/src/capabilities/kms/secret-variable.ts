@@ -5,6 +5,11 @@ export function isSecretVariable(name: string): boolean {
   return /^KNOX_TENANT_KMS_[A-Z0-9_]{1,100}$/.test(name) && !name.endsWith('_FILE');
 }
 
+/** What the variables of that tenant begin with. */
+export function secretVariablesOf(slug: string): string {
+  return `${PREFIX}${slug.toUpperCase().replaceAll('-', '_')}_`;
+}
+
 /** The slugs that the variable could be of, the longest first: `…_ACME_EU_SECRET` of `acme-eu` and of `acme`. */
 export function slugsOfSecretVariable(name: string): string[] {
   const parts = name.slice(PREFIX.length).toLowerCase().split('_').slice(0, -1);

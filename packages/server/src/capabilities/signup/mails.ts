@@ -40,7 +40,7 @@ export function knownAddressMail({ email }: Addressee, { from, at, origin }: Ask
     subject: 'You have a KnoxCall account already',
     text: new Secret(`A new KnoxCall account was asked for with this address, which has one already. No other was made.
 
-Sign in with it at ${origin}, also to make a further tenant.
+Sign in with it, also to make a further tenant: POST ${origin}/admin/auth/login, then POST ${origin}/admin/tenants.
 
 It was asked for at ${at} from ${from}. If that was not you, there is nothing to do.
 `),

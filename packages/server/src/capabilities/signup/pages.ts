@@ -1,8 +1,8 @@
-import { isoTime } from '../../kernel/clock.js';
+import { minuteText } from '../../kernel/clock.js';
 import { AppError } from '../../kernel/errors.js';
 import type { Visitor } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
-import { donePage, type Html, html, page } from '../oauth-consent/index.js';
+import { donePage, type Html, html, page, usernameField } from '../oauth-consent/index.js';
 import { LinkRefused } from './errors.js';
 import { CONFIRM_PATH } from './mails.js';
 import type { Signup, Signups } from './service.js';
@@ -66,11 +66,11 @@ function confirmPage(signup: Signup, token: string, failure: string | null): Htm
 <li><strong>Tenant</strong> <span class="soft">${tenantName}</span></li>
 <li><strong>Owner</strong> <span class="soft">${fullName}, ${email}</span></li>
 </ul>
-<p class="soft">Asked for at ${isoTime(createdAtMs)} from ${ip ?? 'an unknown address'}. Whoever did gets a key of the sandbox of this tenant: confirm only if that was you, or somebody you know.</p>
+<p class="soft">Asked for at ${minuteText(createdAtMs)} from ${ip ?? 'an unknown address'}. Whoever did gets a key of the sandbox of this tenant: confirm only if that was you, or somebody you know.</p>
 ${failure && html`<p class="bad" role="alert">${failure}</p>`}
 <form method="post" action="${CONFIRM_PATH}">
 <input type="hidden" name="token" value="${token}">
-<input type="hidden" name="email" autocomplete="username" value="${email}">
+${usernameField(email)}
 <label for="password">Choose a password</label>
 <input id="password" name="password" type="password" autocomplete="new-password" minlength="12" required autofocus>
 <p class="soft">At least 12 characters.</p>

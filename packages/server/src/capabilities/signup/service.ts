@@ -1,5 +1,5 @@
 import { assert } from '../../kernel/assert.js';
-import { type Clock, isoTime } from '../../kernel/clock.js';
+import { type Clock, minuteText } from '../../kernel/clock.js';
 import { isAppError, notFound, validationError } from '../../kernel/errors.js';
 import type { IdSource, TenantId } from '../../kernel/ids.js';
 import { networkOf } from '../../kernel/ip-address.js';
@@ -179,7 +179,7 @@ export function createSignups(deps: SignupsDeps): Signups {
         // Nobody fills the mailbox of another; whoever asked is told nothing of it.
         return before.length < most;
       });
-      const by = { from: visitor.ip ?? 'an unknown address', at: isoTime(nowMs), origin: deps.origin() };
+      const by = { from: visitor.ip ?? 'an unknown address', at: minuteText(nowMs), origin: deps.origin() };
       if (isMailed) mailer.send(isKnown ? knownAddressMail(signup, by) : linkMail(signup, by, link));
       return { claimHandle: handle, expiresAtMs: signup.expiresAtMs };
     },

@@ -53,6 +53,7 @@ describe('a step-up', () => {
   it('is due, and the challenge says so', async () => {
     const { status, headers, json } = await harness.call('POST', '/admin/acts/five', { token, body: {} });
     expect([status, json['error']]).toMatchObject([401, { type: 'step_up_required', max_age_seconds: 300 }]);
+    expect(json['error'].message).toMatch(/POST \/admin\/auth\/step-up.*X-KnoxCall-StepUp/);
     expect(headers['www-authenticate']).toBe('Bearer error="insufficient_user_authentication", max_age=300');
     expect(await outcome('five', 'x'.repeat(43))).toEqual(REQUIRED);
     expect(await outcome('five', 'x'.repeat(2_000))).toEqual(REQUIRED);

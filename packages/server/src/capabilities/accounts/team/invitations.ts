@@ -34,7 +34,7 @@ import {
 } from './errors.js';
 import { invitationMail } from './mails.js';
 import { rolesOutOfReach } from './roles.js';
-import { createTeamStore, type Invitation } from './store.js';
+import { createTeamStore, type Invitation, type TeamMember } from './store.js';
 
 export interface InvitationsDeps {
   readonly db: Database;
@@ -69,6 +69,8 @@ export interface Acceptance {
 export interface OpenInvitation {
   readonly invitation: Invitation;
   readonly tenant: Tenant;
+  /** Address of who invites. */
+  readonly inviter: string;
   readonly hasAccount: boolean;
 }
 
@@ -98,8 +100,12 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     return { token: new Secret(text), hash: sha256(text) };
   }
 
-  const send = (invitation: Invitation, tenant: Pick<Tenant, 'name'>, token: Secret<string>) =>
-    mailer.send(invitationMail(invitation, tenant.name, deps.origin(), token));
+  const send = (
+    invitation: Invitation,
+    { name }: Pick<Tenant, 'name'>,
+    by: Pick<TeamMember, 'email'>,
+    token: Secret<string>,
+  ) => mailer.send(invitationMail(invitation, { tenantName: name, inviter: by.email }, deps.origin(), token));
 
   async function tenantOf(caller: Caller): Promise<Tenant> {
     const tenant = await accounts.findTenantById(caller.principal.scope.tenantId);
@@ -110,9 +116,10 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
   async function look(token: Secret<string>): Promise<OpenInvitation> {
     const invitation = await store.findInvitationByHash(sha256(token.reveal()), clock.nowMs());
     const tenant = invitation && (await accounts.findTenantById(invitation.tenantId));
-    if (!invitation || !tenant) throw notFound('Invitation');
+    const by = tenant && (await store.find(tenant.id, invitation.invitedBy));
+    if (!invitation || !tenant || !by) throw notFound('Invitation');
     const hasAccount = (await accounts.findUserId(foldEmail(invitation.email))) !== undefined;
-    return { invitation, tenant, hasAccount };
+    return { invitation, tenant, inviter: by.email, hasAccount };
   }
 
   /** The member that vouches for it, with the role that it has at this moment. */
@@ -210,7 +217,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
         await store.insertInvitation(tx, invitation, foldEmail(email), hash);
         await auditLogs.record(tx, actorOf(caller), entryOf('team.invite', invitation));
         await recordAnswer(tx, caller, invitation);
-        tx.afterCommit(() => send(invitation, tenant, token));
+        tx.afterCommit(() => send(invitation, tenant, by, token));
         return invitation;
       });
     },
@@ -235,7 +242,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
         if (!invitation) throw notFound('Invitation');
         await auditLogs.record(tx, actorOf(caller), entryOf('team.invite', invitation, { again: true }));
         await recordAnswer(tx, caller, invitation);
-        tx.afterCommit(() => send(invitation, tenant, token));
+        tx.afterCommit(() => send(invitation, tenant, by, token));
         return invitation;
       });
     },

@@ -70,7 +70,7 @@ export function createTeamStore(db: Database) {
       });
     },
 
-    async find(tenantId: TenantId, userId: UserId, tx: Transaction): Promise<TeamMember | undefined> {
+    async find(tenantId: TenantId, userId: UserId, tx?: Transaction): Promise<TeamMember | undefined> {
       const row = await members(tenantId, tx).where('user_id', '=', userId).executeTakeFirst();
       return row && (await this.withAddresses([row], tx))[0];
     },

@@ -154,6 +154,10 @@ forEachDatabase((name, open) => {
       const { subject, text } = rig.services.mailBox.lastTo('new@example.org');
       expect(subject).toBe('You are invited to KnoxCall');
       expect(text).toContain('http://127.0.0.1:8787/auth/invitation?token=');
+      expect(text).toContain(
+        `${rig.tenant.ownerEmail} invites you to the tenant acme at KnoxCall, as developer.`,
+      );
+      expect(text).toMatch(/good until \d{4}-\d\d-\d\d \d\d:\d\d UTC, once/);
       expect(shown(await accept({ token, password: 'short' }))).toEqual([400, 'validation_error']);
       expect(shown(await accept({ token }))).toEqual([400, 'validation_error']);
       const both = await Promise.all([1, 2].map(() => accept({ token, password: 'a long enough one' })));
@@ -202,6 +206,9 @@ forEachDatabase((name, open) => {
       rig.clock.advance(60_000);
       expect((await ask('POST', `/admin/invitations/${id}/resend`, owner)).status).toBe(200);
       const second = tokenTo('again@example.org');
+      expect(rig.services.mailBox.lastTo('again@example.org').text).toContain(
+        `${rig.tenant.ownerEmail} invites you`,
+      );
       expect(shown(await accept({ token, password: 'a long enough one' }))).toEqual([404, 'not_found']);
       expect(
         shown(await ask('POST', '/admin/invitations', owner, { email: 'AGAIN@example.org', role: 'viewer' })),
@@ -316,6 +323,9 @@ forEachDatabase((name, open) => {
         expect(status).toBe(200);
         expect(text).toContain('Join acme');
         expect(text).toContain('new-password');
+        expect(text).toContain(`Invited by</strong> <span class="soft">${rig.tenant.ownerEmail}<`);
+        // Not type=hidden: password managers would keep the password without its user.
+        expect(text).toContain('type="email" name="email" autocomplete="username" value="page@example.org"');
         expect(headers['content-security-policy']).toContain("default-src 'none'");
         expect(headers['referrer-policy']).toBe('no-referrer');
       }

@@ -4,6 +4,7 @@ import { storedRows, type TestDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import { createMemoryClouds, type MemoryClouds } from '../../../testing/memory-clouds.js';
 import { createTestTenant, type TestTenant } from '../../../testing/tenants.js';
+import { setupFor } from './setup.js';
 import { TURNS_MAX } from './turns.js';
 
 const PATH = '/admin/tenant-kms';
@@ -502,6 +503,25 @@ describe('what to grant', () => {
     expect(json['policy_text']).toContain('KNOX_KMS_GCP_PRINCIPAL');
     expect(json['policy_text']).toContain('roles/iam.serviceAccountTokenCreator');
     expect((await setup('azure')).json['policy_text']).toContain('Key Vault Crypto User');
+  });
+
+  it('names the variable that is the tenant’s own to name', async () => {
+    const text = (await setup('azure')).json['policy_text'];
+    expect(text).toContain(`# KNOX_TENANT_KMS_T${made}_SECRET;`);
+    expect(text).toContain(`"client_secret_env_var": "KNOX_TENANT_KMS_T${made}_SECRET"`);
+  });
+
+  it.each([
+    ['knoxcall@acme.iam.gserviceaccount.com', 'serviceAccount:knoxcall@acme.iam.gserviceaccount.com'],
+    // Google takes no prefix before what a federated identity is called.
+    [
+      'principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s',
+      'principal://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/subject/s',
+    ],
+  ])('names the member %s as Google does', async (identity, member) => {
+    const named = { id: tenant.id, slug: 'acme' };
+    const { policyText } = await setupFor({ ownIdentity: async () => identity }, 'gcp', named);
+    expect(policyText).toContain(`  --member ${member} --role roles/iam.serviceAccountTokenCreator`);
   });
 
   it('is refused for another cloud', async () => {

@@ -121,8 +121,9 @@ export function tenantKmsRoutes(
       query: setupQuery,
       response: setupResponse,
       async handle({ caller, query }) {
-        const { tenantId } = caller.principal.scope;
-        return setupWire(await inTurn(caller, () => setupFor(clouds, query.provider, tenantId)));
+        const { scope, tenantSlug } = caller.principal;
+        const tenant = { id: scope.tenantId, slug: tenantSlug };
+        return setupWire(await inTurn(caller, () => setupFor(clouds, query.provider, tenant)));
       },
     }),
   ];

@@ -1,6 +1,7 @@
 import type { TenantId } from '../../../kernel/ids.js';
 import type { CloudName } from '../cloud-key.js';
 import type { Clouds } from '../providers/index.js';
+import { secretVariablesOf } from '../secret-variable.js';
 import { ownExternalId } from './references.js';
 
 /** What the owner of a key has to grant, ready to paste. */
@@ -16,18 +17,17 @@ export interface Setup {
 export async function setupFor(
   clouds: Pick<Clouds, 'ownIdentity'>,
   provider: CloudName,
-  tenantId: TenantId,
+  tenant: { readonly id: TenantId; readonly slug: string },
 ): Promise<Setup> {
   const ownIdentity = await clouds.ownIdentity(provider);
-  const externalId = provider === 'aws' ? ownExternalId(tenantId) : null;
-  return { provider, ownIdentity, externalId, policyText: TEXTS[provider](ownIdentity, externalId ?? '') };
+  const externalId = provider === 'aws' ? ownExternalId(tenant.id) : null;
+  const policyText = {
+    aws: () => awsText(ownIdentity, ownExternalId(tenant.id)),
+    gcp: () => gcpText(ownIdentity),
+    azure: () => azureText(ownIdentity, secretVariablesOf(tenant.slug)),
+  }[provider]();
+  return { provider, ownIdentity, externalId, policyText };
 }
-
-const TEXTS: Readonly<Record<CloudName, (identity: string | null, externalId: string) => string>> = {
-  aws: awsText,
-  gcp: gcpText,
-  azure: azureText,
-};
 
 const LOST =
   'A key that is lost or deleted takes everything that is encrypted under it with it, backups included; nobody can\n' +
@@ -84,7 +84,10 @@ function awsText(account: string | null, externalId: string): string {
 }
 
 function gcpText(principal: string | null): string {
-  const member = `serviceAccount:${principal ?? 'PRINCIPAL-OF-THE-SERVER'}`;
+  // A federated identity is named whole.
+  const member = principal?.startsWith('principal://')
+    ? principal
+    : `serviceAccount:${principal ?? 'PRINCIPAL-OF-THE-SERVER'}`;
   return [
     ...unknownNote(
       principal,
@@ -112,7 +115,7 @@ function gcpText(principal: string | null): string {
   ].join('\n');
 }
 
-function azureText(identity: string | null): string {
+function azureText(identity: string | null, variables: string): string {
   const scope = '"$(az keyvault show --name VAULT --query id --output tsv)"';
   return [
     '# Put your own GROUP, LOCATION and VAULT in. The vault decides by roles (RBAC), the key is RSA.',
@@ -121,7 +124,7 @@ function azureText(identity: string | null): string {
     'az keyvault key create --vault-name VAULT --name knoxcall --kty RSA --size 3072 --ops wrapKey unwrapKey',
     '',
     '# Either: an application of your directory. Its secret goes to whoever runs this server, who sets it as a variable',
-    '# KNOX_TENANT_KMS_YOUR_SLUG_SECRET; here only the name of the variable is given, never the secret.',
+    `# ${variables}SECRET; here only the name of the variable is given, never the secret.`,
     'az ad sp create-for-rbac --name knoxcall --role "Key Vault Crypto User" \\',
     `  --scopes ${scope}`,
     '',
@@ -133,7 +136,7 @@ function azureText(identity: string | null): string {
       vault_url: 'https://VAULT.vault.azure.net',
       azure_tenant_id: 'DIRECTORY-ID',
       client_id: 'APPLICATION-ID',
-      client_secret_env_var: 'KNOX_TENANT_KMS_YOUR_SLUG_SECRET',
+      client_secret_env_var: `${variables}SECRET`,
     }),
     '# With the managed identity leave the last three members out.',
   ].join('\n');

@@ -3,7 +3,7 @@ import type { Principal } from '../../../kernel/principal.js';
 import type { Accounts } from '../../accounts/index.js';
 import type { CloudKey } from '../cloud-key.js';
 import { readCloudKey, type WrittenKey } from '../cloud-key-rules.js';
-import { ownsSecretVariable, slugsOfSecretVariable } from '../secret-variable.js';
+import { ownsSecretVariable, secretVariablesOf, slugsOfSecretVariable } from '../secret-variable.js';
 import { ofAnother, staticCredentialsRejected } from './errors.js';
 import { isExternalIdOfAnother, namesOf, ownExternalId } from './references.js';
 
@@ -40,8 +40,7 @@ export async function judgeWrittenKey(
     if (!(await accounts.hasSeveralTenants())) return;
     const slugs = await accounts.takenSlugs(slugsOfSecretVariable(name), scope.tenantId);
     if (ownsSecretVariable(name, tenantSlug, slugs)) return;
-    const own = tenantSlug.toUpperCase().replaceAll('-', '_');
-    throw validationError('config.client_secret_env_var', `must begin with KNOX_TENANT_KMS_${own}_`);
+    throw validationError('config.client_secret_env_var', `must begin with ${secretVariablesOf(tenantSlug)}`);
   }
 }
 

@@ -24,6 +24,11 @@ export function donePage(title: string, text: string): Html {
   );
 }
 
+/** Where the page chooses a password or asks for that of one account: of whom password managers keep it. */
+export function usernameField(email: string): Html {
+  return html`<input type="email" name="email" autocomplete="username" value="${email}" readonly hidden>`;
+}
+
 export function signInPage(
   form: FormContext,
   reason: string,
