@@ -25,10 +25,11 @@ export const NO_CLOUD: KmsSettings = {
 };
 
 /** For a `createKms` that has the root key alone. */
-export const ROOT_KEY_ONLY: Pick<KmsDeps, 'cloudProviders' | 'operatorKey' | 'outbox'> = {
+export const ROOT_KEY_ONLY: Pick<KmsDeps, 'cloudProviders' | 'operatorKey' | 'outbox' | 'logger'> = {
   cloudProviders() {
     throw new Error('no cloud is used here');
   },
   operatorKey: null,
   outbox: { publish: async () => 'an event' },
+  logger: { info() {}, warn() {} },
 };

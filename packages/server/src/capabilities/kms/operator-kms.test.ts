@@ -45,6 +45,7 @@ const kmsWith = (operatorKey: OperatorKey, rootKeyByte = 1): Kms =>
     random: systemRandom,
     generations: createGenerations({ db, clock }),
     outbox: ROOT_KEY_ONLY.outbox,
+    logger: ROOT_KEY_ONLY.logger,
     rootKey: new Secret(Buffer.alloc(32, rootKeyByte)),
     cloudProviders: rig.providers,
     operatorKey,

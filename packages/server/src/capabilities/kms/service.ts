@@ -14,6 +14,7 @@ import {
 } from '../../platform/crypto/envelope-cipher.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
+import type { Logger } from '../../platform/log/logger.js';
 import type { Outbox } from '../../platform/outbox/outbox.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { OperatorKey } from './cloud-key.js';
@@ -87,6 +88,7 @@ export interface KmsDeps {
   readonly random: Random;
   readonly generations: Pick<Generations, 'bump' | 'onChange'>;
   readonly outbox: Pick<Outbox, 'publish'>;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
   readonly rootKey: Secret<Buffer>;
   readonly cloudProviders: CloudProviders;
   /** KNOX_KMS_OPERATOR_*: what wraps new master keys; null = the root key. */
@@ -101,14 +103,14 @@ const OPENED_KEYS_MAX = 10_000;
 const NOTHING = Buffer.alloc(0);
 
 export function createKms(deps: KmsDeps): Kms {
-  const { db, clock, random, generations, outbox, rootKey, cloudProviders, operatorKey } = deps;
+  const { db, clock, random, generations, outbox, logger, rootKey, cloudProviders, operatorKey } = deps;
   const store = createKmsStore(db);
   const assertRegistered = createEnvelopeRegistry(deps.envelopeColumns);
   const root = createRootKey({ db, store, clock, random, key: rootKey });
   const wrappingKeys = createWrappingKeys({ db, store, root, cloudProviders, operatorKey });
   const versions = createMasterKeyVersions({ db, store, clock, random, root, generations });
   const configs = createTenantKmsStore(db);
-  const sealing = createSealing({ db, clock, store: configs, outbox });
+  const sealing = createSealing({ db, clock, store: configs, outbox, logger });
   const forgetListeners: ((tenantId: TenantId) => void)[] = [];
   const tellForgotten = (tenantId: TenantId) => {
     for (const listener of forgetListeners) listener(tenantId);

@@ -53,7 +53,7 @@ export const confirmTotpBody = z.object({
   code: z
     .string()
     .trim()
-    .regex(/^\d{6}$/)
+    .regex(/^\d{3} ?\d{3}$/, { error: 'must be six digits' })
     .describe('What the app shows now.'),
 });
 

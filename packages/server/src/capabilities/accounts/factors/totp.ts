@@ -13,10 +13,10 @@ export function newTotpSecret(random: Random): Secret<Buffer> {
   return new Secret(random.bytes(SECRET_BYTES));
 }
 
-/** The step whose code that is; null where it is of none near this moment. */
+/** The step whose code that is, also with the space that apps show in it; null where it is of none near this moment. */
 export function totpStepOf(secret: Secret<Buffer>, code: string, nowMs: number): number | null {
   const totp = new TOTP({ ...SETTINGS, secret: secretOf(secret) });
-  const steps = totp.validate({ token: code, timestamp: nowMs, window: DRIFT_STEPS });
+  const steps = totp.validate({ token: code.replace(/\s/g, ''), timestamp: nowMs, window: DRIFT_STEPS });
   return steps === null ? null : totp.counter({ timestamp: nowMs }) + steps;
 }
 

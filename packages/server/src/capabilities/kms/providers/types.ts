@@ -30,6 +30,9 @@ export type KmsFailureReason =
 /** Whom the answer came from: who says who we are, or the key itself. */
 export type KmsStage = 'identity' | 'key';
 
+/** Code where the variable that is to hold the secret of an application does not: nobody was asked. */
+export const SECRET_NOT_SET = 'secret_variable_not_set';
+
 /** Its text names the provider's error code and nothing else of its answer, which may hold a token. */
 export class KmsFailure extends Error {
   override readonly name = 'KmsFailure';

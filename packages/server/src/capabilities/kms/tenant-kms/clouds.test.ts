@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { TestAnswer } from '../../../testing/calls.js';
 import { startAwsEmulator } from '../../../testing/cloud-kms/aws-emulator.js';
-import { startAzureEmulator } from '../../../testing/cloud-kms/azure-emulator.js';
+import { type AzureEmulator, startAzureEmulator } from '../../../testing/cloud-kms/azure-emulator.js';
 import { type CloudEmulator, type EmulatorState, freshState } from '../../../testing/cloud-kms/emulator.js';
 import { startGcpEmulator } from '../../../testing/cloud-kms/gcp-emulator.js';
 import { type CloudRig, startCloudRig } from '../../../testing/cloud-kms/rig.js';
@@ -71,6 +71,17 @@ describe.each([
     expect(answer.json['error'].message).toMatch(text);
     expect(rows()).toEqual(before);
   });
+
+  if (provider === 'azure')
+    it('whose secret this server was not given is not taken for a refusal', async () => {
+      const { variables } = rig.emulator as AzureEmulator;
+      const given = [...variables];
+      variables.clear();
+      const answer = await ask('POST', '/admin/tenant-kms', body());
+      for (const [name, value] of given) variables.set(name, value);
+      expect(problemOf(answer)).toEqual([400, 'kms_verify_failed', 'access_denied']);
+      expect(answer.json['error'].message).toContain('client_secret_env_var is not set: whoever runs this');
+    });
 
   it('wraps, is rotated, is withdrawn and given back', async () => {
     const onboarded = await ask('POST', '/admin/tenant-kms', body());

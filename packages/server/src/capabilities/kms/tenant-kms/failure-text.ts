@@ -1,11 +1,13 @@
-import type { KmsFailure } from '../providers/types.js';
+import { type KmsFailure, SECRET_NOT_SET } from '../providers/types.js';
 
 /** For the owner of the key: whose the refusal is, so that it is looked for in the right place (kms-admin.md §8.2). */
 export function failureText(failure: KmsFailure): string {
   return `${causeOf(failure)} (${failure.reason}: ${failure.code})`;
 }
 
-function causeOf({ reason, stage }: KmsFailure): string {
+function causeOf({ reason, stage, code }: KmsFailure): string {
+  if (code === SECRET_NOT_SET)
+    return 'The variable of config.client_secret_env_var is not set: whoever runs this server sets it there and starts it again';
   switch (reason) {
     case 'access_denied':
       return stage === 'identity'

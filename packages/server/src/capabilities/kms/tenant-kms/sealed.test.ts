@@ -60,6 +60,10 @@ const runJob = async (kind: string) => {
   const job = tenantKmsJobs(harness.kmsVerification).find((one) => one.kind === kind)!;
   return job.run({ batchMax: job.batchMax } as JobContext);
 };
+const loggedOf = (msg: string) =>
+  harness.logLines
+    .map((line) => JSON.parse(line))
+    .filter((line) => line.msg === msg && line.tenant_id === tenant.id);
 const eventsNow = async () => {
   const dispatcher = harness.outbox.definitions().find(({ kind }) => kind === 'outbox_test')!;
   const signal = new AbortController().signal;
@@ -118,6 +122,9 @@ describe('a withdrawn grant', () => {
       payload: { provider: 'aws', reason: 'access_denied' },
     });
     expect((await ask('GET', '/admin/audit-logs?action=byok.kms.seal')).json['data']).toEqual([]);
+    expect(loggedOf('a tenant is sealed: its own key does not open')).toMatchObject([
+      { level: 'warn', reason: (await config()).last_verify_error },
+    ]);
 
     await runJob('tenant_kms_unseal');
     expect((await config()).sealed_since).toBe(sealedAt);
@@ -133,6 +140,9 @@ describe('a withdrawn grant', () => {
     const { json } = await ask('GET', '/admin/audit-logs?action=byok.kms.unseal');
     expect(json['data']).toMatchObject([{ ip_address: null, details: { provider: 'aws' } }]);
     expect(await runJob('tenant_kms_unseal')).toEqual({ rows: 0 });
+    expect(loggedOf('a tenant is no longer sealed')).toMatchObject([
+      { level: 'info', sealed_since: sealedAt },
+    ]);
   });
 
   it('is asked for by one call, however many wait, and by none while sealed', async () => {

@@ -1,6 +1,7 @@
 import { type Clock, isoTimeOrNull } from '../../../kernel/clock.js';
 import type { TenantId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
+import type { Logger } from '../../../platform/log/logger.js';
 import type { Outbox } from '../../../platform/outbox/outbox.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { tenantSealed } from '../errors.js';
@@ -36,9 +37,10 @@ export interface SealingDeps {
   readonly clock: Clock;
   readonly store: TenantKmsStore;
   readonly outbox: Pick<Outbox, 'publish'>;
+  readonly logger: Pick<Logger, 'info' | 'warn'>;
 }
 
-export function createSealing({ db, clock, store, outbox }: SealingDeps): Sealing {
+export function createSealing({ db, clock, store, outbox, logger }: SealingDeps): Sealing {
   /** Until when no KMS is asked for a version again, by the monotonic clock. */
   const failedUntilMs = new Map<string, number>();
 
@@ -69,6 +71,9 @@ export function createSealing({ db, clock, store, outbox }: SealingDeps): Sealin
       if (config.sealedSinceMs !== null) return store.setFailed(tx, tenantId, error, clock.nowMs());
       await store.setSealed(tx, tenantId, error, clock.nowMs());
       await publish(tx, 'tenant_kms.sealed', config, { reason: failure.reason, last_verify_error: error });
+      tx.afterCommit(() =>
+        logger.warn({ tenant_id: tenantId, reason: error }, 'a tenant is sealed: its own key does not open'),
+      );
     });
   }
 
@@ -110,9 +115,12 @@ export function createSealing({ db, clock, store, outbox }: SealingDeps): Sealin
         if (name.startsWith(`${tenantId}:`)) failedUntilMs.delete(name);
     },
 
-    publishUnsealed: (tx, config) =>
-      publish(tx, 'tenant_kms.unsealed', config, {
-        sealed_since: isoTimeOrNull(config.sealedSinceMs),
-      }),
+    async publishUnsealed(tx, config) {
+      const since = isoTimeOrNull(config.sealedSinceMs);
+      await publish(tx, 'tenant_kms.unsealed', config, { sealed_since: since });
+      tx.afterCommit(() =>
+        logger.info({ tenant_id: config.tenantId, sealed_since: since }, 'a tenant is no longer sealed'),
+      );
+    },
   };
 }

@@ -10,7 +10,7 @@ import { equalInConstantTime, sha256 } from '../../../../platform/crypto/hashing
 import { callMachine } from '../../../../platform/egress/machine-calls.js';
 import type { AzureKey } from '../../cloud-key.js';
 import { bindingOf } from '../binding.js';
-import { codeText, KmsFailure, type KmsStage } from '../types.js';
+import { codeText, KmsFailure, type KmsStage, SECRET_NOT_SET } from '../types.js';
 import { KMS_CALL_MS } from './attempts.js';
 import { type Cloud, type CloudClient, type CloudDeps, type Door, hostOf } from './cloud.js';
 
@@ -91,7 +91,7 @@ export function createAzure(deps: CloudDeps): Cloud<AzureKey> {
       if (application === null) return await ownToken(authority, resource);
       const { azureTenantId: tenantId, clientId, secretVariable } = application;
       const secret = secretOf(secretVariable);
-      if (secret === undefined) throw new KmsFailure('access_denied', 'identity', 'secret_variable_not_set');
+      if (secret === undefined) throw new KmsFailure('access_denied', 'identity', SECRET_NOT_SET);
       return await applicationToken(
         { authority, tenantId, resource },
         { clientId, clientSecret: secret.reveal() },
