@@ -121,6 +121,8 @@ export const LIMITS = {
   invitationsMax: 100,
   invitationMs: 7 * 86_400_000,
   invitationResendMs: 60_000,
+  /** After it has run out, so that it can be sent again. */
+  invitationKeptMs: 30 * 86_400_000,
   /** Mails of one inviter in a day; those to one address. */
   invitationMailsMax: 200,
   invitationMailsToAddressMax: 5,

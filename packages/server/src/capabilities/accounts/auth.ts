@@ -64,7 +64,7 @@ export function createAuth(deps: AuthDeps) {
     /** Rows that are over, at most `rowsMax` of each kind. */
     async removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }> {
       const removed = [];
-      for (const part of [sessions, attempts, signIns, magicLinks, stepUpTokens, passkeys])
+      for (const part of [sessions, attempts, signIns, magicLinks, stepUpTokens, passkeys, invitations])
         removed.push(await part.removeEnded(rowsMax));
       const rows = removed.reduce((sum, count) => sum + count);
       return { rows, hasMore: removed.includes(rowsMax) };

@@ -5,7 +5,7 @@ export function signInJobs(auth: Pick<Auth, 'removeEnded'>): JobDefinition[] {
   return [
     {
       kind: 'sign_in_retention',
-      title: 'Removes what is left of ended sessions, step-ups and sign-ins',
+      title: 'Removes what is left of ended sessions, step-ups, sign-ins and invitations',
       schedule: { everyMs: 600_000 },
       batchMax: 500,
       async run({ batchMax }) {

@@ -77,6 +77,8 @@ export interface OpenInvitation {
 export interface Invitations {
   list(caller: Caller, options: PageOptions): Promise<Page<Invitation>>;
   invite(caller: Caller, email: string, role: UserRole): Promise<Invitation>;
+  /** Those that ran out long ago; how many. */
+  removeEnded(rowsMax: number): Promise<number>;
   /** With a new link, by the caller from now on; the former one is dead. */
   resend(caller: Caller, id: InvitationId): Promise<Invitation>;
   revoke(caller: Caller, id: InvitationId): Promise<{ readonly deleted: true }>;
@@ -287,6 +289,9 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
         return { tenant, email, role, isNewAccount: known === null };
       });
     },
+
+    removeEnded: (rowsMax) =>
+      db.transaction((tx) => store.removeInvitations(tx, clock.nowMs() - LIMITS.invitationKeptMs, rowsMax)),
   };
 }
 

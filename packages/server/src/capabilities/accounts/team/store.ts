@@ -247,6 +247,22 @@ export function createTeamStore(db: Database) {
       if (hash !== null) query = query.where('token_hash', '=', hash);
       return (await query.returning('id').executeTakeFirst()) !== undefined;
     },
+
+    /** Of all tenants those that ran out before `beforeMs`. */
+    async removeInvitations(tx: Transaction, beforeMs: number, rowsMax: number): Promise<number> {
+      const queries = view.system('retention', tx);
+      const ended = await queries
+        .selectFrom('invitations')
+        .select('token_hash')
+        .where('expires_at', '<=', beforeMs)
+        .orderBy('expires_at')
+        .limit(rowsMax)
+        .execute();
+      const hashes = ended.map(({ token_hash }) => token_hash);
+      if (hashes.length > 0)
+        await queries.deleteFrom('invitations').where('token_hash', 'in', hashes).execute();
+      return hashes.length;
+    },
   };
 }
 

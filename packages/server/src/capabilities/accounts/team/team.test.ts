@@ -135,6 +135,25 @@ forEachDatabase((name, open) => {
       expect((await audited('team.remove'))[0]).toEqual([id, expect.objectContaining({ oauth_tokens: 1 })]);
     });
 
+    it('leaves by itself, whatever its role, and not as the last Owner', async () => {
+      const leave = (token: string, id = rig.tenant.id) =>
+        ask('DELETE', `/admin/tenants/${id}/membership`, token);
+      const before = await ask('GET', '/admin/team', owner);
+      for (const role of ['viewer', 'developer', 'admin', 'owner'] as const) {
+        const { id, token } = await member(role);
+        expect(shown(await leave(token, rig.other.id))).toEqual([404, 'not_found']);
+        expect((await leave(token)).json['data']).toEqual({ deleted: true });
+        expect((await ask('GET', '/admin/vaults', token)).status).toBe(401);
+        expect((await audited('team.remove'))[0]).toEqual([
+          id,
+          expect.objectContaining({ role, sessions_ended: 1 }),
+        ]);
+      }
+      expect(shown(await leave(owner))).toEqual([409, 'conflict']);
+      expect(shown(await leave('no-token'))).toEqual([401, 'invalid_token']);
+      expect((await ask('GET', '/admin/team', owner)).json['meta'].total).toBe(before.json['meta'].total);
+    });
+
     it('who is removed has no access from then on, and its sessions end with its last tenant', async () => {
       const { id, email, token } = await member('developer');
       expect((await ask('DELETE', `/admin/team/${id}`, owner)).json['data']).toEqual({ deleted: true });
@@ -289,6 +308,21 @@ forEachDatabase((name, open) => {
       const counts = [200, 404, 429].map((wanted) => all.filter(({ status }) => status === wanted).length);
       expect(counts[0]).toBe(1);
       expect(counts[2]).toBeGreaterThan(0);
+    });
+
+    it('that ran out can be sent again for 30 days, and is removed then', async () => {
+      const { id } = await invite('kept@example.org');
+      const listed = async () => {
+        owner = await rig.signIn(rig.tenant.ownerEmail, OWNER_PASSWORD);
+        const { json } = await ask('GET', '/admin/invitations?per_page=100', owner);
+        return json['data'].map((one: { id: string }) => one.id);
+      };
+      rig.clock.advance(37 * 86_400_000 - 1);
+      await rig.services.auth.removeEnded(500);
+      expect(await listed()).toContain(id);
+      rig.clock.advance(1);
+      await rig.services.auth.removeEnded(500);
+      expect(await listed()).not.toContain(id);
     });
 
     it.each(['', 'nobody', 'a@b, c@d', 'a b@c', 'a@b\r\nBcc: x@y', '"a"@b'])(
