@@ -1,5 +1,5 @@
 import { accountsTables } from '../capabilities/accounts/tables.js';
-import type { RequestId } from '../kernel/ids.js';
+import type { RequestId, TenantId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds } from '../platform/crypto/random.js';
 import type { RouteDefinition } from '../platform/http/route.js';
@@ -9,7 +9,7 @@ import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
 import { askOAuth, basicOfKey } from './oauth-calls.js';
 import type { Body, RouteSample } from './route-sample.js';
-import { createMember, OWNER_PASSWORD } from './tenants.js';
+import { createMember, join, OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
 
 /** README of crypto-keys. */
@@ -367,6 +367,15 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     bodies() {
       typedSlug = freshName();
       return [{ slug: typedSlug }];
+    },
+  },
+  'DELETE /admin/tenants/:id/membership': {
+    async path({ create, installation, tenant }) {
+      const { id } = await create('/admin/tenants', { name: 'n', slug: freshName() });
+      const email = freshAddress();
+      await createMember({ ...installation, ids: systemIds }, tenant, 'viewer', email);
+      await join(installation, email, id as TenantId, 'owner');
+      return `/admin/tenants/${id}/membership`;
     },
   },
   'PATCH /admin/tenants/:id': {

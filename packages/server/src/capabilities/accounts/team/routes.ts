@@ -1,4 +1,4 @@
-import type { InvitationId, UserId } from '../../../kernel/ids.js';
+import type { InvitationId, TenantId, UserId } from '../../../kernel/ids.js';
 import { Secret } from '../../../kernel/secret.js';
 import { splitAuthorization } from '../../../platform/http/authorization.js';
 import { type RouteDefinition, route } from '../../../platform/http/route.js';
@@ -17,6 +17,7 @@ import {
   memberWire,
   roleBody,
   teamQuery,
+  tenantParams,
 } from './schemas.js';
 import type { Team } from './service.js';
 
@@ -62,13 +63,28 @@ function memberRoutes(team: Team): RouteDefinition[] {
     route({
       method: 'DELETE',
       path: '/admin/team/:id',
-      summary: 'Remove a member, or leave',
+      summary: 'Remove a member',
       permission: 'team:write',
       audit: 'team.remove',
       errors: ['conflict', 'forbidden'],
       params: memberParams,
       response: deletedResponse,
       handle: ({ caller, params }) => team.remove(caller, params.id.toLowerCase() as UserId),
+    }),
+    route({
+      method: 'DELETE',
+      path: '/admin/tenants/:id/membership',
+      summary: 'Leave a tenant, whatever the role; the last Owner stays',
+      access: 'session',
+      permission: null,
+      audit: 'team.remove',
+      errors: ['conflict'],
+      params: tenantParams,
+      response: deletedResponse,
+      async handle({ caller, params }) {
+        await team.leave(caller, params.id.toLowerCase() as TenantId);
+        return { deleted: true };
+      },
     }),
   ];
 }

@@ -14,6 +14,7 @@ export const teamQuery = z.object({
   order: orderQuery,
 });
 export const memberParams = z.object({ id: z.string().min(1).max(64).describe('Of the user.') });
+export const tenantParams = z.object({ id: z.string().min(1).max(64).describe('Of the tenant.') });
 export const invitationParams = z.object({ id: z.string().min(1).max(64).describe('Of the invitation.') });
 export const roleBody = z.object({ role });
 export const inviteBody = z.object({ email: z.string().trim().min(1).max(254), role });

@@ -1,14 +1,21 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
 import type { TenantId, UserId } from '../../../kernel/ids.js';
-import { actorOf, type Caller, USER_ROLES, type UserRole } from '../../../kernel/principal.js';
+import {
+  type Actor,
+  actorOf,
+  type Caller,
+  type SessionCaller,
+  USER_ROLES,
+  type UserRole,
+} from '../../../kernel/principal.js';
 import type { Generations } from '../../../platform/cache/generations.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { PageOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import { userEntry } from '../audit.js';
+import { userActor, userEntry } from '../audit.js';
 import { createMagicLinkStore } from '../magic-links/store.js';
 import { credentialGeneration } from '../service.js';
 import { createSessionStore } from '../sessions/store.js';
@@ -31,6 +38,8 @@ export interface Team {
   changeRole(caller: Caller, userId: UserId, role: UserRole): Promise<TeamMember>;
   /** Its access is gone with the commit; sessions end where the user belongs to no tenant any more. */
   remove(caller: Caller, userId: UserId): Promise<{ readonly deleted: true }>;
+  /** The same by the member itself, whatever its role: nobody needs another's leave to go. */
+  leave(caller: SessionCaller, tenantId: TenantId): Promise<void>;
 }
 
 export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: TeamDeps): Team {
@@ -54,6 +63,21 @@ export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: 
 
   async function requireAnotherOwner(tx: Transaction, tenantId: TenantId, member: TeamMember): Promise<void> {
     if (member.role === 'owner' && (await store.count(tenantId, 'owner', tx)) === 1) throw lastOwner();
+  }
+
+  async function takeOut(tx: Transaction, tenantId: TenantId, member: TeamMember, actor: Actor) {
+    const { userId, role } = member;
+    await requireAnotherOwner(tx, tenantId, member);
+    await store.remove(tx, tenantId, userId);
+    await magicLinks.removeOfUser(tx, userId);
+    // Else a link that it has sent to another address of its own would bring it back.
+    const invitations = await store.removeInvitationsBy(tx, tenantId, userId, USER_ROLES);
+    const tokens = await revokeTokens(tx, tenantId, userId);
+    await generations.bump(tx, credentialGeneration(tenantId));
+    const left = await sessions.membershipsOf(userId, tx);
+    const ended = left.length === 0 ? await sessions.revokeAll(tx, userId, clock.nowMs()) : 0;
+    const details = { role, oauth_tokens: tokens, sessions_ended: ended, invitations_revoked: invitations };
+    await auditLogs.record(tx, actor, userEntry('team.remove', userId, details));
   }
 
   return {
@@ -85,26 +109,20 @@ export function createTeam({ db, clock, generations, auditLogs, revokeTokens }: 
     remove(caller, userId) {
       const { tenantId } = caller.principal.scope;
       return db.transaction(async (tx) => {
-        const member = await touch(tx, caller, userId);
-        await requireAnotherOwner(tx, tenantId, member);
-        await store.remove(tx, tenantId, userId);
-        await magicLinks.removeOfUser(tx, userId);
-        // Else a link that it has sent to another address of its own would bring it back.
-        const invitations = await store.removeInvitationsBy(tx, tenantId, userId, USER_ROLES);
-        const tokens = await revokeTokens(tx, tenantId, userId);
-        await generations.bump(tx, credentialGeneration(tenantId));
-        const left = await sessions.membershipsOf(userId, tx);
-        const ended = left.length === 0 ? await sessions.revokeAll(tx, userId, clock.nowMs()) : 0;
-        const details = {
-          role: member.role,
-          oauth_tokens: tokens,
-          sessions_ended: ended,
-          invitations_revoked: invitations,
-        };
-        await auditLogs.record(tx, actorOf(caller), userEntry('team.remove', userId, details));
+        await takeOut(tx, tenantId, await touch(tx, caller, userId), actorOf(caller));
         const answer = { deleted: true } as const;
         await recordAnswer(tx, caller, answer);
         return answer;
+      });
+    },
+
+    async leave(caller, tenantId) {
+      const { userId } = caller;
+      await db.transaction(async (tx) => {
+        await tx.lock('tenants', tenantId);
+        const member = await store.find(tenantId, userId, tx);
+        if (!member) throw notFound('Tenant');
+        await takeOut(tx, tenantId, member, userActor(tenantId, userId, caller));
       });
     },
   };

@@ -149,7 +149,8 @@ forEachDatabase((name, open) => {
           expect.objectContaining({ role, sessions_ended: 1 }),
         ]);
       }
-      expect(shown(await leave(owner))).toEqual([409, 'conflict']);
+      const alone = await rig.signIn(rig.other.ownerEmail, OWNER_PASSWORD);
+      expect(shown(await leave(alone, rig.other.id))).toEqual([409, 'conflict']);
       expect(shown(await leave('no-token'))).toEqual([401, 'invalid_token']);
       expect((await ask('GET', '/admin/team', owner)).json['meta'].total).toBe(before.json['meta'].total);
     });
