@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream';
 import type { Clock } from '../../kernel/clock.js';
-import type { ClientPresence, Egress, EgressPolicy } from './egress.js';
+import { Deadline } from './deadline.js';
+import type { Egress, EgressPolicy } from './egress.js';
 
 export interface SmallRequest {
   readonly method: string;
@@ -67,24 +68,6 @@ function headersOf(raw: readonly string[]): Record<string, string> {
   const headers: Record<string, string> = {};
   for (let i = 0; i + 1 < raw.length; i += 2) headers[raw[i]!.toLowerCase()] = raw[i + 1]!;
   return headers;
-}
-
-/** The guard's own clock stops at the headers; a slow body must not go on for ever. */
-class Deadline implements ClientPresence {
-  readonly #callbacks: (() => void)[] = [];
-  readonly cancel: () => void;
-  isGone = false;
-
-  constructor(clock: Clock, timeoutMs: number) {
-    this.cancel = clock.setTimer(timeoutMs, () => {
-      this.isGone = true;
-      for (const callback of this.#callbacks) callback();
-    });
-  }
-
-  onGone(callback: () => void): void {
-    this.#callbacks.push(callback);
-  }
 }
 
 class Collected extends Writable {

@@ -2,7 +2,8 @@ import { Writable } from 'node:stream';
 import type { Clock } from '../../../kernel/clock.js';
 import type { Scope } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import type { ClientPresence, Egress, EgressPolicy } from '../../../platform/egress/egress.js';
+import { Deadline } from '../../../platform/egress/deadline.js';
+import type { Egress, EgressPolicy } from '../../../platform/egress/egress.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import { OtherIssuer, unusableAnswer } from './errors.js';
 import { type IssuerKey, readKeySet } from './key-set.js';
@@ -80,7 +81,7 @@ export function createIssuerDocuments(deps: IssuerDocumentsDeps): IssuerDocument
     run: (policy: EgressPolicy, deadline: Deadline) => Promise<T>,
   ): Promise<T> {
     const policy = await policyOf(asker);
-    const deadline = new Deadline(clock);
+    const deadline = new Deadline(clock, FETCH_MS);
     try {
       return await run(policy, deadline);
     } finally {
@@ -100,24 +101,6 @@ export function createIssuerDocuments(deps: IssuerDocumentsDeps): IssuerDocument
         return { keys: readKeySet(value), bytes };
       }),
   };
-}
-
-/** Ends a fetch whatever it is at: the guard's own clock stops at the headers, and a slow body goes on for ever. */
-class Deadline implements ClientPresence {
-  readonly #callbacks: (() => void)[] = [];
-  readonly cancel: () => void;
-  isGone = false;
-
-  constructor(clock: Clock) {
-    this.cancel = clock.setTimer(FETCH_MS, () => {
-      this.isGone = true;
-      for (const callback of this.#callbacks) callback();
-    });
-  }
-
-  onGone(callback: () => void): void {
-    this.#callbacks.push(callback);
-  }
 }
 
 /** A body as far as the limit goes. */
