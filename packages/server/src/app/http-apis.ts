@@ -1,4 +1,6 @@
 import type { FastifyInstance } from 'fastify';
+import { INVITATION_PATH } from '../capabilities/accounts/index.js';
+import { CONFIRM_PATH } from '../capabilities/signup/index.js';
 import { type Config, hasPublicName } from '../platform/config/config.js';
 import { createCallerSteps } from '../platform/http/caller.js';
 import { writeErrorRaw } from '../platform/http/error-handler.js';
@@ -9,7 +11,7 @@ import type { Instruments } from '../platform/telemetry/instruments.js';
 import { apiDescription } from './apis/api-description.js';
 import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
-import { createInvitationPageApi } from './apis/invitation-page-api.js';
+import { createLinkPageApi } from './apis/link-page-api.js';
 import { createMagicLinkPageApi } from './apis/magic-link-page-api.js';
 import { createManagementApi } from './apis/management-api.js';
 import { createMetricsApi } from './apis/metrics.js';
@@ -17,7 +19,6 @@ import { createOAuthApi } from './apis/oauth-api.js';
 import { createOAuthPagesApi } from './apis/oauth-pages-api.js';
 import { createPkiApi } from './apis/pki-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
-import { createSignupPageApi } from './apis/signup-page-api.js';
 import { managementRoutes, type Services } from './services.js';
 
 export interface HttpApisDeps {
@@ -49,9 +50,9 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   const { idempotency, oauth, origins, stepUpTokens: stepUp } = services;
   await app.register(createOAuthApi({ hosts, origins, oauth }));
   await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
-  await app.register(createInvitationPageApi(services.invitationPage));
+  await app.register(createLinkPageApi(INVITATION_PATH, services.invitationPage));
   await app.register(createMagicLinkPageApi(services.magicLinkPage));
-  if (services.signups.isOn) await app.register(createSignupPageApi(services.signupPages));
+  if (services.signups.isOn) await app.register(createLinkPageApi(CONFIRM_PATH, services.signupPages));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createPkiApi({ authorities: services.clientCa, steps, userSteps }));

@@ -1,7 +1,6 @@
 export {
   createInvitationPage,
   type InvitationPage,
-  type InvitationPageRequest,
 } from './invitation-page.js';
 export {
   createMagicLinkPage,

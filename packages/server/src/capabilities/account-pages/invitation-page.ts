@@ -5,7 +5,7 @@ import { Secret } from '../../kernel/secret.js';
 import { INVITATION_PATH, type Invitations } from '../accounts/index.js';
 import { donePage, type Html, html, page, usernameField } from '../oauth-consent/index.js';
 
-export interface InvitationPageRequest {
+interface InvitationPageRequest {
   /** From the link, or from the form that it led to. */
   readonly token: string;
   /** Of the form; null where the page is only looked at. */
@@ -13,7 +13,7 @@ export interface InvitationPageRequest {
   readonly visitor: Visitor;
 }
 
-export interface InvitationPageAnswer {
+interface InvitationPageAnswer {
   readonly status: number;
   readonly html: Html;
 }

@@ -7,7 +7,7 @@ import { LinkRefused } from './errors.js';
 import { CONFIRM_PATH } from './mails.js';
 import type { Signup, Signups } from './service.js';
 
-export interface SignupPageRequest {
+interface SignupPageRequest {
   /** From the link, or from the form that it led to. */
   readonly token: string;
   /** Of the form; null where the page is only looked at. */
@@ -15,7 +15,7 @@ export interface SignupPageRequest {
   readonly visitor: Visitor;
 }
 
-export interface SignupPageAnswer {
+interface SignupPageAnswer {
   readonly status: number;
   readonly html: Html;
 }

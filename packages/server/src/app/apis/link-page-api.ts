@@ -1,25 +1,37 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify';
-import { CONFIRM_PATH, type SignupPageRequest, type SignupPages } from '../../capabilities/signup/index.js';
+import type { Html } from '../../capabilities/oauth-consent/index.js';
 import { LIMITS } from '../../kernel/limits.js';
+import type { Visitor } from '../../kernel/principal.js';
 import { visitorOf } from '../../platform/http/caller.js';
 import { formOf, queryOf, sendPage, takeForms, withPageHeaders } from './pages.js';
 
-export function createSignupPageApi(pages: SignupPages): FastifyPluginAsync {
+/** The page that a mailed link leads to. */
+export interface LinkPage {
+  answer(request: LinkPageRequest): Promise<{ readonly status: number; readonly html: Html }>;
+}
+
+interface LinkPageRequest {
+  readonly token: string;
+  readonly password: string | null;
+  readonly visitor: Visitor;
+}
+
+export function createLinkPageApi(path: string, page: LinkPage): FastifyPluginAsync {
   return async (scope) => {
     takeForms(scope);
     scope.route({
       method: ['GET', 'POST'],
-      url: CONFIRM_PATH,
+      url: path,
       bodyLimit: LIMITS.publicBodyBytesMax,
       handler: async (request, reply) => {
-        const { status, html } = await pages.answer(read(request));
+        const { status, html } = await page.answer(read(request));
         return sendPage(withPageHeaders(reply, null), status, html);
       },
     });
   };
 }
 
-function read(request: FastifyRequest): SignupPageRequest {
+function read(request: FastifyRequest): LinkPageRequest {
   const visitor = visitorOf(request);
   if (request.method !== 'POST') {
     const token = new URLSearchParams(queryOf(request)).get('token') ?? '';
