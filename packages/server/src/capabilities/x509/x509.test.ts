@@ -36,7 +36,8 @@ function party(...name: DistinguishedName): Party {
 
 const serial = () => {
   const bytes = systemRandom.bytes(16);
-  bytes[0]! &= 0x7f;
+  // As the authorities do: neither negative, nor shorter than it looks.
+  bytes[0] = (bytes[0]! & 0x3f) | 0x40;
   return bytes;
 };
 
