@@ -1,6 +1,5 @@
 import { lookup } from 'node:dns/promises';
 import type { Config } from '../platform/config/config.js';
-import { postgresAddress } from '../platform/storage/postgres-address.js';
 import type { ListenAddress } from './self-check.js';
 
 const REDIS_PORT = 6379;
@@ -15,9 +14,14 @@ export async function ownEndpoints(
 ): Promise<ListenAddress[]> {
   return [
     ...listeners,
-    ...(storage.kind === 'postgres' ? await endpointsOf(postgresAddress(storage.url.reveal())) : []),
+    ...(storage.kind === 'postgres' ? await endpointsOf(await databaseAddress(storage.url.reveal())) : []),
     ...(redisUrl ? await endpointsOf(redisAddress(redisUrl.reveal())) : []),
   ];
+}
+
+async function databaseAddress(url: string): Promise<ListenAddress> {
+  const { postgresAddress } = await import('../platform/storage/postgres-address.js');
+  return postgresAddress(url);
 }
 
 function redisAddress(text: string): ListenAddress {

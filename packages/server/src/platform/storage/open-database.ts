@@ -8,7 +8,6 @@ import { createGroupCommit, type GroupCommit } from './group-commit.js';
 import { measuredEngine } from './measured-engine.js';
 import type { Migration } from './migration.js';
 import { assertMigrated } from './migrator.js';
-import { openPostgres } from './postgres.js';
 import { type DayPartitions, migratePostgres, startDayPartitions } from './postgres-migrations.js';
 import { openSqlite } from './sqlite.js';
 import { migrateSqlite } from './sqlite-migrations.js';
@@ -44,6 +43,9 @@ const GROUP_COMMIT_LIMITS = {
 
 const NO_DAYS: DayPartitions = { dropBefore: async () => 0, stop: async () => {} };
 
+/** Its driver is loaded by a server that has such a database. */
+const loadPostgres = async () => (await import('./postgres.js')).openPostgres;
+
 /** Opens the database and brings its tables up to date. */
 export async function openDatabase(storage: StorageOptions, options: OpenOptions): Promise<Database> {
   const { migrations, clock, logger } = options;
@@ -55,7 +57,7 @@ export async function openDatabase(storage: StorageOptions, options: OpenOptions
       return createDatabase(engine, options, NO_DAYS);
     }
     case 'postgres': {
-      const engine = await openPostgres({ ...storage, logger });
+      const engine = await (await loadPostgres())({ ...storage, logger });
       const days = await closingOnFailure(engine, async () => {
         await migratePostgres(engine, migrations, clock);
         return startDayPartitions(engine, migrations, clock, logger);
@@ -73,7 +75,7 @@ export async function openDatabaseForReading(
   const engine =
     storage.kind === 'sqlite'
       ? openSqliteReadOnly(storage.path)
-      : await openPostgres({ ...storage, logger: options.logger, isReadOnly: true });
+      : await (await loadPostgres())({ ...storage, logger: options.logger, isReadOnly: true });
   return closingOnFailure(engine, async () => {
     const ids = options.migrations.filter(({ file }) => storage.kind === 'postgres' || file === 'main');
     assertMigrated(

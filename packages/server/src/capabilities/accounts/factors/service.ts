@@ -19,7 +19,7 @@ import { noFactorEnrolled, totpEnrolled } from '../errors.js';
 import type { SignedIn } from '../sessions/service.js';
 import { hashOfRecoveryCode, newRecoveryCodes } from './recovery-codes.js';
 import { createFactorStore, type Enrolled } from './store.js';
-import { base32Of, newTotpSecret, totpStepOf, totpUriOf } from './totp.js';
+import { newTotpSecret, type TotpSetup, totpSetupOf, totpStepOf } from './totp.js';
 import type { FactorMethod, ProvenFactor } from './types.js';
 
 export interface FactorsDeps {
@@ -30,12 +30,6 @@ export interface FactorsDeps {
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   /** The caller with its tenants. */
   me(caller: SessionCaller): Promise<SignedIn>;
-}
-
-/** What the user's app is set up with: shown once. */
-export interface TotpSetup {
-  readonly secret: Secret<string>;
-  readonly uri: Secret<string>;
 }
 
 /** Code apps and recovery codes: what a user proves itself with beside its password (auth.md §7). */
@@ -124,7 +118,7 @@ export function createFactors({ db, clock, random, rootKey, auditLogs, me }: Fac
     async verifyTotp(userId, code) {
       const factor = await store.findTotp(userId);
       if (!factor || factor.confirmedAtMs === null) return undefined;
-      const step = totpStepOf(secretOf(userId, factor.wrappedSecret), code, clock.nowMs());
+      const step = await totpStepOf(secretOf(userId, factor.wrappedSecret), code, clock.nowMs());
       if (step === null || step <= factor.lastStep) return undefined;
       return { amr: ONE_TIME_CODE, use: (tx) => store.useTotpStep(tx, userId, step) };
     },
@@ -142,7 +136,7 @@ export function createFactors({ db, clock, random, rootKey, auditLogs, me }: Fac
       const wrapped = seal(userId, secret);
       const isPut = await db.transaction((tx) => store.putTotp(tx, userId, wrapped, clock.nowMs()));
       if (!isPut) throw totpEnrolled();
-      return { secret: new Secret(base32Of(secret)), uri: new Secret(totpUriOf(secret, email)) };
+      return totpSetupOf(secret, email);
     },
 
     async confirmTotp(caller, code) {
@@ -151,7 +145,7 @@ export function createFactors({ db, clock, random, rootKey, auditLogs, me }: Fac
       if (!factor) throw notFound('TOTP set-up');
       if (factor.confirmedAtMs !== null) throw totpEnrolled();
       const nowMs = clock.nowMs();
-      const step = totpStepOf(secretOf(userId, factor.wrappedSecret), code, nowMs);
+      const step = await totpStepOf(secretOf(userId, factor.wrappedSecret), code, nowMs);
       if (step === null) throw validationError('code', 'is not what the app shows for this secret now');
       const { tenants } = await tenantsOf(caller);
       return db.transaction(async (tx) => {

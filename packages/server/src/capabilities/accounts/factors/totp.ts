@@ -1,4 +1,3 @@
-import { Secret as OtpSecret, TOTP } from 'otpauth';
 import { Secret } from '../../../kernel/secret.js';
 import type { Random } from '../../../platform/crypto/random.js';
 
@@ -9,27 +8,39 @@ const ISSUER = 'KnoxCall';
 /** RFC 6238 §5.2, §6: clocks differ, and people type. */
 const DRIFT_STEPS = 1;
 
+/** What the user's app is set up with: shown once. */
+export interface TotpSetup {
+  readonly secret: Secret<string>;
+  readonly uri: Secret<string>;
+}
+
+/** Loaded by a server whose users have code apps. */
+const library = () => import('otpauth');
+
 export function newTotpSecret(random: Random): Secret<Buffer> {
   return new Secret(random.bytes(SECRET_BYTES));
 }
 
 /** The step whose code that is, also with the space that apps show in it; null where it is of none near this moment. */
-export function totpStepOf(secret: Secret<Buffer>, code: string, nowMs: number): number | null {
-  const totp = new TOTP({ ...SETTINGS, secret: secretOf(secret) });
+export async function totpStepOf(
+  secret: Secret<Buffer>,
+  code: string,
+  nowMs: number,
+): Promise<number | null> {
+  const totp = await totpOf(secret);
   const steps = totp.validate({ token: code.replace(/\s/g, ''), timestamp: nowMs, window: DRIFT_STEPS });
   return steps === null ? null : totp.counter({ timestamp: nowMs }) + steps;
 }
 
-export function base32Of(secret: Secret<Buffer>): string {
-  return secretOf(secret).base32;
+/** What is typed into an app, and what it reads from a QR code. */
+export async function totpSetupOf(secret: Secret<Buffer>, account: string): Promise<TotpSetup> {
+  const totp = await totpOf(secret, account);
+  return { secret: new Secret(totp.secret.base32), uri: new Secret(totp.toString()) };
 }
 
-/** For the QR code that an app reads. */
-export function totpUriOf(secret: Secret<Buffer>, account: string): string {
-  return new TOTP({ ...SETTINGS, issuer: ISSUER, label: account, secret: secretOf(secret) }).toString();
-}
-
-function secretOf(secret: Secret<Buffer>): OtpSecret {
+async function totpOf(secret: Secret<Buffer>, label?: string) {
+  const { Secret: OtpSecret, TOTP } = await library();
   // A buffer of Node may lie in a pool, so the library gets bytes of their own.
-  return new OtpSecret({ buffer: new Uint8Array(secret.reveal()).buffer });
+  const bytes = new OtpSecret({ buffer: new Uint8Array(secret.reveal()).buffer });
+  return new TOTP({ ...SETTINGS, issuer: ISSUER, secret: bytes, ...(label !== undefined && { label }) });
 }

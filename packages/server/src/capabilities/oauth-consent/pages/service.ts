@@ -226,7 +226,7 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
         if (visit.act === 'allow') return sentTo(await authorization.grant(said, origin));
         if (visit.act === 'deny') return sentTo(await authorization.deny(said, origin));
         const goesTo = new URL(redirectUri).host;
-        const body = views.consentPage(visit.form, client, user, scopes, goesTo);
+        const body = await views.consentPage(visit.form, client, user, scopes, goesTo);
         return show(visit, body, { formTarget: formTargetOf(redirectUri) });
       }),
     );
@@ -250,7 +250,7 @@ export function createConsentPages(deps: ConsentPagesDeps): ConsentPages {
       const tenantHint = query.get('tenant');
       return asked(visit, found, { client, tenantHint, scopesFor }, async (user, scopes) => {
         if (visit.act !== 'approve' && visit.act !== 'deny')
-          return show(visit, views.devicePage(visit.form, client, user, asking, code, scopes));
+          return show(visit, await views.devicePage(visit.form, client, user, asking, code, scopes));
         const verdict = visit.act === 'approve' ? 'approved' : 'denied';
         const by = { user, scopes, visitor: request.visitor };
         if (!(await devices.decide(asking, client, verdict, by)))

@@ -1,4 +1,3 @@
-import sanitizeHtml from 'sanitize-html';
 import type { Membership } from '../../accounts/index.js';
 import type { AskingClient } from '../asking-client.js';
 import type { ConsentingUser } from '../consenting-user.js';
@@ -79,17 +78,17 @@ ${account(form, user)}`,
   );
 }
 
-export function consentPage(
+export async function consentPage(
   form: FormContext,
   client: AskingClient,
   user: ConsentingUser,
   scopes: readonly string[],
   goesTo: string,
-): Html {
+): Promise<Html> {
   return page(
     'Allow access',
     html`<h1>${client.name} asks for access</h1>
-${terms(client, user, scopes)}
+${await terms(client, user, scopes)}
 <form method="post" action="${form.action}">
 ${hidden(form)}
 <div class="acts"><button name="act" value="deny">Deny</button><button class="go" name="act" value="allow">Allow</button></div>
@@ -113,21 +112,21 @@ ${failure === null ? null : html`<p class="bad" role="alert">${failure}</p>`}
   );
 }
 
-export function devicePage(
+export async function devicePage(
   form: FormContext,
   client: AskingClient,
   user: ConsentingUser,
   device: StoredDevice,
   userCode: string,
   scopes: readonly string[],
-): Html {
+): Promise<Html> {
   return page(
     'Connect a device',
     html`<h1>${client.name} asks for access</h1>
 <p>Is this the code that your device shows?</p>
 <p class="code">${userCode}</p>
 <p class="soft">Begun at ${new Date(device.createdAtMs).toISOString()} from ${device.ip ?? 'an unknown address'}. Approve it only if you began it yourself.</p>
-${terms(client, user, scopes)}
+${await terms(client, user, scopes)}
 <form method="post" action="${form.action}">
 ${hidden(form)}
 <div class="acts"><button name="act" value="deny">Deny</button><button class="go" name="act" value="approve">Approve</button></div>
@@ -136,10 +135,15 @@ ${account(form, user)}`,
   );
 }
 
-function terms(client: AskingClient, { tenant }: ConsentingUser, scopes: readonly string[]): Html {
+async function terms(
+  client: AskingClient,
+  { tenant }: ConsentingUser,
+  scopes: readonly string[],
+): Promise<Html> {
+  const { consentHtmlTemplate: template } = client;
   const mode = client.mode === 'test' ? 'sandbox' : 'live';
   return html`<p>In the tenant <strong>${tenant.name}</strong> (${mode}) it may:</p>
-${client.consentHtmlTemplate && html`<div class="note">${withoutActiveParts(client.consentHtmlTemplate)}</div>`}
+${template && html`<div class="note">${await withoutActiveParts(template)}</div>`}
 <ul>${byFamily(scopes)}</ul>`;
 }
 
@@ -163,7 +167,9 @@ ${hidden(form)}
 }
 
 /** A tenant's own text on our page: nothing that runs, loads, leads elsewhere or looks like a part of the page. */
-function withoutActiveParts(template: string): Html {
+async function withoutActiveParts(template: string): Promise<Html> {
+  // Few clients have such a text, and the library is large.
+  const { default: sanitizeHtml } = await import('sanitize-html');
   return new Html(
     sanitizeHtml(template, {
       allowedTags: ['p', 'br', 'b', 'strong', 'i', 'em', 'code', 'ul', 'ol', 'li'],
