@@ -24,7 +24,7 @@ const SEED = Number(process.env['KNOX_CRASH_SEED'] ?? 9);
 const LONG_ROWS = Number(process.env['KNOX_REWRAP_LONG_ROWS'] ?? 0);
 
 const READS_A_SECOND = 200;
-/** Each was tokenized under a version of the vault's key of its own, so that its first read opens an envelope. */
+/** Each in a vault of its own, so that its first read opens an envelope. */
 const TOKENS = 150;
 const TEST_MS_MAX = 120_000 + 20_000 * KILLS + (ROWS + LONG_ROWS) / 2;
 const MEMORY_GROWTH_MAX = 1.25;
@@ -47,7 +47,8 @@ function suite(open: Open): void {
   let scene: Scene;
   let query: Query;
   let url: string | undefined;
-  let tokens: string[];
+  /** Of the tokens. */
+  let paths: string[];
   beforeEach(async () => {
     const database = await open();
     scene = await setScene(database, (_request, response) => response.end());
@@ -58,15 +59,19 @@ function suite(open: Open): void {
 
   /** Fills the stopped server's database, and leaves it as a rotation does whose pass nobody has begun. */
   async function rotateFull(rows: number): Promise<void> {
-    const vault = { name: 'cards', token_format: 'generic' };
-    const created = await scene.api('POST', '/v1/vaults', vault);
-    const { crypto_key_id: keyId } = JSON.parse(created.text).data;
-    tokens = [];
-    for (let number = 0; number < TOKENS; number += 1) {
-      const answer = await scene.api('POST', '/v1/vaults/cards/tokens', { value: `value ${number}` });
-      tokens.push(JSON.parse(answer.text).data.token);
-      await scene.api('POST', '/v1/vaults/cards/rotate', {});
-    }
+    const made = await Promise.all(
+      Array.from({ length: TOKENS }, async (_, number) => {
+        const name = `v${number}`;
+        const vault = await scene.api('POST', '/v1/vaults', { name, token_format: 'generic' });
+        const stored = await scene.api('POST', `/v1/vaults/${name}/tokens`, { value: `value ${number}` });
+        const { token } = JSON.parse(stored.text).data;
+        return {
+          path: `/v1/vaults/${name}/tokens/${token}`,
+          keyId: JSON.parse(vault.text).data.crypto_key_id,
+        };
+      }),
+    );
+    paths = made.map(({ path }) => path);
     await stopServer(scene.server);
     const files = { path: join(scene.dataDir, 'knox.db'), logPath: join(scene.dataDir, 'knox-log.db') };
     const storage = url
@@ -84,7 +89,7 @@ function suite(open: Open): void {
     );
     const services = createTestServices({ db, clock: systemClock, logger, rootKey });
     const tenantId = scene.bootstrap.tenant.id as TenantId;
-    await addKeyVersions({ ...services, db }, { tenantId, sandbox: false }, keyId, rows - TOKENS - 1);
+    await addKeyVersions({ ...services, db }, { tenantId, sandbox: false }, made[0]!.keyId, rows - TOKENS);
     const version = await services.kms.rotate(tenantId);
     await db.transaction((tx) => services.rewraps.issue(tx, tenantId, version));
     await stopServices(services);
@@ -111,7 +116,7 @@ function suite(open: Open): void {
     const open = new Set<Promise<void>>();
     async function read(number: number): Promise<void> {
       const begunAt = performance.now();
-      const answer = await scene.api('GET', `/v1/vaults/cards/tokens/${tokens[number]}`).catch(() => null);
+      const answer = await scene.api('GET', paths[number]!).catch(() => null);
       if (answer === null) return;
       answered += 1;
       slowestMs = Math.max(slowestMs, performance.now() - begunAt);
@@ -146,8 +151,8 @@ function suite(open: Open): void {
     await stopServer(scene.server);
     await query("UPDATE tenant_master_keys SET wrapped = NULL, status = 'revoked' WHERE version = 1");
     scene.server = await startServer(scene.environment);
-    for (const [number, token] of tokens.entries()) {
-      const { status, text } = await scene.api('GET', `/v1/vaults/cards/tokens/${token}`);
+    for (const [number, path] of paths.entries()) {
+      const { status, text } = await scene.api('GET', path);
       expect([status, JSON.parse(text).data?.value]).toEqual([200, `value ${number}`]);
     }
     const left = await query(
