@@ -96,6 +96,7 @@ forEachDatabase((_name, open) => {
           },
         },
         rootKey: new Secret(Buffer.alloc(32, 7)),
+        underRootKey: db.transaction,
         tokenKey: null,
         origins: createOrigins({ baseDomain: 'localhost' }, () => 'http://127.0.0.1:8787'),
         logger: { warn: () => {} },

@@ -146,6 +146,7 @@ export function createServices(deps: ServicesDeps) {
     auditLogs,
     passwords: createPasswordHasher(),
     rootKey,
+    underRootKey: kms.underRootKey,
     tokenKey,
     logger,
     origins,

@@ -2,7 +2,7 @@ import type { Secret } from '../../kernel/secret.js';
 import type { PasswordHasher } from '../../platform/crypto/password-hash.js';
 import type { Mailer } from '../../platform/mail/mail.js';
 import type { AuditLogs } from '../audit-logs/index.js';
-import { createFactors } from './factors/service.js';
+import { createFactors, type FactorsDeps } from './factors/service.js';
 import { createVerifyProof } from './factors/verify.js';
 import { createMagicLinks } from './magic-links/service.js';
 import { createChangeOwnPassword } from './own-password.js';
@@ -16,7 +16,11 @@ import { createStepUpTokens } from './step-up/tokens.js';
 import { createInvitations } from './team/invitations.js';
 import { createVisitorWrites } from './visitor-writes.js';
 
-export interface AuthDeps extends SessionsDeps, FailuresDeps, Pick<PasskeysDeps, 'origins'> {
+export interface AuthDeps
+  extends SessionsDeps,
+    FailuresDeps,
+    Pick<PasskeysDeps, 'origins'>,
+    Pick<FactorsDeps, 'underRootKey'> {
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
   readonly passwords: PasswordHasher;
   readonly mailer: Pick<Mailer, 'send'>;

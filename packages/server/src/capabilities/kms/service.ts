@@ -19,7 +19,7 @@ import type { Outbox } from '../../platform/outbox/outbox.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { OperatorKey } from './cloud-key.js';
 import { createEnvelopeRegistry, type EnvelopeColumn } from './envelope-columns.js';
-import { tenantSealed } from './errors.js';
+import { RootKeyMismatch, tenantSealed } from './errors.js';
 import type { CloudProviders } from './providers/index.js';
 import { KmsFailure } from './providers/types.js';
 import { createRootKey, type RootKeyChange } from './root-key.js';
@@ -70,6 +70,11 @@ export interface Kms extends TenantKeys {
   checkRootKey(): Promise<void>;
   /** At the start, before the check: wraps everything anew that the former root key has wrapped. */
   changeRootKey(former: Secret<Buffer>): Promise<RootKeyChange | null>;
+  /**
+   * A transaction that stores what this process has wrapped by its root key for others than tenants; 503 `tenant_sealed`
+   * where another process has changed the root key, since nobody could open it.
+   */
+  underRootKey<T>(act: (tx: Transaction) => Promise<T>): Promise<T>;
   /**
    * At the start, after the check: proves the operator's KMS and has it wrap every master key that the root key or
    * another key of the operator wraps; where it was given up, has the root key wrap what it has wrapped. Null where there
@@ -231,6 +236,16 @@ export function createKms(deps: KmsDeps): Kms {
     },
 
     changeRootKey: (former) => root.changeFrom(former),
+
+    async underRootKey(act) {
+      const check = await root.check().catch((error) => {
+        throw error instanceof RootKeyMismatch ? tenantSealed(error.message, error) : error;
+      });
+      return db.transaction(async (tx) => {
+        await root.assertUnchanged(tx, check);
+        return act(tx);
+      });
+    },
 
     useOperatorKms: () => wrappingKeys.useOperatorKms(),
 

@@ -2,10 +2,12 @@ import { decodeJwt } from 'jose';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Secret } from '../../../kernel/secret.js';
 import { systemRandom } from '../../../platform/crypto/random.js';
+import { createLogger } from '../../../platform/log/logger.js';
 import type { TestAnswer, TestCall } from '../../../testing/calls.js';
-import { forEachDatabase, storedRows } from '../../../testing/databases.js';
+import { forEachDatabase, storedRows, type TestDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import { oneTimeCode } from '../../../testing/one-time-codes.js';
+import { createTestServices } from '../../../testing/services.js';
 import { createMember, OWNER_PASSWORD } from '../../../testing/tenants.js';
 import { createFactors } from './service.js';
 
@@ -162,7 +164,15 @@ forEachDatabase((_name, open) => {
       const { db, clock, auditLogs } = harness;
       const me = harness.sessions.me;
       const under = (rootKey: Secret<Buffer>) =>
-        createFactors({ db, clock, random: systemRandom, rootKey, auditLogs, me });
+        createFactors({
+          db,
+          clock,
+          random: systemRandom,
+          rootKey,
+          underRootKey: db.transaction,
+          auditLogs,
+          me,
+        });
       const former = new Secret(Buffer.alloc(32, 7));
       const next = under(new Secret(Buffer.alloc(32, 8)));
       const { id } = (await call('GET', 'me')).json['user'];
@@ -172,6 +182,20 @@ forEachDatabase((_name, open) => {
       await expect(under(former).verifyTotp(id, codeNow(secret))).rejects.toThrow('root key');
       await under(former).changeRootKey(new Secret(Buffer.alloc(32, 8)));
     });
+  });
+
+  it('no code app is set up by a process that does not know of a new root key: nobody could open its secret', async () => {
+    const [former, next] = [7, 8].map((byte) => new Secret(Buffer.alloc(32, byte))) as [
+      Secret<Buffer>,
+      Secret<Buffer>,
+    ];
+    const { db, clock } = harness;
+    const logger = createLogger('fatal' as never, { write: () => true });
+    const other = createTestServices({ db: db as TestDatabase, clock, logger, rootKey: next });
+    await other.kms.changeRootKey(former);
+    expect(outcome(await proven('POST', 'mfa/totp/setup'))).toEqual([503, 'tenant_sealed']);
+    await harness.kms.changeRootKey(next);
+    expect(outcome(await proven('POST', 'mfa/totp/setup'))).toEqual(OK);
   });
 
   describe('recovery codes', () => {

@@ -28,6 +28,8 @@ export interface FactorsDeps {
   readonly random: Random;
   readonly rootKey: Secret<Buffer>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  /** A transaction that is refused where the root key is another by now. */
+  underRootKey<T>(act: (tx: Transaction) => Promise<T>): Promise<T>;
   /** The caller with its tenants. */
   me(caller: SessionCaller): Promise<SignedIn>;
 }
@@ -58,7 +60,8 @@ export interface Factors {
 const REWRAP_BATCH_ROWS = 100;
 const ONE_TIME_CODE = ['otp'];
 
-export function createFactors({ db, clock, random, rootKey, auditLogs, me }: FactorsDeps): Factors {
+export function createFactors(deps: FactorsDeps): Factors {
+  const { db, clock, random, rootKey, auditLogs, me } = deps;
   const store = createFactorStore(db);
   const wrappingKey = wrappingKeyOf(rootKey);
 
@@ -134,7 +137,7 @@ export function createFactors({ db, clock, random, rootKey, auditLogs, me }: Fac
       const { userId } = caller;
       const secret = newTotpSecret(random);
       const wrapped = seal(userId, secret);
-      const isPut = await db.transaction((tx) => store.putTotp(tx, userId, wrapped, clock.nowMs()));
+      const isPut = await deps.underRootKey((tx) => store.putTotp(tx, userId, wrapped, clock.nowMs()));
       if (!isPut) throw totpEnrolled();
       return totpSetupOf(secret, email);
     },

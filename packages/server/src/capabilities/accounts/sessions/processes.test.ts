@@ -59,6 +59,7 @@ onPostgres((open) => {
       random: systemRandom,
       auditLogs: createAuditLogs({ db: database, clock, ids: systemIds }),
       rootKey,
+      underRootKey: database.transaction,
       tokenKey: null,
       origins: createOrigins({ baseDomain: 'localhost' }, () => 'http://127.0.0.1:8787'),
       logger: { warn: () => {} },
