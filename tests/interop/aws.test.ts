@@ -100,6 +100,7 @@ describe('AWS as moto serves it', () => {
           random: systemRandom,
           generations: createGenerations({ db, clock: rig.clock }),
           outbox: { publish: () => Promise.reject(new Error('nothing is published')) },
+          logger: { info() {}, warn() {} },
           rootKey: new Secret(Buffer.alloc(32, 1)),
           cloudProviders: rig.providers,
           operatorKey,
