@@ -1,4 +1,4 @@
-import { type Clock, isoTime } from '../../../kernel/clock.js';
+import { type Clock, minuteText } from '../../../kernel/clock.js';
 import type { UserId } from '../../../kernel/ids.js';
 import { networkOf } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
@@ -98,7 +98,7 @@ export function createMagicLinks(deps: MagicLinksDeps): MagicLinks {
       const userId = found?.user.id ?? null;
       const { isMailed, waitMs } = await insert(userId, sha256(link.reveal()), network, address, nowMs);
       if (waitMs !== null) throw tooManyLinks(waitMs);
-      const asked = { from: visitor.ip ?? 'an unknown address', at: isoTime(nowMs), origin: deps.origin() };
+      const asked = { from: visitor.ip ?? 'an unknown address', at: minuteText(nowMs), origin: deps.origin() };
       // To the address as the account has it, whatever else is taken for the same one.
       const mail = magicLinkMail(found?.user.email ?? email, asked, link);
       if (isMailed) mailer.send(mail);

@@ -13,7 +13,7 @@ export interface DueFactor {
 
 /** Of a code and of the token of a pending sign-in. */
 const CODE_CHARACTERS_MAX = 64;
-const SIX_DIGITS = /^\d{6}$/;
+const SIX_DIGITS = /^\d{3} ?\d{3}$/;
 
 /** Throws where only a passkey is left: the pages run no script that could ask for it. */
 export function dueFactor({ mfaToken, methods }: SecondFactorDue): DueFactor {
