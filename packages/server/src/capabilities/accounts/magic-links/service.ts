@@ -98,7 +98,11 @@ export function createMagicLinks(deps: MagicLinksDeps): MagicLinks {
       const userId = found?.user.id ?? null;
       const { isMailed, waitMs } = await insert(userId, sha256(link.reveal()), network, address, nowMs);
       if (waitMs !== null) throw tooManyLinks(waitMs);
-      const asked = { from: visitor.ip ?? 'an unknown address', at: minuteText(nowMs), origin: deps.origin() };
+      const asked = {
+        from: visitor.ip ?? 'an unknown address',
+        at: minuteText(nowMs),
+        origin: deps.origin(),
+      };
       // To the address as the account has it, whatever else is taken for the same one.
       const mail = magicLinkMail(found?.user.email ?? email, asked, link);
       if (isMailed) mailer.send(mail);
