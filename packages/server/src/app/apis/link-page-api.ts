@@ -6,7 +6,7 @@ import { visitorOf } from '../../platform/http/caller.js';
 import { formOf, queryOf, sendPage, takeForms, withPageHeaders } from './pages.js';
 
 /** The page that a mailed link leads to. */
-export interface LinkPage {
+interface LinkPage {
   answer(request: LinkPageRequest): Promise<{ readonly status: number; readonly html: Html }>;
 }
 
