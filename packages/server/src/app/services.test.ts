@@ -4,7 +4,7 @@ import { managementRoutes, type Services } from './services.js';
 
 it('every endpoint asks for a permission that its callers can hold, or for none', () => {
   // The handlers close over services that nobody calls here.
-  const routes = managementRoutes({ signups: { isOn: true } } as Services);
+  const routes = managementRoutes({ signups: { isOn: true }, auth: {} } as Services);
   expect(routes.length).toBeGreaterThan(20);
   const unknown = routes.filter(({ path, permission }) => {
     const holdable = path.startsWith('/admin/') ? USER_PERMISSIONS : KEY_PERMISSIONS;
