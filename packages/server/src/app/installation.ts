@@ -9,7 +9,7 @@ import { KEY_BYTES } from '../platform/crypto/authenticated-cipher.js';
 import { sha256Hex } from '../platform/crypto/hashing.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Logger } from '../platform/log/logger.js';
-import type { Database } from '../platform/storage/database.js';
+import { type Database, UniqueViolation } from '../platform/storage/database.js';
 import type { PreparedInstallation } from './bootstrap.js';
 import { logOperatorKms } from './operator-kms.js';
 import type { Services } from './services.js';
@@ -64,21 +64,32 @@ export async function prepareInstallation(deps: InstallationDeps): Promise<Prepa
       live_api_key: live.apiKey.reveal(),
       test_api_key: test.apiKey.reveal(),
     },
-    commit: () =>
-      deps.db.transaction(async (tx) => {
-        if (await accounts.hasTenants(tx)) return false;
-        await accounts.createTenantWithOwner(
-          tx,
-          { id: tenantId, slug: TENANT_SLUG, name: 'Default', plan: deps.plan },
-          owner,
-        );
-        await kms.createFor(tx, tenantId, masterKey);
-        const actor = systemActor(tenantId);
-        await apiKeys.createIn(tx, actor, live);
-        await apiKeys.createIn(tx, { ...actor, scope: { tenantId, sandbox: true } }, test);
-        return true;
-      }),
+    async commit() {
+      try {
+        return await insert();
+      } catch (error) {
+        // Of several processes that start at once one made it, and the address of the owner is taken.
+        if (error instanceof UniqueViolation && (await accounts.hasTenants())) return false;
+        throw error;
+      }
+    },
   };
+
+  function insert(): Promise<boolean> {
+    return deps.db.transaction(async (tx) => {
+      if (await accounts.hasTenants(tx)) return false;
+      await accounts.createTenantWithOwner(
+        tx,
+        { id: tenantId, slug: TENANT_SLUG, name: 'Default', plan: deps.plan },
+        owner,
+      );
+      await kms.createFor(tx, tenantId, masterKey);
+      const actor = systemActor(tenantId);
+      await apiKeys.createIn(tx, actor, live);
+      await apiKeys.createIn(tx, { ...actor, scope: { tenantId, sandbox: true } }, test);
+      return true;
+    });
+  }
 }
 
 export interface OpenKeysDeps {
