@@ -63,11 +63,16 @@ const CREATIONS: Record<string, Creation> = {
     }),
     audit: 'oidc_binding.create',
   },
+  '/admin/invitations': {
+    body: (name) => ({ email: `${name}@example.com`, role: 'viewer' }),
+    audit: 'team.invite',
+  },
 };
 
 // The definitions ask nothing of the services before a call comes.
 const definitions = managementRoutes(new Proxy({}, { get: () => ({}) }) as Services);
-const creating = definitions.filter(({ status }) => status === 201);
+// A record belongs to a credential of a tenant, so who makes a tenant has none.
+const creating = definitions.filter(({ status, access = 'tenant' }) => status === 201 && access === 'tenant');
 /** For API keys and for signed-in users. */
 const places = mountedRoutes(creating).map(({ path, mount, definition }) => ({
   path,
