@@ -3,8 +3,9 @@ import type { UserId } from '../../../kernel/ids.js';
 import { networkOf } from '../../../kernel/ip-address.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import type { Visitor } from '../../../kernel/principal.js';
-import { Secret } from '../../../kernel/secret.js';
+import type { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
+import { newOpaqueToken } from '../../../platform/crypto/opaque-token.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { Mailer } from '../../../platform/mail/mail.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
@@ -42,7 +43,6 @@ export interface MagicLinks {
   removeEnded(rowsMax: number): Promise<number>;
 }
 
-const TOKEN_BYTES = 32;
 /** RFC 8176 has no value for a mail, and this is neither a password nor a code (`otp`) of something the user has. */
 const EMAIL = ['email'];
 
@@ -94,9 +94,9 @@ export function createMagicLinks(deps: MagicLinksDeps): MagicLinks {
       const window = await counts.read(network, nowMs);
       if (window && window.attempts >= OF_NETWORK.max) throw tooManyLinks(window.expiresAtMs - nowMs);
       const found = await users.findUserByEmail(emailFolded);
-      const link = new Secret(random.bytes(TOKEN_BYTES).toString('base64url'));
+      const { token: link, hash } = newOpaqueToken(random);
       const userId = found?.user.id ?? null;
-      const { isMailed, waitMs } = await insert(userId, sha256(link.reveal()), network, address, nowMs);
+      const { isMailed, waitMs } = await insert(userId, hash, network, address, nowMs);
       if (waitMs !== null) throw tooManyLinks(waitMs);
       const asked = {
         from: visitor.ip ?? 'an unknown address',

@@ -5,6 +5,7 @@ import { LIMITS } from '../../../kernel/limits.js';
 import type { SessionCaller, Visitor } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
+import { newOpaqueToken } from '../../../platform/crypto/opaque-token.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { TokenSigner } from '../../../platform/crypto/signed-tokens.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
@@ -88,7 +89,6 @@ export interface Sessions {
   removeEnded(rowsMax: number): Promise<number>;
 }
 
-const REFRESH_TOKEN_BYTES = 32;
 const USER_AGENT_CHARACTERS_MAX = 512;
 /** Ours have some 500. */
 const TOKEN_CHARACTERS_MAX = 2_048;
@@ -131,11 +131,6 @@ export function createSessions(deps: SessionsDeps): Sessions {
     };
   }
 
-  function newRefreshToken(): { token: Secret<string>; hash: Buffer } {
-    const text = random.bytes(REFRESH_TOKEN_BYTES).toString('base64url');
-    return { token: new Secret(text), hash: sha256(text) };
-  }
-
   /** False when it had ended already. */
   async function end(
     tx: Transaction,
@@ -171,7 +166,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
 
     async open({ user, memberships, amr, device, isBrief }, useProof) {
       const signer = await signingKeys.adminTokens();
-      const { token, hash } = newRefreshToken();
+      const { token, hash } = newOpaqueToken(random);
       const id = ids.uuid() as SessionId;
       const session = newSession(id, user.id, amr, device, clock.nowMs(), isBrief);
       // Who has proven itself is no stranger, and must not be turned away after the attempt was counted.
@@ -194,7 +189,7 @@ export function createSessions(deps: SessionsDeps): Sessions {
       const hash = sha256(refreshToken.reveal());
       if ((await store.findSessionOfToken(hash)) === undefined) throw sessionEnded();
       const signer = await signingKeys.adminTokens();
-      const next = newRefreshToken();
+      const next = newOpaqueToken(random);
       const nowMs = clock.nowMs();
       const use = { ...clientOf(device), nowMs, idleExpiresAtMs: nowMs + LIMITS.sessionIdleMs };
       const refreshed = await refreshTokenWrites(async (tx) => {

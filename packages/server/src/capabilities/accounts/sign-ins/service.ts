@@ -4,8 +4,9 @@ import type {
 } from '@simplewebauthn/server';
 import type { Clock } from '../../../kernel/clock.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import { Secret } from '../../../kernel/secret.js';
+import type { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
+import { newOpaqueToken } from '../../../platform/crypto/opaque-token.js';
 import type { PasswordHasher } from '../../../platform/crypto/password-hash.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
@@ -77,7 +78,6 @@ export interface SignIns {
   removeEnded(rowsMax: number): Promise<number>;
 }
 
-const TOKEN_BYTES = 32;
 const PASSWORD = ['pwd'];
 /** RFC 8176: more than one factor. */
 const SEVERAL = 'mfa';
@@ -98,17 +98,17 @@ export function createSignIns(deps: SignInsDeps): SignIns {
     const methods = await factors.methodsOf(user.id);
     if (methods.length === 0)
       return { kind: 'open', session: await sessions.open(first, (tx) => useProof(tx, true)) };
-    const text = random.bytes(TOKEN_BYTES).toString('base64url');
+    const { token: mfaToken, hash } = newOpaqueToken(random);
     const createdAtMs = clock.nowMs();
     const expiresAtMs = createdAtMs + LIMITS.pendingSignInMs;
-    const pending = { hash: sha256(text), userId: user.id, amr, isBrief, createdAtMs, expiresAtMs };
+    const pending = { hash, userId: user.id, amr, isBrief, createdAtMs, expiresAtMs };
     await db.transaction(async (tx) => {
       await useProof(tx, false);
       await store.insert(tx, pending);
       await store.removeOldest(tx, user.id, LIMITS.pendingSignInsPerUserMax);
     });
     const tokenSeconds = LIMITS.pendingSignInMs / 1000;
-    return { kind: 'second_factor', mfaToken: new Secret(text), tokenSeconds, methods };
+    return { kind: 'second_factor', mfaToken, tokenSeconds, methods };
   }
 
   return {

@@ -1,7 +1,8 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import { Secret } from '../../../kernel/secret.js';
+import type { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
+import { newOpaqueToken } from '../../../platform/crypto/opaque-token.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { StepUpCheck, StepUpHolder } from '../../../platform/http/step-up.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
@@ -27,7 +28,6 @@ export interface StepUpTokens extends StepUpCheck {
   removeEnded(rowsMax: number): Promise<number>;
 }
 
-const TOKEN_BYTES = 32;
 const TOKEN_CHARACTERS_MAX = 200;
 
 export function createStepUpTokens({ db, clock, random }: StepUpTokensDeps): StepUpTokens {
@@ -35,12 +35,12 @@ export function createStepUpTokens({ db, clock, random }: StepUpTokensDeps): Ste
 
   return {
     async issue(tx, { userId, sessionId, tenantId }) {
-      const text = random.bytes(TOKEN_BYTES).toString('base64url');
+      const { token, hash } = newOpaqueToken(random);
       const createdAtMs = clock.nowMs();
       const expiresAtMs = createdAtMs + LIMITS.stepUpTokenMs;
-      await store.insert(tx, { hash: sha256(text), userId, sessionId, tenantId, createdAtMs, expiresAtMs });
+      await store.insert(tx, { hash, userId, sessionId, tenantId, createdAtMs, expiresAtMs });
       await store.removeOldest(tx, userId, LIMITS.stepUpTokensPerUserMax);
-      return { token: new Secret(text), expiresAtMs };
+      return { token, expiresAtMs };
     },
 
     async check(holder, token, { maxAgeSeconds }) {

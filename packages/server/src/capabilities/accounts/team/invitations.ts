@@ -3,8 +3,9 @@ import { notFound, validationError } from '../../../kernel/errors.js';
 import type { IdSource, InvitationId, TenantId, UserId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller, type UserRole, type Visitor } from '../../../kernel/principal.js';
-import { Secret } from '../../../kernel/secret.js';
+import type { Secret } from '../../../kernel/secret.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
+import { newOpaqueToken } from '../../../platform/crypto/opaque-token.js';
 import type { PasswordHasher } from '../../../platform/crypto/password-hash.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
@@ -88,19 +89,12 @@ export interface Invitations {
   accept(token: Secret<string>, proof: AcceptProof, visitor: Visitor): Promise<Acceptance>;
 }
 
-const TOKEN_BYTES = 32;
-
 export function createInvitations(deps: InvitationsDeps): Invitations {
   const { db, clock, ids, random, auditLogs, mailer, passwords, attempts } = deps;
   const store = createTeamStore(db);
   const users = createSessionStore(db);
   const accounts = createAccountsStore(db);
   const counts = createSignInAttemptStore(db);
-
-  function newLink() {
-    const text = random.bytes(TOKEN_BYTES).toString('base64url');
-    return { token: new Secret(text), hash: sha256(text) };
-  }
 
   const send = (
     invitation: Invitation,
@@ -190,7 +184,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
       if (!isMailAddress(email)) throw validationError('email', 'must be one e-mail address');
       const tenant = await tenantOf(caller);
       const { scope, userId: invitedBy } = caller.principal;
-      const { token, hash } = newLink();
+      const { token, hash } = newOpaqueToken(random);
       const nowMs = clock.nowMs();
       return db.transaction(async (tx) => {
         await tx.lock('tenants', tenant.id);
@@ -226,7 +220,7 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
 
     async resend(caller, id) {
       const tenant = await tenantOf(caller);
-      const { token, hash } = newLink();
+      const { token, hash } = newOpaqueToken(random);
       const nowMs = clock.nowMs();
       return db.transaction(async (tx) => {
         await tx.lock('tenants', tenant.id);
