@@ -4,7 +4,7 @@ import type { Random } from '../../platform/crypto/random.js';
 import {
   type CertificateTerms,
   type DistinguishedName,
-  NAME_CHARACTERS_MAX,
+  nameFault,
   type RevokedEntry,
   type Sign,
   type X509,
@@ -100,8 +100,7 @@ function authorityName(scope: Scope, role: string, { x509, publicKey }: Request)
 
 /** The name where it can stand there, else the id (clients-pki.md §2.4). */
 function commonNameOf({ id, name }: CertifiedClient): string {
-  const isShown = name !== '' && [...name].length <= NAME_CHARACTERS_MAX && !/\p{C}/u.test(name);
-  return isShown ? name : id;
+  return nameFault('CN', name) === null ? name : id;
 }
 
 /** The next list of an authority. */

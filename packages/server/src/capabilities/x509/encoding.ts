@@ -1,5 +1,6 @@
 import { certificateDer } from './certificate.js';
 import { crlDer } from './crl.js';
+import { readCsr } from './csr.js';
 import { keyIdOf } from './key-id.js';
 import { isOfIssuer, ocspAnswerDer, ocspRefusalDer, readOcspRequest, serialOf } from './ocsp.js';
 
@@ -11,6 +12,7 @@ export const encoding = {
   isOfIssuer,
   ocspAnswerDer,
   ocspRefusalDer,
+  readCsr,
   readOcspRequest,
   serialOf,
 };

@@ -1,10 +1,35 @@
-export const NAME_ATTRIBUTES = { CN: '2.5.4.3', O: '2.5.4.10', OU: '2.5.4.11' } as const;
+export const NAME_ATTRIBUTES = {
+  CN: '2.5.4.3',
+  O: '2.5.4.10',
+  OU: '2.5.4.11',
+  C: '2.5.4.6',
+  ST: '2.5.4.8',
+  L: '2.5.4.7',
+} as const;
+export type NameAttribute = keyof typeof NAME_ATTRIBUTES;
 
 /** Attributes in the order of their encoding, most general first by custom. */
-export type DistinguishedName = readonly (readonly [keyof typeof NAME_ATTRIBUTES, string])[];
+export type DistinguishedName = readonly (readonly [NameAttribute, string])[];
 
-/** Characters of each of these attributes, RFC 5280 appendix A.1 (`ub-common-name` and its neighbours). */
-export const NAME_CHARACTERS_MAX = 64;
+/** RFC 5280 appendix A.1: `ub-common-name` and its neighbours; a country is two letters. */
+const CHARACTERS_MAX: Readonly<Record<NameAttribute, number>> = {
+  CN: 64,
+  O: 64,
+  OU: 64,
+  C: 2,
+  ST: 128,
+  L: 128,
+};
+const COUNTRY = /^[A-Za-z]{2}$/;
+
+/** Why a text cannot stand in that attribute; null where it can. */
+export function nameFault(attribute: NameAttribute, text: string): string | null {
+  if (attribute === 'C' && !COUNTRY.test(text)) return 'must be a country of two letters';
+  if (text === '') return 'must not be empty';
+  if (/[\p{C}]/u.test(text)) return 'must not have control characters';
+  const max = CHARACTERS_MAX[attribute];
+  return [...text].length > max ? `must have at most ${max} characters` : null;
+}
 
 /** RFC 4514: the last attribute first, what has a meaning there escaped. */
 export function nameText(name: DistinguishedName): string {
