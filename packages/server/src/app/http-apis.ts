@@ -55,7 +55,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   if (services.signups.isOn) await app.register(createLinkPageApi(CONFIRM_PATH, services.signupPages));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
-  await app.register(createPkiApi({ authorities: services.clientCa, steps, userSteps }));
+  await app.register(createPkiApi({ authorities: services.authorities, steps, userSteps }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

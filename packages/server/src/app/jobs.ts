@@ -1,7 +1,7 @@
 import { signInJobs } from '../capabilities/accounts/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
-import { clientCaJobs } from '../capabilities/client-ca/index.js';
+import { authorityJobs } from '../capabilities/authorities/index.js';
 import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
@@ -22,7 +22,7 @@ type WithJobs = Pick<
   | 'apiLogs'
   | 'auditChain'
   | 'auth'
-  | 'clientCa'
+  | 'authorities'
   | 'dpop'
   | 'dynDb'
   | 'idempotency'
@@ -44,7 +44,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     apiLogs,
     auditChain,
     auth,
-    clientCa,
+    authorities,
     dpop,
     dynDb,
     idempotency,
@@ -62,7 +62,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...outbox.definitions(),
     ...apiLogJobs(apiLogs),
     ...auditJobs(auditChain),
-    ...clientCaJobs(clientCa),
+    ...authorityJobs(authorities),
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),

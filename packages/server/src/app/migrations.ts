@@ -3,9 +3,9 @@ import { migrations as apiKeysMigrations } from '../capabilities/api-keys/index.
 import { migrations as apiLogsMigrations } from '../capabilities/api-logs/index.js';
 import { migrations as auditLogsMigrations } from '../capabilities/audit-logs/index.js';
 import {
-  envelopeColumns as clientCaEnvelopeColumns,
-  migrations as clientCaMigrations,
-} from '../capabilities/client-ca/index.js';
+  envelopeColumns as authoritiesEnvelopeColumns,
+  migrations as authoritiesMigrations,
+} from '../capabilities/authorities/index.js';
 import { migrations as clientsMigrations } from '../capabilities/clients/index.js';
 import {
   envelopeColumns as cryptoKeysEnvelopeColumns,
@@ -61,7 +61,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...dpopMigrations,
   ...oidcBindingsMigrations,
   ...oauthConsentMigrations,
-  ...clientCaMigrations,
+  ...authoritiesMigrations,
   ...clientsMigrations,
   ...signupMigrations,
 ];
@@ -71,5 +71,5 @@ export const ENVELOPE_COLUMNS = [
   ...cryptoKeysEnvelopeColumns,
   ...idempotencyEnvelopeColumns,
   ...dynDbEnvelopeColumns,
-  ...clientCaEnvelopeColumns,
+  ...authoritiesEnvelopeColumns,
 ];

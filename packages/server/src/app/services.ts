@@ -10,7 +10,8 @@ import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
-import { clientCaRoutes, createClientAuthorities } from '../capabilities/client-ca/index.js';
+import { createAuthorities } from '../capabilities/authorities/index.js';
+import { clientCaRoutes, createClientCa } from '../capabilities/client-ca/index.js';
 import { clientRoutes, createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeys,
@@ -221,7 +222,7 @@ export function createServices(deps: ServicesDeps) {
     wakeRemoval: () => jobs.wake(REMOVAL_JOB),
   });
   const tenantRemoval = createTenantRemoval({ db, clock, logger, generations, dynDb, tables: TENANT_TABLES });
-  const clientCa = createClientAuthorities({
+  const authorities = createAuthorities({
     db,
     clock,
     ids,
@@ -232,6 +233,7 @@ export function createServices(deps: ServicesDeps) {
     jobs,
     publicUrl: deps.publicUrl,
   });
+  const clientCa = createClientCa({ db, clock, random, authorities, auditLogs });
   const clients = createClients({
     db,
     clock,
@@ -310,6 +312,7 @@ export function createServices(deps: ServicesDeps) {
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
     dynDb,
+    authorities,
     clientCa,
     apiLogs,
     parity: createParity({
@@ -328,7 +331,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.auditChain.stop(),
     () => services.kms.close(),
     () => services.cryptoKeys.close(),
-    () => services.clientCa.close(),
+    () => services.authorities.close(),
     () => services.generations.stop(),
     () => services.apiKeys.stop(),
     () => services.oauthClients.stop(),
@@ -368,7 +371,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),
     ...dynDbRoutes(services.dynDb),
-    ...clientCaRoutes(services.clientCa),
+    ...clientCaRoutes(services.authorities),
     ...apiLogRoutes(services.apiLogs),
     ...parityRoutes(services.parity),
   ];

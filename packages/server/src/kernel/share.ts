@@ -9,3 +9,35 @@ export function createShare<T>(): (name: string, make: () => Promise<T>) => Prom
     return made;
   };
 }
+
+/**
+ * One at a time of a name, and one that waits: it sees every change that was made before it begins, so that all who
+ * ask until then share it. Else who changes a thing all the time has it made as often, at once and by everybody's CPU.
+ */
+export function createTurns<V>(): (name: string, make: () => Promise<V>) => Promise<V> {
+  const running = new Map<string, Promise<unknown>>();
+  const waiting = new Map<string, Promise<V>>();
+
+  function begin(name: string, make: () => Promise<V>): Promise<V> {
+    const value = make();
+    const end = () => {
+      if (running.get(name) === ended) running.delete(name);
+    };
+    const ended: Promise<unknown> = value.then(end, end);
+    running.set(name, ended);
+    return value;
+  }
+
+  return (name, make) => {
+    const shared = waiting.get(name);
+    if (shared) return shared;
+    const before = running.get(name);
+    if (!before) return begin(name, make);
+    const next = before.then(() => {
+      waiting.delete(name);
+      return begin(name, make);
+    });
+    waiting.set(name, next);
+    return next;
+  };
+}

@@ -1,12 +1,13 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
-import { CLIENT_ROOT_NAME, type ClientAuthorities } from '../../capabilities/client-ca/index.js';
+import type { Authorities } from '../../capabilities/authorities/index.js';
+import { CLIENT_ROOT_NAME } from '../../capabilities/client-ca/index.js';
 import { AppError, notFound } from '../../kernel/errors.js';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { CallerSteps } from '../../platform/http/caller.js';
 
 export interface PkiApiDeps {
-  readonly authorities: Pick<ClientAuthorities, 'list' | 'ocsp'>;
+  readonly authorities: Pick<Authorities, 'list' | 'ocsp'>;
   /** Of `/v1` and of `/admin`. */
   readonly steps: CallerSteps;
   readonly userSteps: CallerSteps;

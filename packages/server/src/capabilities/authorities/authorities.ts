@@ -31,7 +31,7 @@ export interface Authority {
   readonly createdAtMs: number;
   /** Of a root: how its issuing authorities live. */
   readonly issuingLives: IssuingLives | null;
-  /** Of an issuing one: when another takes its place; null where it ends with its root. */
+  /** Of an issuing one: after which another takes its place; null where it ends with its root. */
   readonly renewAtMs: number | null;
   /** Of a root that took the place of another of its name in time: that one. */
   readonly formerRootId: string | null;
@@ -195,9 +195,14 @@ export interface Authorities {
   ): Promise<{ readonly scope: Scope; readonly root: Authority } | undefined>;
   /**
    * Puts a new issuing authority in the place of the active one; audited `pki.intermediate.rotate`. Never inside a transaction. 404;
-   * 409 `conflict` where the root is retired or would have too many; 503 `tenant_sealed`.
+   * 409 `conflict` where the root is retired, has ended or has too many; 503 `tenant_sealed`. `alongside` runs in its transaction.
    */
-  rotateIssuing(actor: Actor, scope: Scope, rootId: string): Promise<Authority>;
+  rotateIssuing(
+    actor: Actor,
+    scope: Scope,
+    rootId: string,
+    alongside?: (tx: Transaction, issuing: Authority) => Promise<void>,
+  ): Promise<Authority>;
   /** It signs nothing new; lists and OCSP go on. Nothing for one that is retired. */
   retire(tx: Transaction, scope: Scope, rootId: string): Promise<void>;
   /**

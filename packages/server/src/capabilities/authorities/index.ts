@@ -1,3 +1,4 @@
+export { authorityEntry } from './audit.js';
 export type {
   Authorities,
   Authority,
@@ -15,5 +16,8 @@ export type {
   PreparedRoot,
   Revocation,
 } from './authorities.js';
+export { envelopeColumns } from './envelope-columns.js';
+export { authorityJobs } from './jobs.js';
 export type { OcspReply } from './ocsp.js';
 export { type AuthoritiesDeps, createAuthorities } from './service.js';
+export { migrations } from './tables.js';

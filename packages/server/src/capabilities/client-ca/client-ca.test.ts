@@ -7,8 +7,9 @@ import { forEachDatabase } from '../../testing/databases.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { openPkiTools, type PkiTools, withOpenssl } from '../../testing/pki-tools.js';
 import { createTestServices, stopServices } from '../../testing/services.js';
+import type { Authorities } from '../authorities/index.js';
 import { kmsTables } from '../kms/index.js';
-import type { ClientAuthorities } from './index.js';
+import type { ClientCa } from './index.js';
 
 const DAY = 86_400_000;
 const CLIENT = { id: 'cccccccc-0000-4000-8000-000000000001', name: 'build server' };
@@ -17,12 +18,14 @@ const LIST = /-----BEGIN X509 CRL-----[\s\S]*?-----END X509 CRL-----\n/g;
 
 forEachDatabase((_name, open) => {
   let harness: Harness;
-  let ca: ClientAuthorities;
+  let ca: ClientCa;
+  let authorities: Authorities;
   let live: Scope;
   let test: Scope;
   beforeEach(async () => {
     harness = await createHarness({ open });
     ca = harness.clientCa;
+    authorities = harness.authorities;
     live = { tenantId: harness.tenant.id, sandbox: false };
     test = { ...live, sandbox: true };
   });
@@ -35,9 +38,9 @@ forEachDatabase((_name, open) => {
   }
   const revoke = (serials: string[], scope = live) =>
     harness.db.transaction((tx) => ca.revoke(tx, scope, serials, 'cessation_of_operation'));
-  const listsOf = async (scope = live) => (await ca.listsPem(scope, '_clients')).match(LIST)!;
+  const listsOf = async (scope = live) => (await authorities.listsPem(scope, '_clients')).match(LIST)!;
   const certificatesOf = (text: string) => text.match(CERTIFICATE)!.map((one) => new X509Certificate(one));
-  const rootsOf = async (scope = live) => certificatesOf(await ca.rootsPem(scope, '_clients'));
+  const rootsOf = async (scope = live) => certificatesOf(await authorities.rootsPem(scope, '_clients'));
   /** Serials in DER are whole: a list that has one holds its bytes. */
   const holds = (listPem: string, serial: string) =>
     Buffer.from(listPem.replace(/-----.*-----/g, ''), 'base64').includes(Buffer.from(serial, 'hex'));
@@ -172,32 +175,32 @@ forEachDatabase((_name, open) => {
       await listsOf();
       const nextList = async (ms: number) => {
         harness.clock.advance(ms);
-        await ca.upkeep('', 50);
+        await authorities.upkeep('', 50);
         return holds((await listsOf())[0]!, serial);
       };
       expect(await nextList(364 * DAY)).toBe(true);
       expect(await nextList(4 * DAY)).toBe(true);
       expect(await nextList(4 * DAY)).toBe(false);
-      expect(await ca.removeEnded(500)).toBe(0);
+      expect(await authorities.removeEnded(500)).toBe(0);
       harness.clock.advance(90 * DAY);
-      expect(await ca.removeEnded(500)).toBe(1);
+      expect(await authorities.removeEnded(500)).toBe(1);
     });
   });
 
   describe('upkeep', () => {
     it('signs lists anew when they are half over, and those that are owed', async () => {
       const { serial } = await issue();
-      expect(await ca.upkeep('', 50)).toEqual({ rows: 0, nextId: null });
+      expect(await authorities.upkeep('', 50)).toEqual({ rows: 0, nextId: null });
       harness.clock.advance(3.5 * DAY - 1);
-      expect(await ca.upkeep('', 50)).toEqual({ rows: 0, nextId: null });
+      expect(await authorities.upkeep('', 50)).toEqual({ rows: 0, nextId: null });
       harness.clock.advance(1);
       // Of the issuing authority and of the root, one at a time.
-      const first = await ca.upkeep('', 1);
-      const second = await ca.upkeep(first.nextId!, 1);
-      expect(await ca.upkeep(second.nextId!, 1)).toEqual({ rows: 0, nextId: null });
+      const first = await authorities.upkeep('', 1);
+      const second = await authorities.upkeep(first.nextId!, 1);
+      expect(await authorities.upkeep(second.nextId!, 1)).toEqual({ rows: 0, nextId: null });
       expect((await listsOf()).map(numberOf)).toEqual([2, 2]);
       await revoke([serial]);
-      expect(await ca.upkeep('', 50)).toEqual({ rows: 1, nextId: null });
+      expect(await authorities.upkeep('', 50)).toEqual({ rows: 1, nextId: null });
       expect((await listsOf()).map(numberOf)).toEqual([3, 2]);
     });
 
@@ -208,7 +211,7 @@ forEachDatabase((_name, open) => {
       await revoke([serial]);
       harness.clock.advance(1_000);
       await harness.jobs.idle();
-      expect(await ca.upkeep('', 50)).toEqual({ rows: 0, nextId: null });
+      expect(await authorities.upkeep('', 50)).toEqual({ rows: 0, nextId: null });
       expect((await listsOf()).map(numberOf)).toEqual([2, 1]);
       await harness.jobs.stop(1_000);
     });
@@ -217,10 +220,10 @@ forEachDatabase((_name, open) => {
       const first = await issue();
       await revoke([first.serial]);
       harness.clock.advance(695 * DAY);
-      await ca.upkeep('', 50);
+      await authorities.upkeep('', 50);
       expect((await issue()).caChainPem).toBe(first.caChainPem);
       harness.clock.advance(1);
-      expect((await ca.upkeep('', 50)).rows).toBe(1);
+      expect((await authorities.upkeep('', 50)).rows).toBe(1);
       const second = await issue();
       const [issuing, root] = certificatesOf(second.caChainPem);
       expect(issuing!.fingerprint256).not.toBe(certificatesOf(first.caChainPem)[0]!.fingerprint256);
@@ -239,9 +242,11 @@ forEachDatabase((_name, open) => {
       expect(roots).toHaveLength(2);
       expect(roots[1]!.fingerprint256).toBe(root!.fingerprint256);
       expect(roots[0]!.subject).not.toBe(root!.subject);
-      expect((await ca.roots(live)).map(({ notAfterMs }) => notAfterMs)).toEqual([
-        Date.parse(roots[0]!.validTo),
-      ]);
+      expect(
+        (await authorities.listRoots(live))
+          .filter(({ status }) => status === 'active')
+          .map(({ notAfterMs }) => notAfterMs),
+      ).toEqual([Date.parse(roots[0]!.validTo)]);
     });
   });
 
@@ -249,8 +254,8 @@ forEachDatabase((_name, open) => {
     it('make one chain, and lists of which each follows the other', async () => {
       const { db, clock, logger } = harness;
       const services = createTestServices({ db, clock, logger });
-      const both = [ca, services.clientCa];
-      const prepared = await Promise.all(both.map((one) => one.prepare(live, CLIENT)));
+      const both = [harness, services];
+      const prepared = await Promise.all(both.map(({ clientCa }) => clientCa.prepare(live, CLIENT)));
       expect(prepared[1]!.caChainPem).toBe(prepared[0]!.caChainPem);
       expect(await auditedAs('pki.root.create')).toHaveLength(1);
 
@@ -258,7 +263,7 @@ forEachDatabase((_name, open) => {
       for (let turn = 0; turn < 5; turn += 1) {
         const { serial } = await issue();
         await revoke([serial]);
-        const lists = await Promise.all(both.map((one) => one.listsPem(live, '_clients')));
+        const lists = await Promise.all(both.map((one) => one.authorities.listsPem(live, '_clients')));
         for (const [list] of lists.map((text) => text.match(LIST)!)) {
           expect(holds(list!, serial)).toBe(true);
           expect(numbers.get(numberOf(list!)) ?? list).toBe(list);
@@ -284,8 +289,8 @@ forEachDatabase((_name, open) => {
       await expect(ca.prepare(test, CLIENT)).rejects.toMatchObject({ type: 'tenant_sealed' });
       expect((await listsOf()).map(numberOf)).toEqual([1, 1]);
       await revoke([serial]);
-      await expect(ca.listsPem(live, '_clients')).rejects.toMatchObject({ type: 'tenant_sealed' });
-      expect(await ca.upkeep('', 50)).toEqual({ rows: 1, nextId: null });
+      await expect(authorities.listsPem(live, '_clients')).rejects.toMatchObject({ type: 'tenant_sealed' });
+      expect(await authorities.upkeep('', 50)).toEqual({ rows: 1, nextId: null });
       expect(harness.logLines.join('')).toContain('the revocation list of a sealed tenant is not renewed');
     });
   });
@@ -300,7 +305,7 @@ forEachDatabase((_name, open) => {
     it('a certificate is valid until it is revoked', async () => {
       const [good, bad] = [await issue(), await issue()];
       await revoke([bad.serial]);
-      const lists = tools.file('lists.pem', await ca.listsPem(live, '_clients'));
+      const lists = tools.file('lists.pem', await authorities.listsPem(live, '_clients'));
       const atSeconds = String(harness.clock.nowMs() / 1_000 + 1);
       const verify = async ({ certificatePem, caChainPem }: typeof good, ...more: string[]) => {
         const answer = await tools.openssl(
@@ -308,7 +313,7 @@ forEachDatabase((_name, open) => {
           '-x509_strict',
           '-crl_check_all',
           ...['-purpose', 'sslclient', '-attime', atSeconds, '-CRLfile', lists],
-          ...['-CAfile', tools.file('root.pem', await ca.rootsPem(live, '_clients'))],
+          ...['-CAfile', tools.file('root.pem', await authorities.rootsPem(live, '_clients'))],
           ...['-untrusted', tools.file('chain.pem', caChainPem)],
           ...more,
           tools.file('leaf.pem', certificatePem),

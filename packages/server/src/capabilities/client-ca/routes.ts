@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import type { Authorities, Authority } from '../authorities/index.js';
 import { certificatesText, listsText, rootParams, rootResponse, rootWire } from './schemas.js';
-import type { ClientAuthorities } from './service.js';
+import { CLIENT_ROOT_NAME } from './terms.js';
 
 export function clientCaRoutes(
-  authorities: Pick<ClientAuthorities, 'roots' | 'rootsPem' | 'listsPem'>,
+  authorities: Pick<Authorities, 'listRoots' | 'rootsPem' | 'listsPem'>,
 ): RouteDefinition[] {
   return [
     route({
@@ -17,7 +18,8 @@ export function clientCaRoutes(
       response: z.array(rootResponse),
       async handle({ caller }) {
         const { scope } = caller.principal;
-        return (await authorities.roots(scope)).map((root) => rootWire(scope, root));
+        const roots = (await authorities.listRoots(scope)).filter(isShown);
+        return roots.map((root) => rootWire(scope, root));
       },
     }),
     route({
@@ -46,4 +48,9 @@ export function clientCaRoutes(
       handle: ({ caller, params }) => authorities.listsPem(caller.principal.scope, params.name),
     }),
   ];
+}
+
+/** Of the reserved name the one that is in use. */
+function isShown({ name, status }: Authority): boolean {
+  return name !== CLIENT_ROOT_NAME || status === 'active';
 }

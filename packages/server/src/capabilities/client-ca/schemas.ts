@@ -3,9 +3,8 @@ import { isoSeconds, isoTime } from '../../kernel/clock.js';
 import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { instantText, secondText } from '../../platform/http/pagination.js';
+import type { Authority } from '../authorities/index.js';
 import { nameText, pem } from '../x509/index.js';
-import type { Authority } from './store.js';
-import { CLIENT_ROOT_NAME } from './terms.js';
 
 export const rootParams = z.object({
   name: z.string().min(1).max(LIMITS.nameCharactersMax).describe('Name or id of the root.'),
@@ -38,13 +37,13 @@ export function rootWire({ tenantId, sandbox }: Scope, root: Authority): z.input
   return {
     id: root.id,
     tenant_id: tenantId,
-    name: CLIENT_ROOT_NAME,
+    name: root.name,
     cert_pem: pem('CERTIFICATE', root.certificate),
     subject: nameText(root.subject),
     subject_fields: Object.fromEntries(root.subject),
     not_before: isoSeconds(root.notBeforeMs),
     not_after: isoSeconds(root.notAfterMs),
-    status: root.isActive ? 'active' : 'retired',
+    status: root.status,
     created_at: isoTime(root.createdAtMs),
     sandbox,
   };

@@ -50,15 +50,15 @@ describe.skipIf(SKIPPED !== '')(`who verifies client certificates itself${SKIPPE
   beforeAll(async () => {
     // nginx and Node have no clock but the real one.
     rig = await openMatrixRig({ startMs: Date.now() - 2_000 });
-    const { clientCa } = rig.services;
+    const { authorities, clientCa } = rig.services;
     await issue('foreign', 'test');
     const revoked = await issue('revoked', 'live');
     await issue('good', 'live');
     await rig.db.transaction((tx) =>
       clientCa.revoke(tx, scopeOf('live'), [revoked], 'cessation_of_operation'),
     );
-    writeFileSync(at('clients-root.pem'), await clientCa.rootsPem(scopeOf('live'), '_clients'));
-    writeFileSync(at('clients-crl.pem'), await clientCa.listsPem(scopeOf('live'), '_clients'));
+    writeFileSync(at('clients-root.pem'), await authorities.rootsPem(scopeOf('live'), '_clients'));
+    writeFileSync(at('clients-crl.pem'), await authorities.listsPem(scopeOf('live'), '_clients'));
     own = filesOf(dir, 'own', await (await createTestCa()).issue(['localhost']));
   });
   afterAll(async () => {

@@ -314,7 +314,7 @@ describe('a credential', () => {
     const { id } = await create();
     const made = await addCredential(id, { kind: 'mtls_thumbprint', data: { mode: 'issue' } });
     const scope = { tenantId: harness.tenant.id, sandbox: false };
-    const lists = () => harness.clientCa.listsPem(scope, '_clients');
+    const lists = () => harness.authorities.listsPem(scope, '_clients');
     const path = `${PATH}/${id}/credentials/${made['id']}`;
     const before = await lists();
     await ask('PATCH', path, { enabled: false });

@@ -23,12 +23,13 @@ const TYPES: ColumnTypes = {
 
 /** `table.column` of every column of bytes whose name marks it as an envelope, from the DDL of all migrations. */
 function envelopeColumnsOf(statements: readonly string[], mark = /_envelope$/): string[] {
+  const dropped = statements.map((sql) => /^\s*DROP TABLE "?(\w+)"?/i.exec(sql)?.[1]);
   return statements.flatMap((sql) => {
     const table = /^\s*(?:CREATE|ALTER) TABLE(?: IF NOT EXISTS)? "?(\w+)"?/i.exec(sql)?.[1];
     const columns = [...sql.matchAll(/\b(\w+)\b"?\s+BLOB/gi)]
       .map((match) => match[1] ?? '')
       .filter((column) => mark.test(column));
-    return table ? columns.map((column) => `${table}.${column}`) : [];
+    return table && !dropped.includes(table) ? columns.map((column) => `${table}.${column}`) : [];
   });
 }
 
@@ -63,6 +64,8 @@ it('finds an envelope column however the table is made', () => {
     'CREATE TABLE a (id TEXT, x_envelope BLOB NOT NULL)',
     'ALTER TABLE b ADD COLUMN "y_envelope" BLOB',
     'CREATE INDEX c ON a (x_envelope)',
+    'CREATE TABLE d (z_envelope BLOB)',
+    'DROP TABLE d',
   ];
   expect(envelopeColumnsOf(statements)).toEqual(['a.x_envelope', 'b.y_envelope']);
 });

@@ -10,6 +10,7 @@ import {
 } from '@peculiar/asn1-x509';
 import { dateOf } from './der.js';
 import {
+  type AlternativeNames,
   authorityExtensions,
   authorityKeyId,
   type KeyPurpose,
@@ -21,7 +22,7 @@ import {
 import { keyIdOf } from './key-id.js';
 import type { DistinguishedName } from './name.js';
 import { nameDer } from './name-der.js';
-import { SIGNATURE_ALGORITHM, type Sign, signed } from './signer.js';
+import { type Sign, signatureAlgorithmDer, signatureAlgorithmOf, signed } from './signer.js';
 
 /** clients-pki.md §3.5. */
 export type CertificateProfile =
@@ -30,8 +31,7 @@ export type CertificateProfile =
   | {
       readonly kind: 'leaf';
       readonly purposes: readonly KeyPurpose[];
-      /** Its alternative names, at least one. */
-      readonly uris: readonly string[];
+      readonly names: AlternativeNames;
     };
 
 export interface CertificateTerms {
@@ -54,7 +54,7 @@ export function certificateDer(terms: CertificateTerms, sign: Sign): Buffer {
   const toBeSigned = new TBSCertificate({
     version: Version.v3,
     serialNumber: arrayBufferOf(terms.serial),
-    signature: SIGNATURE_ALGORITHM,
+    signature: signatureAlgorithmOf(terms.issuerPublicKey),
     issuer: AsnConvert.parse(nameDer(terms.issuer), Name),
     validity: new Validity({
       notBefore: dateOf(terms.notBeforeMs),
@@ -64,14 +64,18 @@ export function certificateDer(terms: CertificateTerms, sign: Sign): Buffer {
     subjectPublicKeyInfo: AsnConvert.parse(terms.publicKey, SubjectPublicKeyInfo),
     extensions: new Extensions(extensionsOf(terms)),
   });
-  return signed(Buffer.from(AsnConvert.serialize(toBeSigned)), sign);
+  const algorithmDer = signatureAlgorithmDer(terms.issuerPublicKey);
+  return signed(Buffer.from(AsnConvert.serialize(toBeSigned)), algorithmDer, sign);
 }
 
-function extensionsOf({ profile, publicKey, issuerPublicKey, statusUrls }: CertificateTerms): Extension[] {
+function extensionsOf(terms: CertificateTerms): Extension[] {
+  const { profile, subject, publicKey, issuerPublicKey, statusUrls } = terms;
   const own = subjectKeyId(keyIdOf(publicKey));
   if (profile.kind === 'root') return [...authorityExtensions(1), own];
   return [
-    ...(profile.kind === 'issuing' ? authorityExtensions(0) : leafExtensions(profile.purposes, profile.uris)),
+    ...(profile.kind === 'issuing'
+      ? authorityExtensions(0)
+      : leafExtensions(profile.purposes, profile.names, subject.length === 0)),
     own,
     authorityKeyId(keyIdOf(issuerPublicKey)),
     ...(statusUrls ? statusExtensions(statusUrls) : []),

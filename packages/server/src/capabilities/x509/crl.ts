@@ -5,7 +5,7 @@ import { keyIdOf } from './key-id.js';
 import type { DistinguishedName } from './name.js';
 import { nameDer } from './name-der.js';
 import { CRL_REASONS, type CrlReason } from './reasons.js';
-import { SIGNATURE_ALGORITHM_DER, type Sign, signed } from './signer.js';
+import { type Sign, signatureAlgorithmDer, signed } from './signer.js';
 
 export interface RevokedEntry {
   readonly serial: Buffer;
@@ -40,9 +40,10 @@ export function crlDer(terms: CrlTerms, sign: Sign): Buffer {
     Buffer.from(AsnConvert.serialize(authorityKeyId(keyIdOf(issuerPublicKey)))),
     sequence(CRL_NUMBER, element(OCTET_STRING, integerOf(number))),
   );
+  const algorithmDer = signatureAlgorithmDer(issuerPublicKey);
   const toBeSigned = sequence(
     VERSION_2,
-    SIGNATURE_ALGORITHM_DER,
+    algorithmDer,
     nameDer(issuer),
     time(thisUpdateMs),
     time(nextUpdateMs),
@@ -50,7 +51,7 @@ export function crlDer(terms: CrlTerms, sign: Sign): Buffer {
     ...(revoked.length === 0 ? [] : [sequence(...revoked.map(entryDer))]),
     element(EXTENSIONS, extensions),
   );
-  return signed(toBeSigned, sign);
+  return signed(toBeSigned, algorithmDer, sign);
 }
 
 function entryDer({ serial, revokedAtMs, reason }: RevokedEntry): Buffer {

@@ -5,6 +5,7 @@ const SEQUENCE = 0x30;
 const UTC_TIME = 0x17;
 const GENERALIZED_TIME = 0x18;
 const INTEGER = 0x02;
+const LENGTH_BYTES_MAX = 4;
 /** RFC 5280 §4.1.2.5: the last year of which UTCTime is written. */
 const UTC_TIME_YEAR_MAX = 2049;
 
@@ -43,6 +44,16 @@ export function time(epochMs: number): Buffer {
   return Number(digits.slice(0, 4)) <= UTC_TIME_YEAR_MAX
     ? element(UTC_TIME, Buffer.from(`${digits.slice(2)}Z`))
     : element(GENERALIZED_TIME, Buffer.from(`${digits}Z`));
+}
+
+/** Whether the bytes are one element with a definite length, and nothing after it. */
+export function isWholeElement(der: Buffer): boolean {
+  const first = der[1];
+  if (der[0] !== SEQUENCE || first === undefined) return false;
+  if (first < 0x80) return der.length === 2 + first;
+  const count = first - 0x80;
+  if (count < 1 || count > LENGTH_BYTES_MAX || der.length < 2 + count) return false;
+  return der.length === 2 + count + der.readUIntBE(2, count);
 }
 
 function head(tag: number, length: number): Buffer {

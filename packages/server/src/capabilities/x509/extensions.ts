@@ -28,6 +28,9 @@ import {
   SubjectKeyIdentifier,
 } from '@peculiar/asn1-x509';
 
+import { assert } from '../../kernel/assert.js';
+import { formatIpAddress, parseIpAddress } from '../../kernel/ip-address.js';
+
 export const KEY_PURPOSES = { client: id_kp_clientAuth, server: id_kp_serverAuth } as const;
 export type KeyPurpose = keyof typeof KEY_PURPOSES;
 
@@ -48,13 +51,38 @@ export function authorityExtensions(pathLength: number): Extension[] {
   ];
 }
 
-export function leafExtensions(purposes: readonly KeyPurpose[], uris: readonly string[]): Extension[] {
-  const names = uris.map((uniformResourceIdentifier) => new GeneralName({ uniformResourceIdentifier }));
+/** Of DNS in A-labels. */
+export interface AlternativeNames {
+  readonly dns: readonly string[];
+  readonly ips: readonly string[];
+  readonly uris: readonly string[];
+}
+
+/** RFC 5280 §4.2.1.6: the alternative names are critical where there is no other name. */
+export function leafExtensions(
+  purposes: readonly KeyPurpose[],
+  { dns, ips, uris }: AlternativeNames,
+  isNameless: boolean,
+): Extension[] {
+  const names = [
+    ...dns.map((dNSName) => new GeneralName({ dNSName })),
+    ...ips.map((ip) => new GeneralName({ iPAddress: canonicalIp(ip) })),
+    ...uris.map((uniformResourceIdentifier) => new GeneralName({ uniformResourceIdentifier })),
+  ];
   return [
     extension(id_ce_keyUsage, new KeyUsage(KeyUsageFlags.digitalSignature), true),
     extension(id_ce_extKeyUsage, new ExtendedKeyUsage(purposes.map((purpose) => KEY_PURPOSES[purpose]))),
-    extension(id_ce_subjectAltName, new SubjectAlternativeName(names)),
+    ...(names.length > 0
+      ? [extension(id_ce_subjectAltName, new SubjectAlternativeName(names), isNameless)]
+      : []),
   ];
+}
+
+/** The encoder reads no other form of an address. */
+function canonicalIp(text: string): string {
+  const address = parseIpAddress(text);
+  assert(address, 'an alternative name is no IP address');
+  return formatIpAddress(address);
 }
 
 export function subjectKeyId(keyId: Buffer): Extension {

@@ -8,7 +8,8 @@ export function nameDer(name: DistinguishedName): Buffer {
       new RelativeDistinguishedName([
         new AttributeTypeAndValue({
           type: NAME_ATTRIBUTES[attribute],
-          value: new AttributeValue({ utf8String: text }),
+          // RFC 5280 appendix A.1: a country is a PrintableString.
+          value: new AttributeValue(attribute === 'C' ? { printableString: text } : { utf8String: text }),
         }),
       ]),
   );

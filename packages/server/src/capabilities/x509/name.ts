@@ -11,9 +11,12 @@ export type NameAttribute = keyof typeof NAME_ATTRIBUTES;
 /** Attributes in the order of their encoding, most general first by custom. */
 export type DistinguishedName = readonly (readonly [NameAttribute, string])[];
 
-/** RFC 5280 appendix A.1: `ub-common-name` and its neighbours; a country is two letters. */
+/** Of a common name (`ub-common-name`, RFC 5280 appendix A.1). */
+export const NAME_CHARACTERS_MAX = 64;
+
+/** And of its neighbours; a country is two letters. */
 const CHARACTERS_MAX: Readonly<Record<NameAttribute, number>> = {
-  CN: 64,
+  CN: NAME_CHARACTERS_MAX,
   O: 64,
   OU: 64,
   C: 2,

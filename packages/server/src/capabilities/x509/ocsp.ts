@@ -22,7 +22,7 @@ import { keyBitsOf } from './key-id.js';
 import type { DistinguishedName } from './name.js';
 import { nameDer } from './name-der.js';
 import { CRL_REASONS, type CrlReason } from './reasons.js';
-import { SIGNATURE_ALGORITHM, type Sign } from './signer.js';
+import { type Sign, signatureAlgorithmOf } from './signer.js';
 
 const HASHES: Readonly<Record<string, 'sha1' | 'sha256' | 'sha384' | 'sha512'>> = {
   '1.3.14.3.2.26': 'sha1',
@@ -123,7 +123,7 @@ export function ocspAnswerDer(answer: OcspAnswer, sign: Sign): Buffer {
   const signature = sign(Buffer.from(AsnConvert.serialize(data)));
   const basic = new BasicOCSPResponse({
     tbsResponseData: data,
-    signatureAlgorithm: SIGNATURE_ALGORITHM,
+    signatureAlgorithm: signatureAlgorithmOf(issuer.publicKey),
     signature: Uint8Array.from(signature).buffer,
   });
   const responseBytes = new ResponseBytes({

@@ -1,10 +1,9 @@
-import { X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { systemClock } from '../../kernel/clock.js';
-import { publicKeyOf, signEcdsa } from '../../platform/crypto/ecdsa.js';
+import { signAsAuthority } from '../../platform/crypto/certificate-signature.js';
 import { systemRandom } from '../../platform/crypto/random.js';
-import { newSigningKey } from '../../platform/crypto/signed-tokens.js';
 import { openPkiTools, type PkiTools, withCerttool, withOpenssl } from '../../testing/pki-tools.js';
 import { integer, sequence } from './der.js';
 import {
@@ -30,8 +29,12 @@ interface Party {
 }
 
 function party(...name: DistinguishedName): Party {
-  const key = newSigningKey().reveal();
-  return { name, publicKey: publicKeyOf(key), sign: (message) => signEcdsa(key, message) };
+  const { privateKey, publicKey } = generateKeyPairSync('ec', {
+    namedCurve: 'prime256v1',
+    privateKeyEncoding: { format: 'der', type: 'pkcs8' },
+    publicKeyEncoding: { format: 'der', type: 'spki' },
+  });
+  return { name, publicKey, sign: (message) => signAsAuthority(privateKey, message) };
 }
 
 const serial = () => {
@@ -44,7 +47,11 @@ const serial = () => {
 function certify(issuer: Party, subject: Party, terms: Partial<CertificateTerms>): Buffer {
   return certificateDer(
     {
-      profile: { kind: 'leaf', purposes: ['client'], uris: ['urn:knoxcall:client:1'] },
+      profile: {
+        kind: 'leaf',
+        purposes: ['client'],
+        names: { dns: [], ips: [], uris: ['urn:knoxcall:client:1'] },
+      },
       serial: serial(),
       subject: subject.name,
       publicKey: subject.publicKey,

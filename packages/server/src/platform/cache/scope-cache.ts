@@ -1,5 +1,6 @@
 import { modeOf, type Scope } from '../../kernel/ids.js';
 import type { Promisable } from '../../kernel/promisable.js';
+import { createTurns } from '../../kernel/share.js';
 import type { Transaction } from '../storage/database.js';
 import type { Generations } from './generations.js';
 import { type CacheCounts, createLru } from './lru.js';
@@ -48,37 +49,5 @@ export function createScopeCache<V>({
       return kept.get(generation) ?? kept.load(generation, () => inTurn(generation, () => load(scope)));
     },
     changed: (tx, scope) => generations.bump(tx, generationOf(scope)),
-  };
-}
-
-/**
- * One read of a name at a time, and one that waits: it sees every change that was made before it begins, so that all who
- * ask until then share it. Else who changes a thing all the time has it read as often, at once and by everybody's CPU.
- */
-function createTurns<V>(): (name: string, read: () => Promise<V>) => Promise<V> {
-  const running = new Map<string, Promise<unknown>>();
-  const waiting = new Map<string, Promise<V>>();
-
-  function begin(name: string, read: () => Promise<V>): Promise<V> {
-    const value = read();
-    const end = () => {
-      if (running.get(name) === ended) running.delete(name);
-    };
-    const ended: Promise<unknown> = value.then(end, end);
-    running.set(name, ended);
-    return value;
-  }
-
-  return (name, read) => {
-    const shared = waiting.get(name);
-    if (shared) return shared;
-    const before = running.get(name);
-    if (!before) return begin(name, read);
-    const next = before.then(() => {
-      waiting.delete(name);
-      return begin(name, read);
-    });
-    waiting.set(name, next);
-    return next;
   };
 }

@@ -22,7 +22,8 @@ export const SYSTEM_REASONS = {
   card_notices: 'Cards of all tenants that are about to end are told of when their time comes.',
   leases: 'Database users of all tenants are dropped when their leases end.',
   workload_identity: 'An assertion of a workload is spent once in the installation, and may name no tenant.',
-  client_ca: 'What authorities have revoked is signed anew before it ends, whatever tenants they belong to.',
+  authorities:
+    'What authorities have revoked is signed anew before it ends, whatever tenants they belong to.',
   sealer: 'The audit sealer numbers committed rows of all tenants.',
   tenant_kms: 'No tenant may name the key of another, and sealed ones are tried again whoever they are.',
   root_key: 'The check that the root key is the one the data was wrapped with.',

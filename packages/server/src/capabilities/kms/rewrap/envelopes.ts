@@ -2,7 +2,7 @@ import { type Expression, type RawBuilder, sql } from 'kysely';
 import { type Mode, modeOf, type TenantId } from '../../../kernel/ids.js';
 import type { EnvelopePlace } from '../../../platform/crypto/envelope-cipher.js';
 import type { AnyScope, Arg, Database, Transaction } from '../../../platform/storage/database.js';
-import type { EnvelopeColumn } from '../envelope-columns.js';
+import { boundTableOf, type EnvelopeColumn } from '../envelope-columns.js';
 
 export interface StoredEnvelope {
   readonly rowId: string;
@@ -48,6 +48,7 @@ export function createEnvelopeSteps(db: Database, columns: readonly EnvelopeColu
 
 function stepsOf(db: Database, entry: EnvelopeColumn): EnvelopeStep[] {
   const { table, idColumn, column } = entry;
+  const bound = boundTableOf(entry);
   const hasMode = entry.mode === 'row';
   const view = db.view<EnvelopeTables>({ [table]: { scope: hasMode ? 'tenant+mode' : 'tenant' } });
 
@@ -93,8 +94,9 @@ function stepsOf(db: Database, entry: EnvelopeColumn): EnvelopeStep[] {
     }
 
     return {
-      name: mode === '' ? `${table}.${column}` : `${table}.${column}:${mode}`,
-      placeOf: (tenantId, rowId) => ({ tenantId, mode, table, rowId, column }),
+      // The same before and after a table is renamed: where a sweep stands is kept by it.
+      name: mode === '' ? `${bound}.${column}` : `${bound}.${column}:${mode}`,
+      placeOf: (tenantId, rowId) => ({ tenantId, mode, table: bound, rowId, column }),
       async read(tenantId, afterRowId, limit) {
         const rows = await window.all(scopeOf(tenantId), { after: afterRowId, limit });
         return rows.map((row) => ({

@@ -1,12 +1,14 @@
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
-import { createShare } from '../../kernel/share.js';
+import { createTurns } from '../../kernel/share.js';
 import type { Database } from '../../platform/storage/database.js';
 import { loadX509 } from '../x509/index.js';
+import type { Authority } from './authorities.js';
+import type { CertificateStore } from './certificate-store.js';
 import { nextList } from './issue.js';
 import type { AuthorityKeys } from './keys.js';
-import type { Authority, ClientCaStore } from './store.js';
+import type { AuthorityStore } from './store.js';
 import { LIST_HALF_LIFE_MS } from './terms.js';
 
 /** The revocation lists of authorities: the last of each is stored, signed. */
@@ -20,24 +22,27 @@ export interface RevocationLists {
 export interface RevocationListsDeps {
   readonly db: Database;
   readonly clock: Clock;
-  readonly store: ClientCaStore;
+  readonly store: AuthorityStore;
+  readonly certificates: CertificateStore;
   readonly keys: AuthorityKeys;
 }
 
-export function createRevocationLists({ db, clock, store, keys }: RevocationListsDeps): RevocationLists {
-  const share = createShare<void>();
+export function createRevocationLists(deps: RevocationListsDeps): RevocationLists {
+  const { db, clock, store, certificates, keys } = deps;
+  // One that is under way may have been begun before the revocation that is asked for.
+  const inTurn = createTurns<void>();
 
   const isOwed = ({ revocations, list }: Authority) => revocations > list.revocations;
   const isOver = ({ list }: Authority) => list.nextUpdateMs <= clock.nowMs();
   const isHalfOver = ({ list }: Authority) => list.thisUpdateMs + LIST_HALF_LIFE_MS <= clock.nowMs();
 
-  async function sign(scope: Scope, id: string, isDue: (authority: Authority) => boolean): Promise<void> {
+  async function sign(scope: Scope, id: string): Promise<void> {
     const x509 = await loadX509();
     for (;;) {
       // Its count of revocations is read before they are: a list may hold more than it says, never less.
-      const authority = await store.findAuthority(scope, id);
-      if (!authority || !isDue(authority)) return;
-      const revoked = await store.listRevoked(scope, id, authority.list.thisUpdateMs);
+      const authority = await store.find(scope, id);
+      if (!authority || !(isOwed(authority) || isHalfOver(authority))) return;
+      const revoked = await certificates.listRevoked(scope, id, authority.list.thisUpdateMs);
       const list = await keys.use(scope, authority, (signer) =>
         nextList(x509, authority, authority.list.number + 1, revoked, clock.nowMs(), signer),
       );
@@ -47,25 +52,17 @@ export function createRevocationLists({ db, clock, store, keys }: RevocationList
     }
   }
 
-  /** A list that is under way may have been begun before the revocation that is asked for: so it is looked at again. */
-  async function signShared(scope: Scope, { id }: Authority, isDue: (authority: Authority) => boolean) {
-    await share(id, () => sign(scope, id, isDue));
-    const present = await store.findAuthority(scope, id);
-    if (present && isDue(present)) await share(id, () => sign(scope, id, isDue));
-  }
-
   return {
     async read(scope, authority) {
-      const isDue = (present: Authority) => isOwed(present) || isOver(present);
-      if (isDue(authority)) await signShared(scope, authority, isDue);
-      const list = await store.readList(scope, authority.id);
+      const { id } = authority;
+      if (isOwed(authority) || isOver(authority)) await inTurn(id, () => sign(scope, id));
+      const list = await store.readList(scope, id);
       if (!list) throw notFound('Revocation list');
       return list;
     },
 
-    async renew(scope, authority) {
-      const isDue = (present: Authority) => isOwed(present) || isHalfOver(present);
-      if (isDue(authority)) await signShared(scope, authority, isDue);
+    async renew(scope, { id }) {
+      await inTurn(id, () => sign(scope, id));
     },
   };
 }

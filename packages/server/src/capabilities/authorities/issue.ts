@@ -1,17 +1,16 @@
 import { wholeSeconds } from '../../kernel/clock.js';
-import { modeOf, type Scope } from '../../kernel/ids.js';
 import type { Random } from '../../platform/crypto/random.js';
 import {
   type CertificateTerms,
   type DistinguishedName,
-  nameFault,
+  NAME_CHARACTERS_MAX,
   type RevokedEntry,
   type Sign,
   type X509,
 } from '../x509/index.js';
-import type { CertifiedClient } from './client-ca.js';
-import type { Authority, StoredList } from './store.js';
-import { BACKDATED_MS, CLIENT_LIFE_MS, ISSUING_LIFE_MS, LIST_LIFE_MS, ROOT_LIFE_MS } from './terms.js';
+import type { Authority, LeafTerms } from './authorities.js';
+import type { StoredList } from './store.js';
+import { BACKDATED_MS, LIST_LIFE_MS } from './terms.js';
 
 const SERIAL_BYTES = 16;
 const DIGEST_DIGITS = 8;
@@ -27,39 +26,38 @@ export interface Issued {
 export interface Issuer {
   readonly subject: DistinguishedName;
   readonly publicKey: Buffer;
+  readonly notAfterMs: number;
   readonly statusUrls: CertificateTerms['statusUrls'];
 }
 
-/** What is certified, when, and by what it is encoded. */
-interface Request {
+/** What is certified, when, for how long, and by what it is encoded. */
+export interface Request {
   readonly x509: X509;
   readonly random: Random;
   readonly nowMs: number;
+  readonly lifeMs: number;
   readonly publicKey: Buffer;
 }
 
-export function issueRoot(scope: Scope, request: Request, sign: Sign): Issued {
-  const subject = authorityName(scope, 'Clients root', request);
-  const issuer = { subject, publicKey: request.publicKey, statusUrls: null };
-  return issue({ kind: 'root' }, subject, ROOT_LIFE_MS, request, issuer, sign);
+export function issueRoot(subject: DistinguishedName, request: Request, sign: Sign): Issued {
+  const { publicKey } = request;
+  const issuer = { subject, publicKey, notAfterMs: Number.POSITIVE_INFINITY, statusUrls: null };
+  return issue({ kind: 'root' }, subject, request, issuer, sign);
 }
 
-export function issueIssuing(scope: Scope, request: Request, issuer: Issuer, sign: Sign): Issued {
-  const subject = authorityName(scope, 'Clients issuing', request);
-  return issue({ kind: 'issuing' }, subject, ISSUING_LIFE_MS, request, issuer, sign);
+export function issueIssuing(request: Request, issuer: Issuer, sign: Sign): Issued {
+  return issue({ kind: 'issuing' }, issuingName(issuer.subject, request), request, issuer, sign);
 }
 
-export function issueClient(client: CertifiedClient, request: Request, issuer: Issuer, sign: Sign): Issued {
-  const subject: DistinguishedName = [['CN', commonNameOf(client)]];
-  const uris = [`urn:knoxcall:client:${client.id}`];
-  return issue({ kind: 'leaf', purposes: ['client'], uris }, subject, CLIENT_LIFE_MS, request, issuer, sign);
+export function issueLeaf(terms: LeafTerms, request: Request, issuer: Issuer, sign: Sign): Issued {
+  const { purposes, dns, ips, uris, subject } = terms;
+  return issue({ kind: 'leaf', purposes, names: { dns, ips, uris } }, subject, request, issuer, sign);
 }
 
 function issue(
   profile: CertificateTerms['profile'],
   subject: DistinguishedName,
-  lifeMs: number,
-  { x509, random, nowMs, publicKey }: Request,
+  { x509, random, nowMs, lifeMs, publicKey }: Request,
   issuer: Issuer,
   sign: Sign,
 ): Issued {
@@ -67,7 +65,8 @@ function issue(
   // Positive, and never shorter: so that its hex is the same wherever it is read.
   serial[0] = (serial[0]! & 0x7f) | 0x40;
   const notBeforeMs = wholeSeconds(nowMs - BACKDATED_MS);
-  const notAfterMs = wholeSeconds(nowMs + lifeMs);
+  // Nothing outlives what signs it (clients-pki.md §3.3).
+  const notAfterMs = Math.min(wholeSeconds(nowMs + lifeMs), issuer.notAfterMs);
   const terms = {
     profile,
     serial,
@@ -88,19 +87,13 @@ function issue(
   };
 }
 
-/** No two authorities have the same name: those who verify look issuers up by it. */
-function authorityName(scope: Scope, role: string, { x509, publicKey }: Request): DistinguishedName {
+/** No two of them have the same name: those who verify look issuers up by it. */
+function issuingName(root: DistinguishedName, { x509, publicKey }: Request): DistinguishedName {
   const digest = x509.keyIdOf(publicKey).toString('hex').slice(0, DIGEST_DIGITS);
-  return [
-    ['O', `KnoxCall ${scope.tenantId}`],
-    ['OU', modeOf(scope)],
-    ['CN', `${role} ${digest}`],
-  ];
-}
-
-/** The name where it can stand there, else the id (clients-pki.md §2.4). */
-function commonNameOf({ id, name }: CertifiedClient): string {
-  return nameFault('CN', name) === null ? name : id;
+  const end = ` issuing ${digest}`;
+  const [, name = ''] = root.find(([attribute]) => attribute === 'CN') ?? [];
+  const begin = [...name].slice(0, NAME_CHARACTERS_MAX - end.length).join('');
+  return [...root.filter(([attribute]) => attribute !== 'CN'), ['CN', `${begin}${end}`.trim()]];
 }
 
 /** The next list of an authority. */

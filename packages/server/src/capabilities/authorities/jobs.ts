@@ -1,18 +1,16 @@
 import { z } from 'zod';
 import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
-import { type ClientAuthorities, UPKEEP_JOB } from './service.js';
+import type { Authorities } from './authorities.js';
+import { UPKEEP_JOB } from './service.js';
 
 /** Where to go on: the ids of authorities of sealed tenants are passed by, not tried again at once. */
 const payloadSchema = z.object({ after_id: z.string().default('') });
 
-export function clientCaJobs(
-  authorities: Pick<ClientAuthorities, 'upkeep' | 'removeEnded'>,
-): JobDefinition[] {
+export function authorityJobs(authorities: Pick<Authorities, 'upkeep' | 'removeEnded'>): JobDefinition[] {
   return [
     {
       kind: UPKEEP_JOB,
-      title:
-        'Signs revocation lists of client certificates anew, and renews their authorities before they end',
+      title: 'Signs revocation lists anew, and renews issuing authorities before they end',
       schedule: { everyMs: 600_000 },
       batchMax: 50,
       wakeDelayMs: 1_000,
@@ -25,8 +23,8 @@ export function clientCaJobs(
       },
     },
     {
-      kind: 'client_ca_retention',
-      title: 'Forgets client certificates that ended 90 days ago',
+      kind: 'authorities_retention',
+      title: 'Forgets certificates and issuing authorities that ended 90 days ago',
       schedule: { everyMs: 3_600_000 },
       batchMax: 500,
       async run({ batchMax }) {

@@ -2,12 +2,12 @@ import type { Clock } from '../../kernel/clock.js';
 import { modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Promisable } from '../../kernel/promisable.js';
-import { signEcdsa } from '../../platform/crypto/ecdsa.js';
+import { signAsAuthority } from '../../platform/crypto/certificate-signature.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
 import type { Sign } from '../x509/index.js';
+import type { Authority } from './authorities.js';
 import { AUTHORITY_KEY } from './envelope-columns.js';
-import type { Authority } from './store.js';
 
 /** The keys of authorities, opened only to sign. */
 export interface AuthorityKeys {
@@ -38,7 +38,7 @@ export function createAuthorityKeys({ clock, tenantKeys }: AuthorityKeysDeps): A
       const place = placeOf(scope, id);
       const open = () => tenantKeys.open(place, keyEnvelope);
       return keyring.use(`${place.tenantId}:${place.mode}:${id}`, open, (key) =>
-        act((message) => signEcdsa(key, message)),
+        act((message) => signAsAuthority(key, message)),
       );
     },
     close: () => keyring.clear(),
@@ -46,6 +46,6 @@ export function createAuthorityKeys({ clock, tenantKeys }: AuthorityKeysDeps): A
 }
 
 function placeOf(scope: Scope, rowId: string): EnvelopePlace {
-  const { table, column } = AUTHORITY_KEY;
+  const { boundAs: table, column } = AUTHORITY_KEY;
   return { tenantId: scope.tenantId, mode: modeOf(scope), table, rowId, column };
 }

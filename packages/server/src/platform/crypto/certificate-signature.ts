@@ -1,0 +1,62 @@
+import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+
+/**
+ * What an authority signs with: ECDSA with the hash of its curve, the signature as a DER sequence of r and s (RFC 3279 §2.2.3), or RSA
+ * with PKCS #1 v1.5 and SHA-256. The key is PKCS #8 in DER.
+ */
+export function signAsAuthority(privateKey: Buffer, message: Buffer): Buffer {
+  const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
+  return sign(key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256', message, key);
+}
+
+export type CertifiableKind = 'rsa' | 'p256' | 'p384' | 'ed25519';
+
+/** A public key that a certificate may be asked for. */
+export interface CertifiableKey {
+  readonly kind: CertifiableKind;
+  /** SubjectPublicKeyInfo in DER, as it is written here. */
+  readonly publicKey: Buffer;
+  /** `null`: Ed25519, which hashes itself. */
+  isSignerOf(hash: 'sha256' | 'sha384' | 'sha512' | null, message: Buffer, signature: Buffer): boolean;
+}
+
+const RSA_BITS_MIN = 2_048;
+const RSA_BITS_MAX = 4_096;
+const RSA_EXPONENT = 0x10001n;
+const CURVES: Readonly<Record<string, CertifiableKind>> = { prime256v1: 'p256', secp384r1: 'p384' };
+
+/** Why it is none, where it is none. */
+export function certifiableKey(publicKey: Buffer): CertifiableKey | string {
+  let key: KeyObject;
+  try {
+    key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
+  } catch {
+    return 'its public key cannot be read';
+  }
+  const kind = kindOf(key);
+  if (typeof kind === 'object') return kind.fault;
+  return {
+    kind,
+    publicKey: key.export({ format: 'der', type: 'spki' }),
+    isSignerOf(hash, message, signature) {
+      try {
+        return verify(hash, message, key, signature);
+      } catch {
+        return false;
+      }
+    },
+  };
+}
+
+function kindOf({
+  asymmetricKeyType: type,
+  asymmetricKeyDetails,
+}: KeyObject): CertifiableKind | { readonly fault: string } {
+  const { modulusLength = 0, publicExponent, namedCurve = '' } = asymmetricKeyDetails ?? {};
+  if (type === 'ed25519') return type;
+  if (type === 'ec') return CURVES[namedCurve] ?? { fault: 'its curve is neither P-256 nor P-384' };
+  if (type !== 'rsa') return { fault: 'its key is neither RSA, ECDSA nor Ed25519' };
+  if (modulusLength < RSA_BITS_MIN || modulusLength > RSA_BITS_MAX)
+    return { fault: `its RSA key has ${modulusLength} bits: ${RSA_BITS_MIN} to ${RSA_BITS_MAX} are taken` };
+  return publicExponent === RSA_EXPONENT ? type : { fault: 'the exponent of its RSA key is not 65537' };
+}
