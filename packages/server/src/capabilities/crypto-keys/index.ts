@@ -17,4 +17,5 @@ export {
   createCryptoKeys,
   type PreparedCryptoKey,
 } from './service.js';
-export { cryptoKeyTables, migrations } from './tables.js';
+export type { CryptoKey } from './store.js';
+export { cryptoKeyTables, type KeyType, migrations } from './tables.js';

@@ -1,3 +1,4 @@
+import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
 import { type CryptoKeyId, type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
@@ -5,10 +6,9 @@ import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
-import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
+import { createLru } from '../../platform/cache/lru.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
-import { newPrivateKey } from '../../platform/crypto/sealed-box.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
@@ -16,8 +16,9 @@ import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
 import { cryptoEntry } from './audit.js';
 import { KEY_ENVELOPE } from './envelope-columns.js';
 import { deletionNotAllowed, keyVersionDestroyed, versionActive } from './errors.js';
+import { newKeyMaterial, publicKeyOfScalar } from './key-material.js';
 import { type CryptoKey, createCryptoKeyStore, type NewCryptoKey, type NewKeyVersion } from './store.js';
-import type { KeyType } from './tables.js';
+import type { KeyMode, KeyType } from './tables.js';
 
 /** A key made and sealed outside any transaction, for one scope. */
 export interface PreparedCryptoKey extends NewCryptoKey {
@@ -30,10 +31,25 @@ export interface PreparedKeyVersion extends NewKeyVersion {
   readonly keyId: CryptoKeyId;
 }
 
-/** Versioned data keys of other capabilities; a vault owns one. */
+export interface KeyTerms {
+  readonly mode?: KeyMode;
+  readonly description?: string | null;
+  /** Row id of whoever makes it. */
+  readonly createdBy?: string | null;
+}
+
+export interface KeyVersionState {
+  readonly version: number;
+  /** clients-pki.md §4.4. */
+  readonly state: 'active' | 'retired' | 'destroyed';
+  /** SPKI in DER; null of symmetric types, and of an `ecdh-p256` key made before migration 0049: ask `publicKeyOf`. */
+  readonly publicKey: Buffer | null;
+}
+
+/** Versioned keys: those of the product, which have a name, and of other capabilities; a vault owns one. */
 export interface CryptoKeys {
   /** Makes a key and seals it; may call a KMS, so never inside a transaction. */
-  prepare(scope: Scope, keyType?: KeyType, name?: string): Promise<PreparedCryptoKey>;
+  prepare(scope: Scope, keyType?: KeyType, name?: string, terms?: KeyTerms): Promise<PreparedCryptoKey>;
   createFor(tx: Transaction, prepared: PreparedCryptoKey): Promise<void>;
   /** 404 when the key is unknown. May call a KMS. */
   prepareVersion(scope: Scope, keyId: CryptoKeyId): Promise<PreparedKeyVersion>;
@@ -43,6 +59,15 @@ export interface CryptoKeys {
   listCurrentVersions(scope: Scope): Promise<ReadonlyMap<CryptoKeyId, number>>;
   /** By name, or by id: the only way to a key that has no name. */
   find(scope: Scope, nameOrId: string): Promise<CryptoKey | undefined>;
+  /**
+   * One that has a name, by that or its id; 404. Read when it is called, so `currentVersion` is none that was retired before
+   * (clients-pki.md §4.4).
+   */
+  getNamed(scope: Scope, name: string): Promise<CryptoKey>;
+  /** In order; 404. */
+  listVersions(scope: Scope, keyId: CryptoKeyId): Promise<KeyVersionState[]>;
+  /** SPKI in DER of an asymmetric key, from memory where it was asked for before; 404 unknown version, 410 destroyed. */
+  publicKeyOf(scope: Scope, keyId: CryptoKeyId, version: number): Promise<Buffer>;
   /** Lends the key for one synchronous call, at once where it is open; 404 when the version is unknown, 410 `key_version_destroyed`. */
   use<T>(scope: Scope, keyId: CryptoKeyId, version: number, act: (key: Buffer) => T): Promisable<T>;
   /** What was encrypted under it is unreadable once the transaction commits. */
@@ -61,11 +86,12 @@ export interface CryptoKeysDeps {
   readonly ids: IdSource;
   readonly random: Random;
   readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open' | 'onForget'>;
-  readonly generations: Pick<Generations, 'bump' | 'onChange'>;
+  readonly generations: Pick<Generations, 'bump' | 'onChange' | 'current'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
 }
 
 const OPENED_KEYS_MAX = 10_000;
+const PUBLIC_KEYS_MAX = 10_000;
 const GENERATION = 'crypto-keys:';
 /** By then every process has learned of a rotation, or reads the database (cache/generations.ts). */
 const ROTATION_KNOWN_MS = 1_000;
@@ -80,6 +106,12 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     if (name.startsWith(GENERATION)) keyring.forget(`${name.slice(GENERATION.length)}:`);
   });
 
+  const publicKeys = createLru<string, Buffer>({
+    entriesMax: PUBLIC_KEYS_MAX,
+    // Names begin with that of their generation's place.
+    generation: (name) => generations.current(`${GENERATION}${name.split(':').slice(0, 2).join(':')}`),
+  });
+
   const placeName = (scope: Scope) => `${scope.tenantId}:${modeOf(scope)}`;
 
   async function openKey(scope: Scope, keyId: CryptoKeyId, version: number): Promise<Buffer> {
@@ -91,14 +123,16 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 
   async function makeVersion(scope: Scope, keyType: KeyType): Promise<NewKeyVersion> {
     const versionRowId = ids.uuid();
-    const key = keyType === 'aes256-gcm' ? random.bytes(KEY_BYTES) : newPrivateKey();
+    const { secret, publicKey } = await newKeyMaterial(random, keyType);
     try {
-      return { versionRowId, envelope: await tenantKeys.seal(placeOf(scope, versionRowId), key) };
+      const envelope = await tenantKeys.seal(placeOf(scope, versionRowId), secret);
+      return { versionRowId, envelope, publicKey };
     } finally {
-      key.fill(0);
+      secret.fill(0);
     }
   }
 
+  /** No name looks like a UUID. */
   async function find(scope: Scope, nameOrId: string): Promise<CryptoKey | undefined> {
     return isUuid(nameOrId)
       ? store.find(scope, nameOrId.toLowerCase() as CryptoKeyId)
@@ -129,10 +163,27 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     if (waitMs > 0) await new Promise<void>((resolve) => clock.setTimer(waitMs, resolve));
   }
 
+  const use: CryptoKeys['use'] = (scope, keyId, version, act) =>
+    keyring.use(`${placeName(scope)}:${keyId}:${version}`, () => openKey(scope, keyId, version), act);
+
+  async function readPublicKey(scope: Scope, keyId: CryptoKeyId, version: number): Promise<Buffer> {
+    const [key, row] = await Promise.all([
+      store.find(scope, keyId),
+      store.findVersion(scope, keyId, version),
+    ]);
+    if (!key || !row) throw notFound('Key version');
+    if (row.isDestroyed) throw keyVersionDestroyed();
+    if (row.publicKey) return row.publicKey;
+    assert(key.keyType === 'ecdh-p256', 'a symmetric key has no public half');
+    return use(scope, keyId, version, publicKeyOfScalar);
+  }
+
   return {
-    async prepare(scope, keyType = 'aes256-gcm', name) {
+    async prepare(scope, keyType = 'aes256-gcm', name, terms = {}) {
       const version = await makeVersion(scope, keyType);
-      return { ...version, scope, id: ids.uuid() as CryptoKeyId, name: name ?? null, keyType };
+      const { mode = 'cloud-only', description = null, createdBy = null } = terms;
+      const id = ids.uuid() as CryptoKeyId;
+      return { ...version, scope, id, name: name ?? null, keyType, mode, description, createdBy };
     },
 
     createFor: (tx, prepared) => store.insert(tx, prepared.scope, prepared, clock.nowMs()),
@@ -154,8 +205,27 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 
     find,
 
-    use: (scope, keyId, version, act) =>
-      keyring.use(`${placeName(scope)}:${keyId}:${version}`, () => openKey(scope, keyId, version), act),
+    async getNamed(scope, name) {
+      const key = await find(scope, name);
+      if (!key || key.name === null) throw notFound('Crypto key');
+      return key;
+    },
+
+    async listVersions(scope, keyId) {
+      const versions = await store.listVersions(scope, keyId);
+      const active = versions.at(-1)?.version;
+      if (active === undefined) throw notFound('Crypto key');
+      return versions.map(({ version, publicKey, isDestroyed }) => ({
+        version,
+        publicKey,
+        state: isDestroyed ? 'destroyed' : version === active ? 'active' : 'retired',
+      }));
+    },
+
+    publicKeyOf: (scope, keyId, version) =>
+      publicKeys.load(`${placeName(scope)}:${keyId}:${version}`, () => readPublicKey(scope, keyId, version)),
+
+    use,
 
     async destroy(tx, scope, keyId) {
       await store.delete(tx, scope, keyId);

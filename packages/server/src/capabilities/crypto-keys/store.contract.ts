@@ -14,6 +14,10 @@ const key = {
   keyType: 'aes256-gcm',
   versionRowId: 'version-1',
   envelope: Buffer.from('sealed'),
+  publicKey: null,
+  mode: 'cloud-only',
+  description: null,
+  createdBy: null,
 } as const;
 
 export function cryptoKeyStoreContract(open: () => Promise<Database>): void {
@@ -31,6 +35,7 @@ export function cryptoKeyStoreContract(open: () => Promise<Database>): void {
     expect(await store.findVersion(LIVE, ID, 1)).toEqual({
       rowId: 'version-1',
       envelope: Buffer.from('sealed'),
+      publicKey: null,
       isDestroyed: false,
     });
     for (const scope of [TEST, FOREIGN]) {

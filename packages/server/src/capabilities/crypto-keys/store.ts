@@ -1,17 +1,29 @@
 import type { CryptoKeyId, Scope } from '../../kernel/ids.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
-import { cryptoKeyTables, type KeyType } from './tables.js';
+import {
+  type CryptoKeyRow,
+  type CryptoKeyVersionRow,
+  cryptoKeyTables,
+  type KeyMode,
+  type KeyType,
+} from './tables.js';
 
 export interface NewKeyVersion {
   /** Its envelope is bound to it. */
   readonly versionRowId: string;
   readonly envelope: Buffer;
+  /** SPKI in DER; null of symmetric types. */
+  readonly publicKey: Buffer | null;
 }
 
 export interface NewCryptoKey extends NewKeyVersion {
   readonly id: CryptoKeyId;
   readonly name: string | null;
   readonly keyType: KeyType;
+  readonly mode: KeyMode;
+  readonly description: string | null;
+  readonly createdBy: string | null;
 }
 
 export interface CryptoKey {
@@ -21,61 +33,70 @@ export interface CryptoKey {
   readonly keyType: KeyType;
   readonly currentVersion: number;
   readonly deletionAllowed: boolean;
+  readonly mode: KeyMode;
+  readonly description: string | null;
+  readonly createdAtMs: number;
+  readonly updatedAtMs: number;
+  readonly createdBy: string | null;
 }
 
 export interface CryptoKeyVersion {
   readonly rowId: string;
   readonly envelope: Buffer;
+  readonly publicKey: Buffer | null;
+  readonly isDestroyed: boolean;
+}
+
+/** Its key material left out. */
+export interface ListedVersion {
+  readonly version: number;
+  readonly publicKey: Buffer | null;
   readonly isDestroyed: boolean;
 }
 
 export type CryptoKeyStore = ReturnType<typeof createCryptoKeyStore>;
 
-const KEY_COLUMNS = ['id', 'name', 'key_type', 'current_version', 'deletion_allowed'] as const;
+const KEY_COLUMNS = [
+  'id',
+  'name',
+  'key_type',
+  'current_version',
+  'deletion_allowed',
+  'mode',
+  'description',
+  'created_at',
+  'updated_at',
+  'created_by',
+] as const;
+type KeyRow = Pick<CryptoKeyRow, (typeof KEY_COLUMNS)[number]>;
 
 export function createCryptoKeyStore(db: Database) {
   const view = db.view(cryptoKeyTables);
 
   const versionQuery = view.define<
     { key_id: string; version: number },
-    { id: string; key_envelope: Buffer; destroyed_at: number | null }
+    Pick<CryptoKeyVersionRow, 'id' | 'key_envelope' | 'public_key' | 'destroyed_at'>
   >('crypto_key_version', (queries, arg) =>
     queries
       .selectFrom('crypto_key_versions')
-      .select(['id', 'key_envelope', 'destroyed_at'])
+      .select(['id', 'key_envelope', 'public_key', 'destroyed_at'])
       .where('key_id', '=', arg('key_id'))
       .where('version', '=', arg('version')),
   );
 
-  async function findBy(
-    scope: Scope,
-    column: 'id' | 'name',
-    value: string,
-    tx?: Transaction,
-  ): Promise<CryptoKey | undefined> {
-    const row = await view
-      .scoped(scope, tx)
-      .selectFrom('crypto_keys')
-      .select(KEY_COLUMNS)
-      .where(column, '=', value)
-      .executeTakeFirst();
-    return (
-      row && {
-        id: row.id as CryptoKeyId,
-        name: row.name,
-        keyType: row.key_type,
-        currentVersion: row.current_version,
-        deletionAllowed: row.deletion_allowed === 1,
-      }
-    );
-  }
+  const keyById = view.define<{ id: string }, KeyRow>('crypto_key_by_id', (queries, arg) =>
+    queries.selectFrom('crypto_keys').select(KEY_COLUMNS).where('id', '=', arg('id')),
+  );
+  const keyByName = view.define<{ name: string }, KeyRow>('crypto_key_by_name', (queries, arg) =>
+    queries.selectFrom('crypto_keys').select(KEY_COLUMNS).where('name', '=', arg('name')),
+  );
 
   async function insertVersion(
     tx: Transaction,
     scope: Scope,
     keyId: CryptoKeyId,
     version: number,
-    { versionRowId, envelope }: NewKeyVersion,
+    { versionRowId, envelope, publicKey }: NewKeyVersion,
     nowMs: number,
   ): Promise<void> {
     await view
@@ -86,6 +107,7 @@ export function createCryptoKeyStore(db: Database) {
         key_id: keyId,
         version,
         key_envelope: envelope,
+        public_key: publicKey,
         created_at: nowMs,
         destroyed_at: null,
       })
@@ -103,6 +125,9 @@ export function createCryptoKeyStore(db: Database) {
           key_type: key.keyType,
           current_version: 1,
           deletion_allowed: 0,
+          mode: key.mode,
+          description: key.description,
+          created_by: key.createdBy,
           created_at: nowMs,
           updated_at: nowMs,
         })
@@ -128,9 +153,51 @@ export function createCryptoKeyStore(db: Database) {
         .execute();
     },
 
-    find: (scope: Scope, id: CryptoKeyId, tx?: Transaction) => findBy(scope, 'id', id, tx),
+    /** At once on SQLite. */
+    find: (scope: Scope, id: CryptoKeyId, tx?: Transaction): Promisable<CryptoKey | undefined> =>
+      mapped(keyById.first(scope, { id }, tx), keyOf),
 
-    findByName: (scope: Scope, name: string) => findBy(scope, 'name', name),
+    findByName: (scope: Scope, name: string): Promisable<CryptoKey | undefined> =>
+      mapped(keyByName.first(scope, { name }), keyOf),
+
+    /** Those that have a name, by it. */
+    async listNamed(scope: Scope, max: number): Promise<CryptoKey[]> {
+      const rows = await view
+        .scoped(scope)
+        .selectFrom('crypto_keys')
+        .select(KEY_COLUMNS)
+        .where('name', 'is not', null)
+        .orderBy('created_at')
+        .orderBy('id')
+        .limit(max)
+        .execute();
+      return rows.map(keyOf);
+    },
+
+    async countNamed(scope: Scope, tx: Transaction): Promise<number> {
+      const row = await view
+        .scoped(scope, tx)
+        .selectFrom('crypto_keys')
+        .select((eb) => eb.fn.countAll<number>().as('total'))
+        .where('name', 'is not', null)
+        .executeTakeFirstOrThrow();
+      return Number(row.total);
+    },
+
+    async listVersions(scope: Scope, keyId: CryptoKeyId): Promise<ListedVersion[]> {
+      const rows = await view
+        .scoped(scope)
+        .selectFrom('crypto_key_versions')
+        .select(['version', 'public_key', 'destroyed_at'])
+        .where('key_id', '=', keyId)
+        .orderBy('version')
+        .execute();
+      return rows.map(({ version, public_key, destroyed_at }) => ({
+        version,
+        publicKey: public_key,
+        isDestroyed: destroyed_at !== null,
+      }));
+    },
 
     async listCurrentVersions(scope: Scope): Promise<Map<CryptoKeyId, number>> {
       const rows = await view
@@ -148,7 +215,14 @@ export function createCryptoKeyStore(db: Database) {
       tx?: Transaction,
     ): Promise<CryptoKeyVersion | undefined> {
       const row = await versionQuery.first(scope, { key_id: keyId, version }, tx);
-      return row && { rowId: row.id, envelope: row.key_envelope, isDestroyed: row.destroyed_at !== null };
+      return (
+        row && {
+          rowId: row.id,
+          envelope: row.key_envelope,
+          publicKey: row.public_key,
+          isDestroyed: row.destroyed_at !== null,
+        }
+      );
     },
 
     /** When that version was made; undefined where there is none. */
@@ -167,7 +241,7 @@ export function createCryptoKeyStore(db: Database) {
     async wipeVersion(
       tx: Transaction,
       scope: Scope,
-      { rowId, envelope }: CryptoKeyVersion,
+      { rowId, envelope }: Pick<CryptoKeyVersion, 'rowId' | 'envelope'>,
       nowMs: number,
     ): Promise<void> {
       await view
@@ -195,8 +269,31 @@ export function createCryptoKeyStore(db: Database) {
 
     async delete(tx: Transaction, scope: Scope, keyId: CryptoKeyId): Promise<void> {
       const queries = view.scoped(scope, tx);
+      await queries.deleteFrom('crypto_key_uses').where('key_id', '=', keyId).execute();
       await queries.deleteFrom('crypto_key_versions').where('key_id', '=', keyId).execute();
       await queries.deleteFrom('crypto_keys').where('id', '=', keyId).execute();
     },
   };
+}
+
+function keyOf(row: KeyRow): CryptoKey {
+  return {
+    id: row.id as CryptoKeyId,
+    name: row.name,
+    keyType: row.key_type,
+    currentVersion: row.current_version,
+    deletionAllowed: row.deletion_allowed === 1,
+    mode: row.mode,
+    description: row.description,
+    createdAtMs: row.created_at,
+    updatedAtMs: row.updated_at,
+    createdBy: row.created_by,
+  };
+}
+
+function mapped<From, To>(
+  row: Promisable<From | undefined>,
+  to: (from: From) => To,
+): Promisable<To | undefined> {
+  return isPending(row) ? row.then((found) => found && to(found)) : row && to(row);
 }

@@ -28,6 +28,13 @@ export function newPrivateKey(): Buffer {
   return key;
 }
 
+/** Its public half, uncompressed: 65 bytes. */
+export function publicPointOf(privateKey: Buffer): Buffer {
+  const pair = createECDH(CURVE);
+  pair.setPrivateKey(privateKey);
+  return pair.getPublicKey();
+}
+
 /**
  * AES-256-GCM under a key of its own, agreed on with the public half of `privateKey` (construction v1 of clients-pki.md §5).
  * The header is made from what the box draws; `role` is bound through the key.
