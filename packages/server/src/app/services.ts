@@ -14,8 +14,10 @@ import { createAuthorities } from '../capabilities/authorities/index.js';
 import { clientCaRoutes, createClientCa } from '../capabilities/client-ca/index.js';
 import { clientRoutes, createClients } from '../capabilities/clients/index.js';
 import {
+  createCryptoKeyRecords,
   createCryptoKeys,
   createPortableCipher,
+  createTransit,
   cryptoKeyRoutes,
 } from '../capabilities/crypto-keys/index.js';
 import { createDpop } from '../capabilities/dpop/index.js';
@@ -102,6 +104,8 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
   });
+  const cryptoRecords = createCryptoKeyRecords({ db, clock, cryptoKeys, auditLogs });
+  const transit = createTransit({ db, random, cryptoKeys, records: cryptoRecords, auditLogs, logger });
   const portable = createPortableCipher({ db, random, cryptoKeys, auditLogs });
   const vaults = createVaults({
     db,
@@ -297,6 +301,8 @@ export function createServices(deps: ServicesDeps) {
     revocations,
     idempotency,
     cryptoKeys,
+    cryptoRecords,
+    transit,
     vaults,
     apiKeys,
     signups,
@@ -366,7 +372,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...revocationRoutes(services.revocations),
     ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
-    ...cryptoKeyRoutes(services.cryptoKeys),
+    ...cryptoKeyRoutes({ ...services, records: services.cryptoRecords }),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),

@@ -27,7 +27,7 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'dyn_db_connections', scope: 'tenant+mode', key: 'id' },
   { name: 'vault_tokens', scope: 'tenant+mode', key: 'id' },
   { name: 'vaults', scope: 'tenant+mode', key: 'id' },
-  { name: 'crypto_key_uses', scope: 'tenant+mode', key: 'id' },
+  { name: 'crypto_key_uses', scope: 'tenant+mode', key: 'key_id' },
   { name: 'crypto_key_versions', scope: 'tenant+mode', key: 'id' },
   { name: 'crypto_keys', scope: 'tenant+mode', key: 'id' },
   { name: 'redaction_rules', scope: 'tenant+mode', key: 'id' },

@@ -40,6 +40,12 @@ export const LIMITS = {
   /** Values of one proxied call that are sealed or opened. */
   portablesMax: 100,
   encryptedHeaderCharactersMax: 16 * KiB,
+  cryptoBodyBytesMax: 16 * MiB,
+  cryptoPlaintextBytesMax: 8 * MiB,
+  cryptoBatchMax: 100,
+  cryptoKeysMax: 10_000,
+  /** Of one version of an AES key, whose initialisation vectors are drawn: then it is rotated (clients-pki.md §8.2). */
+  encryptionsOfVersionMax: 2 ** 31,
   perPageDefault: 20,
   perPageMax: 100,
   feedLimitDefault: 100,

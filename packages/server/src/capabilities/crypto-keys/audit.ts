@@ -1,12 +1,26 @@
 import type { AuditEntry } from '../audit-logs/index.js';
 import type { CryptoKey } from './store.js';
+import type { KeyType } from './tables.js';
 
-export type CryptoAction = 'crypto.update' | 'crypto.destroy' | 'crypto.encrypt' | 'crypto.decrypt';
+export type CryptoAction =
+  | 'crypto.create'
+  | 'crypto.update'
+  | 'crypto.rotate'
+  | 'crypto.destroy'
+  | 'crypto.encrypt'
+  | 'crypto.decrypt'
+  | 'crypto.rewrap';
 
 export interface CryptoAuditDetails {
   readonly version?: number;
+  /** Of the ciphertext that was rewrapped. */
+  readonly from_version?: number;
+  readonly new_version?: number;
+  readonly key_type?: KeyType;
   readonly deletion_allowed?: boolean;
   readonly via?: 'ephemeral_proxy';
+  /** Why the server rotated it by itself. */
+  readonly reason?: 'encryptions';
 }
 
 /** A key without a name is told by its id alone. */

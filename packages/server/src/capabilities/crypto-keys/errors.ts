@@ -22,3 +22,20 @@ export function versionActive(version: number): AppError {
     `Version ${version} encrypts what is new and cannot be destroyed; rotate first`,
   );
 }
+
+export function keyNameTaken(name: string): AppError {
+  return new AppError('conflict', `There is a crypto key named ${name} already`);
+}
+
+export function tooManyKeys(keysMax: number): AppError {
+  return new AppError('conflict', `There are ${keysMax} crypto keys, which is the most there can be`);
+}
+
+export function tooLarge(field: string, bytesMax: number): AppError {
+  return new AppError('payload_too_large', `${field} is above the limit of ${bytesMax} bytes`);
+}
+
+/** Only where the rotation that comes long before has failed each time. */
+export function encryptionsExhausted(version: number): AppError {
+  return new AppError('conflict', `Version ${version} has encrypted as often as is safe; rotate the key`);
+}

@@ -10,6 +10,7 @@ export {
   parsePortable,
   sealPortable,
 } from './portable-format.js';
+export { type CryptoKeyRecords, createCryptoKeyRecords } from './records.js';
 export { cryptoKeyRoutes } from './routes.js';
 export {
   type CryptoKeys,
@@ -19,3 +20,4 @@ export {
 } from './service.js';
 export type { CryptoKey } from './store.js';
 export { cryptoKeyTables, type KeyType, migrations } from './tables.js';
+export { createTransit, type Transit } from './transit.js';

@@ -14,7 +14,7 @@ import type { CryptoKeys } from './service.js';
 import type { CryptoKey } from './store.js';
 
 /** Made on first use (clients-pki.md §5). */
-const DEFAULT_KEY = 'kc-default';
+export const DEFAULT_KEY = 'kc-default';
 const NO_ROLE = '';
 
 /** Values that travel sealed and are opened when they come back, under named keys; a vault's own key is not among them. */

@@ -4,9 +4,10 @@ import { notFound } from '../../kernel/errors.js';
 import { type CryptoKeyId, type IdSource, isUuid, modeOf, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
-import type { Promisable } from '../../kernel/promisable.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createLru } from '../../platform/cache/lru.js';
+import { createTurns } from '../../platform/cache/turns.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
@@ -38,6 +39,9 @@ export interface KeyTerms {
   readonly createdBy?: string | null;
 }
 
+/** Such a key is never renamed and never deleted. */
+export type KeyIdentity = Pick<CryptoKey, 'id' | 'name' | 'keyType'>;
+
 export interface KeyVersionState {
   readonly version: number;
   /** clients-pki.md §4.4. */
@@ -64,6 +68,8 @@ export interface CryptoKeys {
    * (clients-pki.md §4.4).
    */
   getNamed(scope: Scope, name: string): Promise<CryptoKey>;
+  /** What never changes of it, from memory where it was asked for before; 404. */
+  identify(scope: Scope, name: string): Promisable<KeyIdentity>;
   /** In order; 404. */
   listVersions(scope: Scope, keyId: CryptoKeyId): Promise<KeyVersionState[]>;
   /** SPKI in DER of an asymmetric key, from memory where it was asked for before; 404 unknown version, 410 destroyed. */
@@ -92,6 +98,7 @@ export interface CryptoKeysDeps {
 
 const OPENED_KEYS_MAX = 10_000;
 const PUBLIC_KEYS_MAX = 10_000;
+const IDENTITIES_MAX = 10_000;
 const GENERATION = 'crypto-keys:';
 /** By then every process has learned of a rotation, or reads the database (cache/generations.ts). */
 const ROTATION_KNOWN_MS = 1_000;
@@ -106,6 +113,8 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     if (name.startsWith(GENERATION)) keyring.forget(`${name.slice(GENERATION.length)}:`);
   });
 
+  const inTurn = createTurns<CryptoKey | undefined>();
+  const identities = createLru<string, KeyIdentity>({ entriesMax: IDENTITIES_MAX });
   const publicKeys = createLru<string, Buffer>({
     entriesMax: PUBLIC_KEYS_MAX,
     // Names begin with that of their generation's place.
@@ -133,10 +142,16 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
   }
 
   /** No name looks like a UUID. */
-  async function find(scope: Scope, nameOrId: string): Promise<CryptoKey | undefined> {
-    return isUuid(nameOrId)
+  const find = (scope: Scope, nameOrId: string): Promisable<CryptoKey | undefined> =>
+    isUuid(nameOrId)
       ? store.find(scope, nameOrId.toLowerCase() as CryptoKeyId)
       : store.findByName(scope, nameOrId);
+
+  async function getNamed(scope: Scope, name: string): Promise<CryptoKey> {
+    const reading = inTurn(`${placeName(scope)}:${name}`, () => find(scope, name));
+    const key = isPending(reading) ? await reading : reading;
+    if (!key || key.name === null) throw notFound('Crypto key');
+    return key;
   }
 
   async function getKey(scope: Scope, nameOrId: string): Promise<CryptoKey> {
@@ -203,12 +218,13 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 
     listCurrentVersions: (scope) => store.listCurrentVersions(scope),
 
-    find,
+    find: async (scope, nameOrId) => find(scope, nameOrId),
 
-    async getNamed(scope, name) {
-      const key = await find(scope, name);
-      if (!key || key.name === null) throw notFound('Crypto key');
-      return key;
+    getNamed,
+
+    identify(scope, name) {
+      const place = `${placeName(scope)}:${name}`;
+      return identities.get(place) ?? identities.load(place, () => getNamed(scope, name));
     },
 
     async listVersions(scope, keyId) {

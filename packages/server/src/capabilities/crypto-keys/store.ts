@@ -252,6 +252,27 @@ export function createCryptoKeyStore(db: Database) {
         .execute();
     },
 
+    /** So many more of that version; returns how many there are now. */
+    async reserveEncryptions(
+      scope: Scope,
+      keyId: CryptoKeyId,
+      version: number,
+      count: number,
+    ): Promise<number> {
+      const { encryptions } = await view
+        .scoped(scope)
+        .insertInto('crypto_key_uses')
+        .values({ key_id: keyId, version, encryptions: count })
+        .onConflict((conflict) =>
+          conflict
+            .columns(['tenant_id', 'sandbox', 'key_id', 'version'])
+            .doUpdateSet((eb) => ({ encryptions: eb('crypto_key_uses.encryptions', '+', count) })),
+        )
+        .returning('encryptions')
+        .executeTakeFirstOrThrow();
+      return encryptions;
+    },
+
     async allowDeletion(
       tx: Transaction,
       scope: Scope,

@@ -51,9 +51,8 @@ export interface CryptoKeyVersionRow extends TenantModeColumns {
 
 /** How often a version may have encrypted: reserved in slices, so at least as often as it has. */
 export interface CryptoKeyUseRow extends TenantModeColumns {
-  /** That of the version's row. */
-  id: string;
   key_id: string;
+  version: number;
   encryptions: number;
 }
 

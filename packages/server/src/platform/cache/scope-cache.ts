@@ -4,6 +4,7 @@ import { createTurns } from '../../kernel/share.js';
 import type { Transaction } from '../storage/database.js';
 import type { Generations } from './generations.js';
 import { type CacheCounts, createLru } from './lru.js';
+import { createTurns } from './turns.js';
 
 /** What the hot path knows of a tenant and mode: read as a whole, and kept until a change of it is committed anywhere. */
 export interface ScopeCache<V> {
@@ -46,7 +47,7 @@ export function createScopeCache<V>({
   return {
     get(scope) {
       const generation = generationOf(scope);
-      return kept.get(generation) ?? kept.load(generation, () => inTurn(generation, () => load(scope)));
+      return kept.get(generation) ?? kept.load(generation, async () => inTurn(generation, () => load(scope)));
     },
     changed: (tx, scope) => generations.bump(tx, generationOf(scope)),
   };

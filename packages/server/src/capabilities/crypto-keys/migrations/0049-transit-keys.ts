@@ -12,10 +12,10 @@ export const transitKeysMigration: Migration = {
     `CREATE TABLE crypto_key_uses (
       tenant_id ${text} NOT NULL,
       sandbox ${integer} NOT NULL,
-      id ${text} NOT NULL,
       key_id ${text} NOT NULL,
+      version ${integer} NOT NULL,
       encryptions ${integer} NOT NULL,
-      PRIMARY KEY (tenant_id, sandbox, id)
+      PRIMARY KEY (tenant_id, sandbox, key_id, version)
     )`,
   ],
 };

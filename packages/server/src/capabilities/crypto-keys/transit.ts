@@ -1,0 +1,226 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { isAppError, validationError } from '../../kernel/errors.js';
+import type { Scope } from '../../kernel/ids.js';
+import { actorOf, type Caller } from '../../kernel/principal.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
+import { Secret } from '../../kernel/secret.js';
+import { DecryptionRefused, decrypt, encrypt } from '../../platform/crypto/authenticated-cipher.js';
+import type { Random } from '../../platform/crypto/random.js';
+import { decryptOaep, encryptOaep, oaepBytesMax } from '../../platform/crypto/rsa-oaep.js';
+import { answerInsertions } from '../../platform/http/idempotency.js';
+import type { Logger } from '../../platform/log/logger.js';
+import type { Database } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import { type CryptoAuditDetails, cryptoEntry } from './audit.js';
+import { type Outcome, outcomesOf, repliesOf } from './batch.js';
+import { createEncryptionCounts } from './encryption-counts.js';
+import { decryptionFailed } from './errors.js';
+import { parseVersioned, writeVersioned } from './formats.js';
+import { assertCan } from './operation-of.js';
+import type { CryptoKeyRecords } from './records.js';
+import type { CryptoKeys, KeyIdentity } from './service.js';
+import { type CryptoKey, createCryptoKeyStore } from './store.js';
+
+export interface Encrypted {
+  readonly ciphertext: string;
+  readonly keyVersion: number;
+}
+
+export interface Decrypted {
+  readonly plaintext: Secret<Buffer>;
+  /** The same as text; null where it is none, or was not asked for. */
+  readonly text: Secret<string> | null;
+  readonly keyVersion: number;
+}
+
+/** Whether the plaintext is wanted as text too; `required`: 400 where it is no UTF-8. */
+export type TextWanted = 'no' | 'where_it_is_one' | 'required';
+
+/** Taken out of a body as late as its item's turn comes, so that what is wrong with it is that item's error. */
+export type ReadPlaintext = () => Secret<Buffer>;
+
+/**
+ * Encrypts and decrypts under named keys (clients-pki.md §4.2). Of each ciphertext that is made or opened the audit row is durable
+ * before it is answered.
+ */
+export interface Transit {
+  encrypt(caller: Caller, name: string, read: ReadPlaintext): Promise<Encrypted>;
+  encryptBatch(caller: Caller, name: string, reads: readonly ReadPlaintext[]): Promise<Outcome<Encrypted>[]>;
+  decrypt(caller: Caller, name: string, ciphertext: string, wanted: TextWanted): Promise<Decrypted>;
+  decryptBatch(
+    caller: Caller,
+    name: string,
+    ciphertexts: readonly string[],
+    wanted: TextWanted,
+  ): Promise<Outcome<Decrypted>[]>;
+  /** Under the active version; the plaintext is shown to nobody. */
+  rewrap(caller: Caller, name: string, ciphertext: string): Promise<Encrypted>;
+}
+
+export interface TransitDeps {
+  readonly db: Database;
+  readonly random: Random;
+  readonly cryptoKeys: Pick<CryptoKeys, 'getNamed' | 'identify' | 'publicKeyOf' | 'use'>;
+  readonly records: Pick<CryptoKeyRecords, 'rotateWorn'>;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly auditLogs: Pick<AuditLogs, 'insertion'>;
+}
+
+/** The format has no place for more (clients-pki.md §4.3). */
+const NO_AAD = Buffer.alloc(0);
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
+export function createTransit(deps: TransitDeps): Transit {
+  const { db, random, cryptoKeys, records, auditLogs, logger } = deps;
+  const counts = createEncryptionCounts({ store: createCryptoKeyStore(db), onDue: rotateWorn });
+
+  /** Nobody waits for it: the version is good for as many again. */
+  function rotateWorn(scope: Scope, key: CryptoKey): void {
+    const told = { tenant_id: scope.tenantId, key_id: key.id, version: key.currentVersion };
+    logger.warn(told, 'a version of a key has encrypted as often as it should and is rotated');
+    void records
+      .rotateWorn(scope, key)
+      .catch((err) => logger.warn({ ...told, err }, 'a key was not rotated; the next slice tries again'));
+  }
+
+  /** Encrypts with the version that is active now, again and again. */
+  async function sealerOf(scope: Scope, key: CryptoKey, count: number) {
+    const { id, keyType, currentVersion: version } = key;
+    if (keyType === 'aes256-gcm') {
+      await counts.take(scope, key, count);
+      return (plaintext: Buffer): Promisable<Buffer> =>
+        cryptoKeys.use(scope, id, version, (secret) => encrypt(random, secret, NO_AAD, plaintext));
+    }
+    const publicKey = await cryptoKeys.publicKeyOf(scope, id, version);
+    const bytesMax = oaepBytesMax(Number(keyType.slice('rsa-'.length)));
+    return (plaintext: Buffer): Buffer => {
+      if (plaintext.length > bytesMax)
+        throw validationError(
+          'plaintext',
+          `must have at most ${bytesMax} bytes under a key of type ${keyType}`,
+        );
+      return encryptOaep(publicKey, plaintext);
+    };
+  }
+
+  /** One refusal, whatever is wrong with the ciphertext; but what was destroyed is 410. */
+  async function open(scope: Scope, key: KeyIdentity, ciphertext: string) {
+    const parsed = parseVersioned(ciphertext);
+    if (parsed === null) throw decryptionFailed();
+    const { version, bytes } = parsed;
+    try {
+      const plaintext = cryptoKeys.use(scope, key.id, version, (secret) =>
+        key.keyType === 'aes256-gcm' ? decrypt(secret, NO_AAD, bytes) : decryptOaep(secret, bytes),
+      );
+      return { version, plaintext: isPending(plaintext) ? await plaintext : plaintext };
+    } catch (error) {
+      if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw decryptionFailed();
+      throw error;
+    }
+  }
+
+  async function decryptOne(scope: Scope, key: KeyIdentity, ciphertext: string, wanted: TextWanted) {
+    const { version, plaintext } = await open(scope, key, ciphertext);
+    const text = wanted === 'no' ? null : textOf(plaintext);
+    if (wanted === 'required' && text === null) {
+      plaintext.fill(0);
+      throw validationError('format', 'the plaintext is not UTF-8');
+    }
+    return { plaintext: new Secret(plaintext), text, keyVersion: version };
+  }
+
+  /** Durable, with the answer to a call that may be repeated. */
+  function commit(
+    caller: Caller,
+    action: 'crypto.encrypt' | 'crypto.decrypt' | 'crypto.rewrap',
+    key: KeyIdentity,
+    acts: readonly CryptoAuditDetails[],
+    result: unknown,
+  ): Promise<void> {
+    const actor = actorOf(caller);
+    const rows = acts.map((details) => auditLogs.insertion(actor, cryptoEntry(action, key, details)));
+    return db.commitInserts([...rows, ...answerInsertions(caller, result)]);
+  }
+
+  return {
+    async encrypt(caller, name, read) {
+      const { scope } = caller.principal;
+      const plaintext = read();
+      const key = await cryptoKeys.getNamed(scope, name);
+      assertCan(key, 'encrypt');
+      const seal = await sealerOf(scope, key, 1);
+      const result = await sealed(key, seal, plaintext);
+      await commit(caller, 'crypto.encrypt', key, [{ version: key.currentVersion }], result);
+      return result;
+    },
+
+    async encryptBatch(caller, name, reads) {
+      const key = await cryptoKeys.getNamed(caller.principal.scope, name);
+      assertCan(key, 'encrypt');
+      const seal = await sealerOf(caller.principal.scope, key, reads.length);
+      const outcomes = await outcomesOf(reads, async (read) => encryptedOf(await seal(read().reveal()), key));
+      const acts = repliesOf(outcomes).map(({ keyVersion }) => ({ version: keyVersion }));
+      await commit(caller, 'crypto.encrypt', key, acts, outcomes);
+      return outcomes;
+    },
+
+    async decrypt(caller, name, ciphertext, wanted) {
+      const key = await cryptoKeys.identify(caller.principal.scope, name);
+      assertCan(key, 'decrypt');
+      const result = await decryptOne(caller.principal.scope, key, ciphertext, wanted);
+      await commit(caller, 'crypto.decrypt', key, [{ version: result.keyVersion }], result);
+      return result;
+    },
+
+    async decryptBatch(caller, name, ciphertexts, wanted) {
+      const { scope } = caller.principal;
+      const key = await cryptoKeys.identify(scope, name);
+      assertCan(key, 'decrypt');
+      const outcomes = await outcomesOf(ciphertexts, async (ciphertext) => {
+        // Each takes a millisecond and more of the event loop.
+        if (key.keyType !== 'aes256-gcm') await nextTurn();
+        return decryptOne(scope, key, ciphertext, wanted);
+      });
+      const acts = repliesOf(outcomes).map(({ keyVersion }) => ({ version: keyVersion }));
+      await commit(caller, 'crypto.decrypt', key, acts, outcomes);
+      return outcomes;
+    },
+
+    async rewrap(caller, name, ciphertext) {
+      const { scope } = caller.principal;
+      const key = await cryptoKeys.getNamed(scope, name);
+      assertCan(key, 'rewrap');
+      const seal = await sealerOf(scope, key, 1);
+      const { version: fromVersion, plaintext } = await open(scope, key, ciphertext);
+      const result = await sealed(key, seal, new Secret(plaintext));
+      const details = { from_version: fromVersion, version: key.currentVersion };
+      await commit(caller, 'crypto.rewrap', key, [details], result);
+      return result;
+    },
+  };
+}
+
+async function sealed(
+  key: CryptoKey,
+  seal: (plaintext: Buffer) => Promisable<Buffer>,
+  plaintext: Secret<Buffer>,
+): Promise<Encrypted> {
+  const bytes = plaintext.reveal();
+  try {
+    return encryptedOf(await seal(bytes), key);
+  } finally {
+    bytes.fill(0);
+  }
+}
+
+function encryptedOf(bytes: Buffer, { currentVersion }: CryptoKey): Encrypted {
+  return { ciphertext: writeVersioned(currentVersion, bytes), keyVersion: currentVersion };
+}
+
+function textOf(plaintext: Buffer): Secret<string> | null {
+  try {
+    return new Secret(utf8.decode(plaintext));
+  } catch {
+    return null;
+  }
+}
