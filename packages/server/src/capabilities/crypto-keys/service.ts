@@ -5,9 +5,9 @@ import { type CryptoKeyId, type IdSource, isUuid, modeOf, type Scope } from '../
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
+import { createTurns } from '../../kernel/share.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createLru } from '../../platform/cache/lru.js';
-import { createTurns } from '../../platform/cache/turns.js';
 import { createKeyring } from '../../platform/crypto/keyring.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';

@@ -4,7 +4,6 @@ import { createTurns } from '../../kernel/share.js';
 import type { Transaction } from '../storage/database.js';
 import type { Generations } from './generations.js';
 import { type CacheCounts, createLru } from './lru.js';
-import { createTurns } from './turns.js';
 
 /** What the hot path knows of a tenant and mode: read as a whole, and kept until a change of it is committed anywhere. */
 export interface ScopeCache<V> {
