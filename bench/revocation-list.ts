@@ -3,7 +3,8 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MIGRATIONS } from '../packages/server/src/app/migrations.js';
-import { createClientCaStore } from '../packages/server/src/capabilities/client-ca/store.js';
+import { createCertificateStore } from '../packages/server/src/capabilities/authorities/certificate-store.js';
+import { createAuthorityStore } from '../packages/server/src/capabilities/authorities/store.js';
 import { systemClock } from '../packages/server/src/kernel/clock.js';
 import { systemIds, systemRandom } from '../packages/server/src/platform/crypto/random.js';
 import { createLogger } from '../packages/server/src/platform/log/logger.js';
@@ -28,13 +29,15 @@ const services = createTestServices({ db, clock: systemClock, logger });
 await services.generations.start();
 const tenant = await createTestTenant({ ...services, db, ids: systemIds }, 'revocations');
 const scope = { tenantId: tenant.id, sandbox: false };
-const { clientCa } = services;
-const store = createClientCaStore(db);
+const { authorities, clientCa } = services;
+const certificates = createCertificateStore(db);
 
 const client = { id: systemIds.uuid(), name: 'first' };
 const made = await clientCa.prepare(scope, client);
 await db.transaction((tx) => made.record(tx));
-const { root, issuing } = (await store.activeChain(scope))!;
+const [root] = await authorities.listRoots(scope);
+const active = await createAuthorityStore(db).listActive(scope, root!.id);
+const issuing = active.find(({ kind }) => kind === 'issuing')!;
 await revoke(plan.entries - plan.rounds);
 
 const millis: number[] = [];
@@ -42,7 +45,7 @@ let list: Buffer = Buffer.alloc(0);
 for (let round = 0; round < plan.rounds; round++) {
   await revoke(1);
   const begunAt = performance.now();
-  list = await clientCa.list(scope.tenantId, root.id, issuing.keyId);
+  list = await authorities.list(scope.tenantId, root!.id, issuing.keyId);
   millis.push(performance.now() - begunAt);
 }
 millis.sort((a, b) => a - b);
@@ -63,13 +66,21 @@ async function revoke(count: number): Promise<void> {
       return serial.toString('hex');
     });
     await db.transaction(async (tx) => {
+      const nowMs = Date.now();
       const certificate = {
+        rootId: root!.id,
         authorityId: issuing.id,
         clientId: client.id,
-        notAfterMs: Date.now() + 300 * DAY_MS,
+        subject: 'CN=first',
+        dns: [],
+        ips: [],
+        role: null,
+        acmeAccountId: null,
+        der: Buffer.alloc(500),
+        notBeforeMs: nowMs,
+        notAfterMs: nowMs + 300 * DAY_MS,
       };
-      for (const serial of serials)
-        await store.insertCertificate(tx, scope, { ...certificate, serial }, Date.now());
+      for (const serial of serials) await certificates.insert(tx, scope, { ...certificate, serial }, nowMs);
       await clientCa.revoke(tx, scope, serials, 'superseded');
     });
   }

@@ -2,7 +2,6 @@ import type { Scope, TenantId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { CrlReason, DistinguishedName, KeyAlgorithm, KeyPurpose } from '../x509/index.js';
-import type { OcspReply } from './ocsp.js';
 
 export type AuthorityKind = 'root' | 'issuing';
 /** `retired`: it signs nothing new, and goes on saying what it has revoked. */
@@ -172,6 +171,12 @@ export interface EndingQuery {
   /** Where to go on: the last one of the answer before. */
   readonly behind?: Pick<Ending, 'notAfterMs' | 'id'>;
   readonly rowsMax: number;
+}
+
+export interface OcspReply {
+  readonly der: Buffer;
+  /** The same answer is good for whoever asks the same. */
+  readonly isCacheable: boolean;
 }
 
 /**

@@ -12,12 +12,12 @@ export type {
   IssuedCertificate,
   LeafTerms,
   NewRoot,
+  OcspReply,
   PreparedCertificate,
   PreparedRoot,
   Revocation,
 } from './authorities.js';
 export { envelopeColumns } from './envelope-columns.js';
 export { authorityJobs } from './jobs.js';
-export type { OcspReply } from './ocsp.js';
 export { type AuthoritiesDeps, createAuthorities } from './service.js';
 export { migrations } from './tables.js';

@@ -2,17 +2,11 @@ import { type Clock, wholeSeconds } from '../../kernel/clock.js';
 import { isAppError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
 import { loadX509, type OcspRefusal, type OcspStatus } from '../x509/index.js';
-import type { Authority } from './authorities.js';
+import type { Authority, OcspReply } from './authorities.js';
 import type { CertificateStatus, CertificateStore } from './certificate-store.js';
 import type { AuthorityKeys } from './keys.js';
 import type { AuthorityStore } from './store.js';
 import { OCSP_LIFE_MS } from './terms.js';
-
-export interface OcspReply {
-  readonly der: Buffer;
-  /** The same answer is good for whoever asks the same. */
-  readonly isCacheable: boolean;
-}
 
 /** Says of certificates whether they are good (RFC 6960), with what the database says at this moment. */
 export type OcspResponder = (

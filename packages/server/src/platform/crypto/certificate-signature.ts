@@ -23,7 +23,11 @@ export interface CertifiableKey {
 const RSA_BITS_MIN = 2_048;
 const RSA_BITS_MAX = 4_096;
 const RSA_EXPONENT = 0x10001n;
-const CURVES: Readonly<Record<string, CertifiableKind>> = { prime256v1: 'p256', secp384r1: 'p384' };
+/** With the bytes of a key whose curve is named and whose point is whole: no other is read by all (RFC 5480 §2.1.1, §2.2). */
+const CURVES: Readonly<Record<string, { readonly kind: CertifiableKind; readonly bytes: number }>> = {
+  prime256v1: { kind: 'p256', bytes: 91 },
+  secp384r1: { kind: 'p384', bytes: 120 },
+};
 
 /** Why it is none, where it is none. */
 export function certifiableKey(publicKey: Buffer): CertifiableKey | string {
@@ -33,11 +37,12 @@ export function certifiableKey(publicKey: Buffer): CertifiableKey | string {
   } catch {
     return 'its public key cannot be read';
   }
-  const kind = kindOf(key);
+  const written = key.export({ format: 'der', type: 'spki' });
+  const kind = kindOf(key, written);
   if (typeof kind === 'object') return kind.fault;
   return {
     kind,
-    publicKey: key.export({ format: 'der', type: 'spki' }),
+    publicKey: written,
     isSignerOf(hash, message, signature) {
       try {
         return verify(hash, message, key, signature);
@@ -48,13 +53,17 @@ export function certifiableKey(publicKey: Buffer): CertifiableKey | string {
   };
 }
 
-function kindOf({
-  asymmetricKeyType: type,
-  asymmetricKeyDetails,
-}: KeyObject): CertifiableKind | { readonly fault: string } {
+function kindOf(key: KeyObject, written: Buffer): CertifiableKind | { readonly fault: string } {
+  const { asymmetricKeyType: type, asymmetricKeyDetails } = key;
   const { modulusLength = 0, publicExponent, namedCurve = '' } = asymmetricKeyDetails ?? {};
   if (type === 'ed25519') return type;
-  if (type === 'ec') return CURVES[namedCurve] ?? { fault: 'its curve is neither P-256 nor P-384' };
+  if (type === 'ec') {
+    const curve = CURVES[namedCurve];
+    if (!curve) return { fault: 'its curve is neither P-256 nor P-384' };
+    return curve.bytes === written.length
+      ? curve.kind
+      : { fault: 'its curve is not named, or its point is compressed' };
+  }
   if (type !== 'rsa') return { fault: 'its key is neither RSA, ECDSA nor Ed25519' };
   if (modulusLength < RSA_BITS_MIN || modulusLength > RSA_BITS_MAX)
     return { fault: `its RSA key has ${modulusLength} bits: ${RSA_BITS_MIN} to ${RSA_BITS_MAX} are taken` };
