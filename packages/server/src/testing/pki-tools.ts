@@ -14,6 +14,8 @@ export interface ToolAnswer {
 export interface PkiTools {
   /** Writes it and gives its path. */
   file(name: string, content: string | Buffer): string;
+  /** Of one that was written. */
+  path(name: string): string;
   read(name: string): Buffer;
   openssl(...args: string[]): Promise<ToolAnswer>;
   certtool(...args: string[]): Promise<ToolAnswer>;
@@ -28,6 +30,7 @@ export function openPkiTools(): PkiTools {
       writeFileSync(path, content);
       return path;
     },
+    path: (name) => join(folder, name),
     read: (name) => readFileSync(join(folder, name)),
     openssl: (...args) => run('openssl', args),
     certtool: (...args) => run('certtool', args),
