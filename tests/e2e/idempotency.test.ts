@@ -42,6 +42,7 @@ const CREATIONS: Record<string, Creation> = {
     list: '/v1/vaults/:nameOrId/tokens',
     idOf: ({ tokens }) => (tokens as { id: string }[])[0]?.id,
   },
+  '/v1/crypto/keys': { body: (name) => ({ name }), audit: 'crypto.create', isUnpaged: true },
   '/v1/oauth-clients': { body: (name) => ({ name }), audit: 'oauth_client.create', isUnpaged: true },
   '/v1/clients': { body: (name) => ({ name }), audit: 'client.create' },
   '/v1/clients/:id/credentials': {
@@ -113,8 +114,10 @@ forEachDatabase((open) => {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      const answer = { status: response.status, headers: response.headers, body: await response.json() };
-      return answer as ApiAnswer;
+      const text = (await response.json()) as object;
+      // Some families answer bare under `/admin`.
+      const body = 'data' in text ? text : { data: text };
+      return { status: response.status, headers: response.headers, body } as ApiAnswer;
     }
     /** Some lists are whole (contract README §5). */
     const total = async (path: string) => {

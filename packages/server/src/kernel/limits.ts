@@ -32,6 +32,8 @@ export const LIMITS = {
   idempotencyWaitersMax: 1_000,
   idempotencyWaitersPerTenantMax: 100,
   idempotencyReadAnswerCharactersMax: 64 * KiB,
+  /** Of what is done again without harm, but for the audit row that each time leaves. */
+  idempotencyRepeatedAnswerCharactersMax: 1 * MiB,
   nameCharactersMax: 255,
   descriptionCharactersMax: 2000,
   /** A token in a path, percent-encoded: what a dual-custody vault has made is as long as its value. */

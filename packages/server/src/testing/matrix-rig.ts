@@ -118,13 +118,14 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
         // 200 where the contract says so of the whole family.
         if (status !== 201 && status !== 200) throw new Error(`POST ${path} at ${mount}: ${status} ${text}`);
         if (path === '/admin/tenants') await renewStepUp(token, json['data'].id);
-        return json['data'];
+        // Some families answer bare under `/admin`.
+        return json['data'] ?? json;
       },
       async idsIn(path) {
         const { status, text, json } = await call('GET', path);
         if (status !== 200) throw new Error(`GET ${path} at ${mount}: ${status} ${text}`);
         const name = path === '/v1/logs' ? 'request_id' : 'id';
-        return json['data'].map((row: Record<string, string>) => row[name]);
+        return (json['data'] ?? json).map((row: Record<string, string>) => row[name]);
       },
     };
   }

@@ -3,6 +3,7 @@ import type { RequestId, TenantId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds } from '../platform/crypto/random.js';
 import type { RouteDefinition } from '../platform/http/route.js';
+import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
@@ -11,9 +12,6 @@ import { askOAuth, basicOfKey } from './oauth-calls.js';
 import type { Body, RouteSample } from './route-sample.js';
 import { createMember, join, OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
-
-/** README of crypto-keys. */
-const ROTATION_KNOWN_MS = 1_000;
 
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 /** A path whose names no row has; a number in it is one that could be. */
@@ -141,13 +139,6 @@ const newCallerCredential = async (world: World) => {
   return `${credentials}/${(await world.create(credentials, body)).id}`;
 };
 const newVault = async ({ create }: World) => `/v1/vaults/${(await create('/v1/vaults', vaultOf())).name}`;
-/** That of a vault; its first version is retired long enough to be destroyed. */
-const newCryptoKey = async ({ create, call, installation }: World) => {
-  const { name, crypto_key_id } = await create('/v1/vaults', vaultOf());
-  await call('POST', `/v1/vaults/${name}/rotate`, { body: {} });
-  installation.clock.advance(ROTATION_KNOWN_MS);
-  return `/v1/crypto/keys/${crypto_key_id}`;
-};
 const newToken = async (world: World) => {
   const tokens = `${await newVault(world)}/tokens`;
   return `${tokens}/${(await world.create(tokens, { value: 'canary' })).token}`;
@@ -305,6 +296,7 @@ async function refreshToken({ tenant, installation }: World): Promise<string> {
 /** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...FACTOR_SAMPLES,
+  ...CRYPTO_KEY_SAMPLES,
   'POST /v1/signup': {
     bodies: () => [
       {
@@ -491,14 +483,6 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     path: async (world) => `${await newVault(world)}/rotate`,
     bodies: () => [{}],
   },
-  'PATCH /v1/crypto/keys/:name': { path: newCryptoKey, bodies: () => [{ deletion_allowed: true }] },
-  'DELETE /v1/crypto/keys/:name/versions/:n': {
-    async path(world) {
-      const key = await newCryptoKey(world);
-      await world.call('PATCH', key, { body: { deletion_allowed: true } });
-      return `${key}/versions/1`;
-    },
-  },
   'GET /v1/vaults/:nameOrId/tokens': { path: async (world) => `${await newVault(world)}/tokens` },
   'POST /v1/vaults/:nameOrId/tokens': {
     path: async (world) => `${await newVault(world)}/tokens`,
@@ -603,6 +587,7 @@ export interface Kind {
 
 /** What there are several of in a tenant, by the path of its collection. */
 export const KINDS: Readonly<Record<string, Kind>> = {
+  ...CRYPTO_KEY_KINDS,
   '/v1/api-keys': {
     make: async ({ create }, name) => ({
       list: '/v1/api-keys',

@@ -7,7 +7,7 @@ import { Secret } from '../../kernel/secret.js';
 import { DecryptionRefused, decrypt, encrypt } from '../../platform/crypto/authenticated-cipher.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { decryptOaep, encryptOaep, oaepBytesMax } from '../../platform/crypto/rsa-oaep.js';
-import { answerInsertions } from '../../platform/http/idempotency.js';
+import { smallAnswerInsertions } from '../../platform/http/idempotency.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
@@ -139,7 +139,7 @@ export function createTransit(deps: TransitDeps): Transit {
   ): Promise<void> {
     const actor = actorOf(caller);
     const rows = acts.map((details) => auditLogs.insertion(actor, cryptoEntry(action, key, details)));
-    return db.commitInserts([...rows, ...answerInsertions(caller, result)]);
+    return db.commitInserts([...rows, ...smallAnswerInsertions(caller, result)]);
   }
 
   return {

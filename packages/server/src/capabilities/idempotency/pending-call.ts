@@ -1,5 +1,6 @@
 import { assert } from '../../kernel/assert.js';
 import { modeOf, type Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { deriveKey } from '../../platform/crypto/authenticated-cipher.js';
 import { type DataContext, openData, sealData } from '../../platform/crypto/data-cipher.js';
 import { hmacSha256, sha256 } from '../../platform/crypto/hashing.js';
@@ -23,6 +24,7 @@ export class PendingCall implements PendingRecord {
   readonly #act: KeyedAct;
   #answer: Answer | undefined;
   #isRecorded = false;
+  #isRepeatable = false;
 
   constructor(deps: PendingDeps, scope: Scope, claim: Claim, dataKey: Buffer, act: KeyedAct) {
     this.scope = scope;
@@ -49,6 +51,11 @@ export class PendingCall implements PendingRecord {
     return this.#isRecorded;
   }
 
+  /** Done, and not recorded: whoever repeats the call has it done again. */
+  get isRepeatable(): boolean {
+    return this.#isRepeatable;
+  }
+
   get answer(): Answer {
     assert(this.#answer, 'a call ended without an answer');
     return this.#answer;
@@ -65,6 +72,15 @@ export class PendingCall implements PendingRecord {
     const stored = this.#answerTo(result);
     this.#isRecorded = true;
     return [this.#deps.store.answerInsertion(this.scope, stored)];
+  }
+
+  insertionsIfSmall(result: unknown): readonly Insertion[] {
+    const { answer, kept } = this.#act.answerTo(result);
+    this.#answer = answer;
+    this.#isRepeatable = answer.body.length > LIMITS.idempotencyRepeatedAnswerCharactersMax;
+    if (this.#isRepeatable) return [];
+    this.#isRecorded = true;
+    return [this.insertion(answer, kept)];
   }
 
   insertion(answer: Answer, kept: string): Insertion {

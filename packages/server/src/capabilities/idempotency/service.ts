@@ -163,6 +163,10 @@ export function createIdempotency(deps: IdempotencyDeps): IdempotencyRecords {
     try {
       const result = await keyed.act.run({ ...caller, idempotency: pending });
       if (pending.isRecorded) return pending.answer;
+      if (pending.isRepeatable) {
+        await release(keyed, pending);
+        return pending.answer;
+      }
       const rows = pending.insertions(result);
       if (audit !== null) logger.error({ request_id: caller.requestId, audit }, CHANGE_WITHOUT_ANSWER);
       // What changes nothing may as well be done again; a large answer is not worth a day's room.

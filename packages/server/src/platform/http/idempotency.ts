@@ -41,6 +41,8 @@ export interface Idempotency {
 export interface PendingRecord extends CallRecord {
   record(tx: Transaction, result: unknown): Promise<void>;
   insertions(result: unknown): readonly Insertion[];
+  /** None where the answer is large. */
+  insertionsIfSmall(result: unknown): readonly Insertion[];
   setIntent(tx: Transaction, intentId: string | null): Promise<void>;
 }
 
@@ -55,6 +57,14 @@ export async function recordAnswer(tx: Transaction, caller: Caller, result: unkn
 /** The same as rows of the group commit that makes the change. */
 export function answerInsertions(caller: Caller, result: unknown): readonly Insertion[] {
   return recordOf(caller)?.insertions(result) ?? [];
+}
+
+/**
+ * The same of an act that does no harm when it is done again: a large answer is not worth a day's room, so the retry does it
+ * again.
+ */
+export function smallAnswerInsertions(caller: Caller, result: unknown): readonly Insertion[] {
+  return recordOf(caller)?.insertionsIfSmall(result) ?? [];
 }
 
 /**
