@@ -213,6 +213,19 @@ export const LIMITS = {
   clientsMax: 10_000,
   clientCredentialsMax: 100,
   clientNotesBytesMax: 4 * KiB,
+  /** Of a tenant's own, in one mode, retired ones too. */
+  pkiRootsMax: 100,
+  /** Of one root. */
+  pkiRolesMax: 1_000,
+  pkiDomainsMax: 500,
+  /** DNS names and addresses of one certificate, each. */
+  pkiNamesMax: 100,
+  pkiTtlSecondsDefault: 2_592_000,
+  pkiTtlSecondsMaxDefault: 7_776_000,
+  /** As long as a root lives. */
+  pkiTtlSecondsMax: 3_650 * 86_400,
+  csrCharactersMax: 64 * KiB,
+  revocationReasonCharactersMax: 255,
   dpopProofBytesMax: 8 * KiB,
   dpopJtiBytesMax: 512,
   dpopIatWindowMs: 60_000,
