@@ -160,6 +160,8 @@ export interface Ending {
   readonly subject: string;
   readonly role: CertificateRole | null;
   readonly clientId: string | null;
+  readonly acmeAccountId: string | null;
+  readonly notBeforeMs: number;
   readonly notAfterMs: number;
 }
 

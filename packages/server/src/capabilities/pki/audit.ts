@@ -1,7 +1,9 @@
 import { isoSeconds } from '../../kernel/clock.js';
 import type { AuditEntry } from '../audit-logs/index.js';
-import type { Authority } from '../authorities/index.js';
+import type { Authority, PreparedCertificate } from '../authorities/index.js';
 import { nameText } from '../x509/index.js';
+import type { CertifiedNames } from './certified-names.js';
+import type { GivenReason } from './reasons.js';
 import type { CaRole, RoleTerms } from './roles.js';
 
 type RootRef = Pick<Authority, 'id' | 'name'>;
@@ -85,16 +87,10 @@ function termsOf(role: CaRole, terms: readonly (keyof RoleTerms)[]): Record<stri
 /** Of a certificate with as many names as there may be some. */
 const NAMES_SHOWN_MAX = 20;
 
-export interface CertifiedNames {
-  readonly dns: readonly string[];
-  readonly ips: readonly string[];
-}
-
 export function certificateEntry(
   action: 'pki.issue' | 'pki.sign',
-  root: RootRef,
-  role: Pick<CaRole, 'id' | 'name'>,
-  certificate: { readonly serial: string; readonly subject: string; readonly notAfterMs: number },
+  { root, role }: { readonly root: RootRef; readonly role: Pick<CaRole, 'id' | 'name'> },
+  certificate: Pick<PreparedCertificate, 'serial' | 'subject' | 'notAfterMs'>,
   { dns, ips }: CertifiedNames,
   more: Record<string, unknown> = {},
 ): AuditEntry {
@@ -117,12 +113,7 @@ export function certificateEntry(
   };
 }
 
-export function revokeEntry(
-  root: RootRef,
-  serial: string,
-  reason: string,
-  reasonText: string | undefined,
-): AuditEntry {
+export function revokeEntry(root: RootRef, serial: string, { reason, reasonText }: GivenReason): AuditEntry {
   return {
     action: 'pki.revoke',
     resourceType: 'certificate',

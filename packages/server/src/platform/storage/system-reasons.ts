@@ -20,6 +20,7 @@ export const SYSTEM_REASONS = {
   jobs: 'Background work is claimed for the whole installation.',
   outbox: 'Events of all tenants are handed over in the order of their keys.',
   card_notices: 'Cards of all tenants that are about to end are told of when their time comes.',
+  certificate_notices: 'How far the ends of certificates of all tenants have been told of.',
   leases: 'Database users of all tenants are dropped when their leases end.',
   workload_identity: 'An assertion of a workload is spent once in the installation, and may name no tenant.',
   authorities:
