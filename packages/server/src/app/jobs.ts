@@ -8,6 +8,7 @@ import { idempotencyJobs } from '../capabilities/idempotency/index.js';
 import { tenantKmsJobs } from '../capabilities/kms/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
 import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
+import { pkiJobs } from '../capabilities/pki/index.js';
 import { signupJobs } from '../capabilities/signup/index.js';
 import { tenantJobs } from '../capabilities/tenants/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
@@ -30,6 +31,7 @@ type WithJobs = Pick<
   | 'limiter'
   | 'oauth'
   | 'oidcBindings'
+  | 'pki'
   | 'rewraps'
   | 'signups'
   | 'tenantRemoval'
@@ -52,6 +54,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     limiter,
     oauth,
     oidcBindings,
+    pki,
     rewraps,
     signups,
     tenantRemoval,
@@ -69,6 +72,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...tenantKmsJobs(kmsVerification),
     ...oauthJobs(oauth.tokens),
     ...oidcBindingJobs(oidcBindings),
+    ...pkiJobs(pki),
     rateLimitRetention(limiter),
     ...rewraps.jobs(),
     ...signInJobs(auth),

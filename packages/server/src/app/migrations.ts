@@ -27,6 +27,7 @@ import { migrations as oauthClientsMigrations } from '../capabilities/oauth-clie
 import { migrations as oauthConsentMigrations } from '../capabilities/oauth-consent/index.js';
 import { migrations as oidcBindingsMigrations } from '../capabilities/oidc-bindings/index.js';
 import { migrations as permissionsMigrations } from '../capabilities/permissions/index.js';
+import { migrations as pkiMigrations } from '../capabilities/pki/index.js';
 import { migrations as plansMigrations } from '../capabilities/plans/index.js';
 import { migrations as redactionMigrations } from '../capabilities/redaction/index.js';
 import { migrations as signupMigrations } from '../capabilities/signup/index.js';
@@ -63,6 +64,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...oauthConsentMigrations,
   ...authoritiesMigrations,
   ...clientsMigrations,
+  ...pkiMigrations,
   ...signupMigrations,
 ];
 

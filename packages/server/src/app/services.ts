@@ -11,7 +11,7 @@ import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
 import { createAuthorities } from '../capabilities/authorities/index.js';
-import { clientCaRoutes, createClientCa } from '../capabilities/client-ca/index.js';
+import { createClientCa } from '../capabilities/client-ca/index.js';
 import { clientRoutes, createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeyRecords,
@@ -31,6 +31,7 @@ import { createBrowsers } from '../capabilities/oauth-consent/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
 import { createParity, parityRoutes } from '../capabilities/parity/index.js';
 import { createPermissions, decisionOfUser, roleRoutes } from '../capabilities/permissions/index.js';
+import { createPki, pkiRoutes } from '../capabilities/pki/index.js';
 import {
   accountRoutes,
   createPlans,
@@ -238,6 +239,7 @@ export function createServices(deps: ServicesDeps) {
     publicUrl: deps.publicUrl,
   });
   const clientCa = createClientCa({ db, clock, random, authorities, auditLogs });
+  const pki = createPki({ db, clock, ids, authorities, auditLogs, outbox });
   const clients = createClients({
     db,
     clock,
@@ -320,6 +322,7 @@ export function createServices(deps: ServicesDeps) {
     dynDb,
     authorities,
     clientCa,
+    pki,
     apiLogs,
     parity: createParity({
       switches: {
@@ -377,7 +380,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),
     ...dynDbRoutes(services.dynDb),
-    ...clientCaRoutes(services.authorities),
+    ...pkiRoutes(services.pki),
     ...apiLogRoutes(services.apiLogs),
     ...parityRoutes(services.parity),
   ];

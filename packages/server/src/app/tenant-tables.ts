@@ -20,6 +20,7 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'client_assignments', scope: 'tenant+mode', key: 'client_id' },
   { name: 'client_credentials', scope: 'tenant+mode', key: 'id' },
   { name: 'clients', scope: 'tenant+mode', key: 'id' },
+  { name: 'pki_roles', scope: 'tenant+mode', key: 'id' },
   { name: 'authority_certificates', scope: 'tenant+mode', key: 'serial' },
   { name: 'authorities', scope: 'tenant+mode', key: 'id' },
   { name: 'dyn_db_leases', scope: 'tenant+mode', key: 'id' },

@@ -124,7 +124,7 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
       async idsIn(path) {
         const { status, text, json } = await call('GET', path);
         if (status !== 200) throw new Error(`GET ${path} at ${mount}: ${status} ${text}`);
-        const name = path === '/v1/logs' ? 'request_id' : 'id';
+        const name = path === '/v1/logs' ? 'request_id' : /\/certs$/.test(path) ? 'serial_hex' : 'id';
         return (json['data'] ?? json).map((row: Record<string, string>) => row[name]);
       },
     };

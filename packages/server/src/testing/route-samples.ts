@@ -9,6 +9,7 @@ import { membersWithoutSample } from './malformed-bodies.js';
 import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
 import { askOAuth, basicOfKey } from './oauth-calls.js';
+import { PKI_KINDS, PKI_SAMPLES } from './pki-samples.js';
 import type { Body, RouteSample } from './route-sample.js';
 import { createMember, join, OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
@@ -148,12 +149,6 @@ async function makeClientRoot({ installation, tenant, mode }: World): Promise<vo
   const scope = { tenantId: tenant.id, sandbox: mode === 'test' };
   await installation.services.clientCa.prepare(scope, { id: UNKNOWN, name: freshName() });
 }
-/** By its id: every tenant and mode has a root of that name, once it has signed. */
-const newClientRoot = async (world: World) => {
-  await makeClientRoot(world);
-  const { json } = await world.call('GET', '/v1/pki/roots');
-  return `/v1/pki/roots/${json['data']?.[0]?.id ?? json[0].id}`;
-};
 const newRule = async ({ create }: World) =>
   `/v1/redaction-rules/${(await create('/v1/redaction-rules', { name: freshName(), match: PAN })).id}`;
 const connectionOf = (name = freshName()) => ({
@@ -573,8 +568,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   'POST /v1/redaction-rules/test': {
     bodies: () => [{ sample: '{}', content_type: 'application/json', rules: [{ name: 'n', ...RULE }] }],
   },
-  'GET /v1/pki/roots/:name/cert': { path: async (world) => `${await newClientRoot(world)}/cert` },
-  'GET /v1/pki/roots/:name/crl': { path: async (world) => `${await newClientRoot(world)}/crl` },
+  ...PKI_SAMPLES,
   'GET /v1/redaction-rules/:id': { path: newRule },
   'PATCH /v1/redaction-rules/:id': { path: newRule, bodies: () => [{ name: freshName(), ...RULE }] },
   'DELETE /v1/redaction-rules/:id': { path: newRule },
@@ -648,6 +642,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
       id: (await create(OIDC, { ...bindingOf(name), ...BINDING_SCOPES })).id,
     }),
   },
+  ...PKI_KINDS,
   '/v1/redaction-rules': {
     make: async ({ create }, name) => ({
       list: '/v1/redaction-rules',

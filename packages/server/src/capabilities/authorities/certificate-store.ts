@@ -213,9 +213,10 @@ export function createCertificateStore(db: Database) {
         .limit(rowsMax)
         .execute();
       return rows.map((row) => {
-        const { serial: id, rootId, subject, role, clientId, notAfterMs } = certificateOf(row, null);
+        const { serial: id, rootId, subject, role, clientId, ...more } = certificateOf(row, null);
+        const { acmeAccountId, notBeforeMs, notAfterMs } = more;
         const scope = { tenantId: row.tenant_id as TenantId, sandbox: row.sandbox === 1 };
-        return { scope, id, rootId, subject, role, clientId, notAfterMs };
+        return { scope, id, rootId, subject, role, clientId, acmeAccountId, notBeforeMs, notAfterMs };
       });
     },
 

@@ -229,7 +229,16 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
   };
 }
 
-function endingOf(scope: Scope, { id, name, subject, notAfterMs }: Authority): Ending {
-  const more = { subject: nameText(subject), role: null, clientId: null, notAfterMs };
-  return { scope, id, rootId: id, rootName: name, ...more };
+function endingOf(scope: Scope, { id, name, subject, notBeforeMs, notAfterMs }: Authority): Ending {
+  const nobodys = { role: null, clientId: null, acmeAccountId: null };
+  return {
+    scope,
+    id,
+    rootId: id,
+    rootName: name,
+    subject: nameText(subject),
+    ...nobodys,
+    notBeforeMs,
+    notAfterMs,
+  };
 }

@@ -1,4 +1,3 @@
 export type { CertifiedClient, ClientCa, PreparedCertificate, RevocationReason } from './client-ca.js';
-export { clientCaRoutes } from './routes.js';
 export { type ClientCaDeps, createClientCa } from './service.js';
 export { CLIENT_ROOT_NAME } from './terms.js';

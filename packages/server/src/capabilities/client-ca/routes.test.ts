@@ -59,6 +59,7 @@ describe('the roots', () => {
         name: '_clients',
         cert_pem: root,
         subject: expect.stringMatching(`^CN=Clients root [0-9a-f]{8},OU=live,O=KnoxCall ${tenantId}$`),
+        key_algorithm: 'ecdsa-p256',
         subject_fields: { CN: expect.any(String), OU: 'live', O: `KnoxCall ${tenantId}` },
         not_before: expect.stringMatching(WHOLE_SECONDS),
         not_after: expect.stringMatching(WHOLE_SECONDS),
