@@ -70,6 +70,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
     route({
       method: 'GET',
       path: `${ROOT}/certs`,
+      operationId: 'listPkiCertificates',
       summary: 'List the certificates of a root, the newest first',
       permission: 'pki:read',
       audit: null,
@@ -88,6 +89,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
       method: 'GET',
       path: `${ROOT}/certs/:serial`,
       admin: 'bare',
+      operationId: 'getPkiCertificate',
       summary: 'Read a certificate of a root',
       permission: 'pki:read',
       audit: null,
