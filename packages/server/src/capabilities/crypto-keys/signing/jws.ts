@@ -1,0 +1,80 @@
+import { decodeBase64Url } from '../../../platform/crypto/jwk.js';
+import type { KeyType } from '../tables.js';
+import { type JwtAlgorithm, jwtAlgorithmsOf } from './jwt-algorithms.js';
+import type { JwtError } from './jwt-errors.js';
+import { type JsonObject, readJsonObject } from './strict-json.js';
+
+/** Of a token that is looked at; what is signed here is shorter. */
+export const TOKEN_CHARACTERS_MAX = 128 * 1024;
+const KEY_VERSION = /^[1-9][0-9]{0,8}$/;
+
+/**
+ * Header members that no token of ours has. Those that bring a key along or say where one is (RFC 7515 §4.1.2 to §4.1.6)
+ * are what forgers have; extensions would change what is signed (RFC 7797), and are never understood here.
+ */
+export const REFUSED_MEMBERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const;
+
+/** A compact JWS (RFC 7515 §7.1) taken apart; nothing of it is believed before its signature is good. */
+export interface Jws {
+  readonly header: JsonObject;
+  readonly claims: JsonObject;
+  readonly signed: Buffer;
+  readonly signature: Buffer;
+}
+
+export function writeSigned(header: JsonObject, claims: JsonObject): Buffer {
+  const part = (value: JsonObject) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  return Buffer.from(`${part(header)}.${part(claims)}`, 'latin1');
+}
+
+export function writeToken(signed: Buffer, signature: Buffer): string {
+  return `${signed.toString('latin1')}.${signature.toString('base64url')}`;
+}
+
+/** Null where it is of another form: three parts, each base64url in its one spelling, the first two JSON objects. */
+export function readJws(token: string): Jws | null {
+  if (token.length > TOKEN_CHARACTERS_MAX) return null;
+  const [head = '', body = '', tail = '', ...more] = token.split('.', 4);
+  if (more.length > 0) return null;
+  const header = objectOf(head);
+  const claims = header && objectOf(body);
+  const signature = decodeBase64Url(tail);
+  if (!header || !claims || !signature) return null;
+  return { header, claims, signed: Buffer.from(`${head}.${body}`, 'latin1'), signature };
+}
+
+function objectOf(part: string): JsonObject | null {
+  const bytes = decodeBase64Url(part);
+  return bytes && readJsonObject(bytes);
+}
+
+export interface JwsKey {
+  readonly alg: JwtAlgorithm;
+  readonly version: number;
+}
+
+/** `kid` of a version: `<key id>:v<N>` (clients-pki.md §4.3). */
+export function kidOf(keyId: string, version: number): string {
+  return `${keyId}:v${version}`;
+}
+
+/**
+ * How the header says that the token was signed, or why not with the key of that id and type: the key is the one that
+ * was asked, and a header that names another is a forger's or belongs elsewhere.
+ */
+export function readHeader(
+  header: JsonObject,
+  key: { readonly id: string; readonly keyType: KeyType },
+): JwsKey | JwtError {
+  if (REFUSED_MEMBERS.some((member) => Object.hasOwn(header, member))) return 'unsupported_header';
+  const alg = jwtAlgorithmsOf(key.keyType).find((each) => each === header.alg);
+  if (alg === undefined) return 'alg_not_allowed';
+  const version = versionOf(header.kid, `${key.id}:v`);
+  return version === null ? 'unknown_key' : { alg, version };
+}
+
+function versionOf(kid: unknown, prefix: string): number | null {
+  if (typeof kid !== 'string' || !kid.startsWith(prefix)) return null;
+  const digits = kid.slice(prefix.length);
+  return KEY_VERSION.test(digits) ? Number(digits) : null;
+}
