@@ -17,8 +17,10 @@ import {
   createCryptoKeyRecords,
   createCryptoKeys,
   createPortableCipher,
+  createSignatures,
   createTransit,
   cryptoKeyRoutes,
+  signingRoutes,
 } from '../capabilities/crypto-keys/index.js';
 import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
@@ -107,6 +109,7 @@ export function createServices(deps: ServicesDeps) {
   });
   const cryptoRecords = createCryptoKeyRecords({ db, clock, cryptoKeys, auditLogs });
   const transit = createTransit({ db, random, cryptoKeys, records: cryptoRecords, auditLogs, logger });
+  const signatures = createSignatures({ db, clock, cryptoKeys, auditLogs });
   const portable = createPortableCipher({ db, random, cryptoKeys, auditLogs });
   const vaults = createVaults({
     db,
@@ -305,6 +308,7 @@ export function createServices(deps: ServicesDeps) {
     cryptoKeys,
     cryptoRecords,
     transit,
+    signatures,
     vaults,
     apiKeys,
     signups,
@@ -376,6 +380,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...auditLogRoutes(services.auditLogs, services.auditChain),
     ...vaultRoutes(services.vaults),
     ...cryptoKeyRoutes({ ...services, records: services.cryptoRecords }),
+    ...signingRoutes(services.signatures),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),

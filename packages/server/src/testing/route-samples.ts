@@ -11,6 +11,7 @@ import { MEMORY_PASSWORD } from './memory-databases.js';
 import { askOAuth, basicOfKey } from './oauth-calls.js';
 import { PKI_KINDS, PKI_SAMPLES } from './pki-samples.js';
 import type { Body, RouteSample } from './route-sample.js';
+import { SIGNING_SAMPLES } from './signing-samples.js';
 import { createMember, join, OWNER_PASSWORD } from './tenants.js';
 import { createTestCa } from './tls-upstream.js';
 
@@ -292,6 +293,7 @@ async function refreshToken({ tenant, installation }: World): Promise<string> {
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...FACTOR_SAMPLES,
   ...CRYPTO_KEY_SAMPLES,
+  ...SIGNING_SAMPLES,
   'POST /v1/signup': {
     bodies: () => [
       {

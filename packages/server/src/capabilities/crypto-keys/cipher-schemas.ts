@@ -21,7 +21,7 @@ const ciphertext = z
   .describe('As it was answered, `knoxcall:v<version>:<base64>`; `vault:v…` in the same order of bytes too.')
   .meta({ examples: ['knoxcall:v1:'] });
 /** One of several: each answered by itself. */
-const batchOf = <Item extends z.ZodType>(item: Item) =>
+export const batchOf = <Item extends z.ZodType>(item: Item) =>
   z
     .array(item)
     .min(1)

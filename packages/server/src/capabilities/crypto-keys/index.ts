@@ -18,6 +18,8 @@ export {
   createCryptoKeys,
   type PreparedCryptoKey,
 } from './service.js';
+export { signingRoutes } from './signing/routes.js';
+export { createSignatures, type Signatures } from './signing/service.js';
 export type { CryptoKey } from './store.js';
 export { cryptoKeyTables, type KeyType, migrations } from './tables.js';
 export { createTransit, type Transit } from './transit.js';

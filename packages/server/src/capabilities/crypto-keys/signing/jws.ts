@@ -6,6 +6,7 @@ import { type JsonObject, readJsonObject } from './strict-json.js';
 
 /** Of a token that is looked at; what is signed here is shorter. */
 export const TOKEN_CHARACTERS_MAX = 128 * 1024;
+const PARTS = 3;
 const KEY_VERSION = /^[1-9][0-9]{0,8}$/;
 
 /**
@@ -34,8 +35,9 @@ export function writeToken(signed: Buffer, signature: Buffer): string {
 /** Null where it is of another form: three parts, each base64url in its one spelling, the first two JSON objects. */
 export function readJws(token: string): Jws | null {
   if (token.length > TOKEN_CHARACTERS_MAX) return null;
-  const [head = '', body = '', tail = '', ...more] = token.split('.', 4);
-  if (more.length > 0) return null;
+  const parts = token.split('.', PARTS + 1);
+  if (parts.length !== PARTS) return null;
+  const [head, body, tail] = parts as [string, string, string];
   const header = objectOf(head);
   const claims = header && objectOf(body);
   const signature = decodeBase64Url(tail);
