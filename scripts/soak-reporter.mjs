@@ -1,12 +1,12 @@
 /**
  * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
- * each storm of leases, one of the mints, and one for each pass under a new master key.
+ * each storm of leases, one of the mints, one for each pass under a new master key, and one for each comparison of times.
  */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints, rewrap, storm } = test.meta();
+    const { crash, grewBytes, mints, rewrap, storm, timing } = test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
@@ -27,6 +27,16 @@ export default class SoakReporter {
       console.log(
         `  ${test.parent.name}: ${state === 'failed' ? 'FAILED, ' : ''}${rows} rows, ${kills} kills${pace}; ` +
           `${reads} reads, the slowest ${slowestMs.toFixed(0)} ms`,
+      );
+      return;
+    }
+    if (timing !== undefined) {
+      const { answer, next, bound, samples } = timing;
+      const told = ({ area, medianMs }) =>
+        `${area.toFixed(3)} (medians ${medianMs.map((ms) => ms.toFixed(2)).join(' and ')} ms)`;
+      console.log(
+        `  ${test.parent.name}, ${test.name}: ${state === 'failed' ? 'FAILED, ' : ''}${told(answer)}, of the next call ${told(next)}; ` +
+          `0.5 ± ${bound.toFixed(3)} at ${samples} of each`,
       );
       return;
     }

@@ -1,16 +1,17 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth,rewrap --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth,rewrap,sign-in --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, leases that
-// all fall due at once, kills of one that refreshes access tokens, minutes in which those are minted and removed, and kills of
-// one that brings stored secrets under a new master key, and a long such pass.
+// all fall due at once, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
+// one that brings stored secrets under a new master key, and a long such pass, and sign-ins by the clock, which must not tell
+// whether an account exists.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth', 'rewrap'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth', 'rewrap', 'sign-in'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -25,6 +26,7 @@ const { values: options } = parseArgs({
     'rewrap-rows': { type: 'string', default: '100000' },
     'rewrap-kills': { type: 'string', default: '20' },
     'rewrap-long-rows': { type: 'string', default: '1000000' },
+    'sign-in-samples': { type: 'string', default: '500' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -104,6 +106,13 @@ if (parts.has('rewrap')) {
       KNOX_REWRAP_LONG_ROWS: longRows,
       KNOX_CRASH_SEED: seed,
     }),
+  );
+}
+if (parts.has('sign-in')) {
+  const samples = options['sign-in-samples'];
+  console.log(`Sign-ins by the clock, ${samples} of each kind`);
+  codes.push(
+    await runTests(['tests/e2e/sign-in-timing.test.ts', REPORTER], { KNOX_SIGN_IN_SAMPLES: samples }),
   );
 }
 process.exit(Math.max(...codes));
