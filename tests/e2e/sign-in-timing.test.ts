@@ -81,6 +81,7 @@ function suite(open: Parameters<Parameters<typeof forEachDatabase>[0]>[0]): void
     const environment: Environment = {
       KNOX_DATA_DIR: dataDir.path,
       KNOX_TRUSTED_PROXIES: '127.0.0.0/8',
+      KNOX_SIGNUP: 'on',
       ...database.environment,
     };
     server = await startServer(environment);

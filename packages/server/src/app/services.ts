@@ -353,6 +353,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.plans.stop(),
     () => services.apiLogs.flush(),
     () => services.redaction.close(),
+    () => services.auth.flush(),
   ];
 }
 

@@ -81,6 +81,8 @@ export interface Harness extends Floor {
   join(email: string, tenantId: TenantId, role: UserRole): Promise<void>;
   /** What a service sees when that key calls. */
   callerOf(tenant: TestTenant, mode: Mode): Caller;
+  /** Waits for what is written behind answers. */
+  flush(): Promise<void>;
   /** Moves the clock in steps short enough for the generations to be read as they would be in time. */
   advance(ms: number): Promise<void>;
   close(): Promise<void>;
@@ -153,6 +155,10 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
         requestId: floor.ids.uuid() as RequestId,
         ip: '127.0.0.1',
       };
+    },
+    async flush() {
+      await services.auth.flush();
+      await db.flush();
     },
     async advance(ms) {
       for (let left = ms; left > 0; left -= POLL_STEP_MS) {

@@ -9,7 +9,7 @@ import { createChangeOwnPassword } from './own-password.js';
 import { createPasskeys, type PasskeysDeps } from './passkeys/service.js';
 import { createSessions, type Sessions, type SessionsDeps } from './sessions/service.js';
 import { createSignInAttempts } from './sign-in-attempts/service.js';
-import { createRecordFailure, type FailuresDeps } from './sign-ins/failures.js';
+import { createFailures, type FailuresDeps } from './sign-ins/failures.js';
 import { createSignIns } from './sign-ins/service.js';
 import { createStepUps } from './step-up/service.js';
 import { createStepUpTokens } from './step-up/tokens.js';
@@ -35,7 +35,8 @@ export function createAuth(deps: AuthDeps) {
   const { db, clock } = deps;
   const sessions: Sessions = createSessions(deps);
   const attempts = createSignInAttempts({ db, clock, visitorWrites: createVisitorWrites(db) });
-  const recordFailure = createRecordFailure(deps);
+  const failures = createFailures(deps);
+  const recordFailure = failures.record;
   const factors = createFactors({ ...deps, me: sessions.me });
   const passkeys = createPasskeys({ ...deps, factors, me: sessions.me });
   const verify = createVerifyProof(factors, passkeys);
@@ -58,6 +59,9 @@ export function createAuth(deps: AuthDeps) {
     stepUps,
     stepUpTokens,
     changePassword,
+
+    /** Writes what was to be written later. */
+    flush: () => failures.flush(),
 
     /** For the start that changes the root key: who is signed in stays so, and code apps stay good. */
     async changeRootKey(former: Secret<Buffer>): Promise<void> {

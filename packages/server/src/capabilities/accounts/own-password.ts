@@ -54,7 +54,7 @@ export function createChangeOwnPassword(deps: OwnPasswordDeps): ChangeOwnPasswor
     if (present !== null) {
       const { isLast } = await attempts.begin(attempt);
       if (!(await passwords.verify(passwordHash, present))) {
-        recordFailure(found, caller, { method: 'password', locked: isLast });
+        recordFailure(userId, caller, { method: 'password', locked: isLast });
         throw passwordNotRight();
       }
       if (present.reveal() === next.reveal())

@@ -50,9 +50,9 @@ export function createOwnerPasswords({ db, clock, random, auditLogs }: OwnerPass
     listOperators: () => store.listBootstrapOwners(),
 
     async reset(email, removeFactors = false) {
-      const found = await sessions.findUserByEmail(foldEmail(email));
-      if (!found?.memberships.some(({ role }) => role === 'owner')) throw notFound('Owner');
-      const { user } = found;
+      const { user } = (await sessions.findCredentials(foldEmail(email))) ?? {};
+      const memberships = user ? await sessions.membershipsOf(user.id) : [];
+      if (!user || !memberships.some(({ role }) => role === 'owner')) throw notFound('Owner');
       const password = newPassword(random);
       const hash = await hashOfNewPassword(password);
       return db.transaction(async (tx) => {

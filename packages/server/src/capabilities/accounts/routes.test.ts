@@ -36,7 +36,7 @@ async function outcome(answer: Promise<{ status: number; json: Harness['logLines
 }
 
 async function audited(action: string) {
-  await harness.db.flush();
+  await harness.flush();
   const path = `/v1/audit-logs?per_page=100&action=${action}`;
   const { json } = await harness.call('GET', path, { key: harness.tenant.live });
   return json['data'] as { details: Record<string, unknown>; ip_address: string }[];
@@ -290,6 +290,23 @@ describe('401', () => {
     expect(rows.map(({ details }) => details)).toEqual([
       { method: 'password', locked: false, sandbox: false },
     ]);
+  });
+
+  it('a failure is audited within two seconds, and before the server stops', async () => {
+    const { length } = await audited('auth.login_failed');
+    const failed = async () => {
+      const path = '/v1/audit-logs?per_page=100&action=auth.login_failed';
+      const { json } = await harness.call('GET', path, { key: harness.tenant.live });
+      return (json['data'] as object[]).length - length;
+    };
+    await login({ password: 'wrong horse battery' }, { ip: '192.0.2.77' });
+    await harness.db.flush();
+    expect(await failed()).toBe(0);
+    harness.clock.advance(2_000);
+    await vi.waitFor(async () => expect(await failed()).toBe(1));
+    await login({ password: 'wrong horse battery' }, { ip: '192.0.2.77' });
+    await harness.flush();
+    expect(await failed()).toBe(2);
   });
 
   it.each([

@@ -63,7 +63,7 @@ forEachDatabase((_name, open) => {
   }
 
   async function audited(action: string) {
-    await harness.db.flush();
+    await harness.flush();
     const { user } = (await call('GET', 'me')).json;
     const path = `/v1/audit-logs?per_page=100&action=${action}&user_id=${user.id}`;
     const { json } = await harness.call('GET', path, { key: harness.tenant.live });

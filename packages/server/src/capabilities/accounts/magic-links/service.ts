@@ -93,7 +93,7 @@ export function createMagicLinks(deps: MagicLinksDeps): MagicLinks {
       // Strangers are turned away by a read: the one writer of an embedded database is everybody's.
       const window = await counts.read(network, nowMs);
       if (window && window.attempts >= OF_NETWORK.max) throw tooManyLinks(window.expiresAtMs - nowMs);
-      const found = await users.findUserByEmail(emailFolded);
+      const found = await users.findCredentials(emailFolded);
       const { token: link, hash } = newOpaqueToken(random);
       const userId = found?.user.id ?? null;
       const { isMailed, waitMs } = await insert(userId, hash, network, address, nowMs);

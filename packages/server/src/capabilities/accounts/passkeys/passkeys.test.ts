@@ -58,7 +58,7 @@ forEachDatabase((_name, open) => {
 
   /** The user hears of each try with a passkey of its own. */
   async function failures(): Promise<object[]> {
-    await harness.db.flush();
+    await harness.flush();
     const { user } = (await call('GET', 'me')).json;
     const path = `/v1/audit-logs?action=auth.login_failed&user_id=${user.id}`;
     const { json } = await harness.call('GET', path, { key: harness.tenant.live });

@@ -18,9 +18,12 @@ export interface User {
   readonly createdAtMs: number;
 }
 
-export interface UserWithPassword {
+export interface Credentials {
   readonly user: User;
   readonly passwordHash: string;
+}
+
+export interface UserWithPassword extends Credentials {
   readonly memberships: readonly Membership[];
 }
 
@@ -44,11 +47,17 @@ export interface MembershipRow {
   readonly subscription_status: string | null;
 }
 
-export interface UserRow extends MembershipRow {
+interface PersonRow {
   readonly id: UserId;
   readonly email: string;
   readonly created_at: number;
 }
+
+export interface CredentialsRow extends PersonRow {
+  readonly password_hash: string;
+}
+
+export interface UserRow extends PersonRow, MembershipRow {}
 
 export function withPassword(
   rows: readonly (UserRow & { readonly password_hash: string })[],
@@ -57,7 +66,7 @@ export function withPassword(
   return row && { user: userOf(row), passwordHash: row.password_hash, memberships: membershipsOf(rows) };
 }
 
-export function userOf({ id, email, created_at }: UserRow): User {
+export function userOf({ id, email, created_at }: PersonRow): User {
   return { id, email, createdAtMs: created_at };
 }
 

@@ -64,16 +64,19 @@ export function sessionStoreContract(open: OpenTestDatabase): void {
   const revoke = (id: SessionId, owner: UserId | null, at = NOW) =>
     db.transaction((tx) => store.revoke(tx, id, owner, at));
 
-  it('finds a user by address with all its memberships, and one without any', async () => {
-    const found = await store.findUserByEmail('ada@acme.example');
-    expect(found).toMatchObject({ user: { id: userId, email: 'ada@acme.example' }, passwordHash: 'hash' });
+  it('finds a user by address, and by id with all its memberships, and one without any', async () => {
+    const ada = { user: { id: userId, email: 'ada@acme.example' }, passwordHash: 'hash' };
+    expect(await store.findCredentials('ada@acme.example')).toMatchObject(ada);
+    const found = await store.findUser(userId);
+    expect(found).toMatchObject(ada);
     expect(found?.memberships.map(({ slug, role }) => [slug, role])).toEqual([
       ['acme', 'viewer'],
       ['globex', 'viewer'],
     ]);
-    await makeUser('alone@acme.example', []);
-    expect((await store.findUserByEmail('alone@acme.example'))?.memberships).toEqual([]);
-    expect(await store.findUserByEmail('nobody@acme.example')).toBeUndefined();
+    const alone = await makeUser('alone@acme.example', []);
+    expect((await store.findUser(alone))?.memberships).toEqual([]);
+    expect((await store.findCredentials('alone@acme.example'))?.user.id).toBe(alone);
+    expect(await store.findCredentials('nobody@acme.example')).toBeUndefined();
   });
 
   it('finds the user of a session until it is revoked, idle or over', async () => {
@@ -148,7 +151,7 @@ export function sessionStoreContract(open: OpenTestDatabase): void {
       db.transaction((tx) => store.replacePasswordHash(tx, id, from, to));
     await replace('hash', 'newer');
     await replace('hash', 'lost');
-    expect((await store.findUserByEmail('hash@acme.example'))?.passwordHash).toBe('newer');
+    expect((await store.findCredentials('hash@acme.example'))?.passwordHash).toBe('newer');
   });
 
   it('sets a password hash, and knows whether it still is the one that was checked', async () => {

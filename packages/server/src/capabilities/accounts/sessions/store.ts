@@ -3,6 +3,8 @@ import { LIMITS } from '../../../kernel/limits.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { accountsTables } from '../tables.js';
 import {
+  type Credentials,
+  type CredentialsRow,
   type Membership,
   membershipsOf,
   type Session,
@@ -35,20 +37,16 @@ const MEMBERSHIP_COLUMNS = ['m.tenant_id', 'm.role', 't.slug', 't.name', 't.subs
 export function createSessionStore(db: Database) {
   const view = db.view(accountsTables);
 
-  // One statement each, whether the user has tenants or not, so that neither costs a caller more than the other.
-  const byEmail = view.defineSystem<{ email: string }, UserRow & { password_hash: string }>(
-    'sessions_user_by_email',
+  // One row, in however many tenants the user is: an address that has no account costs a caller as much.
+  const byEmail = view.defineSystem<{ email: string }, CredentialsRow>(
+    'sessions_credentials_by_email',
     'people',
     (queries, arg) =>
       queries
-        .selectFrom('users as u')
-        .leftJoin('memberships as m', 'm.user_id', 'u.id')
-        .leftJoin('tenants as t', 't.id', 'm.tenant_id')
-        .select(['u.id', 'u.email', 'u.created_at', 'u.password_hash', ...MEMBERSHIP_COLUMNS])
-        .where('u.email_folded', '=', arg('email'))
-        .orderBy('m.created_at')
-        .orderBy('m.tenant_id')
-        .limit(LIMITS.tenantsPerUserMax),
+        .selectFrom('users')
+        .select(['id', 'email', 'created_at', 'password_hash'])
+        .where('email_folded', '=', arg('email'))
+        .limit(1),
   );
   const byId = view.defineSystem<{ id: string }, UserRow & { password_hash: string }>(
     'sessions_user_by_id',
@@ -95,8 +93,9 @@ export function createSessionStore(db: Database) {
   }
 
   return {
-    async findUserByEmail(emailFolded: string): Promise<UserWithPassword | undefined> {
-      return withPassword(await byEmail.all(null, { email: emailFolded }));
+    async findCredentials(emailFolded: string): Promise<Credentials | undefined> {
+      const [row] = await byEmail.all(null, { email: emailFolded });
+      return row && { user: userOf(row), passwordHash: row.password_hash };
     },
 
     async findUser(id: UserId): Promise<UserWithPassword | undefined> {

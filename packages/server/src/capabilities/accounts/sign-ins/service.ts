@@ -118,13 +118,14 @@ export function createSignIns(deps: SignInsDeps): SignIns {
       const attempt = { emailFolded: foldEmail(email), ip: device.ip };
       passwords.admit();
       const { isLast } = await attempts.begin(attempt);
-      const found = await users.findUserByEmail(attempt.emailFolded);
+      const found = await users.findCredentials(attempt.emailFolded);
       const matches = await passwords.verify(found?.passwordHash ?? null, password);
       if (!found || !matches) {
-        recordFailure(found, device, { method: 'password', locked: isLast });
+        recordFailure(found?.user.id, device, { method: 'password', locked: isLast });
         throw invalidCredentials();
       }
-      const { user, memberships, passwordHash } = found;
+      const { user, passwordHash } = found;
+      const memberships = await users.membershipsOf(user.id);
       const renewed = passwords.isOutdated(passwordHash) ? await passwords.hash(password) : null;
       const first = { user, memberships, amr: PASSWORD, device, isBrief };
       return finishSignIn(first, async (tx, isComplete) => {
@@ -144,7 +145,7 @@ export function createSignIns(deps: SignInsDeps): SignIns {
       const { isLast } = await attempts.begin(attempt);
       const proven = await verify(user.id, proof, challengeOf(pending.hash));
       const fail = () => {
-        recordFailure(found, device, { method: proof.method, locked: isLast });
+        recordFailure(user.id, device, { method: proof.method, locked: isLast });
         return factorNotRight();
       };
       if (!proven) throw fail();
@@ -171,7 +172,7 @@ export function createSignIns(deps: SignInsDeps): SignIns {
       const owner = proven?.userId ?? (await passkeys.ownerOf(response.id));
       const found = owner && (await users.findUser(owner));
       const fail = () => {
-        recordFailure(found, device, { method: 'webauthn', locked: false });
+        recordFailure(found?.user.id, device, { method: 'webauthn', locked: false });
         return factorNotRight();
       };
       if (!proven || !found) throw fail();

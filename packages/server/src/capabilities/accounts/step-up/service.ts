@@ -78,7 +78,7 @@ export function createStepUps(deps: StepUpsDeps): StepUps {
         ? await verify(userId, proof, challengeOf(caller))
         : await ofPassword(await passwords.verify(found.passwordHash, proof.password));
       const fail = () => {
-        recordFailure(found, caller, { method: proof.method, locked: isLast });
+        recordFailure(found.user.id, caller, { method: proof.method, locked: isLast });
         return factorNotRight();
       };
       if (!proven) throw fail();

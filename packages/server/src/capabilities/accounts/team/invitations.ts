@@ -151,9 +151,9 @@ export function createInvitations(deps: InvitationsDeps): Invitations {
     const attempt = { emailFolded: foldEmail(email), ip: visitor.ip };
     passwords.admit();
     const { isLast } = await attempts.begin(attempt);
-    const found = await users.findUserByEmail(attempt.emailFolded);
+    const found = await users.findCredentials(attempt.emailFolded);
     if (!(await passwords.verify(found?.passwordHash ?? null, password)) || !found) {
-      deps.recordFailure(found, visitor, { method: 'password', locked: isLast });
+      deps.recordFailure(found?.user.id, visitor, { method: 'password', locked: isLast });
       throw invalidCredentials();
     }
     await db.transaction((tx) => attempts.takeBack(tx, attempt));
