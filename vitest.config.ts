@@ -6,6 +6,7 @@ export default defineConfig({
     include: ['packages/*/src/**/*.test.ts', 'tests/**/*.test.ts'],
     // These need what scripts/interop.mjs installs, and say so by the variable.
     exclude: [...configDefaults.exclude, ...(process.env['TEST_INTEROP_PYTHON'] ? [] : ['tests/interop/**'])],
+    globalSetup: 'packages/server/src/testing/migrate-once.ts',
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
