@@ -237,4 +237,10 @@ export const LIMITS = {
   dpopKeysKept: 2_000,
   /** In front of the stored ones, about 200 bytes each. */
   dpopProofsKept: 50_000,
+  /** A request for 100 names with a key of RSA 4096, base64url twice over. */
+  acmeBodyBytesMax: 64 * KiB,
+  acmeNonceMs: 3_600_000,
+  /** Of the clocks of two processes. */
+  acmeClockSkewMs: 60_000,
+  acmeKeysKept: 2_000,
 } as const;
