@@ -243,4 +243,8 @@ export const LIMITS = {
   /** Of the clocks of two processes. */
   acmeClockSkewMs: 60_000,
   acmeKeysKept: 2_000,
+  /** Of http-01, all redirects together. */
+  acmeValidationMs: 10_000,
+  acmeRedirectsMax: 10,
+  acmeValidationBodyBytesMax: 4 * KiB,
 } as const;

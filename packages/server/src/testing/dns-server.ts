@@ -8,12 +8,15 @@ const UDP_BYTES_WITHOUT_EDNS = 512;
 export interface DnsAnswers {
   readonly a?: readonly string[];
   readonly aaaa?: readonly string[];
+  readonly txt?: readonly string[];
   readonly cname?: string;
+  /** What the CNAME leads to is left to another question. */
+  readonly leavesAlias?: true;
   /** Seconds; 60 when absent. */
   readonly ttl?: number;
   readonly rcode?: keyof typeof RCODES;
   /** Types that are asked in vain, or all of them. */
-  readonly silent?: true | readonly ('A' | 'AAAA')[];
+  readonly silent?: true | readonly ('A' | 'AAAA' | 'TXT')[];
 }
 
 export interface DnsQuery {
@@ -133,13 +136,18 @@ function chain(records: ReadonlyMap<string, DnsAnswers>, question: dnsPacket.Que
     const record = records.get(name.toLowerCase());
     if (!record) break;
     const ttl = record.ttl ?? 60;
-    const addresses = (question.type === 'A' ? record.a : record.aaaa) ?? [];
-    answers.push(...addresses.map((data) => ({ name, type: question.type, ttl, data })));
+    answers.push(...dataOf(record, question.type).map((data) => ({ name, type: question.type, ttl, data })));
     if (!record.cname) break;
     answers.push({ name, type: 'CNAME', ttl, data: record.cname });
+    if (record.leavesAlias) break;
     name = record.cname;
   }
   return answers;
+}
+
+function dataOf({ a = [], aaaa = [], txt = [] }: DnsAnswers, type: string): readonly string[] {
+  if (type === 'TXT') return txt;
+  return type === 'A' ? a : aaaa;
 }
 
 async function bindBoth(): Promise<{ udp: UdpSocket; tcp: Server; port: number }> {

@@ -34,6 +34,8 @@ export interface TcpDial {
 export interface TlsDial extends TcpDial {
   readonly trust: SecureContext;
   readonly session: Buffer | undefined;
+  /** False where the certificate proves nothing that is asked for; absent = it is judged. */
+  readonly isVerified?: boolean;
 }
 
 /** TCP, then the peer check. Throws ConnectFailure, an AppError or the clock's reason. */
@@ -57,7 +59,7 @@ export async function dialTls(dial: TlsDial): Promise<TLSSocket> {
     session: dial.session,
     ALPNProtocols: ['http/1.1'],
     // Explicit, so that NODE_TLS_REJECT_UNAUTHORIZED has no say.
-    rejectUnauthorized: true,
+    rejectUnauthorized: dial.isVerified ?? true,
   });
   socket.once('close', () => raw.destroy());
   return establish(dial, socket, 'secureConnect', null, upstreamTlsError);

@@ -1,7 +1,7 @@
 import { type IpAddress, ipAddressFromBytes } from '../../kernel/ip-address.js';
 
-/** The two questions that the guard asks. RFC 1035 §4 and RFC 3596; EDNS(0) of RFC 6891 for the larger answer. */
-export const RECORD_TYPE = { A: 1, AAAA: 28 } as const;
+/** What is asked for. RFC 1035 §4 and RFC 3596; EDNS(0) of RFC 6891 for the larger answer. */
+export const RECORD_TYPE = { A: 1, TXT: 16, AAAA: 28 } as const;
 export type RecordType = (typeof RECORD_TYPE)[keyof typeof RECORD_TYPE];
 
 const CLASS_IN = 1;
@@ -21,7 +21,11 @@ export interface DnsAnswer {
   readonly rcode: number;
   readonly isTruncated: boolean;
   readonly addresses: readonly IpAddress[];
-  /** The least of the chain's TTLs, seconds; 0 without addresses. */
+  /** Of TXT records, the strings of each joined (RFC 1035 §3.3.14); bytes as latin1. */
+  readonly texts: readonly string[];
+  /** Where the chain of CNAMEs ends: the asked name where there is none. */
+  readonly owner: string;
+  /** The least of the chain's TTLs, seconds; 0 where nothing was found. */
   readonly ttlSeconds: number;
 }
 
@@ -45,7 +49,7 @@ export function encodeQuery(id: number, name: string, type: RecordType, withEdns
 
 /**
  * Null when the message is malformed or answers another question: it may be forged, so the caller goes on waiting.
- * Only addresses at the end of the CNAME chain that starts at the asked name count.
+ * Only records at the end of the CNAME chain that starts at the asked name count.
  */
 export function decodeAnswer(message: Buffer, id: number, name: string, type: RecordType): DnsAnswer | null {
   try {
@@ -58,7 +62,7 @@ export function decodeAnswer(message: Buffer, id: number, name: string, type: Re
 
 interface Chain {
   readonly cnames: Map<string, { target: string; ttl: number }>;
-  readonly addresses: Map<string, { address: IpAddress; ttl: number }[]>;
+  readonly records: Map<string, { data: Buffer; ttl: number }[]>;
 }
 
 function decode(message: Buffer, id: number, name: string, type: RecordType): DnsAnswer | null {
@@ -73,13 +77,17 @@ function decode(message: Buffer, id: number, name: string, type: RecordType): Dn
   if (!isOurs) return null;
   const rcode = flags & 0xf;
   const isTruncated = (flags & FLAG_TRUNCATED) !== 0;
-  if (isTruncated || rcode !== 0) return { rcode, isTruncated, addresses: [], ttlSeconds: 0 };
+  const nothing = { addresses: [], texts: [], owner: name, ttlSeconds: 0 };
+  if (isTruncated || rcode !== 0) return { rcode, isTruncated, ...nothing };
   const chain = readChain(message, question.end + 4, message.readUInt16BE(6), type);
-  return { rcode, isTruncated, ...followChain(chain, name) };
+  const { data, ...found } = followChain(chain, name);
+  return type === RECORD_TYPE.TXT
+    ? { rcode, isTruncated, ...found, addresses: [], texts: data.map(textOf) }
+    : { rcode, isTruncated, ...found, addresses: data.map(addressOf), texts: [] };
 }
 
 function readChain(message: Buffer, from: number, count: number, type: RecordType): Chain {
-  const chain: Chain = { cnames: new Map(), addresses: new Map() };
+  const chain: Chain = { cnames: new Map(), records: new Map() };
   let offset = from;
   for (let i = 0; i < count; i++) {
     const owner = readName(message, offset);
@@ -94,31 +102,52 @@ function readChain(message: Buffer, from: number, count: number, type: RecordTyp
     if (recordType === TYPE_CNAME) {
       chain.cnames.set(owner.name, { target: readName(message, start).name, ttl });
     } else if (recordType === type) {
-      if (length !== (type === RECORD_TYPE.A ? 4 : 16)) throw new RangeError('address of a wrong length');
-      const address = ipAddressFromBytes(Uint8Array.prototype.slice.call(message, start, offset));
-      const known = chain.addresses.get(owner.name);
-      if (known) known.push({ address, ttl });
-      else chain.addresses.set(owner.name, [{ address, ttl }]);
+      if (!isDataOf(type, message, start, length)) throw new RangeError('data of a wrong length');
+      const record = { data: message.subarray(start, offset), ttl };
+      const known = chain.records.get(owner.name);
+      if (known) known.push(record);
+      else chain.records.set(owner.name, [record]);
     }
   }
   return chain;
 }
 
-function followChain(chain: Chain, name: string): { addresses: IpAddress[]; ttlSeconds: number } {
+function isDataOf(type: RecordType, message: Buffer, start: number, length: number): boolean {
+  if (type !== RECORD_TYPE.TXT) return length === (type === RECORD_TYPE.A ? 4 : 16);
+  let at = start;
+  while (at < start + length) at += 1 + message.readUInt8(at);
+  return length > 0 && at === start + length;
+}
+
+function addressOf(data: Buffer): IpAddress {
+  return ipAddressFromBytes(Uint8Array.prototype.slice.call(data));
+}
+
+function textOf(data: Buffer): string {
+  let text = '';
+  for (let at = 0; at < data.length; at += 1 + data[at]!)
+    text += data.toString('latin1', at + 1, at + 1 + data[at]!);
+  return text;
+}
+
+function followChain(
+  chain: Chain,
+  name: string,
+): { data: readonly Buffer[]; owner: string; ttlSeconds: number } {
   let owner = name;
   let ttlSeconds = Number.POSITIVE_INFINITY;
   for (let hops = 0; hops <= CNAME_HOPS_MAX; hops++) {
-    const found = chain.addresses.get(owner);
+    const found = chain.records.get(owner);
     if (found) {
       for (const { ttl } of found) ttlSeconds = Math.min(ttlSeconds, ttl);
-      return { addresses: found.map(({ address }) => address), ttlSeconds };
+      return { data: found.map(({ data }) => data), owner, ttlSeconds };
     }
     const cname = chain.cnames.get(owner);
     if (!cname) break;
     ttlSeconds = Math.min(ttlSeconds, cname.ttl);
     owner = cname.target;
   }
-  return { addresses: [], ttlSeconds: 0 };
+  return { data: [], owner, ttlSeconds: 0 };
 }
 
 /** RFC 2181 §8: the top bit set means zero. */

@@ -5,7 +5,6 @@ import type { AddressClass } from './egress.js';
 import { isUnderAny, type Suffix, suffixes } from './name-policy.js';
 import { inPortRanges, type PortRange, parsePortRanges } from './port-policy.js';
 
-const VARIABLE = 'KNOX_ALLOW_PRIVATE_UPSTREAMS';
 const LOOPBACK_RANGES = [parseCidr('127.0.0.0/8')!, parseCidr('::1')!];
 const LABEL = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?$/;
 
@@ -60,8 +59,12 @@ export function parsePrivateUpstreams(text: string): PrivateUpstreams {
 
 /** The rule that the value breaks, or null: for the check of the configuration at start. */
 export function privateUpstreamsProblem(text: string): string | null {
+  return problemOf(() => parsePrivateUpstreams(text));
+}
+
+function problemOf(parse: () => unknown): string | null {
   try {
-    parsePrivateUpstreams(text);
+    parse();
     return null;
   } catch (error) {
     return error instanceof EntryError ? error.rule : String(error);
@@ -75,9 +78,45 @@ function opensClass({ opens }: Entry, addressClass: AddressClass): boolean {
 }
 
 class EntryError extends Error {
-  constructor(readonly rule: string) {
-    super(`${VARIABLE} ${rule}`);
+  constructor(
+    readonly rule: string,
+    variable = 'KNOX_ALLOW_PRIVATE_UPSTREAMS',
+  ) {
+    super(`${variable} ${rule}`);
   }
+}
+
+/** What ACME validation may reach beyond the public internet (contract README §9): the same, for everybody and every port. */
+export interface ValidationTargets {
+  opensName(hostname: string): boolean;
+  opensAddress(hostname: string, address: IpAddress): boolean;
+}
+
+/** A comma list of CIDR and name suffixes. Throws an error that names the variable and the entry. */
+export function parseValidationTargets(text: string): ValidationTargets {
+  try {
+    return readValidationTargets(text);
+  } catch (error) {
+    throw error instanceof EntryError ? new EntryError(error.rule, 'KNOX_ACME_VALIDATION_TARGETS') : error;
+  }
+}
+
+function readValidationTargets(text: string): ValidationTargets {
+  for (const part of text.split(',')) {
+    const entry = part.trim();
+    if (entry.includes('@')) throw new EntryError(`has the entry ${entry}: it takes no tenant slug`);
+    if (splitPorts(entry).portsText !== null)
+      throw new EntryError(`has the entry ${entry}: it takes no ports`);
+  }
+  const { opensName, opensAddress } = parsePrivateUpstreams(text);
+  return {
+    opensName: (hostname) => opensName(hostname, ''),
+    opensAddress: (hostname, address) => opensAddress({ hostname, address, tenantSlug: '' }),
+  };
+}
+
+export function validationTargetsProblem(text: string): string | null {
+  return problemOf(() => parseValidationTargets(text));
 }
 
 /** `<cidr or name suffix>[:ports][@tenant-slug]`. */

@@ -6,6 +6,7 @@ import type { Clock } from '../../kernel/clock.js';
 import type { IpAddress } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { type DnsAnswer, decodeAnswer, encodeQuery, RECORD_TYPE, type RecordType } from './dns-message.js';
+import { isDnsName } from './name-policy.js';
 
 export interface DnsServer {
   readonly address: string;
@@ -29,13 +30,47 @@ export interface Resolver {
   resolve(name: string): Promise<Resolution>;
 }
 
+export type TextResolution =
+  | { readonly kind: 'found'; readonly texts: readonly string[] }
+  | {
+      readonly kind: 'none';
+      readonly reason: 'no_such_name' | 'no_text' | 'servers_failed';
+      readonly detail: string;
+    };
+
+/** The same client, asked for TXT records. */
+export interface TextResolver {
+  /** Follows CNAMEs, also those whose end the server leaves out of its answer. */
+  texts(name: string): Promise<TextResolution>;
+}
+
+/** Questions for one name: each is asked where the chain of the one before it ended. */
+const ALIAS_QUESTIONS_MAX = 8;
+
 type Outcome = DnsAnswer | 'silent';
 const RCODE_OK = 0;
 const RCODE_NXDOMAIN = 3;
 
-export function createResolver(deps: { clock: Clock; servers: readonly DnsServer[] | null }): Resolver {
+export function createResolver(deps: {
+  clock: Clock;
+  servers: readonly DnsServer[] | null;
+}): Resolver & TextResolver {
   const servers = deps.servers ?? systemServers();
   return {
+    async texts(asked) {
+      if (servers.length === 0)
+        return { kind: 'none', reason: 'servers_failed', detail: 'no name server is known' };
+      let name = asked;
+      for (let question = 0; question < ALIAS_QUESTIONS_MAX; question++) {
+        const outcome = await askInTurn(deps.clock, servers, name, RECORD_TYPE.TXT);
+        if (outcome === 'silent') return { kind: 'none', reason: 'servers_failed', detail: 'silent' };
+        if (outcome.texts.length > 0) return { kind: 'found', texts: outcome.texts };
+        if (outcome.owner === name || !isDnsName(outcome.owner)) return noTexts(outcome);
+        name = outcome.owner;
+      }
+      return { kind: 'none', reason: 'servers_failed', detail: 'too many CNAMEs' };
+    },
+
     async resolve(name) {
       if (servers.length === 0)
         return { kind: 'none', reason: 'servers_failed', detail: 'no name server is known' };
@@ -70,6 +105,12 @@ function resolutionOf(v4: Outcome, v6: Outcome): Resolution {
     .map((outcome) => (outcome === 'silent' ? 'silent' : `rcode ${outcome.rcode}`))
     .join(', ');
   return { kind: 'none', reason: 'servers_failed', detail };
+}
+
+function noTexts({ rcode }: DnsAnswer): TextResolution {
+  if (rcode === RCODE_NXDOMAIN) return { kind: 'none', reason: 'no_such_name', detail: 'NXDOMAIN' };
+  if (rcode === RCODE_OK) return { kind: 'none', reason: 'no_text', detail: 'no TXT' };
+  return { kind: 'none', reason: 'servers_failed', detail: `rcode ${rcode}` };
 }
 
 /** Two tries, the second at the next server, if there is one, and without EDNS, which old servers refuse. */
