@@ -247,4 +247,33 @@ export const LIMITS = {
   acmeValidationMs: 10_000,
   acmeRedirectsMax: 10,
   acmeValidationBodyBytesMax: 4 * KiB,
+  /** In one process; of one tenant. */
+  acmeValidationsAtOnce: 32,
+  acmeValidationsPerTenantMax: 8,
+  /** Of one role; used ones too. */
+  acmeExternalKeysMax: 1_000,
+  acmeAccountsPerRoleMax: 10_000,
+  acmeContactsMax: 10,
+  acmeContactCharactersMax: 320,
+  /** Signed requests and new accounts of one network, counted by each process. */
+  acmeRequestsPerNetworkMax: 1_200,
+  acmeRequestWindowMs: 60_000,
+  acmeAccountsPerNetworkMax: 100,
+  acmeAccountWindowMs: 3_600_000,
+  acmeNamesPerOrderMax: 100,
+  /** Of one account: those under way, and those begun in the window. */
+  acmeOpenOrdersMax: 100,
+  acmeOrdersPerWindowMax: 300,
+  acmeOrderWindowMs: 3_600_000,
+  /** Of one account and name. */
+  acmeFailuresPerNameMax: 10,
+  acmeFailureWindowMs: 3_600_000,
+  acmeOrderMs: 7 * 86_400_000,
+  acmeAuthorizationMs: 30 * 86_400_000,
+  /** After their end. */
+  acmeOrderKeptMs: 30 * 86_400_000,
+  acmeAccountKeptMs: 90 * 86_400_000,
+  acmeOrdersPerPage: 100,
+  /** How long the answer to a finalize waits for the certificate, before the client is told to ask again. */
+  acmeFinalizeWaitMs: 3_000,
 } as const;

@@ -31,6 +31,7 @@ export interface AcmeKeyRow extends TenantModeColumns {
 
 export interface AcmeAccountRow extends TenantModeColumns {
   id: string;
+  root_id: string;
   role_id: string;
   status: AccountStatus;
   /** JSON text. */

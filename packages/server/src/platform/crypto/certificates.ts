@@ -61,7 +61,7 @@ function certificatesOf(pem: string): X509Certificate[] | null {
   }
 }
 
-function certificateOfDer(der: Buffer): X509Certificate | null {
+export function certificateOfDer(der: Buffer): X509Certificate | null {
   try {
     const certificate = new X509Certificate(der);
     // It reads PEM as well, and what follows the DER it does not see.

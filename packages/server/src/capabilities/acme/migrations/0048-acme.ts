@@ -29,6 +29,7 @@ export const acmeMigration: Migration = {
       tenant_id ${text} NOT NULL,
       sandbox ${integer} NOT NULL,
       id ${text} NOT NULL,
+      root_id ${text} NOT NULL,
       role_id ${text} NOT NULL,
       status ${text} NOT NULL,
       jwk ${text} NOT NULL,

@@ -275,7 +275,7 @@ describe('who may', () => {
     const signed = { data: MESSAGE };
     const judged = { ...signed, signature: 'x' };
     const statusOf = async (operation: string, body: object, key: string) =>
-      (await call(at('hmac-sha256', operation), body, key)).status;
+      (await call(at("hmac-sha256", operation), body, { key })).status;
     const bodies: [string, object][] = [
       ['sign', signed],
       ['jwt', { claims: {} }],

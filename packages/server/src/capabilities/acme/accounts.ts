@@ -1,0 +1,163 @@
+import type { Clock } from '../../kernel/clock.js';
+import type { IdSource } from '../../kernel/ids.js';
+import { networkOf } from '../../kernel/ip-address.js';
+import { LIMITS } from '../../kernel/limits.js';
+import type { SignatureVerifier } from '../../platform/crypto/jws.js';
+import { createCountWindows } from '../../platform/limits/count-windows.js';
+import { type Database, UniqueViolation } from '../../platform/storage/database.js';
+import type { Account, AccountStore, ExternalKey } from './account-store.js';
+import { readContacts } from './contacts.js';
+import { bindingRefused, bindingRequired, type ExternalKeys } from './external-keys.js';
+import { type JsonObject, verifyingKey } from './jws.js';
+import type { OrderStore } from './order-store.js';
+import { AcmeProblem, malformed, notAuthorized, notThere, rateLimited } from './problems.js';
+import {
+  type AccountRequest,
+  type AcmeCall,
+  payloadOf,
+  readInner,
+  type SignedRequest,
+} from './signed-requests.js';
+
+/** RFC 8555 §7.3. */
+export interface AcmeAccounts {
+  create(
+    call: AcmeCall,
+    request: SignedRequest,
+  ): Promise<{ readonly account: Account; readonly isNew: boolean }>;
+  /** An empty payload reads it. 404 for another's. */
+  update(call: AcmeCall, request: AccountRequest, id: string): Promise<Account>;
+  /** RFC 8555 §7.3.5. */
+  changeKey(call: AcmeCall, request: AccountRequest): Promise<Account>;
+}
+
+export interface AcmeAccountsDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly signatures: SignatureVerifier;
+  readonly accounts: AccountStore;
+  readonly orders: Pick<OrderStore, 'endOf'>;
+  readonly externalKeys: Pick<ExternalKeys, 'verify'>;
+}
+
+export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
+  const { db, clock, ids, signatures, accounts, orders, externalKeys } = deps;
+  const windows = createCountWindows(clock, {
+    windowMs: LIMITS.acmeAccountWindowMs,
+    namesMax: LIMITS.rateLimitsKept,
+  });
+
+  async function find({ target }: AcmeCall, { key }: SignedRequest): Promise<Account | undefined> {
+    const account = await accounts.findByKey(target.scope, target.role.id, key.thumbprint);
+    if (account && account.status !== 'valid') throw notAuthorized(`The account is ${account.status}`, 401);
+    return account;
+  }
+
+  async function externalKeyOf(
+    { target, urls }: AcmeCall,
+    { key }: SignedRequest,
+    { externalAccountBinding: binding }: JsonObject,
+  ): Promise<ExternalKey | null> {
+    if (binding !== undefined)
+      return externalKeys.verify(target.scope, target.role.id, urls.newAccount, key, binding);
+    if (target.role.acmeRequireEab) throw bindingRequired();
+    return null;
+  }
+
+  /** Of each network so many, of a role so many: where no key is required, strangers make them. */
+  async function admit({ target, visitor }: AcmeCall): Promise<() => void> {
+    const window = windows(`${target.role.id} ${networkOf(visitor.ip)}`);
+    if (window.count >= LIMITS.acmeAccountsPerNetworkMax)
+      throw rateLimited('Too many new accounts from this network', window.leftMs());
+    if ((await accounts.countAccounts(target.scope, target.role.id)) >= LIMITS.acmeAccountsPerRoleMax)
+      throw rateLimited('This directory has as many accounts as it may have', LIMITS.acmeAccountWindowMs);
+    return () => window.count++;
+  }
+
+  async function insert(call: AcmeCall, account: Account, externalKey: ExternalKey | null): Promise<void> {
+    const { scope } = call.target;
+    await db.transaction(async (tx) => {
+      await accounts.insertAccount(tx, scope, account);
+      // Of two accounts that show one key at once, one has it.
+      if (externalKey && !(await accounts.bindKey(tx, scope, externalKey.id, account.id, clock.nowMs())))
+        throw bindingRefused();
+    });
+  }
+
+  return {
+    async create(call, request) {
+      const payload = payloadOf(request);
+      const known = await find(call, request);
+      if (known) return { account: known, isNew: false };
+      if (payload.onlyReturnExisting === true)
+        throw new AcmeProblem('accountDoesNotExist', 'No account of this directory has this key');
+      const contacts = payload.contact === undefined ? [] : readContacts(payload.contact);
+      const counted = await admit(call);
+      const externalKey = await externalKeyOf(call, request, payload);
+      const account: Account = {
+        id: ids.uuid(),
+        rootId: call.target.root.id,
+        roleId: call.target.role.id,
+        status: 'valid',
+        jwk: request.key.jwk,
+        thumbprint: request.key.thumbprint,
+        contacts,
+        termsAgreed: payload.termsOfServiceAgreed === true,
+        externalBinding: externalKey && payload.externalAccountBinding,
+        createdAtMs: clock.nowMs(),
+      };
+      try {
+        await insert(call, account, externalKey);
+      } catch (error) {
+        // The same client, which has asked twice at once.
+        const other = error instanceof UniqueViolation ? await find(call, request) : undefined;
+        if (other) return { account: other, isNew: false };
+        throw error;
+      }
+      counted();
+      return { account, isNew: true };
+    },
+
+    async update({ target: { scope } }, request, id) {
+      const { account } = request;
+      if (id !== account.id) throw notThere('Account');
+      if (request.payload.length === 0) return account;
+      // RFC 8555 §7.3.2: other members are not the client's to change, and ignored.
+      const { contact, status } = payloadOf(request);
+      if (status !== undefined && status !== 'deactivated' && status !== account.status)
+        throw malformed('status may be set to deactivated alone');
+      const contacts = contact === undefined ? account.contacts : readContacts(contact);
+      const isEnding = status === 'deactivated';
+      await db.transaction(async (tx) => {
+        if (contact !== undefined) await accounts.setContacts(tx, scope, account.id, contacts);
+        if (!isEnding) return;
+        await accounts.endAccount(tx, scope, account.id, 'deactivated', clock.nowMs());
+        const problem = notAuthorized('The account was deactivated');
+        await orders.endOf(tx, scope, account.id, problem.document());
+      });
+      return { ...account, contacts, ...(isEnding && { status: 'deactivated' }) };
+    },
+
+    async changeKey({ target, urls, url }, request) {
+      const { account } = request;
+      const { key, payload } = readInner(request.payload, url, signatures);
+      if (payload.account !== urls.account(account.id))
+        throw malformed('The inner JWS: account must be the URL of the account');
+      if (verifyingKey(payload.oldKey, 'The inner JWS, oldKey').thumbprint !== account.thumbprint)
+        throw malformed('The inner JWS: oldKey must be the present key of the account');
+      try {
+        const isChanged = await db.transaction((tx) => accounts.replaceKey(tx, target.scope, account, key));
+        if (!isChanged) throw malformed('The account has another key by now');
+      } catch (error) {
+        if (!(error instanceof UniqueViolation)) throw error;
+        const other = await accounts.findByKey(target.scope, target.role.id, key.thumbprint);
+        throw new AcmeProblem('malformed', 'Another account has the new key', {
+          status: 409,
+          headers: other ? { location: urls.account(other.id) } : {},
+        });
+      }
+      return { ...account, ...key };
+    },
+  };
+}

@@ -1,0 +1,100 @@
+import type { Clock } from '../../../kernel/clock.js';
+import { notFound } from '../../../kernel/errors.js';
+import { type IdSource, isUuid, type Scope } from '../../../kernel/ids.js';
+import { LIMITS } from '../../../kernel/limits.js';
+import { actorOf, type Caller } from '../../../kernel/principal.js';
+import { Secret } from '../../../kernel/secret.js';
+import type { Random } from '../../../platform/crypto/random.js';
+import { recordAnswer } from '../../../platform/http/idempotency.js';
+import type { Database } from '../../../platform/storage/database.js';
+import type { AuditLogs } from '../../audit-logs/index.js';
+import type { CaRole } from '../../pki/index.js';
+import type { AccountStore, ExternalKey } from '../account-store.js';
+import { keyEntry } from '../audit.js';
+import { tooManyKeys } from '../errors.js';
+import { EXTERNAL_KEY_BYTES, type ExternalKeys } from '../external-keys.js';
+import type { OrderStore } from '../order-store.js';
+import { notAuthorized } from '../problems.js';
+
+/** What the certificate product says of names in paths; 404 where there is no such root or role. */
+export interface RoleFinder {
+  role(scope: Scope, rootNameOrId: string, roleNameOrId: string): Promise<CaRole>;
+}
+
+export interface CreatedKey extends ExternalKey {
+  /** In base64url; shown once. */
+  readonly hmacKey: Secret<string>;
+}
+
+/** Keys that vouch for ACME accounts (RFC 8555 §7.3.4): each for one. */
+export interface AcmeKeys {
+  list(caller: Caller, root: string, role: string): Promise<readonly ExternalKey[]>;
+  /** 409 where the role has as many as it may have; 503 `tenant_sealed`. */
+  create(caller: Caller, root: string, role: string, label: string | null): Promise<CreatedKey>;
+  /** The account that has it, if one has, is revoked with it. */
+  delete(caller: Caller, root: string, role: string, id: string): Promise<void>;
+}
+
+export interface AcmeKeysDeps {
+  readonly db: Database;
+  readonly clock: Clock;
+  readonly ids: IdSource;
+  readonly random: Pick<Random, 'bytes'>;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly roles: RoleFinder;
+  readonly accounts: AccountStore;
+  readonly orders: Pick<OrderStore, 'endOf'>;
+  readonly externalKeys: Pick<ExternalKeys, 'seal'>;
+}
+
+export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
+  const { db, clock, ids, random, auditLogs, roles, accounts, orders, externalKeys } = deps;
+
+  return {
+    async list({ principal: { scope } }, rootName, roleName) {
+      const role = await roles.role(scope, rootName, roleName);
+      return accounts.listKeys(scope, role.id);
+    },
+
+    async create(caller, rootName, roleName, label) {
+      const { scope } = caller.principal;
+      const role = await roles.role(scope, rootName, roleName);
+      const id = ids.uuid();
+      const key = new Secret(random.bytes(EXTERNAL_KEY_BYTES));
+      const row: ExternalKey = {
+        id,
+        roleId: role.id,
+        label,
+        keyEnvelope: await externalKeys.seal(scope, id, key),
+        accountId: null,
+        boundAtMs: null,
+        createdAtMs: clock.nowMs(),
+      };
+      const created: CreatedKey = { ...row, hmacKey: new Secret(key.reveal().toString('base64url')) };
+      return db.transaction(async (tx) => {
+        if ((await accounts.countKeys(scope, role.id, tx)) >= LIMITS.acmeExternalKeysMax) throw tooManyKeys();
+        await accounts.insertKey(tx, scope, row);
+        await auditLogs.record(tx, actorOf(caller), keyEntry(role, 'acme_key_created', row));
+        await recordAnswer(tx, caller, created);
+        return created;
+      });
+    },
+
+    async delete(caller, rootName, roleName, id) {
+      const { scope } = caller.principal;
+      const role = await roles.role(scope, rootName, roleName);
+      await db.transaction(async (tx) => {
+        const key = isUuid(id) ? await accounts.findKey(scope, role.id, id.toLowerCase(), tx) : undefined;
+        if (!key) throw notFound('ACME key');
+        await accounts.deleteKey(tx, scope, key.id);
+        if (key.accountId !== null) {
+          await accounts.endAccount(tx, scope, key.accountId, 'revoked', clock.nowMs());
+          const problem = notAuthorized('The account was revoked').document();
+          await orders.endOf(tx, scope, key.accountId, problem);
+        }
+        await auditLogs.record(tx, actorOf(caller), keyEntry(role, 'acme_key_deleted', key));
+        await recordAnswer(tx, caller, undefined);
+      });
+    },
+  };
+}
