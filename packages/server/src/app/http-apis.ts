@@ -8,6 +8,7 @@ import { createHosts } from '../platform/http/hosts.js';
 import type { Database } from '../platform/storage/database.js';
 import { createExposition } from '../platform/telemetry/exposition.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
+import { createAcmeApi } from './apis/acme-api.js';
 import { apiDescription } from './apis/api-description.js';
 import { createApiDocs } from './apis/api-docs.js';
 import { createHealth } from './apis/health.js';
@@ -55,6 +56,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   if (services.signups.isOn) await app.register(createLinkPageApi(CONFIRM_PATH, services.signupPages));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
+  await app.register(createAcmeApi({ hosts, origins, acme: services.acme }));
   await app.register(createPkiApi({ authorities: services.authorities, steps, userSteps }));
   await app.register(
     createHealth({

@@ -1,4 +1,5 @@
 import { signInJobs } from '../capabilities/accounts/index.js';
+import { acmeJobs } from '../capabilities/acme/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
 import { authorityJobs } from '../capabilities/authorities/index.js';
@@ -23,6 +24,7 @@ type WithJobs = Pick<
   | 'apiLogs'
   | 'auditChain'
   | 'auth'
+  | 'acme'
   | 'authorities'
   | 'dpop'
   | 'dynDb'
@@ -46,6 +48,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     apiLogs,
     auditChain,
     auth,
+    acme,
     authorities,
     dpop,
     dynDb,
@@ -65,6 +68,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...outbox.definitions(),
     ...apiLogJobs(apiLogs),
     ...auditJobs(auditChain),
+    ...acmeJobs(acme),
     ...authorityJobs(authorities),
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),

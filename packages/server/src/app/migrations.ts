@@ -1,4 +1,8 @@
 import { migrations as accountsMigrations } from '../capabilities/accounts/index.js';
+import {
+  envelopeColumns as acmeEnvelopeColumns,
+  migrations as acmeMigrations,
+} from '../capabilities/acme/index.js';
 import { migrations as apiKeysMigrations } from '../capabilities/api-keys/index.js';
 import { migrations as apiLogsMigrations } from '../capabilities/api-logs/index.js';
 import { migrations as auditLogsMigrations } from '../capabilities/audit-logs/index.js';
@@ -65,6 +69,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...authoritiesMigrations,
   ...clientsMigrations,
   ...pkiMigrations,
+  ...acmeMigrations,
   ...signupMigrations,
 ];
 
@@ -74,4 +79,5 @@ export const ENVELOPE_COLUMNS = [
   ...idempotencyEnvelopeColumns,
   ...dynDbEnvelopeColumns,
   ...authoritiesEnvelopeColumns,
+  ...acmeEnvelopeColumns,
 ];

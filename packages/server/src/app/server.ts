@@ -7,7 +7,9 @@ import type { TenantId } from '../kernel/ids.js';
 import { type Config, isBehindTls, storageOptions } from '../platform/config/config.js';
 import { codeOf, prepareDataDir, StartRefused } from '../platform/config/private-files.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
+import type { Egress } from '../platform/egress/egress.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
+import { createValidation, type Validation } from '../platform/egress/validation.js';
 import { createOrigins } from '../platform/http/origins.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { openTlsListener, type TlsListener } from '../platform/http/tls-listener.js';
@@ -75,6 +77,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    acmeValidation: acmeValidation(config, egress),
     kms,
     previousRootKey: config.previousRootKey,
     auditRetentionMs: config.audit.retentionMs,
@@ -210,6 +213,14 @@ async function openInstallation(
   closers.push(() => db.close());
   const rootKey = await loadRootKey(config, systemRandom, () => hasWrappedData(db));
   return { db, rootKey };
+}
+
+/** The guard with a policy of its own (contract README §9). */
+function acmeValidation(config: Config, egress: Egress): Validation {
+  const { validationTargets: targets, http01Port } = config.acme;
+  const { dnsServers, nat64 } = config.egress;
+  const own = { ownNames: ownNames(config), isOwnEndpoint: egress.isOwnEndpoint };
+  return createValidation({ clock, targets, http01Port, dnsServers, nat64, ...own });
 }
 
 /** Names under which callers reach this installation: a proxied call to one of them is a loop. */

@@ -12,6 +12,7 @@ import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
+import type { Validation } from '../platform/egress/validation.js';
 import type { Origins } from '../platform/http/origins.js';
 import type { SharedCounter } from '../platform/limits/redis-allowance.js';
 import type { Logger } from '../platform/log/logger.js';
@@ -28,6 +29,8 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  /** Of names that ACME clients want certified. */
+  readonly acmeValidation: Validation;
   readonly kms: KmsSettings;
   /** In place of those that the settings name, where there is no cloud to be asked. */
   readonly clouds?: Clouds;

@@ -6,6 +6,7 @@ import {
   createTeam,
   teamRoutes,
 } from '../capabilities/accounts/index.js';
+import { acmeKeyRoutes, createAcme } from '../capabilities/acme/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
@@ -243,6 +244,22 @@ export function createServices(deps: ServicesDeps) {
   });
   const clientCa = createClientCa({ db, clock, random, authorities, auditLogs });
   const pki = createPki({ db, clock, ids, authorities, auditLogs, outbox });
+  const acme = createAcme({
+    db,
+    clock,
+    ids,
+    random,
+    logger,
+    rootKey,
+    instruments,
+    tenants: accounts,
+    tenantKeys: kms,
+    auditLogs,
+    jobs,
+    authorities,
+    pki,
+    validation: deps.acmeValidation,
+  });
   const clients = createClients({
     db,
     clock,
@@ -327,6 +344,7 @@ export function createServices(deps: ServicesDeps) {
     authorities,
     clientCa,
     pki,
+    acme,
     apiLogs,
     parity: createParity({
       switches: {
@@ -387,6 +405,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...oidcBindingRoutes(services.oidcBindings),
     ...dynDbRoutes(services.dynDb),
     ...pkiRoutes(services.pki),
+    ...acmeKeyRoutes(services.acme.keys),
     ...apiLogRoutes(services.apiLogs),
     ...parityRoutes(services.parity),
   ];

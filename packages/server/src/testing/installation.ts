@@ -15,7 +15,7 @@ import { createInstruments } from '../platform/telemetry/instruments.js';
 import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type OpenTestDatabase, openTestSqlite, type TestDatabase } from './databases.js';
 import { createManualClock, type ManualClock } from './manual-clock.js';
-import { createTestServices, stopServices, type TestServices } from './services.js';
+import { createTestServices, stopServices, type TestServices, type TestServicesOptions } from './services.js';
 import { signInWith } from './sign-in.js';
 
 /** Every API as the server composes it, with the tenant of a first start. */
@@ -49,6 +49,8 @@ export interface InstallationOptions {
   readonly startMs?: number;
   /** Those in memory unless a suite brings others. */
   readonly clouds?: Clouds;
+  /** Of ACME; unless a suite brings some, it resolves no name. */
+  readonly validation?: TestServicesOptions['validation'];
   /** Nobody unless a suite says so. */
   readonly trustedPeers?: TrustedPeers;
   /** Registers more than the server has. */
@@ -71,6 +73,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     ...(publicUrl && { publicUrl }),
     ...(configuredUrl && { configuredUrl }),
     ...(options.clouds && { clouds: options.clouds }),
+    ...(options.validation && { validation: options.validation }),
   });
   await services.generations.start();
   const installation = await prepareInstallation({

@@ -8,6 +8,7 @@ import { Secret } from '../kernel/secret.js';
 import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import { createEgress, type EgressDeps } from '../platform/egress/guarded-fetch.js';
+import { createValidation, type ValidationDeps } from '../platform/egress/validation.js';
 import { createCallerSteps } from '../platform/http/caller.js';
 import { createHosts } from '../platform/http/hosts.js';
 import { createOrigins } from '../platform/http/origins.js';
@@ -40,6 +41,8 @@ export interface TestServicesOptions {
   readonly kms?: Partial<KmsSettings>;
   /** The guard's; unless a suite brings some, it resolves no name. */
   readonly egress?: Partial<Omit<EgressDeps, 'clock'>>;
+  /** Of ACME; unless a suite brings some, it resolves no name. */
+  readonly validation?: Partial<Omit<ValidationDeps, 'clock'>>;
 }
 
 export interface TestServices extends Services {
@@ -70,6 +73,16 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     logger,
     rootKey,
     egress,
+    acmeValidation: createValidation({
+      clock,
+      targets: '',
+      http01Port: 80,
+      dnsServers: [],
+      nat64: false,
+      ownNames: [],
+      isOwnEndpoint: egress.isOwnEndpoint,
+      ...options.validation,
+    }),
     kms: { ...NO_CLOUD, ...options.kms },
     clouds: options.clouds ?? createMemoryClouds(),
     previousRootKey: null,

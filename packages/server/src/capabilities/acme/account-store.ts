@@ -223,18 +223,6 @@ export function createAccountStore(db: Database) {
       await view.scoped(scope, tx).deleteFrom('acme_keys').where('id', '=', id).execute();
     },
 
-    /** Keys and accounts of a role that is gone; what the accounts had begun ends with them. */
-    async endRole(tx: Transaction, scope: Scope, roleId: string, nowMs: number): Promise<void> {
-      const queries = view.scoped(scope, tx);
-      await queries.deleteFrom('acme_keys').where('role_id', '=', roleId).execute();
-      await queries
-        .updateTable('acme_accounts')
-        .set({ status: 'revoked', ended_at: nowMs })
-        .where('role_id', '=', roleId)
-        .where('status', '=', 'valid')
-        .execute();
-    },
-
     async removeNonces(nowMs: number, rowsMax: number): Promise<number> {
       const queries = view.system('retention');
       const rows = await queries

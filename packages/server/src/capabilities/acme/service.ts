@@ -15,14 +15,14 @@ import type { Accounts } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { Authorities } from '../authorities/index.js';
 import type { TenantKeys } from '../kms/index.js';
-import type { AcmeRole, PkiIssuing } from '../pki/index.js';
+import type { AcmeRole, Pki } from '../pki/index.js';
 import { createAccountStore } from './account-store.js';
 import { createAcmeAccounts } from './accounts.js';
 import { createAcmeAuthorizations } from './authorizations.js';
 import { type AcmeEndpoint, acmeEndpoints } from './endpoints.js';
 import { createExternalKeys } from './external-keys.js';
 import { createIssuance, type Issuance } from './issuance.js';
-import { type AcmeKeys, createAcmeKeys, type RoleFinder } from './keys/service.js';
+import { type AcmeKeys, createAcmeKeys } from './keys/service.js';
 import { createNonces } from './nonces.js';
 import { createOrderStore } from './order-store.js';
 import { createAcmeOrders } from './orders.js';
@@ -69,13 +69,13 @@ export interface AcmeDeps {
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly jobs: Pick<Jobs, 'enqueue'>;
   readonly authorities: Pick<Authorities, 'findCertificate'>;
-  readonly pki: PkiIssuing;
-  readonly roles: RoleFinder;
+  readonly pki: Pick<Pki, 'issuing' | 'roles'>;
   readonly validation: Validation;
 }
 
 export function createAcme(deps: AcmeDeps): Acme {
-  const { db, clock, pki, tenants, instruments } = deps;
+  const { db, clock, tenants, instruments } = deps;
+  const { issuing: pki, roles } = deps.pki;
   const accounts = createAccountStore(db);
   const orders = createOrderStore(db);
   const nonces = createNonces(deps);
@@ -85,7 +85,7 @@ export function createAcme(deps: AcmeDeps): Acme {
   });
   const externalKeys = createExternalKeys({ ...deps, accounts });
   const validations = createValidations({ ...deps, accounts, orders });
-  const issuance = createIssuance({ ...deps, accounts, orders });
+  const issuance = createIssuance({ db, clock, pki, accounts, orders });
 
   return {
     async directory({ path, host, origin }) {
@@ -107,13 +107,13 @@ export function createAcme(deps: AcmeDeps): Acme {
       clock,
       requests: createSignedRequests({ clock, nonces, signatures, accounts }),
       accounts: createAcmeAccounts({ ...deps, signatures, accounts, orders, externalKeys }),
-      orders: createAcmeOrders({ ...deps, orders, issuance }),
+      orders: createAcmeOrders({ ...deps, pki, orders, issuance }),
       authorizations: createAcmeAuthorizations({ ...deps, orders, validations }),
-      revocations: createAcmeRevocations({ ...deps, orders }),
+      revocations: createAcmeRevocations({ ...deps, pki, orders }),
     }),
     validations,
     issuance,
-    keys: createAcmeKeys({ ...deps, accounts, orders, externalKeys }),
+    keys: createAcmeKeys({ ...deps, roles, accounts, orders, externalKeys }),
 
     async removeEnded(rowsMax) {
       const nowMs = clock.nowMs();

@@ -11,7 +11,7 @@ import {
 } from '../../kernel/plan-tiers.js';
 import type { Secret } from '../../kernel/secret.js';
 import { EVERY_TARGET, type TargetEntry } from '../egress/database-targets.js';
-import { privateUpstreamsProblem } from '../egress/private-upstreams.js';
+import { privateUpstreamsProblem, validationTargetsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
 import type { TrustedPeers } from '../http/read-source.js';
 import { readTlsPairSync, type TlsFiles, TlsPairRefused } from '../http/tls-pair.js';
@@ -95,6 +95,11 @@ export interface Config {
     readonly extraCaPem: string | null;
     readonly nat64: boolean;
   };
+  readonly acme: {
+    /** Entries as written. */
+    readonly validationTargets: string;
+    readonly http01Port: number;
+  };
   readonly kms: KmsConfig;
   readonly leaseWorker: { readonly isPaused: boolean };
   /** Of dynamic database credentials; these do not pass the egress guard (contract README §9). */
@@ -136,6 +141,8 @@ export function loadConfig(source: EnvironmentSource, workingDir: string): Loade
   const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
+  const targetsRule = validationTargetsProblem(values.KNOX_ACME_VALIDATION_TARGETS ?? '');
+  if (targetsRule) problems.push({ variable: 'KNOX_ACME_VALIDATION_TARGETS', rule: targetsRule });
   problems.push(...tlsProblems(values, workingDir), ...certificateHeaderProblems(values, found));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: freezeDeep(configOf(values, kmsSecrets, workingDir, extraCaPem, tiers)), warnings };
@@ -184,6 +191,10 @@ function configOf(
       extraCaFile: values.KNOX_EXTRA_CA_FILE ? resolve(workingDir, values.KNOX_EXTRA_CA_FILE) : null,
       extraCaPem,
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
+    },
+    acme: {
+      validationTargets: values.KNOX_ACME_VALIDATION_TARGETS ?? '',
+      http01Port: values.KNOX_ACME_HTTP01_PORT ?? 80,
     },
     kms: kmsOf(values, kmsSecrets),
     leaseWorker: { isPaused: values.KNOX_LEASE_WORKER_PAUSED === 'on' },

@@ -75,6 +75,8 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_DNS_SERVERS:
       egress.dnsServers?.map(({ address, port }) => httpHost(address, port)).join(',') ??
       '(/etc/resolv.conf)',
+    KNOX_ACME_VALIDATION_TARGETS: config.acme.validationTargets || '(none)',
+    KNOX_ACME_HTTP01_PORT: String(config.acme.http01Port),
     KNOX_EXTRA_CA_FILE: egress.extraCaFile ?? '(none)',
     KNOX_EGRESS_NAT64: egress.nat64 ? 'on' : 'off',
     KNOX_LEASE_WORKER_PAUSED: leaseWorker.isPaused ? 'on' : 'off',

@@ -234,7 +234,17 @@ export const VARIABLES = {
   KNOX_DNS_SERVERS: variable(
     dnsServers,
     'those of `/etc/resolv.conf`',
-    'Comma list of `ip[:port]` that the egress guard asks.',
+    'Comma list of `ip[:port]` that the egress guard asks, and ACME validation.',
+  ),
+  KNOX_ACME_VALIDATION_TARGETS: variable(
+    plainText,
+    'empty',
+    'Comma list of CIDR and name suffixes that ACME validation may reach beside public names: at least /8 (IPv4) or /16 (IPv6). [ACME](acme.md).',
+  ),
+  KNOX_ACME_HTTP01_PORT: variable(
+    integer(1, 65_535),
+    '`80`',
+    'Port at which http-01 asks for its page. Another than 80 is for networks of one’s own: clients serve it there.',
   ),
   KNOX_EXTRA_CA_FILE: variable(plainText, 'none', 'PEM file added to the trust of outbound TLS.'),
   KNOX_EGRESS_NAT64: variable(
@@ -324,8 +334,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_ACME_VALIDATION_TARGETS: [],
-  KNOX_ACME_HTTP01_PORT: [],
   KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],
   KNOX_WRAP_SUBDOMAINS: ['off'],
   KNOX_STRICT_TAMPER_CHECK: ['off'],

@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
-import { type IdSource, isUuid, type Scope } from '../../../kernel/ids.js';
+import { type IdSource, isUuid } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { Secret } from '../../../kernel/secret.js';
@@ -8,7 +8,7 @@ import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import type { CaRole } from '../../pki/index.js';
+import type { CaRole, Pki } from '../../pki/index.js';
 import type { AccountStore, ExternalKey } from '../account-store.js';
 import { keyEntry } from '../audit.js';
 import { tooManyKeys } from '../errors.js';
@@ -16,17 +16,12 @@ import { EXTERNAL_KEY_BYTES, type ExternalKeys } from '../external-keys.js';
 import type { OrderStore } from '../order-store.js';
 import { notAuthorized } from '../problems.js';
 
-/** What the certificate product says of names in paths; 404 where there is no such root or role. */
-export interface RoleFinder {
-  role(scope: Scope, rootNameOrId: string, roleNameOrId: string): Promise<CaRole>;
-}
-
 export interface CreatedKey extends ExternalKey {
   /** In base64url; shown once. */
   readonly hmacKey: Secret<string>;
 }
 
-/** Keys that vouch for ACME accounts (RFC 8555 §7.3.4): each for one. */
+/** Keys that vouch for ACME accounts (RFC 8555 §7.3.4): each for one. 404 where there is no such root, role or key. */
 export interface AcmeKeys {
   list(caller: Caller, root: string, role: string): Promise<readonly ExternalKey[]>;
   /** 409 where the role has as many as it may have; 503 `tenant_sealed`. */
@@ -41,7 +36,7 @@ export interface AcmeKeysDeps {
   readonly ids: IdSource;
   readonly random: Pick<Random, 'bytes'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
-  readonly roles: RoleFinder;
+  readonly roles: Pick<Pki['roles'], 'list'>;
   readonly accounts: AccountStore;
   readonly orders: Pick<OrderStore, 'endOf'>;
   readonly externalKeys: Pick<ExternalKeys, 'seal'>;
@@ -50,15 +45,22 @@ export interface AcmeKeysDeps {
 export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
   const { db, clock, ids, random, auditLogs, roles, accounts, orders, externalKeys } = deps;
 
+  async function getRole(caller: Caller, rootName: string, nameOrId: string): Promise<CaRole> {
+    const all = await roles.list(caller, rootName);
+    const role = all.find(({ name }) => name === nameOrId) ?? all.find(({ id }) => id === nameOrId);
+    if (!role) throw notFound('Role');
+    return role;
+  }
+
   return {
-    async list({ principal: { scope } }, rootName, roleName) {
-      const role = await roles.role(scope, rootName, roleName);
-      return accounts.listKeys(scope, role.id);
+    async list(caller, rootName, roleName) {
+      const role = await getRole(caller, rootName, roleName);
+      return accounts.listKeys(caller.principal.scope, role.id);
     },
 
     async create(caller, rootName, roleName, label) {
       const { scope } = caller.principal;
-      const role = await roles.role(scope, rootName, roleName);
+      const role = await getRole(caller, rootName, roleName);
       const id = ids.uuid();
       const key = new Secret(random.bytes(EXTERNAL_KEY_BYTES));
       const row: ExternalKey = {
@@ -82,7 +84,7 @@ export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
 
     async delete(caller, rootName, roleName, id) {
       const { scope } = caller.principal;
-      const role = await roles.role(scope, rootName, roleName);
+      const role = await getRole(caller, rootName, roleName);
       await db.transaction(async (tx) => {
         const key = isUuid(id) ? await accounts.findKey(scope, role.id, id.toLowerCase(), tx) : undefined;
         if (!key) throw notFound('ACME key');
