@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { provideCertbot } from './certbot.mjs';
 import { buildServer, installEverything } from './install.mjs';
 import { provideMariadb } from './mariadb.mjs';
 import { provideMongodb } from './mongodb.mjs';
@@ -17,6 +18,7 @@ let redis;
 let mariadb;
 let mongodb;
 let nginx;
+let certbot;
 try {
   await installEverything();
   await buildServer();
@@ -25,6 +27,7 @@ try {
   mariadb = await provideMariadb();
   mongodb = await provideMongodb();
   nginx = await provideNginx();
+  certbot = await provideCertbot();
 } catch (error) {
   endWith(error);
 }
@@ -33,6 +36,7 @@ if (redis.reason) console.log(`  ${yellow('!')} Redis suites are skipped: ${redi
 if (mariadb.reason) console.log(`  ${yellow('!')} MariaDB suites are skipped: ${mariadb.reason}`);
 if (mongodb.reason) console.log(`  ${yellow('!')} MongoDB suites are skipped: ${mongodb.reason}`);
 if (nginx.reason) console.log(`  ${yellow('!')} nginx suites are skipped: ${nginx.reason}`);
+if (certbot.reason) console.log(`  ${yellow('!')} certbot suites are skipped: ${certbot.reason}`);
 
 const workDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
 const summaryPath = join(workDir, 'summary.json');
@@ -49,7 +53,7 @@ if (summary.skips.some(({ title }) => title.includes('the server does not enforc
   console.log('MongoDB roles: not verified in this run');
 // Where everything can be had, a suite that was not run shows nothing.
 const absent = process.env.CI
-  ? [postgres, mariadb, mongodb, nginx].flatMap(({ reason }) => reason ?? [])
+  ? [postgres, mariadb, mongodb, nginx, certbot].flatMap(({ reason }) => reason ?? [])
   : [];
 for (const reason of absent)
   console.error(red(`In CI what is skipped for want of a program is a failure: ${reason}`));
@@ -65,6 +69,7 @@ function runVitest() {
   if (mariadb.url) env.TEST_MYSQL_URL = mariadb.url;
   if (mongodb.url) env.TEST_MONGODB_URL = mongodb.url;
   if (nginx.path) env.TEST_NGINX = nginx.path;
+  if (certbot.path) env.TEST_CERTBOT = certbot.path;
   return new Promise((resolve) => {
     let interrupted = false;
     const child = spawn(process.execPath, [vitest, 'run', ...reporters, ...process.argv.slice(2)], {

@@ -100,7 +100,7 @@ describe('acme-client', () => {
   it('deactivates its account', async () => {
     const client = await clientOf(await acme.crypto.createPrivateEcdsaKey());
     await client.createAccount({ termsOfServiceAgreed: true });
-    await client.updateAccount({ status: 'deactivated' } as acme.AccountUpdateRequest);
+    await client.updateAccount({ status: 'deactivated' });
     await expect(
       client.createOrder({ identifiers: [{ type: 'dns', value: 'example.com' }] }),
     ).rejects.toThrow(/deactivated/);
