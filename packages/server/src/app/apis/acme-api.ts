@@ -23,6 +23,7 @@ export interface AcmeApiDeps {
 export const ACME_PREFIX = '/pki/:tenantId/:rootId/:roleId/acme';
 
 const JOSE = 'application/jose+json';
+const JSON_TYPE = 'application/json';
 const PROBLEM = 'application/problem+json';
 const PEM_CHAIN = 'application/pem-certificate-chain';
 const EMPTY = Buffer.alloc(0);
@@ -56,7 +57,7 @@ export function createAcmeApi({ hosts, origins, acme }: AcmeApiDeps): FastifyPlu
       .code(problem.status)
       .headers(problem.options.headers ?? {})
       .header('content-type', PROBLEM)
-      .send(JSON.stringify(problem.document()));
+      .send(jsonBytes(problem.document()));
   }
 
   function registerNonce(scope: FastifyInstance): void {
@@ -88,7 +89,9 @@ export function createAcmeApi({ hosts, origins, acme }: AcmeApiDeps): FastifyPlu
         scope.setNotFoundHandler((request, reply) => refuse(request, reply, notHere(scope, request)));
         scope.get('/directory', async (request, reply) => {
           const { urls, target } = await directoryOf(request);
-          return withIndex(reply, urls).type('application/json').send(acme.describe(urls, target));
+          return withIndex(reply, urls)
+            .type(JSON_TYPE)
+            .send(jsonBytes(acme.describe(urls, target)));
         });
         registerNonce(scope);
         for (const { path: url, answer } of acme.endpoints)
@@ -133,8 +136,13 @@ function send(reply: FastifyReply, { status, headers = {}, body }: AcmeAnswer): 
   reply.code(status).headers(others);
   if (body === null) return reply.send();
   return typeof body === 'string'
-    ? reply.type(PEM_CHAIN).send(body)
-    : reply.type('application/json').send(JSON.stringify(body));
+    ? reply.type(PEM_CHAIN).send(Buffer.from(body, 'utf8'))
+    : reply.type(JSON_TYPE).send(jsonBytes(body));
+}
+
+/** As bytes: to a text Fastify adds a charset, which none of these media types has. */
+function jsonBytes(value: object): Buffer {
+  return Buffer.from(JSON.stringify(value), 'utf8');
 }
 
 /** RFC 8555 §6.2. */
