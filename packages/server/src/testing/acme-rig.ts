@@ -41,6 +41,8 @@ export interface AcmeRig {
   readonly pages: Map<string, string>;
   /** Tokens that were asked for. */
   readonly asked: readonly string[];
+  /** What the host waits for before it answers; null: nothing. */
+  held: Promise<void> | null;
   role(terms?: Readonly<Record<string, unknown>>): Promise<RigRole>;
   externalKey(role: RigRole): Promise<RigExternalKey>;
   api(method: string, path: string, body?: unknown): ReturnType<TestInstallation['call']>;
@@ -60,9 +62,10 @@ export async function openAcmeRig(options: AcmeRigOptions = {}): Promise<AcmeRig
   const dns = await startDnsServer();
   const pages = new Map<string, string>();
   const asked: string[] = [];
-  const web = createServer(({ url = '' }, response) => {
+  const web = createServer(async ({ url = '' }, response) => {
     const token = url.startsWith(WELL_KNOWN) ? url.slice(WELL_KNOWN.length) : '';
     asked.push(token);
+    await rig.held;
     const text = pages.get(token);
     response.writeHead(text === undefined ? 404 : 200).end(text);
   });
@@ -88,7 +91,7 @@ export async function openAcmeRig(options: AcmeRigOptions = {}): Promise<AcmeRig
     return json.data;
   }
 
-  return {
+  const rig: AcmeRig = {
     installation,
     db: installation.db,
     origin,
@@ -96,6 +99,7 @@ export async function openAcmeRig(options: AcmeRigOptions = {}): Promise<AcmeRig
     http01Port,
     pages,
     asked,
+    held: null,
     api,
     async role(terms = {}) {
       const [root, role] = [`root-${++made}`, `role-${made}`];
@@ -125,6 +129,7 @@ export async function openAcmeRig(options: AcmeRigOptions = {}): Promise<AcmeRig
       await dns.close();
     },
   };
+  return rig;
 }
 
 export interface PostOptions {
