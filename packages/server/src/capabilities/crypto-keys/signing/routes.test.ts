@@ -1,6 +1,7 @@
 import { createHmac, createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createHarness, type Harness } from '../../../testing/harness.js';
+import type { TestKey } from '../../../testing/tenants.js';
 import type { KeyType } from '../tables.js';
 
 const KEYS = '/v1/crypto/keys';
@@ -17,7 +18,7 @@ const SIGNING_TYPES = [
 
 let harness: Harness;
 
-const call = (path: string, body: unknown, key = harness.tenant.live) =>
+const call = (path: string, body: unknown, key: TestKey | string = harness.tenant.live) =>
   harness.call('POST', path, { key, body });
 const get = (path: string) => harness.call('GET', path, { key: harness.tenant.live });
 const create = async (name: string, keyType: KeyType, key = harness.tenant.live) => {
@@ -275,7 +276,7 @@ describe('who may', () => {
     const signed = { data: MESSAGE };
     const judged = { ...signed, signature: 'x' };
     const statusOf = async (operation: string, body: object, key: string) =>
-      (await call(at("hmac-sha256", operation), body, { key })).status;
+      (await call(at('hmac-sha256', operation), body, key)).status;
     const bodies: [string, object][] = [
       ['sign', signed],
       ['jwt', { claims: {} }],
