@@ -1,8 +1,9 @@
-import { X509Certificate } from 'node:crypto';
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { expect, it } from 'vitest';
 import { MIGRATIONS } from '../../app/migrations.js';
 import type { Scope } from '../../kernel/ids.js';
 import { systemIds } from '../../platform/crypto/random.js';
+import { jobTables } from '../../platform/jobs/tables.js';
 import { createLogger } from '../../platform/log/logger.js';
 import { POSTGRES_COLUMNS, SQLITE_COLUMNS } from '../../platform/storage/columns.js';
 import type { Database } from '../../platform/storage/database.js';
@@ -28,6 +29,7 @@ const downgrade = (dialect: 'sqlite' | 'postgres') => [
     revocation_reason FROM authority_certificates`,
   'DROP TABLE authority_certificates',
   'DROP TABLE authorities',
+  "INSERT INTO job_kinds (kind, title, every_ms, registered_at) VALUES ('client_ca_upkeep', 'Signs', 600000, 0)",
   `DELETE FROM schema_migrations WHERE id = '${authoritiesMigration.id}'`,
 ];
 
@@ -72,6 +74,8 @@ forEachDatabase((name, open) => {
     const again = await openDatabase(db.storage, { migrations: MIGRATIONS, clock, commitHook });
     const after = await start(again);
     expect([await stateOf(after, live), await stateOf(after, test)]).toEqual(states);
+    const kinds = await again.view(jobTables).system('jobs').selectFrom('job_kinds').select('kind').execute();
+    expect(kinds.map(({ kind }) => kind)).not.toContain('client_ca_upkeep');
     const [root, former] = await after.authorities.listRoots(live);
     expect([root!.status, root!.formerRootId, former!.status]).toEqual(['active', former!.id, 'retired']);
     expect(await after.authorities.findCertificate(live, root!.id, revoked.serial)).toMatchObject({
@@ -83,6 +87,14 @@ forEachDatabase((name, open) => {
       der: Buffer.alloc(0),
     });
     expect((await after.authorities.findCertificate(live, former!.id, old.serial))?.serial).toBe(old.serial);
+
+    // By the name that the table had when it was sealed, which none but it may take.
+    const place = { tenantId: live.tenantId, mode: 'live', rowId: root!.id, column: 'key_envelope' } as const;
+    const key = await after.kms.open({ ...place, table: 'client_authorities' }, root!.keyEnvelope);
+    expect(createPrivateKey({ key, format: 'der', type: 'pkcs8' }).asymmetricKeyType).toBe('ec');
+    await expect(
+      (async () => after.kms.open({ ...place, table: 'authorities' }, root!.keyEnvelope))(),
+    ).rejects.toThrow();
 
     // The key of the issuing authority was sealed before, and opens: for certificates, lists, and its root's.
     const more = await issue(after, again, live);

@@ -7,6 +7,8 @@ const DAY_MS = 86_400_000;
 const ISSUING_LIFE_MS = 1_095 * DAY_MS;
 const ISSUING_LEFT_MS_MIN = 400 * DAY_MS;
 
+const FORMER_JOBS = "'client_ca_upkeep', 'client_ca_retention'";
+
 /** Those behind client credentials become some among the authorities of every root. */
 export const authoritiesMigration: Migration = {
   id: '0046-authorities',
@@ -96,5 +98,8 @@ export const authoritiesMigration: Migration = {
     'CREATE INDEX authority_certificates_by_end ON authority_certificates (not_after, serial)',
     'DROP TABLE client_certificates',
     'DROP TABLE client_authorities',
+    // Their work is done under other names.
+    `DELETE FROM jobs WHERE kind IN (${FORMER_JOBS})`,
+    `DELETE FROM job_kinds WHERE kind IN (${FORMER_JOBS})`,
   ],
 };
