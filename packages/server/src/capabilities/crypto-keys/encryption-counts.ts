@@ -3,7 +3,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import { createLru } from '../../platform/cache/lru.js';
 import { encryptionsExhausted } from './errors.js';
-import type { CryptoKey, CryptoKeyStore } from './store.js';
+import type { ActiveKey, CryptoKeyStore } from './store.js';
 
 /** So few writes that none is felt, and so few lost with a process that ends that 100,000 ends are not felt either. */
 const SLICE = 16_384;
@@ -19,19 +19,19 @@ interface Slice {
 /** How often each version has encrypted, counted before it does so, in slices that a process takes for itself. */
 export interface EncryptionCounts {
   /** At once but for the first of a slice. 409 where the version may not encrypt any more. */
-  take(scope: Scope, key: CryptoKey, count: number): Promisable<void>;
+  take(scope: Scope, key: ActiveKey, count: number): Promisable<void>;
 }
 
 export interface EncryptionCountsDeps {
   readonly store: Pick<CryptoKeyStore, 'reserveEncryptions'>;
   /** Told at each slice beyond the bound. */
-  onDue(scope: Scope, key: CryptoKey): void;
+  onDue(scope: Scope, key: ActiveKey): void;
 }
 
 export function createEncryptionCounts({ store, onDue }: EncryptionCountsDeps): EncryptionCounts {
   const slices = createLru<string, Slice>({ entriesMax: SLICES_KEPT });
 
-  function sliceOf(scope: Scope, { id, currentVersion }: CryptoKey): Slice {
+  function sliceOf(scope: Scope, { id, currentVersion }: ActiveKey): Slice {
     const name = `${scope.tenantId}:${modeOf(scope)}:${id}:${currentVersion}`;
     const known = slices.get(name);
     if (known) return known;
@@ -40,7 +40,7 @@ export function createEncryptionCounts({ store, onDue }: EncryptionCountsDeps): 
     return slice;
   }
 
-  async function reserve(scope: Scope, key: CryptoKey, slice: Slice): Promise<void> {
+  async function reserve(scope: Scope, key: ActiveKey, slice: Slice): Promise<void> {
     const total = await store.reserveEncryptions(scope, key.id, key.currentVersion, SLICE);
     if (total > REFUSED_FROM) throw encryptionsExhausted(key.currentVersion);
     slice.left += SLICE;
@@ -48,14 +48,14 @@ export function createEncryptionCounts({ store, onDue }: EncryptionCountsDeps): 
   }
 
   /** Those who find it empty at once share one. */
-  function refill(scope: Scope, key: CryptoKey, slice: Slice): Promise<void> {
+  function refill(scope: Scope, key: ActiveKey, slice: Slice): Promise<void> {
     slice.reserving ??= reserve(scope, key, slice).finally(() => {
       slice.reserving = null;
     });
     return slice.reserving;
   }
 
-  async function takeWhenThere(scope: Scope, key: CryptoKey, slice: Slice, count: number): Promise<void> {
+  async function takeWhenThere(scope: Scope, key: ActiveKey, slice: Slice, count: number): Promise<void> {
     while (slice.left < count) await refill(scope, key, slice);
     slice.left -= count;
   }

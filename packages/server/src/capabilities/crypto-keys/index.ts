@@ -20,6 +20,6 @@ export {
 } from './service.js';
 export { signingRoutes } from './signing/routes.js';
 export { createSignatures, type Signatures } from './signing/service.js';
-export type { CryptoKey } from './store.js';
+export type { ActiveKey, CryptoKey } from './store.js';
 export { cryptoKeyTables, type KeyType, migrations } from './tables.js';
 export { createTransit, type Transit } from './transit.js';

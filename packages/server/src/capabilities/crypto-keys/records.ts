@@ -11,7 +11,7 @@ import { keyNameTaken, tooManyKeys } from './errors.js';
 import { assertCan } from './operation-of.js';
 import { DEFAULT_KEY } from './portable.js';
 import type { CryptoKeys, PreparedCryptoKey } from './service.js';
-import { type CryptoKey, createCryptoKeyStore } from './store.js';
+import { type ActiveKey, type CryptoKey, createCryptoKeyStore } from './store.js';
 import type { KeyMode, KeyType } from './tables.js';
 
 export interface NewNamedKey {
@@ -37,7 +37,7 @@ export interface CryptoKeyRecords {
   /** The new version encrypts and signs what is new; returns its number. */
   rotate(caller: Caller, name: string): Promise<number>;
   /** By the server itself, unless that version is active no longer. */
-  rotateWorn(scope: Scope, key: CryptoKey): Promise<void>;
+  rotateWorn(scope: Scope, key: ActiveKey): Promise<void>;
   /** Of the active version unless one is named; 410 where that is destroyed. */
   publicKey(caller: Caller, name: string, version?: number): Promise<PublicKey>;
 }
@@ -77,7 +77,7 @@ export function createCryptoKeyRecords(deps: CryptoKeyRecordsDeps): CryptoKeyRec
   async function recordRotation(
     tx: Transaction,
     actor: Actor,
-    key: CryptoKey,
+    key: ActiveKey,
     version: number,
     reason?: 'encryptions',
   ): Promise<void> {

@@ -18,7 +18,14 @@ import { cryptoEntry } from './audit.js';
 import { KEY_ENVELOPE } from './envelope-columns.js';
 import { deletionNotAllowed, keyVersionDestroyed, versionActive } from './errors.js';
 import { newKeyMaterial, publicKeyOfScalar } from './key-material.js';
-import { type CryptoKey, createCryptoKeyStore, type NewCryptoKey, type NewKeyVersion } from './store.js';
+import {
+  type ActiveKey,
+  type CryptoKey,
+  createCryptoKeyStore,
+  type KeyIdentity,
+  type NewCryptoKey,
+  type NewKeyVersion,
+} from './store.js';
 import type { KeyMode, KeyType } from './tables.js';
 
 /** A key made and sealed outside any transaction, for one scope. */
@@ -38,9 +45,6 @@ export interface KeyTerms {
   /** Row id of whoever makes it. */
   readonly createdBy?: string | null;
 }
-
-/** Such a key is never renamed and never deleted. */
-export type KeyIdentity = Pick<CryptoKey, 'id' | 'name' | 'keyType'>;
 
 export interface KeyVersionState {
   readonly version: number;
@@ -70,6 +74,8 @@ export interface CryptoKeys {
   getNamed(scope: Scope, name: string): Promise<CryptoKey>;
   /** What never changes of it, from memory where it was asked for before; 404. */
   identify(scope: Scope, name: string): Promisable<KeyIdentity>;
+  /** The cheap form of `getNamed`, as fresh: for each call that encrypts or signs. */
+  getActive(scope: Scope, name: string): Promise<ActiveKey>;
   /** In order; 404. */
   listVersions(scope: Scope, keyId: CryptoKeyId): Promise<KeyVersionState[]>;
   /** SPKI in DER of an asymmetric key, from memory where it was asked for before; 404 unknown version, 410 destroyed. */
@@ -114,6 +120,7 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
   });
 
   const inTurn = createTurns<CryptoKey | undefined>();
+  const versionInTurn = createTurns<number | undefined>();
   const identities = createLru<string, KeyIdentity>({ entriesMax: IDENTITIES_MAX });
   const publicKeys = createLru<string, Buffer>({
     entriesMax: PUBLIC_KEYS_MAX,
@@ -152,6 +159,22 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     const key = isPending(reading) ? await reading : reading;
     if (!key || key.name === null) throw notFound('Crypto key');
     return key;
+  }
+
+  function identify(scope: Scope, name: string): Promisable<KeyIdentity> {
+    const place = `${placeName(scope)}:${name}`;
+    return (
+      identities.get(place) ?? identities.load(place, async () => identityOf(await getNamed(scope, name)))
+    );
+  }
+
+  async function getActive(scope: Scope, name: string): Promise<ActiveKey> {
+    const found = identify(scope, name);
+    const { id, keyType, name: ownName } = isPending(found) ? await found : found;
+    const reading = versionInTurn(`${placeName(scope)}:${id}`, () => store.currentVersion(scope, id));
+    const currentVersion = isPending(reading) ? await reading : reading;
+    if (currentVersion === undefined) throw notFound('Crypto key');
+    return { id, keyType, name: ownName, currentVersion };
   }
 
   async function getKey(scope: Scope, nameOrId: string): Promise<CryptoKey> {
@@ -222,10 +245,8 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 
     getNamed,
 
-    identify(scope, name) {
-      const place = `${placeName(scope)}:${name}`;
-      return identities.get(place) ?? identities.load(place, () => getNamed(scope, name));
-    },
+    identify,
+    getActive,
 
     async listVersions(scope, keyId) {
       const versions = await store.listVersions(scope, keyId);
@@ -292,4 +313,8 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 function placeOf(scope: Scope, rowId: string): EnvelopePlace {
   const { table, column } = KEY_ENVELOPE;
   return { tenantId: scope.tenantId, mode: modeOf(scope), table, rowId, column };
+}
+
+function identityOf({ id, name, keyType }: CryptoKey): KeyIdentity {
+  return { id, name, keyType };
 }

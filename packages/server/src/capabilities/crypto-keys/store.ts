@@ -40,6 +40,12 @@ export interface CryptoKey {
   readonly createdBy: string | null;
 }
 
+/** Of a key that has a name: it is never renamed and never deleted. */
+export type KeyIdentity = Pick<CryptoKey, 'id' | 'name' | 'keyType'>;
+
+/** With the version that encrypts and signs what is new. */
+export type ActiveKey = KeyIdentity & Pick<CryptoKey, 'currentVersion'>;
+
 export interface CryptoKeyVersion {
   readonly rowId: string;
   readonly envelope: Buffer;
@@ -86,6 +92,10 @@ export function createCryptoKeyStore(db: Database) {
 
   const keyById = view.define<{ id: string }, KeyRow>('crypto_key_by_id', (queries, arg) =>
     queries.selectFrom('crypto_keys').select(KEY_COLUMNS).where('id', '=', arg('id')),
+  );
+  const currentVersion = view.define<{ id: string }, Pick<CryptoKeyRow, 'current_version'>>(
+    'crypto_key_current_version',
+    (queries, arg) => queries.selectFrom('crypto_keys').select('current_version').where('id', '=', arg('id')),
   );
   const keyByName = view.define<{ name: string }, KeyRow>('crypto_key_by_name', (queries, arg) =>
     queries.selectFrom('crypto_keys').select(KEY_COLUMNS).where('name', '=', arg('name')),
@@ -160,7 +170,10 @@ export function createCryptoKeyStore(db: Database) {
     findByName: (scope: Scope, name: string): Promisable<CryptoKey | undefined> =>
       mapped(keyByName.first(scope, { name }), keyOf),
 
-    /** Those that have a name, by it. */
+    currentVersion: (scope: Scope, id: CryptoKeyId): Promisable<number | undefined> =>
+      mapped(currentVersion.first(scope, { id }), (row) => row.current_version),
+
+    /** Those that have a name, the oldest first. */
     async listNamed(scope: Scope, max: number): Promise<CryptoKey[]> {
       const rows = await view
         .scoped(scope)

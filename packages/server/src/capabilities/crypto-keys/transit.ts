@@ -18,8 +18,8 @@ import { decryptionFailed } from './errors.js';
 import { parseVersioned, writeVersioned } from './formats.js';
 import { assertCan } from './operation-of.js';
 import type { CryptoKeyRecords } from './records.js';
-import type { CryptoKeys, KeyIdentity } from './service.js';
-import { type CryptoKey, createCryptoKeyStore } from './store.js';
+import type { CryptoKeys } from './service.js';
+import { type ActiveKey, createCryptoKeyStore, type KeyIdentity } from './store.js';
 
 export interface Encrypted {
   readonly ciphertext: string;
@@ -60,7 +60,7 @@ export interface Transit {
 export interface TransitDeps {
   readonly db: Database;
   readonly random: Random;
-  readonly cryptoKeys: Pick<CryptoKeys, 'getNamed' | 'identify' | 'publicKeyOf' | 'use'>;
+  readonly cryptoKeys: Pick<CryptoKeys, 'getActive' | 'identify' | 'publicKeyOf' | 'use'>;
   readonly records: Pick<CryptoKeyRecords, 'rotateWorn'>;
   readonly logger: Pick<Logger, 'warn'>;
   readonly auditLogs: Pick<AuditLogs, 'insertion'>;
@@ -75,7 +75,7 @@ export function createTransit(deps: TransitDeps): Transit {
   const counts = createEncryptionCounts({ store: createCryptoKeyStore(db), onDue: rotateWorn });
 
   /** Nobody waits for it: the version is good for as many again. */
-  function rotateWorn(scope: Scope, key: CryptoKey): void {
+  function rotateWorn(scope: Scope, key: ActiveKey): void {
     const told = { tenant_id: scope.tenantId, key_id: key.id, version: key.currentVersion };
     logger.warn(told, 'a version of a key has encrypted as often as it should and is rotated');
     void records
@@ -84,7 +84,7 @@ export function createTransit(deps: TransitDeps): Transit {
   }
 
   /** Encrypts with the version that is active now, again and again. */
-  async function sealerOf(scope: Scope, key: CryptoKey, count: number) {
+  async function sealerOf(scope: Scope, key: ActiveKey, count: number) {
     const { id, keyType, currentVersion: version } = key;
     if (keyType === 'aes256-gcm') {
       await counts.take(scope, key, count);
@@ -146,7 +146,7 @@ export function createTransit(deps: TransitDeps): Transit {
     async encrypt(caller, name, read) {
       const { scope } = caller.principal;
       const plaintext = read();
-      const key = await cryptoKeys.getNamed(scope, name);
+      const key = await cryptoKeys.getActive(scope, name);
       assertCan(key, 'encrypt');
       const seal = await sealerOf(scope, key, 1);
       const result = await sealed(key, seal, plaintext);
@@ -155,7 +155,7 @@ export function createTransit(deps: TransitDeps): Transit {
     },
 
     async encryptBatch(caller, name, reads) {
-      const key = await cryptoKeys.getNamed(caller.principal.scope, name);
+      const key = await cryptoKeys.getActive(caller.principal.scope, name);
       assertCan(key, 'encrypt');
       const seal = await sealerOf(caller.principal.scope, key, reads.length);
       const outcomes = await outcomesOf(reads, async (read) => encryptedOf(await seal(read().reveal()), key));
@@ -188,7 +188,7 @@ export function createTransit(deps: TransitDeps): Transit {
 
     async rewrap(caller, name, ciphertext) {
       const { scope } = caller.principal;
-      const key = await cryptoKeys.getNamed(scope, name);
+      const key = await cryptoKeys.getActive(scope, name);
       assertCan(key, 'rewrap');
       const seal = await sealerOf(scope, key, 1);
       const { version: fromVersion, plaintext } = await open(scope, key, ciphertext);
@@ -201,7 +201,7 @@ export function createTransit(deps: TransitDeps): Transit {
 }
 
 async function sealed(
-  key: CryptoKey,
+  key: ActiveKey,
   seal: (plaintext: Buffer) => Promisable<Buffer>,
   plaintext: Secret<Buffer>,
 ): Promise<Encrypted> {
@@ -213,7 +213,7 @@ async function sealed(
   }
 }
 
-function encryptedOf(bytes: Buffer, { currentVersion }: CryptoKey): Encrypted {
+function encryptedOf(bytes: Buffer, { currentVersion }: ActiveKey): Encrypted {
   return { ciphertext: writeVersioned(currentVersion, bytes), keyVersion: currentVersion };
 }
 
