@@ -21,7 +21,7 @@ import type { Pki } from './service.js';
 
 const ROOT = '/v1/pki/roots/:name';
 
-export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
+export function certificateRoutes(pki: Pki): RouteDefinition[] {
   return [
     route({
       method: 'POST',
@@ -36,7 +36,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
       errors: ['forbidden', 'conflict', 'tenant_sealed'],
       noStore: true,
       notReplayed: ['private_key_pem'],
-      handle: ({ caller, params, body }) => certificates.issue(caller, params.name, params.role, body),
+      handle: ({ caller, params, body }) => pki.certificates.issue(caller, params.name, params.role, body),
       wire: (issued) => issuedWire(issued),
     }),
     route({
@@ -50,7 +50,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
       body: signBody,
       response: signedResponse,
       errors: ['forbidden', 'conflict', 'tenant_sealed'],
-      handle: ({ caller, params, body }) => certificates.sign(caller, params.name, params.role, body),
+      handle: ({ caller, params, body }) => pki.certificates.sign(caller, params.name, params.role, body),
       wire: (certified) => signedWire(certified),
     }),
     route({
@@ -64,7 +64,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
       body: revokeBody,
       response: revokedResponse,
       errors: ['forbidden'],
-      handle: ({ caller, params, body }) => certificates.revoke(caller, params.name, body),
+      handle: ({ caller, params, body }) => pki.certificates.revoke(caller, params.name, body),
       wire: () => ({ revoked: true }),
     }),
     route({
@@ -81,7 +81,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
       answer: 'page',
       async handle({ caller, params, query: { page, per_page: perPage, status } }) {
         const asked = { page, perPage, ...(status && { status }) };
-        const found = await certificates.list(caller, params.name, asked);
+        const found = await pki.certificates.list(caller, params.name, asked);
         return { ...found, rows: found.rows.map(certificateRowWire) };
       },
     }),
@@ -97,7 +97,7 @@ export function certificateRoutes({ certificates }: Pki): RouteDefinition[] {
       response: certificateResponse,
       errors: ['forbidden'],
       handle: async ({ caller, params }) =>
-        certificateWire(await certificates.get(caller, params.name, params.serial)),
+        certificateWire(await pki.certificates.get(caller, params.name, params.serial)),
     }),
   ];
 }

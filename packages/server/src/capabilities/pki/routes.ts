@@ -30,7 +30,7 @@ export function pkiRoutes(pki: Pki): RouteDefinition[] {
   return [...rootRoutes(pki), ...roleRoutes(pki), ...certificateRoutes(pki)];
 }
 
-function rootRoutes({ roots }: Pki): RouteDefinition[] {
+function rootRoutes(pki: Pki): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -43,7 +43,7 @@ function rootRoutes({ roots }: Pki): RouteDefinition[] {
       response: z.array(rootResponse),
       async handle({ caller }) {
         const { scope } = caller.principal;
-        return (await roots.list(caller)).map((root) => rootWire(scope, root));
+        return (await pki.roots.list(caller)).map((root) => rootWire(scope, root));
       },
     }),
     route({
@@ -57,7 +57,7 @@ function rootRoutes({ roots }: Pki): RouteDefinition[] {
       response: createdRootResponse,
       errors: ['conflict', 'tenant_sealed'],
       status: 201,
-      handle: ({ caller, body }) => roots.create(caller, body),
+      handle: ({ caller, body }) => pki.roots.create(caller, body),
       wire: ({ root, issuing }, { caller }) => ({
         root: rootWire(caller.principal.scope, root),
         intermediate_not_after: isoSeconds(issuing.notAfterMs),
@@ -73,7 +73,7 @@ function rootRoutes({ roots }: Pki): RouteDefinition[] {
       params: rootParams,
       response: certificatesText,
       text: 'text/x-pem-file',
-      handle: ({ caller, params }) => roots.rootsPem(caller, params.name),
+      handle: ({ caller, params }) => pki.roots.rootsPem(caller, params.name),
     }),
     route({
       method: 'GET',
@@ -86,7 +86,7 @@ function rootRoutes({ roots }: Pki): RouteDefinition[] {
       response: listsText,
       text: 'text/plain',
       errors: ['tenant_sealed'],
-      handle: ({ caller, params }) => roots.listsPem(caller, params.name),
+      handle: ({ caller, params }) => pki.roots.listsPem(caller, params.name),
     }),
     route({
       method: 'POST',
@@ -99,7 +99,7 @@ function rootRoutes({ roots }: Pki): RouteDefinition[] {
       body: emptyBody,
       response: rotatedResponse,
       errors: ['forbidden', 'conflict', 'tenant_sealed'],
-      handle: ({ caller, params }) => roots.rotateIssuing(caller, params.name),
+      handle: ({ caller, params }) => pki.roots.rotateIssuing(caller, params.name),
       wire: ({ id, notAfterMs }) => ({ intermediate_id: id, not_after: isoSeconds(notAfterMs) }),
     }),
     route({
@@ -113,13 +113,13 @@ function rootRoutes({ roots }: Pki): RouteDefinition[] {
       body: emptyBody,
       response: retiredResponse,
       errors: ['forbidden'],
-      handle: ({ caller, params }) => roots.retire(caller, params.name),
+      handle: ({ caller, params }) => pki.roots.retire(caller, params.name),
       wire: () => ({ retired: true }),
     }),
   ];
 }
 
-function roleRoutes({ roles }: Pki): RouteDefinition[] {
+function roleRoutes(pki: Pki): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -131,7 +131,7 @@ function roleRoutes({ roles }: Pki): RouteDefinition[] {
       params: rootParams,
       response: z.array(roleResponse),
       errors: ['forbidden'],
-      handle: async ({ caller, params }) => (await roles.list(caller, params.name)).map(roleWire),
+      handle: async ({ caller, params }) => (await pki.roles.list(caller, params.name)).map(roleWire),
     }),
     route({
       method: 'POST',
@@ -145,7 +145,7 @@ function roleRoutes({ roles }: Pki): RouteDefinition[] {
       response: roleResponse,
       errors: ['forbidden', 'conflict'],
       status: 201,
-      handle: ({ caller, params, body }) => roles.create(caller, params.name, body),
+      handle: ({ caller, params, body }) => pki.roles.create(caller, params.name, body),
       wire: (role) => roleWire(role),
     }),
     route({
@@ -159,7 +159,7 @@ function roleRoutes({ roles }: Pki): RouteDefinition[] {
       body: updateRoleBody,
       response: roleResponse,
       errors: ['forbidden', 'conflict'],
-      handle: ({ caller, params, body }) => roles.update(caller, params.name, params.role, body),
+      handle: ({ caller, params, body }) => pki.roles.update(caller, params.name, params.role, body),
       wire: (role) => roleWire(role),
     }),
     route({
@@ -172,7 +172,7 @@ function roleRoutes({ roles }: Pki): RouteDefinition[] {
       params: roleParams,
       response: deletedResponse,
       errors: ['forbidden'],
-      handle: ({ caller, params }) => roles.delete(caller, params.name, params.role),
+      handle: ({ caller, params }) => pki.roles.delete(caller, params.name, params.role),
       wire: () => ({ deleted: true }),
     }),
   ];
