@@ -22,10 +22,10 @@ export interface AcmeApiDeps {
 
 export const ACME_PREFIX = '/pki/:tenantId/:rootId/:roleId/acme';
 
-const JOSE = 'application/jose+json';
+export const JOSE = 'application/jose+json';
 const JSON_TYPE = 'application/json';
-const PROBLEM = 'application/problem+json';
-const PEM_CHAIN = 'application/pem-certificate-chain';
+export const PROBLEM = 'application/problem+json';
+export const PEM_CHAIN = 'application/pem-certificate-chain';
 const EMPTY = Buffer.alloc(0);
 
 /** RFC 8555: a scope of its own, because bodies are JWS, answers bare, and refusals problem documents (contract README §1.1). */

@@ -1,16 +1,23 @@
 import * as acme from 'acme-client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { TenantId } from '../../kernel/ids.js';
 import { thumbprintOf } from '../../platform/crypto/jwk.js';
 import { createLogger } from '../../platform/log/logger.js';
 import { type AcmeRig, openAcmeRig, RawAcmeClient, type RigRole } from '../../testing/acme-rig.js';
 import { forEachDatabase } from '../../testing/databases.js';
-import { until } from '../../testing/egress-rig.js';
+import { turns, until } from '../../testing/egress-rig.js';
 import { createManualClock, type ManualClock } from '../../testing/manual-clock.js';
 import { createTestServices, stopServices, type TestServices } from '../../testing/services.js';
 import { acmeJobs } from './jobs.js';
+import { createOrderStore } from './order-store.js';
 
 const LEASE_MS = 15_000;
 const NAME = 'a.example.com';
+
+const scopeOf = ({ directoryUrl }: RigRole) => ({
+  tenantId: new URL(directoryUrl).pathname.split('/')[2] as TenantId,
+  sandbox: false,
+});
 
 /** Two servers on one database. The clock of the one stands still from where it dies: it renews no lease any longer. */
 forEachDatabase((_name, open) => {
@@ -93,6 +100,10 @@ forEachDatabase((_name, open) => {
       await acme.crypto.createPrivateEcdsaKey(),
     );
     const finalize = client.post(order.json.finalize, { csr: acme.crypto.getPemBodyAsB64u(csr) });
+    const store = createOrderStore(rig.db);
+    const [scope, id] = [scopeOf(role), order.headers.get('location')!.split('/').at(-1)!];
+    // No transaction is open for longer than a second, whatever clock says so.
+    while ((await store.findOrder(scope, id))?.status !== 'processing') await turns(10);
     const answer = await whileTimePasses(finalize);
     expect([answer.json.status, answer.headers.get('retry-after')]).toEqual(['processing', '1']);
     const location = answer.headers.get('location')!;
