@@ -52,6 +52,15 @@ export function ephemeralRequest(knox, url, expression) {
   return { head: head('POST /v1/proxy', headers), body };
 }
 
+/** A call of the management API by its key. */
+export function keyRequest({ port, apiKey }, path, body) {
+  return {
+    port,
+    head: head(`POST ${path}`, [`Authorization: Bearer ${apiKey}`]),
+    body: JSON.stringify(body),
+  };
+}
+
 /** A form of an authorization server, sent by that client. */
 export function formRequest(port, path, { clientId, clientSecret }) {
   const credentials = Buffer.from(`${clientId}:${clientSecret}`).toString('base64');

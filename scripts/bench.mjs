@@ -1,10 +1,11 @@
-// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop,oauth,clients,rewrap --record]`.
+// The comparisons: `npm run bench [-- --rounds 9 --seconds 5 --only start,idle,proxy,slow-disk,keys,growth,audit,redaction,dyn-db,dpop,oauth,clients,rewrap,crypto --record]`.
 // Method: docs/benchmarks.md, whose results `--record` writes.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { measureCryptoKeys } from '../bench/crypto.mjs';
 import { measureDynDb } from '../bench/dyn-db.mjs';
 import { startKnox, tokenize } from '../bench/knox-server.mjs';
 import { CONNECTIONS, describe, ephemeralRequest, load } from '../bench/load.mjs';
@@ -57,6 +58,7 @@ const PARTS = {
   oauth: measureOAuth,
   clients: measureClients,
   rewrap: measureRewrap,
+  crypto: measureCrypto,
 };
 const BARS = {
   startMs: 2000,
@@ -80,6 +82,7 @@ const { values: options } = parseArgs({
     leases: { type: 'string', default: '10000' },
     'dyn-db-steps': { type: 'string', default: 'mint,gone,crowd,history,storm' },
     'oauth-steps': { type: 'string', default: 'peer,growth' },
+    'crypto-steps': { type: 'string', default: 'ciphers,signatures' },
     record: { type: 'boolean', default: false },
   },
 });
@@ -512,6 +515,15 @@ async function measureOAuth(place) {
   } finally {
     postgres.stop?.();
   }
+}
+
+/** Encrypt, decrypt and sign by keys that the server holds. */
+async function measureCrypto(place) {
+  const { rounds, seconds } = options;
+  title(`Crypto keys: ${rounds} rounds of ${seconds} s, ${CONNECTIONS} connections, 1 KB`);
+  const plan = { cores, seconds: Number(seconds), rounds: Number(rounds) };
+  const steps = new Set(options['crypto-steps'].split(','));
+  await measureCryptoKeys(place, plan, steps, (line) => console.log(dim(`  ${line}`)));
 }
 
 async function auditWrites(storage, isSealing) {
