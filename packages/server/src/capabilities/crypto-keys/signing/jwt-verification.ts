@@ -1,6 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import type { Scope } from '../../../kernel/ids.js';
-import type { KeyIdentity } from '../service.js';
+import type { KeyIdentity } from '../store.js';
 import { readHeader, readJws } from './jws.js';
 import { JWT_SCHEMES, type JwtAlgorithm } from './jwt-algorithms.js';
 import { type ExpectedClaims, judgeClaims } from './jwt-claims.js';

@@ -8,8 +8,8 @@ import {
   signMessage,
   verifyingKeyOf,
 } from '../../../platform/crypto/signatures.js';
-import type { CryptoKeys, KeyIdentity } from '../service.js';
-import type { CryptoKey } from '../store.js';
+import type { CryptoKeys } from '../service.js';
+import type { CryptoKey, KeyIdentity } from '../store.js';
 
 /** How a message is signed, or was. */
 export interface Signing {
