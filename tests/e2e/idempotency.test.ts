@@ -114,10 +114,10 @@ forEachDatabase((open) => {
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
-      const text = (await response.json()) as object;
+      const json = (await response.json()) as object;
       // Some families answer bare under `/admin`.
-      const body = 'data' in text ? text : { data: text };
-      return { status: response.status, headers: response.headers, body } as ApiAnswer;
+      const whole = 'data' in json ? json : { data: json };
+      return { status: response.status, headers: response.headers, body: whole } as ApiAnswer;
     }
     /** Some lists are whole (contract README §5). */
     const total = async (path: string) => {

@@ -11,16 +11,6 @@ export function spkiOfPoint(point: Buffer): Buffer {
   return Buffer.concat([P256_PREFIX, point]);
 }
 
-/** The way back; of a key of P-256 only. */
-export function pointOfSpki(spki: Buffer): Buffer {
-  assert(
-    spki.length === P256_PREFIX.length + POINT_BYTES &&
-      spki.subarray(0, P256_PREFIX.length).equals(P256_PREFIX),
-    'a key of P-256',
-  );
-  return spki.subarray(P256_PREFIX.length);
-}
-
 export function publicPemOf(spki: Buffer): string {
   return keyOf(spki).export({ format: 'pem', type: 'spki' }) as string;
 }
