@@ -25,6 +25,8 @@ interface Creation {
   readonly isUnpaged?: true;
   /** Of the answer's data; default its `id`. */
   idOf?(data: Record<string, unknown>): unknown;
+  /** Of a row of the list; default its `id`. */
+  rowIdOf?(row: Record<string, unknown>): unknown;
 }
 
 /** Every endpoint that adds a row to a collection, by the path of its definition. */
@@ -50,6 +52,24 @@ const CREATIONS: Record<string, Creation> = {
     body: (name) => ({ kind: 'ip', data: { value: name === 'v1-made' ? '10.0.0.1' : '10.0.0.2' } }),
     audit: 'client_credential.create',
     isUnpaged: true,
+  },
+  '/v1/pki/roots': {
+    body: (name) => ({ name }),
+    audit: 'pki.root.create',
+    isUnpaged: true,
+    idOf: ({ root }) => (root as { id: string }).id,
+  },
+  '/v1/pki/roots/:name/roles': {
+    body: (name) => ({ role_name: name }),
+    audit: 'pki.role.create',
+    isUnpaged: true,
+  },
+  '/v1/pki/roots/:name/roles/:role/acme-keys': {
+    body: (name) => ({ label: name }),
+    audit: 'pki.role.update',
+    isUnpaged: true,
+    idOf: ({ kid }) => kid,
+    rowIdOf: ({ kid }) => kid,
   },
   '/v1/redaction-rules': {
     body: (name) => ({ name, match: { type: 'builtin', value: 'pan' } }),
@@ -104,7 +124,11 @@ forEachDatabase((open) => {
     let clientId = '';
 
     async function call(method: string, path: string, headers: Record<string, string> = {}, body?: unknown) {
-      const named = path.replace(':nameOrId', 'cards').replace('/clients/:id', `/clients/${clientId}`);
+      const named = path
+        .replace(':nameOrId', 'cards')
+        .replace('/clients/:id', `/clients/${clientId}`)
+        .replace('/roots/:name', '/roots/corp')
+        .replace('/roles/:role', '/roles/web');
       const response = await fetch(`${server.url}${named}`, {
         method,
         headers: {
@@ -145,6 +169,8 @@ forEachDatabase((open) => {
       expect((await call('POST', '/v1/vaults', {}, { name: 'cards' })).status).toBe(201);
       const client = await call('POST', '/v1/clients', {}, { name: 'office' });
       clientId = client.body.data['id'] as string;
+      expect((await call('POST', '/v1/pki/roots', {}, { name: 'corp' })).status).toBe(201);
+      expect((await call('POST', '/v1/pki/roots/corp/roles', {}, { role_name: 'web' })).status).toBe(201);
     });
     afterAll(async () => {
       await stopServer(server);
@@ -153,7 +179,7 @@ forEachDatabase((open) => {
     });
 
     it.each(places)('POST $path: one row, same answer', async ({ path, name, creation }) => {
-      const { audit, idOf = ({ id }) => id } = creation!;
+      const { audit, idOf = ({ id }) => id, rowIdOf = ({ id }) => id } = creation!;
       const list = creation!.list?.replace('/v1/', path.startsWith('/v1/') ? '/v1/' : '/admin/') ?? path;
       const body = creation!.body(name);
       const key = { 'x-idempotency-key': `crash ${path}`.replace(/\W/g, '-') };
@@ -170,8 +196,8 @@ forEachDatabase((open) => {
       expect(await total(list)).toBe(rowsBefore + 1);
       expect(await total(audited)).toBe(auditedBefore + 1);
       const listed = (await call('GET', creation!.isUnpaged ? list : `${list}?per_page=100`)).body
-        .data as unknown as { id: string }[];
-      expect(listed.map(({ id }) => id)).toContain(idOf(retried.body.data));
+        .data as unknown as Record<string, unknown>[];
+      expect(listed.map(rowIdOf)).toContain(idOf(retried.body.data));
     });
   });
 });

@@ -20,6 +20,17 @@ async function newKey(world: World): Promise<string> {
   return `${path}/${(json['data'] ?? json).kid}`;
 }
 
+/** Rows of which each mode may have some. */
+export const ACME_KINDS = {
+  [PATH]: {
+    async make(world: World) {
+      const path = await newKey(world);
+      const at = path.lastIndexOf('/');
+      return { list: path.slice(0, at), id: path.slice(at + 1) };
+    },
+  },
+};
+
 export const ACME_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`GET ${PATH}`]: { path: newKeys },
   [`POST ${PATH}`]: { path: newKeys, bodies: () => [{ label: 'web servers' }, { label: null }] },

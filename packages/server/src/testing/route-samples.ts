@@ -3,6 +3,7 @@ import type { RequestId, TenantId } from '../kernel/ids.js';
 import { Secret } from '../kernel/secret.js';
 import { systemIds } from '../platform/crypto/random.js';
 import type { RouteDefinition } from '../platform/http/route.js';
+import { ACME_KINDS, ACME_SAMPLES } from './acme-samples.js';
 import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { membersWithoutSample } from './malformed-bodies.js';
@@ -571,6 +572,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
     bodies: () => [{ sample: '{}', content_type: 'application/json', rules: [{ name: 'n', ...RULE }] }],
   },
   ...PKI_SAMPLES,
+  ...ACME_SAMPLES,
   'GET /v1/redaction-rules/:id': { path: newRule },
   'PATCH /v1/redaction-rules/:id': { path: newRule, bodies: () => [{ name: freshName(), ...RULE }] },
   'DELETE /v1/redaction-rules/:id': { path: newRule },
@@ -645,6 +647,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
     }),
   },
   ...PKI_KINDS,
+  ...ACME_KINDS,
   '/v1/redaction-rules': {
     make: async ({ create }, name) => ({
       list: '/v1/redaction-rules',

@@ -4,6 +4,7 @@ import type { JsonObject } from '../../platform/http/openapi/components.js';
 import { openApiDocument, type Tag } from '../../platform/http/openapi/document.js';
 import { USER_SCHEME } from '../../platform/http/openapi/operation.js';
 import type { RouteDefinition } from '../../platform/http/route.js';
+import { describeAcme } from './acme-description.js';
 import { describeApiDocs } from './api-docs.js';
 import { describeHealth } from './health.js';
 import { describeMetrics } from './metrics.js';
@@ -111,7 +112,15 @@ export function apiDescription(definitions: readonly RouteDefinition[]): JsonObj
     securitySchemes: { ...KEY_SCHEMES, ...USER_SCHEMES },
     security: Object.keys(KEY_SCHEMES).map((scheme) => ({ [scheme]: [] })),
     routes: mountedRoutes(definitions),
-    described: [describeProxy, describeOAuth, describePki, describeHealth, describeMetrics, describeApiDocs],
+    described: [
+      describeProxy,
+      describeOAuth,
+      describePki,
+      describeAcme,
+      describeHealth,
+      describeMetrics,
+      describeApiDocs,
+    ],
     tagOf,
   });
 }

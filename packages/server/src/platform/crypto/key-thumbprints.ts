@@ -1,10 +1,19 @@
-import { createPublicKey, type KeyObject } from 'node:crypto';
 import { certificateOfDer } from './certificates.js';
 import { readPublicJwk, thumbprintOf } from './jwk.js';
+import { publicJwkOf } from './public-keys.js';
 
 /** RFC 7638, of a SubjectPublicKeyInfo in DER; null for a key that signs no JWS here. */
 export function thumbprintOfSpki(spki: Buffer): string | null {
-  return thumbprintOfKey(() => createPublicKey({ key: spki, format: 'der', type: 'spki' }));
+  return thumbprintOfKey(() => spki);
+}
+
+function thumbprintOfKey(spki: () => Buffer): string | null {
+  try {
+    return thumbprintOf(readPublicJwk(publicJwkOf(spki())));
+  } catch {
+    // Of a kind or a size that no JWS is verified with, or none at all.
+    return null;
+  }
 }
 
 /** A certificate that somebody has sent: what it is looked up by, and whose key it is of. Null for what is no DER of one. */
@@ -13,15 +22,6 @@ export function namesOfCertificate(
 ): { readonly serial: string; readonly keyThumbprint: string | null } | null {
   const certificate = certificateOfDer(der);
   if (!certificate) return null;
-  const serial = certificate.serialNumber.toLowerCase();
-  return { serial, keyThumbprint: thumbprintOfKey(() => certificate.publicKey) };
-}
-
-function thumbprintOfKey(read: () => KeyObject): string | null {
-  try {
-    return thumbprintOf(readPublicJwk(read().export({ format: 'jwk' })));
-  } catch {
-    // Of a kind or a size that no JWS is verified with here, or none at all.
-    return null;
-  }
+  const spki = () => certificate.publicKey.export({ format: 'der', type: 'spki' });
+  return { serial: certificate.serialNumber.toLowerCase(), keyThumbprint: thumbprintOfKey(spki) };
 }
