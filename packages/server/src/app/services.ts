@@ -6,13 +6,11 @@ import {
   createTeam,
   teamRoutes,
 } from '../capabilities/accounts/index.js';
-import { acmeKeyRoutes, createAcme } from '../capabilities/acme/index.js';
+import { acmeKeyRoutes } from '../capabilities/acme/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
-import { createAuthorities } from '../capabilities/authorities/index.js';
-import { createClientCa } from '../capabilities/client-ca/index.js';
 import { clientRoutes, createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeyRecords,
@@ -34,7 +32,7 @@ import { createBrowsers } from '../capabilities/oauth-consent/index.js';
 import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
 import { createParity, parityRoutes } from '../capabilities/parity/index.js';
 import { createPermissions, decisionOfUser, roleRoutes } from '../capabilities/permissions/index.js';
-import { createPki, pkiRoutes } from '../capabilities/pki/index.js';
+import { pkiRoutes } from '../capabilities/pki/index.js';
 import {
   accountRoutes,
   createPlans,
@@ -58,6 +56,7 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
+import { createCertificateServices } from './certificates.js';
 import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
 import type { ServicesDeps } from './services-deps.js';
@@ -231,34 +230,13 @@ export function createServices(deps: ServicesDeps) {
     wakeRemoval: () => jobs.wake(REMOVAL_JOB),
   });
   const tenantRemoval = createTenantRemoval({ db, clock, logger, generations, dynDb, tables: TENANT_TABLES });
-  const authorities = createAuthorities({
-    db,
-    clock,
-    ids,
-    random,
-    logger,
-    tenantKeys: kms,
+  const { authorities, clientCa, pki, acme } = createCertificateServices({
+    ...deps,
+    accounts,
+    kms,
     auditLogs,
     jobs,
-    publicUrl: deps.publicUrl,
-  });
-  const clientCa = createClientCa({ db, clock, random, authorities, auditLogs });
-  const pki = createPki({ db, clock, ids, authorities, auditLogs, outbox });
-  const acme = createAcme({
-    db,
-    clock,
-    ids,
-    random,
-    logger,
-    rootKey,
-    instruments,
-    tenants: accounts,
-    tenantKeys: kms,
-    auditLogs,
-    jobs,
-    authorities,
-    pki,
-    validation: deps.acmeValidation,
+    outbox,
   });
   const clients = createClients({
     db,
@@ -405,7 +383,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...oidcBindingRoutes(services.oidcBindings),
     ...dynDbRoutes(services.dynDb),
     ...pkiRoutes(services.pki),
-    ...acmeKeyRoutes(services.acme.keys),
+    ...acmeKeyRoutes(services.acme),
     ...apiLogRoutes(services.apiLogs),
     ...parityRoutes(services.parity),
   ];

@@ -124,7 +124,11 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
       async idsIn(path) {
         const { status, text, json } = await call('GET', path);
         if (status !== 200) throw new Error(`GET ${path} at ${mount}: ${status} ${text}`);
-        const name = path === '/v1/logs' ? 'request_id' : /\/certs$/.test(path) ? 'serial_hex' : 'id';
+        const names = { logs: 'request_id', certs: 'serial_hex', 'acme-keys': 'kid' } as Record<
+          string,
+          string
+        >;
+        const name = names[path.slice(path.lastIndexOf('/') + 1)] ?? 'id';
         return (json['data'] ?? json).map((row: Record<string, string>) => row[name]);
       },
     };

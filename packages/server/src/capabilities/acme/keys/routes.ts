@@ -14,7 +14,7 @@ import type { AcmeKeys } from './service.js';
 
 const PATH = '/v1/pki/roots/:name/roles/:role/acme-keys';
 
-export function acmeKeyRoutes(keys: AcmeKeys): RouteDefinition[] {
+export function acmeKeyRoutes(acme: { readonly keys: AcmeKeys }): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -25,7 +25,8 @@ export function acmeKeyRoutes(keys: AcmeKeys): RouteDefinition[] {
       audit: null,
       params: roleParams,
       response: z.array(keyResponse),
-      handle: async ({ caller, params }) => (await keys.list(caller, params.name, params.role)).map(keyWire),
+      handle: async ({ caller, params }) =>
+        (await acme.keys.list(caller, params.name, params.role)).map(keyWire),
     }),
     route({
       method: 'POST',
@@ -40,7 +41,7 @@ export function acmeKeyRoutes(keys: AcmeKeys): RouteDefinition[] {
       errors: ['conflict', 'tenant_sealed'],
       status: 201,
       noStore: true,
-      handle: ({ caller, params, body }) => keys.create(caller, params.name, params.role, body.label),
+      handle: ({ caller, params, body }) => acme.keys.create(caller, params.name, params.role, body.label),
       wire: createdKeyWire,
     }),
     route({
@@ -52,7 +53,7 @@ export function acmeKeyRoutes(keys: AcmeKeys): RouteDefinition[] {
       audit: 'pki.role.update',
       params: keyParams,
       response: deletedResponse,
-      handle: ({ caller, params }) => keys.delete(caller, params.name, params.role, params.kid),
+      handle: ({ caller, params }) => acme.keys.delete(caller, params.name, params.role, params.kid),
       wire: () => ({ deleted: true }),
     }),
   ];
