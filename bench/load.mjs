@@ -15,7 +15,7 @@ export async function load({ pid, port, head: requestHead, ...requests }, { core
     port,
     head: requestHead,
     ...requests,
-    connections: CONNECTIONS,
+    connections: requests.connections ?? CONNECTIONS,
     warmupSeconds: WARMUP_SECONDS,
     seconds,
     pids: { server: pid, ...(upstreamPid && { upstream: upstreamPid }) },
