@@ -19,6 +19,7 @@ import {
   createSignatures,
   createTransit,
   cryptoKeyRoutes,
+  portableRoutes,
   signingRoutes,
 } from '../capabilities/crypto-keys/index.js';
 import { createDpop } from '../capabilities/dpop/index.js';
@@ -304,6 +305,7 @@ export function createServices(deps: ServicesDeps) {
     cryptoRecords,
     transit,
     signatures,
+    portable,
     vaults,
     apiKeys,
     signups,
@@ -378,6 +380,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...vaultRoutes(services.vaults),
     ...cryptoKeyRoutes({ ...services, records: services.cryptoRecords }),
     ...signingRoutes(services.signatures),
+    ...portableRoutes(services.portable),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),

@@ -9,6 +9,8 @@ export const LIMITS = {
   /** A value of 64 KiB, each byte escaped as six, and its metadata: what is larger is not even parsed. */
   tokenizeBodyBytesMax: 512 * KiB,
   bulkTokenizeBodyBytesMax: 16 * MiB,
+  /** Values of one document that are sealed or opened, an operation on a curve each. */
+  portableLeavesMax: 2_000,
   templatedBodyBytesMax: 10 * MiB,
   /** Of a body in the answer to a dry run. */
   dryRunPreviewBytesMax: 16 * KiB,

@@ -11,6 +11,7 @@ import { nameOf, type World } from './matrix-rig.js';
 import { MEMORY_PASSWORD } from './memory-databases.js';
 import { askOAuth, basicOfKey } from './oauth-calls.js';
 import { PKI_KINDS, PKI_SAMPLES } from './pki-samples.js';
+import { PORTABLE_SAMPLES } from './portable-samples.js';
 import type { Body, RouteSample } from './route-sample.js';
 import { SIGNING_SAMPLES } from './signing-samples.js';
 import { createMember, join, OWNER_PASSWORD } from './tenants.js';
@@ -295,6 +296,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...FACTOR_SAMPLES,
   ...CRYPTO_KEY_SAMPLES,
   ...SIGNING_SAMPLES,
+  ...PORTABLE_SAMPLES,
   'POST /v1/signup': {
     bodies: () => [
       {

@@ -45,6 +45,11 @@ const USER_SCHEMES: JsonObject = {
   },
 };
 
+const PORTABLE: Tag = {
+  name: 'Portable encryption',
+  description: 'Values that travel sealed, in any system, until they are opened here.',
+};
+
 /** By the first segment after the mount. */
 const TAGS: Readonly<Record<string, Tag>> = {
   account: { name: 'Account', description: 'Plan, subscription and what the month has used.' },
@@ -62,11 +67,14 @@ const TAGS: Readonly<Record<string, Tag>> = {
     name: 'Keys',
     description: 'Keys that vaults and portable texts are sealed with, and their versions.',
   },
+  decrypt: PORTABLE,
   'dyn-db-credentials': {
     name: 'Dynamic database credentials',
     description: 'Users of a database that live as long as their lease.',
   },
   egress: { name: 'Egress', description: 'Where calls may go.' },
+  encrypt: PORTABLE,
+  inspect: PORTABLE,
   invitations: { name: 'Team', description: 'Who belongs to a tenant, and who is invited.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },
   oauth: { name: 'OAuth', description: 'Access tokens: getting, asking about and revoking them.' },

@@ -21,6 +21,9 @@ export interface CryptoAuditDetails {
   readonly via?: 'ephemeral_proxy';
   /** Why the server rotated it by itself. */
   readonly reason?: 'encryptions';
+  /** How many of one call. */
+  readonly values?: number;
+  readonly role?: string;
 }
 
 /** A key without a name is told by its id alone. */

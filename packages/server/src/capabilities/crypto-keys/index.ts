@@ -10,6 +10,7 @@ export {
   parsePortable,
   sealPortable,
 } from './portable-format.js';
+export { portableRoutes } from './portable-routes.js';
 export { type CryptoKeyRecords, createCryptoKeyRecords } from './records.js';
 export { cryptoKeyRoutes } from './routes.js';
 export {

@@ -1,20 +1,16 @@
-import { assert } from '../../kernel/assert.js';
-import { isAppError, permissionMissing } from '../../kernel/errors.js';
-import type { Scope } from '../../kernel/ids.js';
+import { permissionMissing } from '../../kernel/errors.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
-import { DecryptionRefused } from '../../platform/crypto/authenticated-cipher.js';
 import type { Random } from '../../platform/crypto/random.js';
-import { type Database, UniqueViolation } from '../../platform/storage/database.js';
+import type { Database } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { cryptoEntry } from './audit.js';
-import { decryptionFailed } from './errors.js';
-import { openPortable, type Portable, type PortableDatatype, sealPortable } from './portable-format.js';
+import { createPortableDocuments, type PortableDocuments } from './portable-documents.js';
+import { type Portable, sealPortable } from './portable-format.js';
+import { createPortableKeys } from './portable-keys.js';
+import { createOpenPortable, withVersion } from './portable-opening.js';
 import type { CryptoKeys } from './service.js';
-import type { CryptoKey } from './store.js';
 
-/** Made on first use (clients-pki.md §5). */
-export const DEFAULT_KEY = 'kc-default';
 const NO_ROLE = '';
 
 /** Values that travel sealed and are opened when they come back, under named keys; a vault's own key is not among them. */
@@ -30,56 +26,21 @@ export interface PortableCipher {
 export interface PortableCipherDeps {
   readonly db: Pick<Database, 'transaction' | 'commitInserts'>;
   readonly random: Random;
-  readonly cryptoKeys: Pick<CryptoKeys, 'prepare' | 'createFor' | 'find' | 'use'>;
-  readonly auditLogs: Pick<AuditLogs, 'insertion'>;
+  readonly cryptoKeys: Pick<CryptoKeys, 'prepare' | 'createFor' | 'find' | 'getNamed' | 'use'>;
+  readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
 }
 
-export function createPortableCipher(deps: PortableCipherDeps): PortableCipher {
+export function createPortableCipher(deps: PortableCipherDeps): PortableCipher & PortableDocuments {
   const { db, random, cryptoKeys, auditLogs } = deps;
-
-  /** Of several first uses at once one makes the key. */
-  async function defaultKey(scope: Scope): Promise<CryptoKey> {
-    const known = await cryptoKeys.find(scope, DEFAULT_KEY);
-    if (known) return known;
-    const prepared = await cryptoKeys.prepare(scope, 'ecdh-p256', DEFAULT_KEY);
-    try {
-      await db.transaction((tx) => cryptoKeys.createFor(tx, prepared));
-    } catch (error) {
-      if (!(error instanceof UniqueViolation)) throw error;
-    }
-    const made = await cryptoKeys.find(scope, DEFAULT_KEY);
-    assert(made, 'a key that was made is found');
-    return made;
-  }
-
-  async function withKey<T>(scope: Scope, portable: Portable, use: (privateKey: Buffer) => T) {
-    const { tenantId, keyId, version } = portable.keyRef;
-    const key = tenantId === scope.tenantId ? await cryptoKeys.find(scope, keyId) : undefined;
-    if (!key || key.name === null || key.keyType !== 'ecdh-p256') throw decryptionFailed();
-    try {
-      return { key, version, result: await cryptoKeys.use(scope, keyId, version, use) };
-    } catch (error) {
-      if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw decryptionFailed();
-      throw error;
-    }
-  }
-
-  async function open(scope: Scope, portable: Portable) {
-    const { key, version, result } = await withKey(scope, portable, (privateKey) => {
-      const bytes = openPortable(privateKey, portable, NO_ROLE);
-      try {
-        return new Secret(jsonOf(portable.datatype, bytes));
-      } finally {
-        bytes.fill(0);
-      }
-    });
-    return { key, version, opened: result };
-  }
+  const keys = createPortableKeys(deps);
+  const open = createOpenPortable(cryptoKeys);
 
   return {
+    ...createPortableDocuments({ ...deps, keys, open }),
+
     async sealForProxy(caller, texts) {
       const { scope } = caller.principal;
-      const key = await defaultKey(scope);
+      const key = await keys.forSealing(caller);
       const version = key.currentVersion;
       const keyRef = { tenantId: scope.tenantId, keyId: key.id, version };
       const sealed = await cryptoKeys.use(scope, key.id, version, (privateKey) =>
@@ -98,14 +59,18 @@ export function createPortableCipher(deps: PortableCipherDeps): PortableCipher {
     async openForProxy(caller, portables) {
       if (!caller.principal.may('crypto:decrypt')) throw permissionMissing('crypto:decrypt');
       const { scope } = caller.principal;
-      const found = await Promise.all(portables.map((portable) => open(scope, portable)));
+      const found = await Promise.all(
+        portables.map(async (portable) => {
+          const key = await keys.forOpening(scope, portable);
+          return { key, portable, opened: await open(scope, key, portable, NO_ROLE) };
+        }),
+      );
       await db.commitInserts(
-        found.map(({ key, version }) =>
-          auditLogs.insertion(
-            actorOf(caller),
-            cryptoEntry('crypto.decrypt', key, { version, via: 'ephemeral_proxy' }),
-          ),
-        ),
+        found.map(({ key, portable }) => {
+          const { version } = portable.keyRef;
+          const entry = cryptoEntry('crypto.decrypt', key, { version, via: 'ephemeral_proxy' });
+          return auditLogs.insertion(actorOf(caller), entry);
+        }),
       );
       return found.map(({ opened }) => opened);
     },
@@ -113,20 +78,12 @@ export function createPortableCipher(deps: PortableCipherDeps): PortableCipher {
     async checkForProxy(caller, portables) {
       if (!caller.principal.may('crypto:decrypt')) throw permissionMissing('crypto:decrypt');
       const { scope } = caller.principal;
-      await Promise.all(portables.map((portable) => withKey(scope, portable, () => undefined)));
+      await Promise.all(
+        portables.map(async (portable) => {
+          const key = await keys.forOpening(scope, portable);
+          await withVersion(cryptoKeys, scope, key, portable, () => undefined);
+        }),
+      );
     },
   };
-}
-
-/** Whoever has the public key can seal any text as a number: what is no JSON would be put into the body as it stands. */
-function jsonOf(datatype: PortableDatatype, bytes: Buffer): string {
-  if (datatype === 'x') return JSON.stringify(bytes.toString('base64'));
-  const text = bytes.toString('utf8');
-  if (datatype === 's') return JSON.stringify(text);
-  try {
-    JSON.parse(text);
-  } catch {
-    throw new DecryptionRefused();
-  }
-  return text;
 }

@@ -9,7 +9,7 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import { cryptoEntry } from './audit.js';
 import { keyNameTaken, tooManyKeys } from './errors.js';
 import { assertCan } from './operation-of.js';
-import { DEFAULT_KEY } from './portable.js';
+import { DEFAULT_KEY } from './portable-keys.js';
 import type { CryptoKeys, PreparedCryptoKey } from './service.js';
 import { type ActiveKey, type CryptoKey, createCryptoKeyStore } from './store.js';
 import type { KeyMode, KeyType } from './tables.js';

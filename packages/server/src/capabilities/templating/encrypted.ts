@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
 import { validationError } from '../../kernel/errors.js';
+import { scanJson } from '../../kernel/json-scanner.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { MASK_TEXT } from '../../kernel/secret.js';
 import { templateError } from './errors.js';
-import { scanJson } from './json-scanner.js';
 
 /** The JSON of `X-Knox-Encrypted`, which `{{ encrypted | json: $.path }}` reads from (dataplane.md §2.1). */
 export interface EncryptedDocument {
@@ -19,7 +19,7 @@ export function parseEncryptedHeader(text: string): EncryptedDocument {
   }
   if (!BASE64.test(text)) throw validationError(HEADER, 'must be base64');
   const bytes = Buffer.from(text, 'base64');
-  const problem = isUtf8(bytes) ? scanJson(bytes, () => {}) : 'not UTF-8';
+  const problem = isUtf8(bytes) ? scanJson(bytes, {}) : 'not UTF-8';
   if (problem !== null) throw validationError(HEADER, `must be the base64 of JSON (${problem})`);
   return { root: JSON.parse(bytes.toString('utf8').replace(/^\uFEFF/, '')) as unknown };
 }

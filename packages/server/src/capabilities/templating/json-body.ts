@@ -1,9 +1,9 @@
 import { isUtf8 } from 'node:buffer';
+import { scanJson } from '../../kernel/json-scanner.js';
 import type { Secret } from '../../kernel/secret.js';
 import { PORTABLE_PREFIX, parsePortable } from '../crypto-keys/index.js';
 import { malformedJson } from './errors.js';
 import { holdsExpression, type Operands, type Pieces, parseText, renderPieces } from './expressions.js';
-import { scanJson } from './json-scanner.js';
 
 /** A string literal of the body that holds an expression, with the place of its quotes. */
 interface Splice {
@@ -24,6 +24,7 @@ export interface JsonTemplate {
   readonly splices: readonly (Splice | Opening)[];
 }
 
+const QUOTE = 0x22;
 const K = PORTABLE_PREFIX.charCodeAt(0);
 const ESCAPED_BRACE = '\\u007';
 const BRACES_UTF16 = Buffer.from('{{', 'utf16le').subarray(0, 3);
@@ -56,6 +57,7 @@ export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate |
   const holdsEscape = finder(bytes, ESCAPED_BRACE);
   const splices: (Splice | Opening)[] = [];
   const collect = (start: number, end: number): void => {
+    if (bytes[start] !== QUOTE) return;
     const portable =
       bytes[start + 1] === K ? parsePortable(bytes.toString('latin1', start + 1, end - 1)) : null;
     if (portable !== null) splices.push({ start, end, slot: operands.open(portable) });
@@ -63,7 +65,7 @@ export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate |
     const pieces = parseText(JSON.parse(bytes.toString('utf8', start, end)) as string, operands);
     if (pieces !== null) splices.push({ start, end, pieces });
   };
-  const problem = isUtf8(bytes) ? scanJson(bytes, collect) : 'not UTF-8';
+  const problem = isUtf8(bytes) ? scanJson(bytes, { scalar: collect }) : 'not UTF-8';
   if (problem === null) return splices.length === 0 ? null : { bytes, splices };
   if (splices.length > 0 || holdsExpression(bytes.toString('latin1'))) throw malformedJson(problem);
   return null;

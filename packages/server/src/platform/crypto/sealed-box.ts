@@ -36,23 +36,21 @@ export function publicPointOf(privateKey: Buffer): Buffer {
 }
 
 /**
- * AES-256-GCM under a key of its own, agreed on with the public half of `privateKey` (construction v1 of clients-pki.md §5).
+ * AES-256-GCM under a key of its own, agreed on with `recipient`, an uncompressed point (construction v1 of clients-pki.md §5).
  * The header is made from what the box draws; `role` is bound through the key.
  */
 export function sealBox(
   random: Random,
-  privateKey: Buffer,
+  recipient: Buffer,
   headerOf: (ephemeral: Buffer, iv: Buffer) => string,
   role: string,
   plaintext: Uint8Array,
 ): SealedBox {
-  const recipient = createECDH(CURVE);
-  recipient.setPrivateKey(privateKey);
   const sender = createECDH(CURVE);
   const ephemeral = sender.generateKeys();
   const iv = random.bytes(IV_BYTES);
   const header = headerOf(ephemeral, iv);
-  const key = contentKey(sender.computeSecret(recipient.getPublicKey()), ephemeral, header, role);
+  const key = contentKey(sender.computeSecret(recipient), ephemeral, header, role);
   try {
     const cipher = createCipheriv('aes-256-gcm', key, iv, { authTagLength: TAG_BYTES });
     cipher.setAAD(Buffer.from(header));

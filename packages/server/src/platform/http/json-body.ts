@@ -1,11 +1,40 @@
+import { isUtf8 } from 'node:buffer';
 import { AppError, validationError } from '../../kernel/errors.js';
+import { type JsonMember, membersOf } from '../../kernel/json-members.js';
+import { JsonText } from '../../kernel/json-text.js';
 import { LIMITS } from '../../kernel/limits.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-/** Parses a JSON body within the limits of contract README §7. An empty body is `undefined`. */
-export function parseJsonBody(bytes: Buffer): unknown {
+/**
+ * Parses a JSON body within the limits of contract README §7. An empty body is `undefined`. Members of an object that
+ * `kept` names come as `JsonText`.
+ */
+export function parseJsonBody(bytes: Buffer, kept: readonly string[] = []): unknown {
   if (bytes.length === 0) return undefined;
+  const members = kept.length === 0 || !isUtf8(bytes) ? null : membersOf(bytes);
+  return members === null ? parseValue(bytes) : parseAround(bytes, members, kept);
+}
+
+/** The rest is parsed as any body, with null in place of what is kept: of that no value is made, however large it is. */
+function parseAround(bytes: Buffer, members: readonly JsonMember[], kept: readonly string[]): unknown {
+  const texts = new Map<string, JsonText>();
+  const rest: Buffer[] = [];
+  let from = 0;
+  for (const { name, start, end } of members) {
+    if (!kept.includes(name)) continue;
+    if (texts.has(name)) throw validationError(name, 'is given twice');
+    texts.set(name, new JsonText(bytes.subarray(start, end)));
+    rest.push(bytes.subarray(from, start), NULL);
+    from = end;
+  }
+  const value = parseValue(Buffer.concat([...rest, bytes.subarray(from)])) as Record<string, unknown>;
+  return Object.assign(value, Object.fromEntries(texts));
+}
+
+const NULL = Buffer.from('null');
+
+function parseValue(bytes: Buffer): unknown {
   const text = decode(bytes);
   checkDepth(text);
   const value = parse(text);

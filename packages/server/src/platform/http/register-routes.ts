@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { assert } from '../../kernel/assert.js';
 import { validationError } from '../../kernel/errors.js';
+import { writeJson } from '../../kernel/json-text.js';
 import type { Caller, SessionCaller } from '../../kernel/principal.js';
 import type { CallerSteps } from './caller.js';
 import { envelope } from './envelope.js';
@@ -86,7 +87,16 @@ function registerRoute(
           reply.header('set-cookie', cookie);
         return send(reply, definition, act.answerTo(result).answer);
       }
-      const call = { caller, key, method, ...targetOf(request), body: bodyOf(request), audit, worksSealed };
+      const call = {
+        caller,
+        key,
+        method,
+        ...targetOf(request),
+        body: bodyOf(request),
+        audit,
+
+        worksSealed,
+      };
       return send(reply, definition, await idempotency.answer(call, act));
     },
   });
@@ -119,7 +129,8 @@ function createAct(
   stepUp: StepUpCheck | undefined,
 ): (request: FastifyRequest) => KeyedAct {
   const { definition, body: shape } = mounted;
-  const { status = 200, notReplayed = [] } = definition;
+  const { status = 200, notReplayed = [], jsonTexts } = definition;
+  const write = jsonTexts ? writeJson : JSON.stringify;
   const check = requestCheck(definition);
   const enveloped = envelope(mounted);
   return (request) => {
@@ -137,7 +148,7 @@ function createAct(
         assert(checked, 'an answer before its call');
         const wired = definition.wire ? definition.wire(result, checked) : result;
         const whole = enveloped(wired, request.id);
-        const body = definition.text ? String(whole) : JSON.stringify(whole);
+        const body = definition.text ? String(whole) : write(whole);
         const kept = notReplayed.length === 0 ? body : JSON.stringify(without(whole, shape, notReplayed));
         const answered = definition.isPending?.(result as never) ? 202 : status;
         return { answer: { status: answered, body, requestId: request.id, isReplay: false }, kept };
@@ -203,7 +214,7 @@ function requestCheck(definition: RouteDefinition): (request: FastifyRequest) =>
   const query = strict(definition.query ?? z.object({}));
   const body = strict(definition.body ?? z.object({}));
   return (request) => {
-    const sent = parseJsonBody(bodyOf(request));
+    const sent = parseJsonBody(bodyOf(request), definition.jsonTexts);
     checkTexts(request.params, 'path');
     checkTexts(request.query, 'query');
     const [validParams, validQuery, validBody] = validateAll([

@@ -55,6 +55,8 @@ export interface RouteDefinition<
   readonly params?: Params;
   readonly query?: Query;
   readonly body?: Body;
+  /** Members of the body, and of the answer, that are not parsed: `JsonText`, so that numbers keep their digits. */
+  readonly jsonTexts?: readonly string[];
   /** Schema of `data`, of one row where the answer is a page or a feed; strips what must not leave. */
   readonly response: Schema;
   /** `page` answers `{data: [...], meta: {total, page, ...}}`; `feed` a cursor feed; default `{data, meta:{request_id}}`. */

@@ -1,4 +1,4 @@
-import { LIMITS } from '../../kernel/limits.js';
+import { LIMITS } from './limits.js';
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
@@ -89,12 +89,21 @@ function startOf(bytes: Buffer): number {
   return bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
 }
 
+/** What a scan comes across, by its place: `bytes.subarray(start, end)`. */
+export interface JsonEvents {
+  /** A text with its quotes, a number, `true`, `false` or `null` that is a value, not a key. */
+  scalar?(start: number, end: number): void;
+  /** With its quotes; the value follows. */
+  key?(start: number, end: number): void;
+  open?(start: number): void;
+  close?(end: number): void;
+}
+
 /**
- * Checks one JSON text (RFC 8259) and reports every string that is a value, not a key, by the place of its quotes.
- * Numbers, key order, duplicate keys and spacing are never touched, since nothing is parsed into values.
- * Returns what is wrong, or null.
+ * Checks one JSON text (RFC 8259) and reports what is in it. Numbers, key order, duplicate keys and spacing are never
+ * touched, since nothing is parsed into values. Returns what is wrong, or null.
  */
-export function scanJson(bytes: Buffer, onString: (start: number, end: number) => void): string | null {
+export function scanJson(bytes: Buffer, on: JsonEvents): string | null {
   /** Of each level that is open. */
   const isObject: boolean[] = [];
   let depth = 0;
@@ -106,17 +115,21 @@ export function scanJson(bytes: Buffer, onString: (start: number, end: number) =
       if (depth === 0) return 'text after its end';
       const inObject = isObject[depth - 1]!;
       if (byte === COMMA) expect = inObject ? 'key' : 'value';
-      else if (byte === (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) depth -= 1;
-      else return 'a comma or a closing bracket is missing';
+      else if (byte === (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) {
+        depth -= 1;
+        on.close?.(at + 1);
+      } else return 'a comma or a closing bracket is missing';
       at += 1;
     } else if (expect === 'key' || expect === 'key or }') {
       if (byte === CLOSE_OBJECT && expect === 'key or }') {
         depth -= 1;
         expect = 'after value';
         at += 1;
+        on.close?.(at);
       } else {
         const end: number = byte === QUOTE ? stringEnd(bytes, at) : -1;
         if (end === -1) return 'a malformed key';
+        on.key?.(at, end);
         at = skipSpace(bytes, end);
         if (bytes[at] !== COLON) return 'a colon is missing';
         at += 1;
@@ -126,16 +139,18 @@ export function scanJson(bytes: Buffer, onString: (start: number, end: number) =
       depth -= 1;
       expect = 'after value';
       at += 1;
+      on.close?.(at);
     } else if (byte === OPEN_OBJECT || byte === OPEN_ARRAY) {
       if (depth === LIMITS.jsonDepthMax) return `nested deeper than ${LIMITS.jsonDepthMax} levels`;
       isObject[depth] = byte === OPEN_OBJECT;
       depth += 1;
       expect = byte === OPEN_OBJECT ? 'key or }' : 'value or ]';
+      on.open?.(at);
       at += 1;
     } else {
       const end: number = byte === QUOTE ? stringEnd(bytes, at) : scalarEnd(bytes, at);
       if (end === -1) return 'a malformed value';
-      if (byte === QUOTE) onString(at, end);
+      on.scalar?.(at, end);
       at = end;
       expect = 'after value';
     }
