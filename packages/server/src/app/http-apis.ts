@@ -39,7 +39,12 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   });
   const hosts = createHosts(config.hosts);
   const limits = services.plans;
-  const steps = createCallerSteps({ hosts, authenticator: services.authentication, limits });
+  const steps = createCallerSteps({
+    hosts,
+    authenticator: services.authentication,
+    limits,
+    capabilityHolders: services.clientTokens,
+  });
   const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
   const routes = managementRoutes(services);
   const { proxies, certificateHeader } = config.trustedPeers;

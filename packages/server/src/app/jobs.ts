@@ -3,6 +3,7 @@ import { acmeJobs } from '../capabilities/acme/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
 import { authorityJobs } from '../capabilities/authorities/index.js';
+import { clientTokenJobs } from '../capabilities/client-tokens/index.js';
 import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
@@ -26,6 +27,7 @@ type WithJobs = Pick<
   | 'auth'
   | 'acme'
   | 'authorities'
+  | 'clientTokens'
   | 'dpop'
   | 'dynDb'
   | 'idempotency'
@@ -50,6 +52,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     auth,
     acme,
     authorities,
+    clientTokens,
     dpop,
     dynDb,
     idempotency,
@@ -70,6 +73,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...auditJobs(auditChain),
     ...acmeJobs(acme),
     ...authorityJobs(authorities),
+    ...clientTokenJobs(clientTokens),
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),

@@ -10,6 +10,7 @@ import {
   envelopeColumns as authoritiesEnvelopeColumns,
   migrations as authoritiesMigrations,
 } from '../capabilities/authorities/index.js';
+import { migrations as clientTokensMigrations } from '../capabilities/client-tokens/index.js';
 import { migrations as clientsMigrations } from '../capabilities/clients/index.js';
 import {
   envelopeColumns as cryptoKeysEnvelopeColumns,
@@ -70,6 +71,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...clientsMigrations,
   ...pkiMigrations,
   ...acmeMigrations,
+  ...clientTokensMigrations,
   ...signupMigrations,
 ];
 

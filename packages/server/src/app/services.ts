@@ -10,7 +10,12 @@ import { acmeKeyRoutes } from '../capabilities/acme/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
-import { createAuthentication, createUserAuthentication } from '../capabilities/authentication/index.js';
+import {
+  createAuthentication,
+  createMakers,
+  createUserAuthentication,
+} from '../capabilities/authentication/index.js';
+import { clientTokenRoutes, createClientTokens } from '../capabilities/client-tokens/index.js';
 import { clientRoutes, createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeyRecords,
@@ -200,6 +205,8 @@ export function createServices(deps: ServicesDeps) {
     cacheCounts: cacheCounts(instruments, 'credentials'),
   });
   const userAuthentication = createUserAuthentication({ sessions });
+  const makers = createMakers({ apiKeys, tokens: oauth.tokens, sessions, accounts, permissions });
+  const clientTokens = createClientTokens({ db, clock, ids, random, auditLogs, makers, vaults });
   const redaction = createRedaction({
     db,
     clock,
@@ -307,6 +314,8 @@ export function createServices(deps: ServicesDeps) {
     signatures,
     portable,
     vaults,
+    makers,
+    clientTokens,
     apiKeys,
     signups,
     signupPages: createSignupPages(signups),
@@ -381,6 +390,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...cryptoKeyRoutes({ ...services, records: services.cryptoRecords }),
     ...signingRoutes(services.signatures),
     ...portableRoutes(services.portable),
+    ...clientTokenRoutes(services),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),

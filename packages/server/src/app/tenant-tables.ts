@@ -16,6 +16,8 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'oauth_clients', scope: 'tenant+mode', key: 'id' },
   { name: 'oidc_binding_anchors', scope: 'tenant+mode', key: 'binding_id' },
   { name: 'oidc_bindings', scope: 'tenant+mode', key: 'id' },
+  { name: 'client_token_uses', scope: 'tenant+mode', key: 'token_id' },
+  { name: 'client_tokens', scope: 'tenant+mode', key: 'id' },
   { name: 'roles', scope: 'tenant', key: 'id' },
   { name: 'client_assignments', scope: 'tenant+mode', key: 'client_id' },
   { name: 'client_credentials', scope: 'tenant+mode', key: 'id' },

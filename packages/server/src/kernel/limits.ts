@@ -146,6 +146,16 @@ export const LIMITS = {
   tenantSlugKeptMs: 90 * 86_400_000,
   /** Of a deleted tenant, whose database users are dropped before its keys are wiped. */
   leasesOfDeletedTenantMs: 86_400_000,
+  clientTokenSecondsDefault: 300,
+  clientTokenSecondsMax: 600,
+  clientTokenOriginsMax: 10,
+  /** `https://`, a name of 253 characters and a port. */
+  originCharactersMax: 267,
+  /** Tries with what a token was not made for; then it is worth nothing. */
+  clientTokenMissesMax: 5,
+  /** Of one network, tokens that are not valid. */
+  clientTokenFailuresPerMinute: 100,
+  clientTokenKeptMs: 3_600_000,
   oauthBodyBytesMax: 64 * KiB,
   oauthClientsMax: 1_000,
   /** Revoked ones too. */

@@ -1,5 +1,6 @@
 import type {
   ApiKeyId,
+  ClientTokenId,
   OAuthClientId,
   OAuthTokenId,
   OidcBindingId,
@@ -8,6 +9,7 @@ import type {
   SessionId,
   TenantId,
   UserId,
+  VaultId,
 } from './ids.js';
 import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
@@ -109,6 +111,26 @@ export interface Caller extends Visitor {
   readonly idempotency?: CallRecord;
   /** What the narrowest of its limits says; absent where it is not limited. */
   readonly rateLimit?: RateLimitStatus | null;
+}
+
+/** What a client token lets its holder do once (clients-pki.md §5). */
+export type CapabilityAction = 'decrypt' | 'detokenize' | 'tokenize';
+
+/** Of one such token, with what it is pinned to; null = it is not. */
+export interface Capability {
+  readonly id: ClientTokenId;
+  readonly action: CapabilityAction;
+  readonly dataHash: Buffer | null;
+  readonly role: string | null;
+  readonly vaultId: VaultId | null;
+  readonly origins: readonly string[] | null;
+}
+
+/** Whoever holds a token that was made for one act: it acts as who made it, and may do that act alone. */
+export interface CapabilityCaller extends Caller {
+  readonly capability: Capability;
+  /** That of the page that calls; null where no browser says one. */
+  readonly origin: string | null;
 }
 
 /** A signed-in user whatever the tenant: what it does is about itself. */

@@ -11,6 +11,8 @@ export interface RouteSample {
   prepare?(world: World): Promise<unknown>;
   /** Bodies that are taken, the first of them in both modes, and that have every member of the schema between them. */
   bodies?(world: World): Promise<readonly Body[]> | readonly Body[];
+  /** Of a call that its own token lets in: what is sent beside such a body. */
+  headers?(world: World, body: Body): Promise<Readonly<Record<string, string>>>;
   /** The status where this version refuses the call, whatever it says. */
   readonly refused?: 400;
   /** Further bodies, which are taken from the operator alone. */

@@ -4,6 +4,7 @@ import { Secret } from '../kernel/secret.js';
 import { systemIds } from '../platform/crypto/random.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { ACME_KINDS, ACME_SAMPLES } from './acme-samples.js';
+import { CLIENT_TOKEN_SAMPLES } from './client-token-samples.js';
 import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { membersWithoutSample } from './malformed-bodies.js';
@@ -293,6 +294,7 @@ async function refreshToken({ tenant, installation }: World): Promise<string> {
 
 /** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
+  ...CLIENT_TOKEN_SAMPLES,
   ...FACTOR_SAMPLES,
   ...CRYPTO_KEY_SAMPLES,
   ...SIGNING_SAMPLES,

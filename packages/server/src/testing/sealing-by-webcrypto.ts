@@ -8,7 +8,7 @@ export interface Bundle {
 
 /** What a test fixes; else drawn. */
 export interface Drawn {
-  readonly ephemeral?: CryptoKeyPair;
+  readonly ephemeral?: webcrypto.CryptoKeyPair;
   readonly iv?: Uint8Array<ArrayBuffer>;
 }
 

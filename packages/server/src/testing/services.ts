@@ -103,10 +103,10 @@ export function createTestServices(options: TestServicesOptions): TestServices {
 
 /** Of `/v1` and of `/admin`, where names under `localhost` decide the mode. */
 export function stepsOf(services: TestServices) {
-  const { authentication, userAuthentication, plans: limits } = services;
+  const { authentication, userAuthentication, clientTokens: capabilityHolders, plans: limits } = services;
   const hosts = createHosts({ baseDomain: 'localhost', publicUrl: null, customHosts: [] });
   return {
-    steps: createCallerSteps({ hosts, limits, authenticator: authentication }),
+    steps: createCallerSteps({ hosts, limits, authenticator: authentication, capabilityHolders }),
     userSteps: createCallerSteps({ hosts, limits, authenticator: userAuthentication }),
   };
 }

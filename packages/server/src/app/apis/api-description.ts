@@ -2,7 +2,7 @@ import { assert } from '../../kernel/assert.js';
 import { mountedRoutes } from '../../platform/http/mounts.js';
 import type { JsonObject } from '../../platform/http/openapi/components.js';
 import { openApiDocument, type Tag } from '../../platform/http/openapi/document.js';
-import { USER_SCHEME } from '../../platform/http/openapi/operation.js';
+import { CAPABILITY_SCHEME, USER_SCHEME } from '../../platform/http/openapi/operation.js';
 import type { RouteDefinition } from '../../platform/http/route.js';
 import { describeAcme } from './acme-description.js';
 import { describeApiDocs } from './api-docs.js';
@@ -37,12 +37,22 @@ const KEY_SCHEMES: JsonObject = {
 };
 
 const USER_SCHEMES: JsonObject = {
+  [CAPABILITY_SCHEME]: {
+    type: 'http',
+    scheme: 'bearer',
+    description: 'A client token, `kct_…`, which is good for one act.',
+  },
   [USER_SCHEME]: {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
     description: 'The admin token of a signed-in user, for 15 minutes.',
   },
+};
+
+const CLIENT_TOKENS: Tag = {
+  name: 'Client tokens',
+  description: 'What lets a page in a browser do one act, without a key.',
 };
 
 const PORTABLE: Tag = {
@@ -59,6 +69,8 @@ const TAGS: Readonly<Record<string, Tag>> = {
     description: 'Who did what: one row for every change and every read of a value.',
   },
   auth: { name: 'Sign-in', description: 'Sessions of users.' },
+  client: CLIENT_TOKENS,
+  'client-tokens': CLIENT_TOKENS,
   clients: {
     name: 'Clients',
     description: 'Who may call routes, by where they call from: addresses and client certificates.',

@@ -10,6 +10,7 @@ import { storedRows } from '../../testing/databases.js';
 import { METRICS_TOKEN, openInstallation } from '../../testing/installation.js';
 import { malformedCalls } from '../../testing/malformed-bodies.js';
 import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
+import type { Body } from '../../testing/route-sample.js';
 import {
   freshName,
   KINDS,
@@ -83,6 +84,7 @@ const PKI: readonly string[] = [
 /** Who asks for no permission, and why. */
 const UNPERMITTED: Readonly<Record<string, string>> = {
   'GET /v1/account': 'any valid credential (contract README §2.1)',
+  'POST /v1/client-tokens': 'that of the act which the token is for (contract README §2.1)',
   'PATCH /admin/tenants/:id': 'its own Owner or Admin and the operator, judged by the row (auth.md §7)',
 };
 
@@ -92,6 +94,8 @@ const namesRow = ({ path }: RouteDefinition) => path.includes('/:');
 function uncovered(registered: readonly string[], routes: readonly MountedRoute[]): string[] {
   const covered = new Set([
     ...routes.map(({ definition, path }) => `${definition.method} ${path}`),
+    // What browsers ask first: client-tokens/browsers.test.ts.
+    ...routes.filter(({ definition }) => definition.capability).map(({ path }) => `OPTIONS ${path}`),
     ...Object.keys(OPEN),
     ...OAUTH,
     ...PAGES,
@@ -250,7 +254,8 @@ describe('every route', () => {
       [test, `${slug}.localhost`],
     ];
     for (const { mount, path, definition } of mounted) {
-      if (mount !== 'v1' || definition.access === 'public') continue;
+      // Tokens for one act have hosts too: client-tokens/routes.test.ts.
+      if (mount !== 'v1' || definition.access === 'public' || definition.capability) continue;
       for (const [key, host] of wrong) {
         const answer = await rig.ask(definition.method, withoutNames(path), { key, host });
         expect([path, host, ...shown(answer)]).toEqual([path, host, 403, 'wrong_key_type']);
@@ -351,10 +356,15 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     (await sampleOf(definition).path?.(world)) ?? definition.path;
 
   /** What asks for no credential gets none: a sign-out would end the session of the token. */
+  const asker = ({ access = 'tenant' }: RouteDefinition, world: World) =>
+    access === 'public' || access === 'capability' ? rig.ask : world.call;
+  const headersOf = async (definition: RouteDefinition, world: World, body: Body) =>
+    (await sampleOf(definition).headers?.(world, body)) ?? {};
+
   const send = async (definition: RouteDefinition, world: World, call: TestCall) => {
     const path = await pathOf(definition, world);
-    const { method, access } = definition;
-    return access === 'public' ? rig.ask(method, path, call) : world.call(method, path, call);
+    const headers = await headersOf(definition, world, (call.body ?? {}) as Body);
+    return asker(definition, world)(definition.method, path, { ...call, headers });
   };
 
   it('takes its samples', async () => {
@@ -429,11 +439,16 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
       const world = await worldOf(definition);
       const path = await pathOf(definition, world);
       const { operatorBodies = [] } = sampleOf(definition);
-      const calls = malformedCalls(definition, [...(await bodiesOf(definition, world)), ...operatorBodies]);
-      const ask = definition.access === 'public' ? rig.ask : world.call;
+      const bodies = await bodiesOf(definition, world);
+      const calls = malformedCalls(definition, [...bodies, ...operatorBodies]);
+      const headers = await headersOf(definition, world, bodies[0] ?? {});
+      const ask = asker(definition, world);
       const before = storedRows(rig.db.storage);
       for (const { what, call, refused } of calls) {
-        const answer = await ask(definition.method, path, call);
+        const answer = await ask(definition.method, path, {
+          ...call,
+          headers: { ...headers, ...call.headers },
+        });
         const { fields = {} } = answer.json;
         const [status, type, field] = refused;
         const isNamed = field === undefined ? answer.json['fields'] === undefined : field in fields;

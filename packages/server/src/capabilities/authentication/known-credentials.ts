@@ -138,7 +138,7 @@ export function createFindCredential(deps: KnownCredentialsDeps): FindCredential
   };
 }
 
-function keyPrincipal(
+export function keyPrincipal(
   key: StoredCredential,
   tenant: Tenant,
   { grants, may }: Decision,
@@ -157,7 +157,7 @@ function keyPrincipal(
 }
 
 /** Scope of the token, as far as its source holds it at this moment (auth.md §2.3). */
-function tokenPrincipal(token: LiveToken, tenant: Tenant): OAuthPrincipal {
+export function tokenPrincipal(token: LiveToken, tenant: Tenant): OAuthPrincipal {
   const { source, state } = token;
   const { grants, may } = narrowDecision(state, token.permissions);
   const ofClient = source.kind === 'client' || source.kind === 'user';

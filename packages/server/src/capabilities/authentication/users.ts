@@ -27,7 +27,7 @@ export function createUserAuthentication({ sessions }: UserAuthenticationDeps): 
       const sandbox = isSandbox(rawHeaders, host);
       if (!servesInactive && !isSubscriptionActive(membership.subscriptionStatus))
         throw subscriptionInactive();
-      return principalOf(signedIn, membership, sandbox);
+      return userPrincipal(signedIn, membership, sandbox);
     },
 
     async authenticateSession(rawHeaders, host) {
@@ -83,7 +83,7 @@ function headerOf(rawHeaders: readonly string[], wanted: string): string | undef
   return found;
 }
 
-function principalOf(signedIn: SignedIn, membership: Membership, sandbox: boolean): UserPrincipal {
+export function userPrincipal(signedIn: SignedIn, membership: Membership, sandbox: boolean): UserPrincipal {
   const role: UserRole = membership.role;
   return {
     kind: 'user',

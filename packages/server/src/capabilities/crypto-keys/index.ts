@@ -3,6 +3,7 @@ export {
   createPortableCipher,
   type PortableCipher,
 } from './portable.js';
+export type { PortableDocuments } from './portable-documents.js';
 export {
   openPortable,
   PORTABLE_PREFIX,
@@ -11,6 +12,7 @@ export {
   sealPortable,
 } from './portable-format.js';
 export { portableRoutes } from './portable-routes.js';
+export { decryptBody, decryptedResponse, decryptedWire } from './portable-schemas.js';
 export { type CryptoKeyRecords, createCryptoKeyRecords } from './records.js';
 export { cryptoKeyRoutes } from './routes.js';
 export {

@@ -23,6 +23,7 @@ export const FEATURES: readonly Feature[] = [
   same('vaults', 'Vaults', '/v1/vaults'),
   same('crypto', 'Crypto keys', '/v1/crypto'),
   same('portable_encryption', 'Portable encryption', '/v1/encrypt', '/v1/decrypt', '/v1/inspect'),
+  same('client_tokens', 'Client tokens', '/v1/client-tokens', '/v1/client'),
   same('certificates', 'Certificates', '/v1/pki', '/pki'),
   {
     ...same('dynamic_credentials', 'Dynamic database credentials', '/v1/dyn-db-credentials'),

@@ -50,7 +50,7 @@ const echoGuard = z
   );
 
 const reference = z.string().min(1).max(LIMITS.nameCharactersMax);
-const vaultReference = reference.describe('Name or id of the vault.');
+export const vaultReference = reference.describe('Name or id of the vault.');
 export const vaultParams = z.object({ nameOrId: vaultReference });
 export const tokenParams = z.object({
   nameOrId: vaultReference,
@@ -126,7 +126,7 @@ const CARD_YEAR_MIN = 2_000;
 const CARD_YEAR_MAX = 9_999;
 const CARD_YEAR_RULE = `must have four digits: ${CARD_YEAR_MIN} to ${CARD_YEAR_MAX}`;
 
-const tokenizeFields = {
+export const tokenizeFields = {
   value: z
     .string()
     .min(1, 'must not be empty')
@@ -188,7 +188,7 @@ export function tokenizeInputOf(body: z.output<typeof tokenizeBody>): TokenizeIn
   };
 }
 
-function requireWholeCardExpiry(
+export function requireWholeCardExpiry(
   {
     card_exp_month: month,
     card_exp_year: year,

@@ -10,8 +10,8 @@ export interface OpaqueToken {
 
 const TOKEN_BYTES = 32;
 
-/** 32 random bytes as base64url, without a prefix (contract README §4). */
-export function newOpaqueToken(random: Pick<Random, 'bytes'>): OpaqueToken {
-  const text = random.bytes(TOKEN_BYTES).toString('base64url');
+/** 32 random bytes as base64url, most kinds without a prefix (contract README §4). */
+export function newOpaqueToken(random: Pick<Random, 'bytes'>, prefix = ''): OpaqueToken {
+  const text = `${prefix}${random.bytes(TOKEN_BYTES).toString('base64url')}`;
   return { token: new Secret(text), hash: sha256(text) };
 }

@@ -1,9 +1,18 @@
 import type { FastifyRequest } from 'fastify';
 import { AppError, permissionMissing } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
-import type { Caller, Principal, SessionCaller, Visitor } from '../../kernel/principal.js';
+import type {
+  Caller,
+  Capability,
+  CapabilityAction,
+  CapabilityCaller,
+  Principal,
+  SessionCaller,
+  Visitor,
+} from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
+import { splitAuthorization } from './authorization.js';
 import type { Hosts, ResolvedHost } from './hosts.js';
 
 /** What a proof of possession must have been made for (RFC 9449 §4.3). */
@@ -37,6 +46,27 @@ export interface RequestLimits {
   admit(principal: Principal): Promisable<RateLimitStatus | null>;
 }
 
+/** A call by who holds a token that is good for one act. */
+export interface CapabilityCall {
+  readonly token: string | null;
+  readonly action: CapabilityAction;
+  /** That of the page that calls. */
+  readonly origin: string | null;
+  readonly ip: string | null;
+  readonly host: ResolvedHost;
+}
+
+/** `origin`: whose pages may read the answer, whichever it is; null = none, where the endpoint is not for all. */
+export type Admission = { readonly origin: string | null } & (
+  | { readonly principal: Principal; readonly capability: Capability; readonly refusal?: undefined }
+  | { readonly refusal: AppError }
+);
+
+/** Implemented by the capability that makes such tokens. Nothing is used up. */
+export interface CapabilityHolders {
+  admit(call: CapabilityCall): Promise<Admission>;
+}
+
 /** What an endpoint asks of its caller. */
 export interface AccessRule {
   readonly permission: string | null;
@@ -61,6 +91,12 @@ export interface CallerSteps {
   /** `/admin` only. */
   readonly session?: (request: FastifyRequest) => Promise<SessionCaller>;
   readonly public: (request: FastifyRequest) => Visitor;
+  /** `/v1` only. Tells first whose pages may read the answer, so that they can read a refusal too. */
+  readonly capability?: (
+    request: FastifyRequest,
+    action: CapabilityAction,
+    allow: (origin: string) => void,
+  ) => Promise<CapabilityCaller>;
 }
 
 export const API_VERSION = '2026-08-05';
@@ -69,9 +105,15 @@ export interface CallerStepsDeps {
   readonly hosts: Hosts;
   readonly authenticator: Authenticator;
   readonly limits: RequestLimits;
+  readonly capabilityHolders?: CapabilityHolders;
 }
 
-export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsDeps): CallerSteps {
+export function createCallerSteps({
+  hosts,
+  authenticator,
+  limits,
+  capabilityHolders,
+}: CallerStepsDeps): CallerSteps {
   /** What is checked of a request whoever sends it. */
   function hostOf({ raw }: FastifyRequest): ResolvedHost {
     checkVersion(raw.headers['knoxcall-version']);
@@ -132,7 +174,30 @@ export function createCallerSteps({ hosts, authenticator, limits }: CallerStepsD
       hostOf(request);
       return visitorOf(request);
     },
+    ...(capabilityHolders && {
+      async capability(request: FastifyRequest, action: CapabilityAction, allow: (origin: string) => void) {
+        const host = hostOf(request);
+        const visitor = visitorOf(request);
+        const origin = request.raw.headers.origin ?? null;
+        const token = bearerOf(request.raw.headers.authorization);
+        const admission = await capabilityHolders.admit({ token, action, origin, ip: visitor.ip, host });
+        if (admission.origin !== null) allow(admission.origin);
+        if (admission.refusal) return refuse(request, admission.refusal);
+        const { principal, capability } = admission;
+        const caller = { principal, ...visitor };
+        request.caller = caller;
+        return { ...(await admitted(request, NO_PERMISSION, caller)), capability, origin };
+      },
+    }),
   };
+}
+
+/** That of the act is asked by who admits its token. */
+const NO_PERMISSION: AccessRule = { permission: null };
+
+function bearerOf(authorization: string | undefined): string | null {
+  const { scheme, credential } = splitAuthorization(authorization ?? '');
+  return scheme === 'bearer' && credential !== '' ? credential : null;
 }
 
 export function visitorOf(request: FastifyRequest): Visitor {

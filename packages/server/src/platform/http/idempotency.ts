@@ -76,7 +76,7 @@ export async function recordIntent(tx: Transaction, caller: Caller, intentId: st
   await recordOf(caller)?.setIntent(tx, intentId);
 }
 
-/** Only `Idempotency.answer` puts a record there, and it puts one of these. */
+/** `Idempotency.answer` puts one of these there; for a token that is good for one act, who uses it up with the act. */
 function recordOf(caller: Caller): PendingRecord | undefined {
   return caller.idempotency as PendingRecord | undefined;
 }

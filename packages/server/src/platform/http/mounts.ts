@@ -25,6 +25,11 @@ function placesOf(definition: RouteDefinition): MountedRoute[] {
   const isShared = twin !== path;
   assert(isShared || path.startsWith('/admin/'), `${path} is neither under /v1 nor under /admin`);
   assert(access !== 'session' || !isShared, `${path}: only /admin has sessions`);
+  assert(
+    (access === 'capability') === (definition.capability !== undefined) &&
+      (access !== 'capability' || (isShared && admin === 'none')),
+    `${path}: a token for one act is used under /v1 alone, and says for which`,
+  );
   assert(!stepUp || (!isShared && access !== 'public'), `${path}: a step-up is of users, under /admin alone`);
   const places: MountedRoute[] = [];
   if (isShared) places.push({ definition, mount: 'v1', path, body: 'envelope' });

@@ -3,8 +3,9 @@ import { z } from 'zod';
 import { assert } from '../../kernel/assert.js';
 import { validationError } from '../../kernel/errors.js';
 import { writeJson } from '../../kernel/json-text.js';
-import type { Caller, SessionCaller } from '../../kernel/principal.js';
+import type { Caller, CapabilityCaller, SessionCaller } from '../../kernel/principal.js';
 import type { CallerSteps } from './caller.js';
+import { allowOrigin, registerPreflight } from './cross-origin.js';
 import { envelope } from './envelope.js';
 import { type Answer, type Idempotency, idempotencyKeyOf, type KeyedAct } from './idempotency.js';
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
@@ -21,7 +22,7 @@ declare module 'fastify' {
   }
 }
 
-type AnyCaller = Caller & SessionCaller;
+type AnyCaller = Caller & SessionCaller & CapabilityCaller;
 
 export interface RoutesDeps {
   readonly steps: CallerSteps;
@@ -47,7 +48,10 @@ export function registerRoutes(
     return body;
   });
   app.decorateRequest('identified', null);
-  for (const mounted of routes) registerRoute(app, mounted, deps);
+  for (const mounted of routes) {
+    registerRoute(app, mounted, deps);
+    if (mounted.definition.capability) registerPreflight(app, mounted);
+  }
 }
 
 function registerRoute(
@@ -68,9 +72,9 @@ function registerRoute(
     method,
     url: mounted.path,
     bodyLimit: bodyBytesMaxOf(definition),
-    onRequest: async (request) => {
+    onRequest: async (request, reply) => {
       refuseQueryCredential(request);
-      const caller = (await identify(request)) as AnyCaller;
+      const caller = (await identify(request, reply)) as AnyCaller;
       request.identified = caller;
       if (rule) await stepUp!.check(stepUpHolder(caller), stepUpTokenOf(request), rule);
       keyOf(request);
@@ -102,12 +106,31 @@ function registerRoute(
   });
 }
 
-function callerStep({ definition, path }: MountedRoute, steps: CallerSteps) {
-  const { access = 'tenant', permission } = definition;
+type Identify = (request: FastifyRequest, reply: FastifyReply) => unknown;
+
+function callerStep({ definition, path }: MountedRoute, steps: CallerSteps): Identify {
+  const { access = 'tenant', permission, capability } = definition;
+  if (capability) return capabilityStep(path, capability, permission, steps);
+  assert(access !== 'capability', `${path}: nothing says which act its tokens are for`);
   if (access === 'tenant') return (request: FastifyRequest) => steps.tenant(request, definition);
   const step = steps[access];
   assert(step && permission === null, `${path}: a permission is held in a tenant, a session under /admin`);
   return step;
+}
+
+function capabilityStep(
+  path: string,
+  { action, readers }: NonNullable<RouteDefinition['capability']>,
+  permission: string | null,
+  { capability: step }: CallerSteps,
+): Identify {
+  assert(step && permission === null, `${path}: its token says what may be done`);
+  return (request, reply) => {
+    const allow = (origin: string) => allowOrigin(reply, origin);
+    if (readers === 'any') allow('*');
+    else reply.header('vary', 'Origin');
+    return step(request, action, readers === 'any' ? () => {} : allow);
+  };
 }
 
 /** A principal under `/admin` is a user; of a session the caller itself is the holder. */

@@ -2,7 +2,13 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { z } from 'zod';
 import type { ErrorType } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
-import type { Caller, SessionCaller, Visitor } from '../../kernel/principal.js';
+import type {
+  Caller,
+  CapabilityAction,
+  CapabilityCaller,
+  SessionCaller,
+  Visitor,
+} from '../../kernel/principal.js';
 import type { ConnectionSource, RequestSource } from './request-source.js';
 import type { StepUpRule } from './step-up.js';
 
@@ -11,13 +17,14 @@ type Out<S> = S extends z.ZodType ? z.output<S> : undefined;
 
 /**
  * Who may call: `tenant` = a principal in a tenant; `session` = a signed-in user, whatever the tenant (only under
- * `/admin`); `public` = anybody.
+ * `/admin`); `capability` = whoever holds a token that was made for this act (only under `/v1`); `public` = anybody.
  */
-export type Access = 'tenant' | 'session' | 'public';
+export type Access = 'tenant' | 'session' | 'capability' | 'public';
 
 interface CallerOf {
   readonly tenant: Caller;
   readonly session: SessionCaller;
+  readonly capability: CapabilityCaller;
   readonly public: Visitor;
 }
 
@@ -39,6 +46,12 @@ export interface RouteDefinition<
   readonly admin?: 'envelope' | 'bare' | 'none';
   /** Default `tenant`. */
   readonly access?: Who;
+  /** What the token must have been made for; of access `capability`. Pages of other origins may call (Fetch §3.3). */
+  readonly capability?: {
+    readonly action: CapabilityAction;
+    /** Who may read the answer: any page, or those of origins that the token names. */
+    readonly readers: 'any' | 'pinned';
+  };
   /** The user has to have proven itself anew, in `X-KnoxCall-StepUp` (auth.md §7). Of calls under `/admin` alone. */
   readonly stepUp?: StepUpRule;
   readonly summary: string;

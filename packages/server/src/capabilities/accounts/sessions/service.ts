@@ -77,7 +77,7 @@ export interface Sessions {
   /** Reads the session at each call: one that was ended anywhere is refused from then on everywhere. */
   authenticate(token: string): Promise<SignedIn & { readonly signedInAtMs: number }>;
   /** The caller's user and where it belongs. */
-  me(caller: SessionCaller): Promise<SignedIn>;
+  me(caller: Pick<SessionCaller, 'sessionId'>): Promise<SignedIn>;
   list(userId: UserId): Promise<Session[]>;
   /** Of the caller's own; 404 for any other, and for one that has ended. */
   revoke(caller: SessionCaller, id: SessionId): Promise<void>;

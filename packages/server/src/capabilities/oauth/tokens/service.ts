@@ -88,6 +88,8 @@ export interface OAuthTokens {
   ): Promise<{ readonly familyId: OAuthFamilyId; readonly refreshToken: Secret<string> }>;
   /** Undefined: unknown, ended, revoked, or of a source that is. */
   find(accessToken: string): Promise<LiveToken | undefined>;
+  /** The same of its row, for what was made with it. */
+  findLive(scope: Scope, id: OAuthTokenId): Promise<LiveToken | undefined>;
   /** Whatever has become of it. */
   findStored(accessToken: string): Promise<StoredToken | undefined>;
   /** Used, revoked or not. */
@@ -169,6 +171,12 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     return { row, minted, entry: mintEntry(token) };
   }
 
+  async function live(token: StoredToken): Promise<LiveToken | undefined> {
+    if (token.revokedAtMs !== null || token.expiresAtMs <= clock.nowMs()) return undefined;
+    const state = await findSource(token.scope, token.source);
+    return state && { ...token, state };
+  }
+
   return {
     async mintIn(tx, request, actor) {
       const { row, minted, entry } = draw(request, actor);
@@ -207,10 +215,14 @@ export function createOAuthTokens(deps: OAuthTokensDeps): OAuthTokens {
     async find(accessToken) {
       const key = accessTokenKey(accessToken);
       const token = await store.findByKey(key);
-      if (!token || !equalInConstantTime(token.hash, key.hash)) return undefined;
-      if (token.revokedAtMs !== null || token.expiresAtMs <= clock.nowMs()) return undefined;
-      const state = await findSource(token.scope, token.source);
-      return state && { ...token, state };
+      return token && equalInConstantTime(token.hash, key.hash) ? live(token) : undefined;
+    },
+
+    async findLive(scope, id) {
+      const token = await store.find(scope, id);
+      const family = token && token.familyId !== null && (await families.find(scope, token.familyId));
+      const isEnded = !token || (family && family.revokedAtMs !== null);
+      return isEnded ? undefined : live(token);
     },
 
     findStored: (accessToken) => store.findByKey(accessTokenKey(accessToken)),

@@ -7,7 +7,7 @@ import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import type { Secret } from '../../../kernel/secret.js';
 import { openData } from '../../../platform/crypto/data-cipher.js';
 import type { Random } from '../../../platform/crypto/random.js';
-import { recordAnswer } from '../../../platform/http/idempotency.js';
+import { answerInsertions, recordAnswer } from '../../../platform/http/idempotency.js';
 import type { ListOptions } from '../../../platform/http/pagination.js';
 import type { Page } from '../../../platform/http/route.js';
 import type { Database } from '../../../platform/storage/database.js';
@@ -54,7 +54,11 @@ export interface ValueForProxy {
 
 export type CheckedForProxy = Pick<ValueForProxy, 'isEchoGuarded'>;
 
+export type VaultUse = 'vaults:tokenize' | 'vaults:detokenize';
+
 export interface VaultTokens {
+  /** Found, permitted and enabled: what the calls below ask first. */
+  usable(caller: Caller, permission: VaultUse, vault: string): Promise<Pick<VaultDefinition, 'id' | 'name'>>;
   tokenize(caller: Caller, vault: string, input: TokenizeInput): Promise<Token>;
   /** A token for each value, in their order, or none at all. */
   tokenizeBulk(caller: Caller, vault: string, inputs: readonly TokenizeInput[]): Promise<readonly Token[]>;
@@ -122,6 +126,12 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     return vault;
   }
 
+  async function usable(caller: Caller, permission: VaultUse, nameOrId: string): Promise<VaultDefinition> {
+    const vault = await getVault(caller.principal.scope, nameOrId);
+    requireUse(caller, permission, vault);
+    return vault;
+  }
+
   async function getToken(scope: Scope, vault: VaultDefinition, idOrToken: string): Promise<StoredToken> {
     const token = await store.findInVault(scope, vault.id, idOrToken, clock.nowMs());
     if (!token) throw notFound('Token');
@@ -150,8 +160,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
     nameOrId: string,
     inputs: readonly TokenizeInput[],
   ): Promise<Result> {
-    const vault = await getVault(caller.principal.scope, nameOrId);
-    requireUse(caller, 'vaults:tokenize', vault);
+    const vault = await usable(caller, 'vaults:tokenize', nameOrId);
     return tokenizer.tokenize(caller, vault, inputs, form);
   }
 
@@ -199,6 +208,7 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   }
 
   return {
+    usable,
     tokenize: (caller, nameOrId, input) => tokenizeAs(ONE, caller, nameOrId, [input]),
     tokenizeBulk: (caller, nameOrId, inputs) => tokenizeAs(SEVERAL, caller, nameOrId, inputs),
 
@@ -214,11 +224,14 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
 
     async detokenize(caller, nameOrId, idOrToken) {
       const { scope } = caller.principal;
-      const vault = await getVault(scope, nameOrId);
-      requireDetokenize(caller, vault);
+      const vault = await usable(caller, 'vaults:detokenize', nameOrId);
       const token = await readToken(scope, vault, idOrToken);
       const entry = vaultEntry('vault.detokenize', vault, { token_id: token.id, via: 'api' });
-      await db.commitInserts([auditLogs.insertion(actorOf(caller), entry)]);
+      await db.commitInserts([
+        auditLogs.insertion(actorOf(caller), entry),
+        // A GET has no answer to keep; a client token is used up with it.
+        ...answerInsertions(caller, token),
+      ]);
       return token;
     },
 
@@ -278,11 +291,7 @@ async function hidden<T>(opening: Promisable<T>): Promise<T> {
   }
 }
 
-function requireUse(
-  caller: Caller,
-  permission: 'vaults:tokenize' | 'vaults:detokenize',
-  vault: VaultDefinition,
-): void {
+function requireUse(caller: Caller, permission: VaultUse, vault: VaultDefinition): void {
   if (!caller.principal.may(permission, vault.name)) throw vaultPermissionMissing(permission, vault.name);
   if (!vault.enabled) throw vaultDisabled(vault.name);
 }

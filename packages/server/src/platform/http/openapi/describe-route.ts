@@ -17,7 +17,7 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
     operationId,
     summary: route.summary,
     ...descriptionOf(route),
-    credential: route.access === 'public' ? 'none' : mounted.mount === 'v1' ? 'key' : 'user',
+    credential: credentialOf(mounted),
     permission: route.permission,
     parameters: [
       ...pathParameters(route, components),
@@ -28,6 +28,12 @@ export function describeRoute(mounted: MountedRoute, components: Components): De
     answers: answersOf(mounted, components),
     errors: errorsOf(route),
   };
+}
+
+function credentialOf({ definition: { access }, mount }: MountedRoute): Described['credential'] {
+  if (access === 'public') return 'none';
+  if (access === 'capability') return 'capability';
+  return mount === 'v1' ? 'key' : 'user';
 }
 
 function answersOf(mounted: MountedRoute, components: Components): Described['answers'] {

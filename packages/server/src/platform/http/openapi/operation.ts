@@ -5,6 +5,8 @@ import { capitalised } from './operation-id.js';
 
 /** Name of the security scheme of signed-in users. */
 export const USER_SCHEME = 'adminToken';
+/** That of tokens for one act. */
+export const CAPABILITY_SCHEME = 'clientToken';
 
 /** One endpoint as the document shows it: made of a route definition, or by hand where an endpoint has none. */
 export interface Described {
@@ -14,8 +16,8 @@ export interface Described {
   readonly operationId: string;
   readonly summary: string;
   readonly description?: string;
-  /** What a caller has to show: an API key, the token of a signed-in user, or nothing. */
-  readonly credential: 'key' | 'user' | 'none';
+  /** What a caller has to show: an API key, the token of a signed-in user, one for this act, or nothing. */
+  readonly credential: 'key' | 'user' | 'capability' | 'none';
   /** Of contract README §2; `null` = any valid credential. */
   readonly permission: string | null;
   readonly parameters?: readonly JsonObject[];
@@ -55,6 +57,13 @@ const CALLER_ERRORS = {
     'subscription_inactive',
     'rate_limit_exceeded',
   ],
+  capability: [
+    ...API_ERRORS,
+    'authentication_required',
+    'invalid_token',
+    'wrong_key_type',
+    'rate_limit_exceeded',
+  ],
   none: [],
 } as const satisfies Record<Described['credential'], readonly ErrorType[]>;
 
@@ -62,6 +71,7 @@ const CALLER_ERRORS = {
 const SECURITY = {
   key: {},
   user: { security: [{ [USER_SCHEME]: [] }] },
+  capability: { security: [{ [CAPABILITY_SCHEME]: [] }] },
   none: { security: [] },
 } as const;
 
@@ -94,7 +104,7 @@ export function operationOf(described: Described, tag: string, components: Compo
 function descriptionOf({ description, credential, permission }: Described): JsonObject {
   const lines: string[] = [];
   if (permission !== null) lines.push(`Permission: \`${permission}\`.`);
-  else if (credential !== 'none') lines.push('Any valid credential.');
+  else if (credential === 'key' || credential === 'user') lines.push('Any valid credential.');
   if (description) lines.push(description);
   return lines.length === 0 ? {} : { description: lines.join('\n\n') };
 }
