@@ -15,7 +15,7 @@ export class JsonText {
 /** `JSON.stringify` of plain values, with JSON texts put in as they are. */
 export function writeJson(value: unknown): string {
   if (value instanceof JsonText) return value.bytes.toString('utf8');
-  if (Array.isArray(value)) return `[${value.map(writeJson).join(',')}]`;
+  if (Array.isArray(value)) return `[${value.map((item) => writeJson(item ?? null)).join(',')}]`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${writeJson(member)}`).join(',')}}`;

@@ -1,6 +1,9 @@
+import { webcrypto } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it, test } from 'vitest';
 import type { CryptoKeyId, TenantId } from '../../kernel/ids.js';
 import { systemRandom } from '../../platform/crypto/random.js';
+import { type Bundle, sealByWebCrypto } from '../../testing/sealing-by-webcrypto.js';
 import { openPortable, parsePortable, sealPortable } from './portable-format.js';
 
 const KEY = Buffer.alloc(32, 7);
@@ -77,5 +80,57 @@ describe('portable ciphertexts', () => {
     const sealed = seal('canary');
     for (const text of [` ${sealed}`, `${sealed} `, `${sealed}\n`, `a${sealed}`, sealed.slice(0, -1)])
       expect(parsePortable(text)).toBeNull();
+  });
+});
+
+/** docs/portable-encryption-vectors.json, made by a second implementation, and WebCrypto as the third. */
+describe('the published vectors', () => {
+  const { recipient, vectors } = JSON.parse(
+    readFileSync(new URL('../../../../../docs/portable-encryption-vectors.json', import.meta.url), 'utf8'),
+  ) as {
+    recipient: Bundle & { private_key_hex: string };
+    vectors: Record<
+      'datatype' | 'role' | 'plaintext_hex' | 'ephemeral_private_key_hex' | 'iv_hex' | 'ciphertext',
+      string
+    >[];
+  };
+
+  it.each(vectors)(
+    '$datatype with the role "$role" are opened, and sealed alike by WebCrypto',
+    async (vector) => {
+      const key = Buffer.from(recipient.private_key_hex, 'hex');
+      const portable = parsePortable(vector.ciphertext)!;
+      expect(openPortable(key, portable, vector.role).toString('hex')).toBe(vector.plaintext_hex);
+      const ephemeral = await ephemeralPair(
+        Buffer.from(vector.ephemeral_private_key_hex, 'hex'),
+        portable.ephemeral,
+      );
+      const plaintext = new Uint8Array(Buffer.from(vector.plaintext_hex, 'hex'));
+      const iv = new Uint8Array(Buffer.from(vector.iv_hex, 'hex'));
+      const drawn = { ephemeral, iv };
+      expect(await sealByWebCrypto(recipient, vector.datatype, plaintext, vector.role, drawn)).toBe(
+        vector.ciphertext,
+      );
+    },
+  );
+
+  async function ephemeralPair(scalar: Buffer, point: Buffer) {
+    const P256 = { name: 'ECDH', namedCurve: 'P-256' } as const;
+    const [d, x, y] = [scalar, point.subarray(1, 33), point.subarray(33)].map((part) =>
+      part.toString('base64url'),
+    );
+    const jwk = { kty: 'EC', crv: 'P-256', x: x!, y: y! };
+    return {
+      privateKey: await webcrypto.subtle.importKey('jwk', { ...jwk, d: d! }, P256, false, ['deriveBits']),
+      publicKey: await webcrypto.subtle.importKey('jwk', jwk, P256, true, []),
+    };
+  }
+});
+
+describe('a long text', () => {
+  it('is taken apart by no expression', () => {
+    const sealed = seal('y'.repeat(9_000_000));
+    expect(open(sealed)).toHaveLength(9_000_000);
+    expect(parsePortable(`${sealed.slice(0, -3)}!:$`)).toBeNull();
   });
 });
