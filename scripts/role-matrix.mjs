@@ -10,7 +10,11 @@ import { USER_ROLES } from '../packages/server/src/kernel/principal.ts';
 import { mountedRoutes } from '../packages/server/src/platform/http/mounts.ts';
 
 /** These ask for no permission before the row is known; then they judge by this one. */
-const BY_ROW = { 'PATCH /admin/tenants/:id': 'tenant:write' };
+const BY_ROW = {
+  'PATCH /admin/tenants/:id': 'tenant:write',
+  'POST /v1/client-tokens': 'crypto:decrypt',
+  'POST /admin/client-tokens': 'crypto:decrypt',
+};
 
 const USERS = USER_ROLES.map((role) => ({ name: roleName(role), may: decisionOfUser(role).may }));
 const KEYS = [
@@ -74,7 +78,8 @@ endpoint asks for, and what each role holds: [permissions.md](permissions.md).
 
 ${[...head(USERS), ...table('admin', USERS)].join('\n')}
 
-Of \`PATCH /admin/tenants/:id\` the own tenant is meant: another one is 404 to all but the operator.
+Of \`PATCH /admin/tenants/:id\` the own tenant is meant: another one is 404 to all but the operator. Of \`client-tokens\`, here and
+below, a token to decrypt: each asks for the permission of its act.
 
 Every signed-in user, whatever the role:
 
@@ -92,5 +97,9 @@ ${[...head(KEYS), ...table('v1', KEYS)].join('\n')}
 Callers of these are not signed in; each asks for a password, a token or nothing:
 
 ${listed('public').join('\n')}
+
+Who holds a client token, which is good for one of them once:
+
+${listed('capability').join('\n')}
 `;
 }
