@@ -206,11 +206,9 @@ export function createServices(deps: ServicesDeps) {
   });
   const userAuthentication = createUserAuthentication({ sessions });
   const makers = createMakers({ apiKeys, tokens: oauth.tokens, sessions, accounts, permissions });
-  const clientTokens = createClientTokens({ db, clock, ids, random, auditLogs, makers, vaults });
+  const clientTokens = createClientTokens({ ...deps, auditLogs, makers, vaults });
   const redaction = createRedaction({
-    db,
-    clock,
-    ids,
+    ...deps,
     generations,
     auditLogs,
     cacheCounts: cacheCounts(instruments, 'redaction_plans'),
@@ -247,10 +245,7 @@ export function createServices(deps: ServicesDeps) {
     outbox,
   });
   const clients = createClients({
-    db,
-    clock,
-    ids,
-    logger,
+    ...deps,
     generations,
     auditLogs,
     plans,
@@ -314,7 +309,6 @@ export function createServices(deps: ServicesDeps) {
     signatures,
     portable,
     vaults,
-    makers,
     clientTokens,
     apiKeys,
     signups,

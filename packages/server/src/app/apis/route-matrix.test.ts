@@ -94,7 +94,7 @@ const namesRow = ({ path }: RouteDefinition) => path.includes('/:');
 function uncovered(registered: readonly string[], routes: readonly MountedRoute[]): string[] {
   const covered = new Set([
     ...routes.map(({ definition, path }) => `${definition.method} ${path}`),
-    // What browsers ask first: client-tokens/browsers.test.ts.
+    // What browsers ask first: client-tokens/routes.test.ts.
     ...routes.filter(({ definition }) => definition.capability).map(({ path }) => `OPTIONS ${path}`),
     ...Object.keys(OPEN),
     ...OAUTH,

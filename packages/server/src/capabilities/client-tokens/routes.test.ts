@@ -369,6 +369,41 @@ describe('401', () => {
   });
 });
 
+describe('pages of other origins', () => {
+  it('may ask, since a preflight brings no token, and not at other endpoints', async () => {
+    for (const action of ['decrypt', 'detokenize', 'tokenize']) {
+      const headers = { origin: 'https://any.example', 'access-control-request-method': 'POST' };
+      const answer = await harness.call('OPTIONS', `/v1/client/${action}`, { headers });
+      expect([answer.status, answer.text]).toEqual([200, '']);
+      expect(answer.headers).toMatchObject({
+        'access-control-allow-origin': '*',
+        'access-control-allow-methods': 'POST',
+        'access-control-allow-headers': 'Authorization, Content-Type, KnoxCall-Version',
+        'access-control-max-age': '600',
+      });
+    }
+    const other = await harness.call('OPTIONS', '/v1/client-tokens', {});
+    expect([other.status, other.headers['access-control-allow-origin']]).toEqual([405, undefined]);
+  });
+
+  it('read answers and refusals of decrypt, and of tokenize where they are pinned', async () => {
+    const allowed = async (answer: ReturnType<typeof use>) => {
+      const { headers } = await answer;
+      return [headers['access-control-allow-origin'], headers['vary']];
+    };
+    const data = await seal('canary');
+    const token = await decryptToken(data);
+    const page = inPage('https://any.example');
+    expect(await allowed(use('decrypt', token, { data }, page))).toEqual(['*', undefined]);
+    expect(await allowed(use('decrypt', token, { data }, page))).toEqual(['*', undefined]);
+    const used = await tokenizeToken();
+    const put = (from: TestCall) => allowed(use('tokenize', used, { vault: 'cards', value: 'x' }, from));
+    expect(await put(inPage())).toEqual([SHOP, 'Origin']);
+    expect(await put(inPage())).toEqual([SHOP, 'Origin']);
+    expect(await put(page)).toEqual([undefined, 'Origin']);
+  });
+});
+
 describe('a mode', () => {
   it('is that of the token, and of no host of the other one', async () => {
     const key = harness.tenant.test;
