@@ -173,8 +173,7 @@ export function createServices(deps: ServicesDeps) {
   const cookies = { isSecure: signIn.hasSecureCookies };
   const dpop = createDpop({ db, clock, rootKey, instruments, ...deps.dpop });
   const egressAllowlist = createEgressAllowlist({
-    db,
-    clock,
+    ...deps,
     generations,
     auditLogs,
     cacheCounts: cacheCounts(instruments, 'egress_allowlists'),
