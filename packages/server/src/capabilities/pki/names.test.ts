@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type NameRule, readDomain, readName, refusedName } from './names.js';
+import { type NameRule, readName, refusedName } from './names.js';
 
 const rule = (allowedDomains: readonly string[], more: Partial<NameRule> = {}): NameRule => ({
   allowedDomains,
@@ -194,8 +194,8 @@ describe('matching', () => {
   it('keeps what it has read as it is', () => {
     fc.assert(
       fc.property(fc.oneof(domain, fc.domain(), fc.string()), (text) => {
-        const reading = readDomain(text);
-        if ('name' in reading) expect(readDomain(reading.name)).toEqual(reading);
+        const reading = readName(text);
+        if ('name' in reading) expect(readName(reading.name)).toEqual(reading);
       }),
     );
   });

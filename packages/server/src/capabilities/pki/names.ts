@@ -2,7 +2,7 @@ import { domainToASCII } from 'node:url';
 
 /** What a role says of the names that it may put into certificates. */
 export interface NameRule {
-  /** As `readDomain` gives them. */
+  /** As `readName` gives them. */
   readonly allowedDomains: readonly string[];
   readonly allowSubdomains: boolean;
   readonly allowWildcards: boolean;
@@ -19,7 +19,8 @@ const ANY_LABEL = '_';
 
 /**
  * A DNS name in the one form that is stored, compared and certified: lower case, A-labels, without the dot at its end
- * (clients-pki.md §3.3, RFC 5280 §4.2.1.6). A star may stand for the whole first label.
+ * (clients-pki.md §3.3, RFC 5280 §4.2.1.6). A star may stand for the whole first label. Entries
+ * of `allowed_domains` are read the same way.
  */
 export function readName(text: string): Reading {
   const isWildcard = text.startsWith(WILDCARD);
@@ -28,9 +29,6 @@ export function readName(text: string): Reading {
   const name = WILDCARD + reading.name;
   return name.length > NAME_CHARACTERS_MAX ? { problem: TOO_LONG } : { name };
 }
-
-/** An entry of `allowed_domains`: the same, so that an entry with a star is `*.` before a name. */
-export const readDomain = readName;
 
 /** Why the role may not certify the name, or null: total, whatever the text is. */
 export function refusedName(rule: NameRule, text: string): string | null {

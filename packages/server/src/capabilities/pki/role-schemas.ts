@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { LIMITS } from '../../kernel/limits.js';
-import { readDomain } from './names.js';
+import { readName } from './names.js';
 import type { CaRole, RoleTerms } from './roles.js';
 import { keyAlgorithm, mountName, rootParams } from './schemas.js';
 
@@ -17,7 +17,7 @@ const domain = z
   .min(1)
   .max(DOMAIN_CHARACTERS_MAX)
   .transform((text, context) => {
-    const reading = readDomain(text);
+    const reading = readName(text);
     if ('name' in reading) return reading.name;
     context.addIssue({ code: 'custom', message: `${JSON.stringify(text)} ${reading.problem}` });
     return z.NEVER;

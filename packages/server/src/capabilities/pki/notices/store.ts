@@ -9,8 +9,6 @@ export interface NoticeMark {
   readonly id: string;
 }
 
-export type NoticeStore = ReturnType<typeof createNoticeStore>;
-
 export function createNoticeStore(db: Database) {
   const view = db.view(pkiTables);
   return {
