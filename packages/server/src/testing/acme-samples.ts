@@ -1,13 +1,13 @@
 import type { World } from './matrix-rig.js';
-import { newPkiRoot, ROLE_FIELDS } from './pki-samples.js';
+import { freshMount, pkiRootOf, ROLE_FIELDS } from './pki-samples.js';
 import type { RouteSample } from './route-sample.js';
 
 const PATH = '/v1/pki/roots/:name/roles/:role/acme-keys';
 
 async function newKeys(world: World): Promise<string> {
-  const root = await newPkiRoot(world);
+  const root = await pkiRootOf(world);
   const { status, text, json } = await world.call('POST', `${root}/roles`, {
-    body: { role_name: 'web', ...ROLE_FIELDS },
+    body: { role_name: freshMount(), ...ROLE_FIELDS },
   });
   if (status !== 201) throw new Error(`POST ${root}/roles: ${status} ${text}`);
   return `${root}/roles/${(json['data'] ?? json).id}/acme-keys`;

@@ -47,13 +47,24 @@ async function post(world: World, path: string, body: Body) {
 }
 
 /** Its path, by its id: every mode may have one of the name. */
-export async function newPkiRoot(world: World, name = freshMount()): Promise<string> {
+async function newPkiRoot(world: World, name = freshMount()): Promise<string> {
   return `${ROOTS}/${(await post(world, ROOTS, { name })).root.id}`;
 }
 
+const shared = new WeakMap<World, Promise<string>>();
+
+/** One of the world, where nothing is done to the root itself: there can be a hundred. */
+export function pkiRootOf(world: World): Promise<string> {
+  const known = shared.get(world);
+  if (known) return known;
+  const made = newPkiRoot(world);
+  shared.set(world, made);
+  return made;
+}
+
 async function newRole(world: World, verb?: string): Promise<string> {
-  const root = await newPkiRoot(world);
-  const { id } = await post(world, `${root}/roles`, { role_name: 'web', ...ROLE_FIELDS });
+  const root = await pkiRootOf(world);
+  const { id } = await post(world, `${root}/roles`, { role_name: freshMount(), ...ROLE_FIELDS });
   return `${root}/${verb ?? 'roles'}/${id}`;
 }
 
@@ -63,9 +74,6 @@ async function newCertificate(world: World): Promise<{ readonly root: string; re
   return { root: issue.split('/').slice(0, 5).join('/'), serial };
 }
 
-/** The serial of the body that follows a path. */
-const serials = new WeakMap<World, string>();
-
 export const PKI_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`POST ${ROOTS}`]: {
     bodies: () => [
@@ -74,19 +82,19 @@ export const PKI_SAMPLES: Readonly<Record<string, RouteSample>> = {
       { name: freshMount(), subject: { state: 'Bayern' } },
     ],
   },
-  [`GET ${ROOTS}/:name/cert`]: { path: async (world) => `${await newPkiRoot(world)}/cert` },
-  [`GET ${ROOTS}/:name/crl`]: { path: async (world) => `${await newPkiRoot(world)}/crl` },
+  [`GET ${ROOTS}/:name/cert`]: { path: async (world) => `${await pkiRootOf(world)}/cert` },
+  [`GET ${ROOTS}/:name/crl`]: { path: async (world) => `${await pkiRootOf(world)}/crl` },
   [`POST ${ROOTS}/:name/rotate-intermediate`]: {
-    path: async (world) => `${await newPkiRoot(world)}/rotate-intermediate`,
+    path: async (world) => `${await pkiRootOf(world)}/rotate-intermediate`,
     bodies: () => [{}],
   },
   [`POST ${ROOTS}/:name/retire`]: {
     path: async (world) => `${await newPkiRoot(world)}/retire`,
     bodies: () => [{}],
   },
-  [`GET ${ROOTS}/:name/roles`]: { path: async (world) => `${await newPkiRoot(world)}/roles` },
+  [`GET ${ROOTS}/:name/roles`]: { path: async (world) => `${await pkiRootOf(world)}/roles` },
   [`POST ${ROOTS}/:name/roles`]: {
-    path: async (world) => `${await newPkiRoot(world)}/roles`,
+    path: async (world) => `${await pkiRootOf(world)}/roles`,
     bodies: () => [{ role_name: freshMount(), ...ROLE_FIELDS }],
   },
   [`PATCH ${ROOTS}/:name/roles/:role`]: {
@@ -112,14 +120,10 @@ export const PKI_SAMPLES: Readonly<Record<string, RouteSample>> = {
     bodies: () => [{ csr_pem: CSR_PEM, ttl_seconds: 600 }],
   },
   [`POST ${ROOTS}/:name/revoke`]: {
-    async path(world) {
-      const { root, serial } = await newCertificate(world);
-      serials.set(world, serial);
-      return `${root}/revoke`;
-    },
-    bodies: (world) => [{ serial_hex: serials.get(world) ?? 'ab12', reason: 'keyCompromise' }],
+    path: async (world) => `${await pkiRootOf(world)}/revoke`,
+    bodies: async (world) => [{ serial_hex: (await newCertificate(world)).serial, reason: 'keyCompromise' }],
   },
-  [`GET ${ROOTS}/:name/certs`]: { path: async (world) => `${await newPkiRoot(world)}/certs` },
+  [`GET ${ROOTS}/:name/certs`]: { path: async (world) => `${await pkiRootOf(world)}/certs` },
   [`GET ${ROOTS}/:name/certs/:serial`]: {
     async path(world) {
       const { root, serial } = await newCertificate(world);
@@ -137,7 +141,7 @@ export const PKI_KINDS: Readonly<Record<string, { readonly make: Make }>> = {
   },
   [`${ROOTS}/:name/roles`]: {
     async make(world, name) {
-      const list = `${await newPkiRoot(world)}/roles`;
+      const list = `${await pkiRootOf(world)}/roles`;
       return { list, id: (await post(world, list, { role_name: name })).id };
     },
   },

@@ -81,6 +81,23 @@ const PKI: readonly string[] = [
   ),
 ];
 
+/** For clients that sign what they ask, of whom RFC 8555 says what is refused: capabilities/acme. */
+const ACME: readonly string[] = [
+  'GET directory',
+  'GET new-nonce',
+  'POST new-account',
+  'POST account/:id',
+  'POST account/:id/orders',
+  'POST new-order',
+  'POST order/:id',
+  'POST order/:id/finalize',
+  'POST certificate/:id',
+  'POST authorization/:id',
+  'POST challenge/:id',
+  'POST revoke-cert',
+  'POST key-change',
+].map((call) => call.replace(' ', ' /pki/:tenantId/:rootId/:roleId/acme/'));
+
 /** Who asks for no permission, and why. */
 const UNPERMITTED: Readonly<Record<string, string>> = {
   'GET /v1/account': 'any valid credential (contract README §2.1)',
@@ -100,6 +117,7 @@ function uncovered(registered: readonly string[], routes: readonly MountedRoute[
     ...OAUTH,
     ...PAGES,
     ...PKI,
+    ...ACME,
   ]);
   const isCovered = (name: string) =>
     // The framework answers HEAD by the handler of GET.

@@ -28,12 +28,23 @@ export function validateAll(checks: readonly Check[]): unknown[] {
 }
 
 function addIssue(fields: Map<string, string[]>, issue: z.core.$ZodIssue, rootName: string): void {
+  const inner = issue.code === 'invalid_union' ? issuesWithin(issue) : undefined;
+  if (inner) {
+    for (const one of inner) addIssue(fields, { ...one, path: [...issue.path, ...one.path] }, rootName);
+    return;
+  }
   const path = nameOf(issue.path);
   if (issue.code === 'unrecognized_keys') {
     for (const key of issue.keys) addRule(fields, path === '' ? key : `${path}.${key}`, 'is not known here');
     return;
   }
   addRule(fields, path || rootName, ruleOf(issue));
+}
+
+/** Of the one alternative that is of the value's kind, what is wrong within the value: that says more than that none fits. */
+function issuesWithin({ errors }: z.core.$ZodIssueInvalidUnion): readonly z.core.$ZodIssue[] | undefined {
+  const ofItsKind = errors.filter((issues) => issues.every(({ path }) => path.length > 0));
+  return ofItsKind.length === 1 ? ofItsKind[0] : undefined;
 }
 
 /** As one writes it in code: `values[3].value`. */
