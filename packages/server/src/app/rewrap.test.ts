@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { boundTableOf } from '../capabilities/kms/envelope-columns.js';
 import { type EnvelopePlace, envelopeVersion } from '../platform/crypto/envelope-cipher.js';
 import type { Database } from '../platform/storage/database.js';
 import { createHarness, type Harness } from '../testing/harness.js';
@@ -19,6 +20,7 @@ async function create(path: string, body: object, headers: Record<string, string
 }
 
 interface Stored {
+  readonly registered: string;
   readonly place: EnvelopePlace;
   readonly envelope: Buffer;
 }
@@ -27,7 +29,8 @@ const scope = () => ({ tenantId: harness.tenant.id, sandbox: false });
 
 async function storedEnvelopes(): Promise<Stored[]> {
   const found: Stored[] = [];
-  for (const { table, idColumn, column } of ENVELOPE_COLUMNS) {
+  for (const registered of ENVELOPE_COLUMNS) {
+    const { table, idColumn, column } = registered;
     const db: Database = harness.db;
     const rows = await db
       .view<Record<string, Record<string, string | Buffer | null>>>({ [table]: { scope: 'tenant+mode' } })
@@ -41,11 +44,12 @@ async function storedEnvelopes(): Promise<Stored[]> {
       const place = {
         tenantId: harness.tenant.id,
         mode: 'live',
-        table,
+        table: boundTableOf(registered),
         rowId: String(row[idColumn]),
         column,
       };
-      if (Buffer.isBuffer(envelope)) found.push({ place: { ...place, mode: 'live' }, envelope });
+      if (Buffer.isBuffer(envelope))
+        found.push({ registered: `${table}.${column}`, place: { ...place, mode: 'live' }, envelope });
     }
   }
   return found;
@@ -61,6 +65,9 @@ it('reaches each registered column of each capability, whose values are then rea
   const first = await create(tokens, { value: 'the value' }, once);
   const client = await create('/v1/clients', { name: 'caller' });
   await harness.clientCa.prepare(scope(), client);
+  await create('/v1/pki/roots', { name: 'corp' });
+  await create('/v1/pki/roots/corp/roles', { role_name: 'web', allow_acme: true });
+  await create('/v1/pki/roots/corp/roles/web/acme-keys', {});
   const { id: connection } = await create('/v1/dyn-db-credentials', {
     name: 'orders',
     engine: 'postgres',
@@ -85,7 +92,7 @@ it('reaches each registered column of each capability, whose values are then rea
     .execute();
 
   const before = await storedEnvelopes();
-  const reached = new Set(before.map(({ place: { table, column } }) => `${table}.${column}`));
+  const reached = new Set(before.map(({ registered }) => registered));
   expect([...reached].sort()).toEqual(
     ENVELOPE_COLUMNS.map(({ table, column }) => `${table}.${column}`).sort(),
   );

@@ -12,6 +12,9 @@ afterAll(() => rig.close());
 /** What has no twin, and why. */
 const WITHOUT_TWIN: Readonly<Record<string, string>> = {
   'POST /v1/api-keys': 'the one of the dashboard takes more: auth.md §1.3',
+  'POST /v1/client/decrypt': 'its callers have a client token alone: clients-pki.md §5',
+  'POST /v1/client/detokenize': 'its callers have a client token alone: clients-pki.md §5',
+  'POST /v1/client/tokenize': 'its callers have a client token alone: clients-pki.md §5',
   'POST /v1/signup': 'its callers have no account: auth.md §7',
   'POST /v1/signup/claim': 'its callers have no account: auth.md §7',
 };

@@ -13,20 +13,30 @@ beforeAll(async () => {
     await installation.call('POST', '/v1/vaults', { body: { name } });
   for (const value of ['a', 'b', 'c'])
     await installation.call('POST', '/v1/vaults/cards/tokens', { body: { value } });
+  const roots = '/v1/pki/roots';
+  await installation.call('POST', roots, { body: { name: 'corp' } });
+  const role = { role_name: 'web', allowed_domains: ['*.example.com'] };
+  await installation.call('POST', `${roots}/corp/roles`, { body: role });
+  for (const host of ['a', 'b', 'c']) {
+    const body = { san_dns: [`${host}.example.com`] };
+    await installation.call('POST', `${roots}/corp/issue/web`, { body });
+  }
 });
 afterAll(() => installation.close());
 
 const listsOf = (answer: RouteDefinition['answer']) =>
   lists
     .filter((definition) => definition.answer === answer)
-    .map(({ path }) => path.replace(':nameOrId', 'cards'));
+    .map(({ path }) => path.replace(':nameOrId', 'cards').replace('/roots/:name/', '/roots/corp/'));
 const get = (path: string) => installation.call('GET', path, {});
 const metaOf = async (path: string) => (await get(path)).json.meta;
 const statusOf = async (path: string) => [path, (await get(path)).status];
 
 describe('every paged list', () => {
   it('is there to be looked at', () => {
-    expect(listsOf('page')).toEqual(expect.arrayContaining(['/v1/api-keys', '/v1/vaults/cards/tokens']));
+    expect(listsOf('page')).toEqual(
+      expect.arrayContaining(['/v1/api-keys', '/v1/vaults/cards/tokens', '/v1/pki/roots/corp/certs']),
+    );
   });
 
   it('says where it is, by default on page 1 of 20 rows each', async () => {
@@ -60,7 +70,9 @@ describe('every paged list', () => {
       // The roles of the product have no time of creation: their list is by name.
       if (path === '/v1/roles') continue;
       const idsOf = async (query: string) =>
-        (await get(`${path}?${query}`)).json.data.map((row: { id: string }) => row.id);
+        (await get(`${path}?${query}`)).json.data.map(
+          (row: { readonly id?: string; readonly serial_hex?: string }) => row.id ?? row.serial_hex,
+        );
       const newestFirst = await idsOf('sort=created_at&order=desc');
       expect([path, await idsOf('')]).toEqual([path, newestFirst]);
       expect([path, await idsOf('order=asc')]).toEqual([path, newestFirst.toReversed()]);

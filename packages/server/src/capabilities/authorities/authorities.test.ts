@@ -183,7 +183,7 @@ forEachDatabase((_name, open) => {
       expect(await rig.revoke([issued[1]!], { reasonText: 'moved' })).toEqual({ known: 1, revoked: 1 });
       harness.clock.advance(60_000);
       const list = async (status?: 'active' | 'revoked' | 'expired', page = 1) => {
-        const query = { page, perPage: 3, ...(status && { status }) };
+        const query = { page, perPage: 3, order: 'desc' as const, ...(status && { status }) };
         const { rows, total } = await authorities.listCertificates(rig.live, root.id, query);
         return [total, ...rows.map(({ serial }) => issued.indexOf(serial))];
       };
@@ -196,6 +196,7 @@ forEachDatabase((_name, open) => {
         status: 'revoked',
         page: 1,
         perPage: 3,
+        order: 'desc',
       });
       expect(rows[0]).toMatchObject({ reason: 'superseded', reasonText: 'moved', der: Buffer.alloc(0) });
     });

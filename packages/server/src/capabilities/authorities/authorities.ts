@@ -1,5 +1,6 @@
 import type { Scope, TenantId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
+import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { CrlReason, DistinguishedName, KeyAlgorithm, KeyPurpose } from '../x509/index.js';
 
@@ -136,10 +137,8 @@ export interface IssuedCertificate {
 /** `expired`: and not revoked before. */
 export type CertificateState = 'active' | 'revoked' | 'expired';
 
-export interface CertificateQuery {
+export interface CertificateQuery extends PageOptions {
   readonly status?: CertificateState;
-  readonly page: number;
-  readonly perPage: number;
 }
 
 export interface Revocation {

@@ -97,8 +97,8 @@ export function createCertificateStore(db: Database) {
         .executeTakeFirst();
       const rows = await ofRoot(scope, rootId, query, nowMs)
         .select(COLUMNS)
-        .orderBy('created_at', 'desc')
-        .orderBy('serial', 'desc')
+        .orderBy('created_at', query.order)
+        .orderBy('serial', query.order)
         .limit(query.perPage)
         .offset(offsetOf(query.page, query.perPage))
         .execute();

@@ -76,6 +76,8 @@ forEachDatabase((_name, open) => {
         subject: 'CN=a.example.com',
         role: null,
         clientId: 'c',
+        acmeAccountId: null,
+        notBeforeMs: nowMs - 60_000,
         notAfterMs: nowMs + DAY,
       });
       const [second] = await authorities.listEnding({ ...window, behind: first! });
@@ -93,7 +95,9 @@ forEachDatabase((_name, open) => {
       expect(await authorities.removeEnded(1)).toBe(1);
       expect(await authorities.removeEnded(50)).toBe(3);
       expect(await authorities.removeEnded(50)).toBe(0);
-      expect(await authorities.listCertificates(rig.live, root.id, { page: 1, perPage: 9 })).toEqual({
+      expect(
+        await authorities.listCertificates(rig.live, root.id, { page: 1, perPage: 9, order: 'desc' }),
+      ).toEqual({
         rows: [],
         total: 0,
       });

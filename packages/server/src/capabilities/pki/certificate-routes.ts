@@ -71,7 +71,7 @@ export function certificateRoutes(pki: Pki): RouteDefinition[] {
       method: 'GET',
       path: `${ROOT}/certs`,
       operationId: 'listPkiCertificates',
-      summary: 'List the certificates of a root, the newest first',
+      summary: 'List the certificates of a root',
       permission: 'pki:read',
       audit: null,
       params: rootParams,
@@ -79,8 +79,8 @@ export function certificateRoutes(pki: Pki): RouteDefinition[] {
       response: certificateRow,
       errors: ['forbidden'],
       answer: 'page',
-      async handle({ caller, params, query: { page, per_page: perPage, status } }) {
-        const asked = { page, perPage, ...(status && { status }) };
+      async handle({ caller, params, query: { page, per_page: perPage, order, status } }) {
+        const asked = { page, perPage, order, ...(status && { status }) };
         const found = await pki.certificates.list(caller, params.name, asked);
         return { ...found, rows: found.rows.map(certificateRowWire) };
       },

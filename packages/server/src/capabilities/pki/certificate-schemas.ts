@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { isoSeconds } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { pageQuery, secondText } from '../../platform/http/pagination.js';
+import { orderQuery, pageQuery, secondText } from '../../platform/http/pagination.js';
 import type { IssuedCertificate } from '../authorities/index.js';
 import { pem } from '../x509/index.js';
 import type { Certified, Issued } from './certificates.js';
@@ -107,6 +107,8 @@ export const revokedResponse = z.object({ revoked: z.boolean() }).meta({ id: 'Re
 
 export const certificateListQuery = z.object({
   ...pageQuery,
+  sort: z.literal('created_at').default('created_at').describe('The one order there is.'),
+  order: orderQuery,
   status: z
     .enum(['active', 'revoked', 'expired'])
     .optional()
