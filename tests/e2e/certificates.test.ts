@@ -66,7 +66,11 @@ describe.skipIf(SKIPPED !== '')(`certificates of a tenant's own roots${SKIPPED}`
   it.each(['ecdsa-p256', 'ecdsa-p384', 'rsa-2048', 'rsa-3072', 'rsa-4096'])(
     'of a root of %s nginx shows one that curl verifies, until it is revoked',
     async (kind) => {
-      const made = await ask('POST', '', { name: kind, subject: { CN: `Root ${kind}` }, key_algorithm: kind });
+      const made = await ask('POST', '', {
+        name: kind,
+        subject: { CN: `Root ${kind}` },
+        key_algorithm: kind,
+      });
       expect(made.status).toBe(201);
       const role = { role_name: 'web', allowed_domains: ['example.internal'], allow_subdomains: true };
       expect((await ask('POST', `/${kind}/roles`, role)).status).toBe(201);
@@ -84,7 +88,11 @@ describe.skipIf(SKIPPED !== '')(`certificates of a tenant's own roots${SKIPPED}`
   }`;
       const nginx: RunningNginx = await startNginx(NGINX!, dir, { port, blocks });
       try {
-        const resolve = (host: string) => ['--resolve', `${host}:${port}:127.0.0.1`, `https://${host}:${port}/`];
+        const resolve = (host: string) => [
+          '--resolve',
+          `${host}:${port}:127.0.0.1`,
+          `https://${host}:${port}/`,
+        ];
         const good = await runProgram('curl', ['-sS', '--cacert', root, ...resolve(HOST)]);
         expect([good.code, good.out, good.error]).toEqual([0, 'served\n', '']);
         const unknown = await runProgram('curl', ['-sS', ...resolve(HOST)]);

@@ -19,7 +19,7 @@ import { certificateEntry, revokeEntry } from './audit.js';
 import { type CertifiedNames, certifiedNames, type NameFault } from './certified-names.js';
 import { certificateNotFound, nothingAllowed, roleChanged, roleNotFound, rootRetired } from './errors.js';
 import { readRequest } from './requests.js';
-import type { CaRole } from './roles.js';
+import { type CaRole, isSameRole } from './roles.js';
 import type { RootAccess } from './root-access.js';
 import type { RoleStore } from './store.js';
 import { distinguishedName, type SubjectFields, withInherited } from './subject.js';
@@ -190,7 +190,7 @@ export async function requireUnchanged(
 ): Promise<void> {
   const present = await store.find(scope, root.id, role.id, tx);
   if (!present) throw roleNotFound();
-  if (JSON.stringify(present) !== JSON.stringify(role)) throw roleChanged();
+  if (!isSameRole(present, role)) throw roleChanged();
 }
 
 /** All but name and key. */

@@ -20,3 +20,8 @@ export interface CaRole extends RoleTerms {
   readonly createdAtMs: number;
   readonly updatedAtMs: number;
 }
+
+export function isSameRole(one: CaRole, other: CaRole): boolean {
+  const members = Object.keys(one) as (keyof CaRole)[];
+  return members.every((member) => JSON.stringify(one[member]) === JSON.stringify(other[member]));
+}
