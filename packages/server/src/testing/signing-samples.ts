@@ -1,23 +1,19 @@
 import { createHmac } from 'node:crypto';
-import type { KeyType } from '../capabilities/crypto-keys/index.js';
+import { newNamedKey } from './crypto-key-samples.js';
 import type { World } from './matrix-rig.js';
 import type { RouteSample } from './route-sample.js';
 
-let made = 0;
+const KEYS = '/v1/crypto/keys';
 
-/** A key with a name of its own. */
-async function newKey({ create }: World, keyType: KeyType): Promise<string> {
-  const { name } = await create('/v1/crypto/keys', { name: `signing-${++made}`, key_type: keyType });
-  return `/v1/crypto/keys/${name}`;
-}
-
-/** RSA, which alone takes every option; the bits cost no test anything that were made once. */
-const rsaKeys = new Map<string, Promise<string>>();
-function rsaKey(world: World): Promise<string> {
-  const owner = `${world.tenant.id} ${world.mode}`;
-  const known = rsaKeys.get(owner) ?? newKey(world, 'rsa-2048');
-  rsaKeys.set(owner, known);
-  return known;
+/** RSA, which alone takes every option: one for all calls of a tenant and mode. */
+async function rsaKey({ call, create }: World): Promise<string> {
+  const name = 'rsa';
+  const known = await call('GET', `${KEYS}/${name}`);
+  const { id } =
+    known.status === 200
+      ? (known.json['data'] ?? known.json)
+      : await create(KEYS, { name, key_type: 'rsa-2048' });
+  return `${KEYS}/${id}`;
 }
 
 const BASE64 = Buffer.from('message').toString('base64');
@@ -45,18 +41,17 @@ export const SIGNING_SAMPLES: Readonly<Record<string, RouteSample>> = {
       ),
   },
   'POST /v1/crypto/keys/:name/jwt': {
-    path: async (world) => `${await newKey(world, 'ecdsa-p256')}/jwt`,
+    path: async (world) => `${await newNamedKey(world, 'ecdsa-p256')}/jwt`,
     bodies: () => [{ claims: { sub: 'someone', exp: 4_102_444_800 }, header_overrides: { typ: 'at+jwt' } }],
   },
   'POST /v1/crypto/keys/:name/jwt/verify': {
-    path: async (world) => `${await newKey(world, 'ed25519')}/jwt/verify`,
+    path: async (world) => `${await newNamedKey(world, 'ed25519')}/jwt/verify`,
     bodies: () => [
-      { token: 'e30.e30.', expected: { iss: 'us', aud: ['them'], sub: 'someone' }, leeway_seconds: 5 },
-      { token: 'no token', expected: { aud: 'them' } },
+      { token: 'e30.e30.', expected: { iss: 'us', aud: 'them', sub: 'someone' }, leeway_seconds: 5 },
     ],
   },
   'POST /v1/crypto/keys/:name/webhook-sign': {
-    path: async (world) => `${await newKey(world, 'hmac-sha256')}/webhook-sign`,
+    path: async (world) => `${await newNamedKey(world, 'hmac-sha256')}/webhook-sign`,
     bodies: () => [
       { payload: '{}', format: 'slack', timestamp_seconds: 1_700_000_000 },
       { payload_b64: BASE64 },

@@ -1,5 +1,5 @@
 import type { AuditEntry } from '../../audit-logs/index.js';
-import type { CryptoKey } from '../store.js';
+import type { KeyIdentity } from '../store.js';
 import type { JwtAlgorithm } from './jwt-algorithms.js';
 import type { WebhookFormat } from './webhook-formats.js';
 
@@ -12,7 +12,7 @@ export interface SigningDetails {
 /** Never what was signed, nor the signature. */
 export function signingEntry(
   action: 'crypto.sign' | 'crypto.jwt' | 'crypto.webhook_sign',
-  key: Pick<CryptoKey, 'id' | 'name'>,
+  key: KeyIdentity,
   details: SigningDetails,
 ): AuditEntry {
   return { action, resourceType: 'crypto_key', resourceId: key.id, details: { key: key.name, ...details } };

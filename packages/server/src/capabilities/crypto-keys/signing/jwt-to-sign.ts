@@ -1,5 +1,5 @@
 import { validationError } from '../../../kernel/errors.js';
-import type { CryptoKey } from '../store.js';
+import type { ActiveKey } from '../store.js';
 import { kidOf, REFUSED_MEMBERS, writeSigned } from './jws.js';
 import { JWT_SCHEMES, type JwtAlgorithm, jwtAlgorithmsOf } from './jwt-algorithms.js';
 import { requireSignable } from './jwt-claims.js';
@@ -23,7 +23,7 @@ const TYPE_CHARACTERS_MAX = 255;
 const NOT_TO_SET: readonly string[] = ['kid', ...REFUSED_MEMBERS, 'enc', 'zip'];
 
 /** Signed are the claims as they were sent: none is added. */
-export function jwtToSign(key: CryptoKey, { claims, headerOverrides }: JwtInput): JwtToSign {
+export function jwtToSign(key: ActiveKey, { claims, headerOverrides }: JwtInput): JwtToSign {
   requireSize('claims', claims, CLAIMS_BYTES_MAX);
   requireSignable('claims', claims);
   requireHeader(headerOverrides);
@@ -52,7 +52,7 @@ function isShortText(value: unknown): boolean {
   return typeof value === 'string' && value.length > 0 && value.length <= TYPE_CHARACTERS_MAX;
 }
 
-function algorithmOf({ keyType }: CryptoKey, wanted: unknown): JwtAlgorithm {
+function algorithmOf({ keyType }: Pick<ActiveKey, 'keyType'>, wanted: unknown): JwtAlgorithm {
   const [usual, ...others] = jwtAlgorithmsOf(keyType) as [JwtAlgorithm, ...JwtAlgorithm[]];
   if (wanted === undefined) return usual;
   const alg = [usual, ...others].find((each) => each === wanted);

@@ -1,7 +1,9 @@
 import { createHmac, createPublicKey, verify } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../kernel/limits.js';
+import type { TestCall } from '../../../testing/calls.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
-import type { TestKey } from '../../../testing/tenants.js';
+import { kmsTables } from '../../kms/index.js';
 import type { KeyType } from '../tables.js';
 
 const KEYS = '/v1/crypto/keys';
@@ -18,7 +20,7 @@ const SIGNING_TYPES = [
 
 let harness: Harness;
 
-const call = (path: string, body: unknown, key: TestKey | string = harness.tenant.live) =>
+const call = (path: string, body: unknown, key: TestCall['key'] = harness.tenant.live) =>
   harness.call('POST', path, { key, body });
 const get = (path: string) => harness.call('GET', path, { key: harness.tenant.live });
 const create = async (name: string, keyType: KeyType, key = harness.tenant.live) => {
@@ -370,5 +372,58 @@ describe('webhook-sign', () => {
     ['no base64', 'hmac-sha256', { payload_b64: 'a!' }, 'payload_b64'],
   ])('refuses %s', async (_what, name, sent, field) => {
     expect(await refusal(name, 'webhook-sign', sent)).toEqual([400, 'validation_error', field]);
+  });
+});
+
+describe('a key that is being rotated', () => {
+  it('never signs with a version that was retired before the call', async () => {
+    await create('turning', 'ed25519');
+    let retired = 0;
+    const turn = async () => {
+      const { json } = await rotate('turning');
+      retired = Math.max(retired, json['data'].new_version - 1);
+    };
+    const sign = async () => {
+      const before = retired;
+      const { key_version } = await dataOf('turning', 'sign', { data: MESSAGE });
+      return key_version > before;
+    };
+    const acts = Array.from({ length: 60 }, (_, n) => (n % 6 === 0 ? turn() : sign()));
+    const later = Array.from({ length: 12 }, async () => {
+      await turn();
+      return Promise.all([sign(), turn(), sign()]);
+    });
+    const signed = (await Promise.all([...acts, ...later])).flat().filter((each) => each !== undefined);
+    expect(signed).toHaveLength(50 + 24);
+    expect(new Set(signed)).toEqual(new Set([true]));
+  });
+});
+
+describe('a sealed tenant', () => {
+  it('signs nothing, and has signatures verified for which a public key is enough', async () => {
+    const { live, id: tenantId } = harness.other;
+    for (const keyType of ['hmac-sha256', 'ecdsa-p256'] as const) await create(keyType, keyType, live);
+    const signedBy = async (name: string) =>
+      (await call(at(name, 'sign'), { data: MESSAGE }, live)).json['data'].signature;
+    const [mac, signature] = [await signedBy('hmac-sha256'), await signedBy('ecdsa-p256')];
+    await harness.db
+      .view(kmsTables)
+      .scoped({ tenantId })
+      .updateTable('tenant_master_keys')
+      .set({ status: 'revoked', wrapped: null })
+      .execute();
+    harness.clock.advance(LIMITS.tenantKeyCacheMs);
+    const told = async (name: string, operation: string, body: object) => {
+      const { status, json } = await call(at(name, operation), body, live);
+      return json['error']?.type ?? [status, json['data']];
+    };
+    const sealed = 'tenant_sealed';
+    expect(await told('ecdsa-p256', 'sign', { data: MESSAGE })).toBe(sealed);
+    expect(await told('ecdsa-p256', 'sign', { batch: [{ data: MESSAGE }] })).toBe(sealed);
+    expect(await told('ecdsa-p256', 'jwt', { claims: {} })).toBe(sealed);
+    expect(await told('hmac-sha256', 'webhook-sign', { payload: '' })).toBe(sealed);
+    expect(await told('hmac-sha256', 'verify', { data: MESSAGE, signature: mac })).toBe(sealed);
+    const good = [200, { valid: true, key_version: 1 }];
+    expect(await told('ecdsa-p256', 'verify', { data: MESSAGE, signature })).toEqual(good);
   });
 });

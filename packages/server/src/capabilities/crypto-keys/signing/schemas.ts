@@ -22,7 +22,7 @@ import type {
 import { WEBHOOK_FORMATS } from './webhook-formats.js';
 
 /** Of what is judged and not taken: longer is refused unlooked at, what is shorter is judged, whatever it is. */
-const JUDGED_CHARACTERS_MAX = 1024 * 1024;
+const JUDGED_CHARACTERS_MAX = 512 * 1024;
 const LEEWAY_SECONDS_MAX = 300;
 const AUDIENCES_MAX = 50;
 const EXPECTED_CHARACTERS_MAX = 2_048;
@@ -99,6 +99,7 @@ export const jwtBody = z
   })
   .transform(({ claims, header_overrides }): JwtInput => ({ claims, headerOverrides: header_overrides }));
 
+const AUDIENCES_RULE = `must be a string, or an array of 1 to ${AUDIENCES_MAX} strings, of at most ${EXPECTED_CHARACTERS_MAX} characters`;
 const expectedText = z.string().max(EXPECTED_CHARACTERS_MAX);
 
 export const verifyJwtBody = z
@@ -108,7 +109,7 @@ export const verifyJwtBody = z
       .strictObject({
         iss: expectedText.optional().describe('What the claim has to be.'),
         aud: z
-          .union([expectedText, z.array(expectedText).min(1).max(AUDIENCES_MAX)])
+          .union([expectedText, z.array(expectedText).min(1).max(AUDIENCES_MAX)], AUDIENCES_RULE)
           .optional()
           .describe('The claim has to be it, or to hold it; of several one of them.'),
         sub: expectedText.optional().describe('What the claim has to be.'),

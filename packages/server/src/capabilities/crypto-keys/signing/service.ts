@@ -9,7 +9,7 @@ import { type Outcome, outcomesOf, repliesOf } from '../batch.js';
 import { decodeBase64, parseVersioned, writeVersioned } from '../formats.js';
 import { assertCan, type KeyOperation } from '../operation-of.js';
 import type { CryptoKeys } from '../service.js';
-import type { CryptoKey, KeyIdentity } from '../store.js';
+import type { ActiveKey, KeyIdentity } from '../store.js';
 import { signingEntry } from './audit.js';
 import { writeToken } from './jws.js';
 import type { JwtAlgorithm } from './jwt-algorithms.js';
@@ -80,7 +80,7 @@ export interface Signatures {
 export interface SignaturesDeps {
   readonly db: Pick<Database, 'commitInserts'>;
   readonly clock: Pick<Clock, 'nowMs'>;
-  readonly cryptoKeys: Pick<CryptoKeys, 'getNamed' | 'identify' | 'listVersions' | 'publicKeyOf' | 'use'>;
+  readonly cryptoKeys: Pick<CryptoKeys, 'getActive' | 'identify' | 'listVersions' | 'publicKeyOf' | 'use'>;
   readonly auditLogs: Pick<AuditLogs, 'insertion'>;
 }
 
@@ -89,8 +89,8 @@ export function createSignatures({ db, clock, cryptoKeys, auditLogs }: Signature
   const jwtVerifier = createJwtVerifier({ clock, versions });
 
   /** With the version that is active now. */
-  async function keyFor(caller: Caller, name: string, operation: KeyOperation): Promise<CryptoKey> {
-    const key = await cryptoKeys.getNamed(caller.principal.scope, name);
+  async function keyFor(caller: Caller, name: string, operation: KeyOperation): Promise<ActiveKey> {
+    const key = await cryptoKeys.getActive(caller.principal.scope, name);
     assertCan(key, operation);
     return key;
   }
@@ -110,7 +110,7 @@ export function createSignatures({ db, clock, cryptoKeys, auditLogs }: Signature
     return result;
   }
 
-  async function signOne(scope: Scope, key: CryptoKey, { read, options }: SignInput): Promise<Signed> {
+  async function signOne(scope: Scope, key: ActiveKey, { read, options }: SignInput): Promise<Signed> {
     const signing = { scheme: schemeOf(key.keyType, options), message: read() };
     const signature = await versions.sign(scope, key, signing);
     const version = key.currentVersion;
@@ -143,7 +143,7 @@ export function createSignatures({ db, clock, cryptoKeys, auditLogs }: Signature
     return { isValid: false, version: null };
   }
 
-  const entryOf = (key: CryptoKey, { version }: Signed) => signingEntry('crypto.sign', key, { version });
+  const entryOf = (key: ActiveKey, { version }: Signed) => signingEntry('crypto.sign', key, { version });
 
   return {
     async sign(caller, name, input) {

@@ -9,7 +9,7 @@ import {
   verifyingKeyOf,
 } from '../../../platform/crypto/signatures.js';
 import type { CryptoKeys } from '../service.js';
-import type { CryptoKey, KeyIdentity } from '../store.js';
+import type { ActiveKey, KeyIdentity } from '../store.js';
 
 /** How a message is signed, or was. */
 export interface Signing {
@@ -22,7 +22,7 @@ export type Judgement = 'good' | 'bad' | 'destroyed' | 'unknown';
 
 /** Signatures under a version of a key. */
 export interface SigningVersions {
-  sign(scope: Scope, key: CryptoKey, signing: Signing): Promise<Buffer>;
+  sign(scope: Scope, key: ActiveKey, signing: Signing): Promise<Buffer>;
   /** With the public half where there is one, so that a sealed tenant's signatures are still verified. */
   judge(
     scope: Scope,
