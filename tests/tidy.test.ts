@@ -266,7 +266,7 @@ describe('documents', () => {
   it('links between documents lead somewhere', () => {
     const documents = ['README.md', 'AGENTS.md', 'CONTRIBUTING.md', 'SECURITY.md']
       .map((name) => join(ROOT, name))
-      .concat(filesBelow(join(ROOT, 'docs')))
+      .concat(filesBelow(join(ROOT, 'docs')), filesBelow(SRC))
       .filter((file) => file.endsWith('.md') && existsSync(file));
     const broken = documents.flatMap((file) =>
       Array.from(
