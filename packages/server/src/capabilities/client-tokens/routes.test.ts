@@ -143,6 +143,11 @@ describe('making one', () => {
     expect([status, Object.keys(json['fields'])]).toEqual([400, fields]);
   });
 
+  it('says which actions there are', async () => {
+    const { json } = await create({ action: 'encrypt', data: 'x' });
+    expect(json['fields']).toEqual({ action: ['must be one of decrypt, detokenize, tokenize'] });
+  });
+
   it('is 404 of a vault that is not there, of another mode or another tenant', async () => {
     const body = { action: 'tokenize', vault: 'cards', origins: [SHOP] };
     expect((await create({ ...body, vault: 'none' })).status).toBe(404);

@@ -64,6 +64,9 @@ function addRule(fields: Map<string, string[]>, field: string, rule: string): vo
 
 function ruleOf(issue: z.core.$ZodIssue): string {
   if (issue.code === 'invalid_type' && issue.message.endsWith('received undefined')) return 'is required';
+  // What a schema says of its own stays.
+  if (issue.code === 'invalid_value' && issue.message.startsWith('Invalid option'))
+    return `must be one of ${issue.values.map(String).join(', ')}`;
   return issue.message;
 }
 
