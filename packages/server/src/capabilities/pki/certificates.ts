@@ -23,7 +23,6 @@ import { type CaRole, isSameRole } from './roles.js';
 import type { RootAccess } from './root-access.js';
 import type { RoleStore } from './store.js';
 import { distinguishedName, type SubjectFields, withInherited } from './subject.js';
-import type { Turns } from './turns.js';
 
 export interface IssueInput {
   readonly subject: SubjectFields;
@@ -72,7 +71,6 @@ export interface CertificatesDeps {
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly access: RootAccess;
   readonly store: RoleStore;
-  readonly turns: Turns;
 }
 
 interface Target {
@@ -82,7 +80,7 @@ interface Target {
 }
 
 export function createCertificates(deps: CertificatesDeps): Certificates {
-  const { db, authorities, auditLogs, access, store, turns } = deps;
+  const { db, authorities, auditLogs, access, store } = deps;
 
   async function targetOf(
     { principal: { scope } }: Caller,
@@ -105,9 +103,7 @@ export function createCertificates(deps: CertificatesDeps): Certificates {
       const { names, faults } = certifiedNames(role, { cn: fields.CN, dns, ips });
       refuse(faults, ({ part, index }) => fieldOfIssue(part, index));
       const subject = distinguishedName(names.cn === undefined ? fields : { ...fields, CN: names.cn });
-      const { privateKey, publicKey } = await turns.forKey(role.keyAlgorithm, () =>
-        newKeyPair(role.keyAlgorithm),
-      );
+      const { privateKey, publicKey } = await newKeyPair(role.keyAlgorithm);
       try {
         const prepared = await authorities.prepareCertificate(scope, root.id, {
           ...leafTerms(target, names, lifeMsOf(role, input.ttlSeconds)),

@@ -11,7 +11,6 @@ import { rootNameTaken, tooManyRoots } from './errors.js';
 import type { RootAccess } from './root-access.js';
 import { distinguishedName, type SubjectFields } from './subject.js';
 import { LIVES } from './terms.js';
-import type { Turns } from './turns.js';
 
 export interface NewRootInput {
   readonly name: string;
@@ -43,10 +42,9 @@ export interface RootsDeps {
   readonly authorities: Authorities;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly access: RootAccess;
-  readonly turns: Turns;
 }
 
-export function createRoots({ db, authorities, auditLogs, access, turns }: RootsDeps): Roots {
+export function createRoots({ db, authorities, auditLogs, access }: RootsDeps): Roots {
   return {
     async list({ principal: { scope } }) {
       const roots = await authorities.listRoots(scope);
@@ -62,9 +60,7 @@ export function createRoots({ db, authorities, auditLogs, access, turns }: Roots
       if (own.some((root) => root.name === name && root.status === 'active')) throw rootNameTaken(name);
       if (own.length >= LIMITS.pkiRootsMax) throw tooManyRoots();
       const terms = { name, subject: distinguishedName(subject), keyAlgorithm, lives: LIVES };
-      const { root, issuing, record } = await turns.forKey(keyAlgorithm, () =>
-        authorities.prepareRoot(scope, terms),
-      );
+      const { root, issuing, record } = await authorities.prepareRoot(scope, terms);
       const created: CreatedRoot = { root, issuing };
       try {
         await db.transaction(async (tx) => {
@@ -81,10 +77,8 @@ export function createRoots({ db, authorities, auditLogs, access, turns }: Roots
     async rotateIssuing(caller, nameOrId) {
       const { scope } = caller.principal;
       const root = await access.active(scope, nameOrId);
-      return turns.forKey(root.keyAlgorithm, () =>
-        authorities.rotateIssuing(actorOf(caller), scope, root.id, (tx, issuing) =>
-          recordAnswer(tx, caller, issuing),
-        ),
+      return authorities.rotateIssuing(actorOf(caller), scope, root.id, (tx, issuing) =>
+        recordAnswer(tx, caller, issuing),
       );
     },
 

@@ -12,7 +12,6 @@ import { createRoles, type Roles } from './roles-service.js';
 import { createRootAccess } from './root-access.js';
 import { createRoots, type Roots } from './roots-service.js';
 import { createRoleStore } from './store.js';
-import { createTurns } from './turns.js';
 
 /** A tenant's own certificate authorities (clients-pki.md §3). */
 export interface Pki {
@@ -37,7 +36,6 @@ export function createPki(deps: PkiDeps): Pki {
     ...deps,
     access: createRootAccess(deps.authorities),
     store: createRoleStore(deps.db),
-    turns: createTurns(),
   };
   return {
     roots: createRoots(parts),

@@ -17,3 +17,13 @@ test.each(KEY_PAIR_KINDS)('a pair of kind %s: both halves belong together', asyn
   expect(createPublicKey(secret).export({ format: 'der', type: 'spki' })).toEqual(publicKey);
   expect([secret.asymmetricKeyType, secret.asymmetricKeyDetails]).toEqual(DETAILS[kind]);
 });
+
+test('of RSA keys 52 are under way or wait and the next is refused; those of curves wait for nobody', async () => {
+  // Two are being made when the file ends, which waits for no more of them: all would take many seconds.
+  void Promise.allSettled(Array.from({ length: 52 }, () => newKeyPair('rsa-2048')));
+  await expect(newKeyPair('rsa-2048')).rejects.toMatchObject({
+    type: 'dependency_unavailable',
+    retryAfterSeconds: 5,
+  });
+  expect((await newKeyPair('ed25519')).privateKey.length).toBeGreaterThan(0);
+});

@@ -1,8 +1,24 @@
 import { generateKeyPair } from 'node:crypto';
 import { promisify } from 'node:util';
+import { AppError } from '../../kernel/errors.js';
+import { createLine } from '../../kernel/line.js';
 
 const generate = promisify(generateKeyPair);
 const RSA_EXPONENT = 0x10001;
+
+/** Half of the threads that the process has for files, names, passwords and keys; one line, as they are one pool. */
+const RSA_AT_ONCE_MAX = 2;
+const RSA_WAITING_MAX = 50;
+const RETRY_SECONDS = 5;
+const rsaLine = createLine({
+  atOnceMax: RSA_AT_ONCE_MAX,
+  waitingMax: RSA_WAITING_MAX,
+  refusal: () =>
+    new AppError('dependency_unavailable', 'Too many RSA keys are being made at once', {
+      dependency: 'keys',
+      retryAfterSeconds: RETRY_SECONDS,
+    }),
+});
 
 export const KEY_PAIR_KINDS = [
   'ecdsa-p256',
@@ -21,7 +37,7 @@ export interface KeyPair {
   readonly publicKey: Buffer;
 }
 
-/** Made in a thread: RSA with 4096 bits takes a second and more. */
+/** Made in a thread: RSA with 4096 bits takes a second and more, so that it waits in a line, and 503 beyond its end. */
 export async function newKeyPair(kind: KeyPairKind): Promise<KeyPair> {
   const { privateKey, publicKey } = await generatorOf(kind);
   return {
@@ -39,9 +55,11 @@ function generatorOf(kind: KeyPairKind) {
     case 'ed25519':
       return generate('ed25519');
     default:
-      return generate('rsa', {
-        modulusLength: Number(kind.slice('rsa-'.length)),
-        publicExponent: RSA_EXPONENT,
-      });
+      return rsaLine.inTurn(() =>
+        generate('rsa', {
+          modulusLength: Number(kind.slice('rsa-'.length)),
+          publicExponent: RSA_EXPONENT,
+        }),
+      );
   }
 }
