@@ -78,7 +78,7 @@ describe('a role for ACME', () => {
     await expect(sign(NAMES.slice(1))).rejects.toThrow(CsrRefused);
     const garbage = issuing().signForAcme(actorOf(caller()), target, Buffer.from('30'), NAMES, 'account');
     await expect(garbage).rejects.toThrow(CsrRefused);
-    const page = { page: 1, perPage: 10 };
+    const page = { page: 1, perPage: 10, order: 'desc' } as const;
     expect((await harness.pki.certificates.list(caller(), 'corp', page)).total).toBe(0);
   });
 
