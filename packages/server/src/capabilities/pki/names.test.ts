@@ -55,6 +55,8 @@ describe('a name', () => {
     ['a.1', 'ends in a number'],
     ['::1', 'letters, digits, hyphens and dots'],
     ['xn--a', 'no internationalised domain name'],
+    ['xn--a-', 'no internationalised domain name'],
+    ['xn--', 'no internationalised domain name'],
     ['xn--zzzzzz999999.example', 'no internationalised domain name'],
     ['\u{fdd0}.example', 'no internationalised domain name'],
     [`${'a'.repeat(64)}.b`, 'at most 63 characters in a label'],

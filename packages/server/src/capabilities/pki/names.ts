@@ -1,4 +1,4 @@
-import { domainToASCII } from 'node:url';
+import { domainToASCII, domainToUnicode } from 'node:url';
 
 /** What a role says of the names that it may put into certificates. */
 export interface NameRule {
@@ -98,7 +98,9 @@ function toAscii(text: string): string | null {
   if (isAscii && !/(^|\.)xn--/.test(text)) return text;
   const ascii = domainToASCII(text);
   if (ascii === '' || (isAscii && ascii !== text)) return null;
-  return ascii;
+  // Newer versions of Node hand on as it is what decodes to nothing.
+  const shown = domainToUnicode(ascii);
+  return /(^|\.)xn--/.test(shown) || domainToASCII(shown) !== ascii ? null : ascii;
 }
 
 function nameProblem(name: string): string | null {
