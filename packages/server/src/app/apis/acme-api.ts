@@ -6,6 +6,7 @@ import {
   type AcmeUrls,
   acmeUrls,
   type DirectoryPath,
+  isDirectoryPath,
 } from '../../capabilities/acme/index.js';
 import { type AppError, notFound } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
@@ -52,7 +53,8 @@ export function createAcmeApi({ hosts, origins, acme }: AcmeApiDeps): FastifyPlu
     const problem = cause instanceof AcmeProblem ? cause : problemOf(request, toAppError(cause));
     request.refusal = { type: problem.type };
     const { origin, path } = calledAt(request);
-    if (request.method === 'POST') withNonce(reply, acmeUrls(origin, path));
+    // What is no directory's path may hold what no header can.
+    if (request.method === 'POST' && isDirectoryPath(path)) withNonce(reply, acmeUrls(origin, path));
     void reply
       .code(problem.status)
       .headers(problem.options.headers ?? {})

@@ -75,6 +75,16 @@ describe('a directory', () => {
       expect(answer.status, path).toBe(404);
       expect(answer.headers.get('content-type')).toBe('application/problem+json');
     }
+    for (const part of ['%00', '%0d%0a', '%e2%82%ac']) {
+      const headers = { 'content-type': 'application/jose+json' };
+      const url = `${rig.origin}/pki/${part}/x/y/acme/new-account`;
+      const answer = await fetch(url, { method: 'POST', headers, body: '{}' });
+      expect([part, answer.status, answer.headers.get('content-type')]).toEqual([
+        part,
+        404,
+        'application/problem+json',
+      ]);
+    }
     for (const host of ['sandbox.localhost', 'other.localhost']) {
       const { status } = await rig.installation.call('GET', url.pathname, { host });
       expect(status, host).toBe(404);

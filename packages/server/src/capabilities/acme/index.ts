@@ -5,4 +5,4 @@ export { acmeKeyRoutes } from './keys/routes.js';
 export { AcmeProblem } from './problems.js';
 export { type Acme, type AcmeDeps, createAcme } from './service.js';
 export { migrations } from './tables.js';
-export { type AcmeUrls, acmeUrls, type DirectoryPath } from './urls.js';
+export { type AcmeUrls, acmeUrls, type DirectoryPath, isDirectoryPath } from './urls.js';

@@ -1,5 +1,6 @@
 import { formatIpAddress, parseIpAddress } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { nameFault } from '../x509/index.js';
 import { readName, refusedName, shownText } from './names.js';
 import type { CaRole } from './roles.js';
 
@@ -57,6 +58,9 @@ export function certifiedNames(
   const take = (text: string) => (parseIpAddress(text) ? takeIp : takeDns);
   // Verifiers look at the alternative names alone, so that the CN is one of them (RFC 6125 §6.4.4).
   const cn = asked.cn === undefined ? undefined : take(asked.cn)(asked.cn, 'cn', null);
+  // An internationalised name is longer as it is certified.
+  const cnRule = cn === undefined || faults.length > 0 ? null : nameFault('CN', cn);
+  if (cnRule !== null) faults.push({ part: 'cn', index: null, rule: cnRule });
   for (const [index, text] of asked.dns.entries()) takeDns(text, 'dns', index);
   for (const [index, text] of asked.ips.entries()) takeIp(text, 'ips', index);
   if (dns.size + ips.size === 0)

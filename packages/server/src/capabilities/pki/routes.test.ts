@@ -271,6 +271,7 @@ describe('a bad body', () => {
   beforeAll(async () => {
     await newRoot('bad');
     await newRole('bad', 'web', { allowed_domains: ['a.b'], allow_ip_sans: false });
+    await newRole('bad', 'deep', { allowed_domains: ['a.b'], allow_subdomains: true });
     await newRole('bad', 'none');
   });
   const counts = async () => {
@@ -345,6 +346,8 @@ describe('a bad body', () => {
     ['/bad/issue/web', { san_dns: [''] }, 'san_dns[0]', '>=1'],
     ['/bad/issue/web', { san_dns: Array(101).fill('a.b') }, 'san_dns', '<=100'],
     ['/bad/issue/web', { subject: { CN: 'evil.com' } }, 'subject.CN', '"evil.com" is matched by no entry'],
+    // Each of them is eight characters as it is certified.
+    ['/bad/issue/deep', { subject: { CN: `${'ä.'.repeat(20)}a.b` } }, 'subject.CN', 'at most 64 characters'],
     [
       '/bad/issue/web',
       { subject: { CN: 'Jane Doe' }, san_dns: ['a.b'] },
