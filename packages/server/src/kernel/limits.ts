@@ -11,6 +11,8 @@ export const LIMITS = {
   bulkTokenizeBodyBytesMax: 16 * MiB,
   /** Values of one document that are sealed or opened, an operation on a curve each. */
   portableLeavesMax: 2_000,
+  /** Values, lists and objects in what a client token is good for. */
+  pinnedValuesMax: 20_000,
   templatedBodyBytesMax: 10 * MiB,
   /** Of a body in the answer to a dry run. */
   dryRunPreviewBytesMax: 16 * KiB,

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { canonicalJson } from '../../kernel/canonical-json.js';
 import { JsonText } from '../../kernel/json-text.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { sha256 } from '../../platform/crypto/hashing.js';
 import { hashOfData } from './pinned-data.js';
 
@@ -36,4 +37,14 @@ describe('the hash of pinned data', () => {
     ['null', '"null"'],
     ['{"__proto__":1}', '{}'],
   ])('%s is not %s', (one, other) => expect(hashed(one)).not.toBe(hashed(other)));
+
+  it('is of so many values and no more', () => {
+    const most = LIMITS.pinnedValuesMax - 1;
+    for (const value of ['0', '[]', '{"":0}']) {
+      const fits = value === '{"":0}' ? Math.floor(most / 2) : most;
+      const list = (count: number) => `[${Array(count).fill(value).join()}]`;
+      expect(hashed(list(fits))).toHaveLength(64);
+      expect(() => hashed(list(fits + 1))).toThrow(/data/);
+    }
+  });
 });

@@ -1,5 +1,7 @@
+import { validationError } from '../../kernel/errors.js';
 import { scanJson } from '../../kernel/json-scanner.js';
 import type { JsonText } from '../../kernel/json-text.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { sha256 } from '../../platform/crypto/hashing.js';
 
 /** The token as it is written. */
@@ -7,7 +9,7 @@ export function hashOfText(text: string): Buffer {
   return sha256(text);
 }
 
-/** The same for two writings of one document: spacing, order of members and escapes do not count. */
+/** The same for two writings of one document: spacing, order of members and escapes do not count. 400 of too many values. */
 export function hashOfData({ bytes }: JsonText): Buffer {
   return sha256(canonicalText(bytes));
 }
@@ -27,7 +29,11 @@ function canonicalText(bytes: Buffer): string {
   const root: Open = { isObject: false, parts: [], name: '' };
   const stack: Open[] = [root];
   const textAt = (start: number, end: number) => bytes.toString('utf8', start, end);
+  let values = 0;
   const add = (text: string) => {
+    // Thrown from within: of millions of values none is kept.
+    if (++values > LIMITS.pinnedValuesMax)
+      throw validationError('data', `holds more than ${LIMITS.pinnedValuesMax} values, lists and objects`);
     const { parts, name } = stack.at(-1)!;
     parts.push({ name, text });
   };
