@@ -1,3 +1,4 @@
+import { validationError } from './errors.js';
 import { scanJson } from './json-scanner.js';
 
 export interface JsonMember {
@@ -7,15 +8,21 @@ export interface JsonMember {
   readonly end: number;
 }
 
-/** The members of the outermost object in their order, one name as often as it stands there; null where there is none. */
-export function membersOf(bytes: Buffer): JsonMember[] | null {
+/**
+ * The members of the outermost object in their order, one name as often as it stands there; null where there is none, 400
+ * where there are more.
+ */
+export function membersOf(bytes: Buffer, membersMax: number): JsonMember[] | null {
   const members: JsonMember[] = [];
   let depth = 0;
   let isObject = false;
   let name = '';
   let start = 0;
   const add = (end: number) => {
-    if (depth === 1 && isObject) members.push({ name, start, end });
+    if (depth !== 1 || !isObject) return;
+    // Thrown from within: of millions none is kept.
+    if (members.length === membersMax) throw validationError('body', `has more than ${membersMax} members`);
+    members.push({ name, start, end });
   };
   const problem = scanJson(bytes, {
     key(from, to) {

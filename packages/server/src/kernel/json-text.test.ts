@@ -6,7 +6,7 @@ describe('members of a JSON object', () => {
   const membersIn = (text: string) => {
     const bytes = Buffer.from(text);
     return (
-      membersOf(bytes)?.map(({ name, start, end }) => [name, bytes.toString('utf8', start, end)]) ?? null
+      membersOf(bytes, 4)?.map(({ name, start, end }) => [name, bytes.toString('utf8', start, end)]) ?? null
     );
   };
 
@@ -19,6 +19,11 @@ describe('members of a JSON object', () => {
       ['d', '1e400'],
     ]);
     expect(membersIn('{}')).toEqual([]);
+  });
+
+  it('are refused where they are more than are taken, whatever follows', () => {
+    expect(membersIn('{"a":1,"a":2,"a":3,"a":4}')).toHaveLength(4);
+    expect(() => membersIn('{"a":1,"a":2,"a":3,"a":4,"a":5,')).toThrow('has more than 4 members');
   });
 
   it.each(['[]', '[{"a":1}]', '"a"', '1', '', '{"a":1', '{"a":1}x', '{a:1}', `${'['.repeat(99)}`])(

@@ -13,6 +13,7 @@ const ALLOWED = {
   tokenize: ['vault', 'origins'],
 } as const satisfies Record<string, readonly Pin[]>;
 type Pin = 'data' | 'role' | 'vault' | 'origins';
+const QUOTE = 0x22;
 const PINS: readonly Pin[] = ['data', 'role', 'vault', 'origins'];
 
 /** What each action is pinned to (clients-pki.md §5): all that is due, and nothing that would mean nothing. */
@@ -43,7 +44,8 @@ function requirePins(body: CreateTokenBody): void {
 
 function hashOf(action: CreateTokenBody['action'], data: JsonText): Buffer {
   if (action === 'decrypt') return hashOfData(data);
-  const token = JSON.parse(data.bytes.toString('utf8')) as unknown;
+  // Of anything else, which may be megabytes of lists, no value is made.
+  const token = data.bytes[0] === QUOTE ? (JSON.parse(data.bytes.toString('utf8')) as unknown) : null;
   const isToken =
     typeof token === 'string' && token.length > 0 && token.length <= LIMITS.tokenParamCharactersMax;
   if (!isToken) throw validationError('data', 'must be a token: a text of 1 to 16384 characters');

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { isAppError } from '../../kernel/errors.js';
+import { JsonText } from '../../kernel/json-text.js';
 import { isJsonMediaType, parseJsonBody } from './json-body.js';
 
-function refusalOf(bytes: Buffer): Record<string, string[]> | undefined {
+function refusalOf(bytes: Buffer, kept?: readonly string[]): Record<string, string[]> | undefined {
   try {
-    parseJsonBody(bytes);
+    parseJsonBody(bytes, kept);
   } catch (error) {
     if (isAppError(error, 'validation_error')) return error.fields;
     throw error;
@@ -47,6 +48,27 @@ describe('parseJsonBody', () => {
 
   it('takes a surrogate pair written as escapes', () => {
     expect(parseJsonBody(Buffer.from('"\\ud83d\\ude00"'))).toBe('😀');
+  });
+});
+
+describe('a body of which a member is kept as text', () => {
+  const kept = ['data'];
+  const many = (text: string) => text.repeat(64 * 1024);
+
+  it('is taken where that is large', () => {
+    const body = parseJsonBody(Buffer.from(`{"data":[${many('[],')}1],"role":"pii"}`), kept);
+    expect(body).toEqual({ data: expect.any(JsonText), role: 'pii' });
+    expect(parseJsonBody(Buffer.from('[1]'), kept)).toEqual([1]);
+  });
+
+  it.each([
+    ['another is', `{"data":1,"role":[${many('[],')}1]}`, 'holds more than 65536 bytes beside data'],
+    ['it has another name', `{"Data":[${many('[],')}1]}`, 'holds more than 65536 bytes beside data'],
+    ['there are many', `{"data":1,${many('"":0,')}"a":1}`, 'has more than 100 members'],
+    ['it is a list', `[${many('[],')}1]`, 'is not a JSON object in UTF-8 of at most 64 levels'],
+    ['it ends early', `{"data":[${many('[],')}1]`, 'is not a JSON object in UTF-8 of at most 64 levels'],
+  ])('is refused unparsed where %s', (_, text, rule) => {
+    expect(refusalOf(Buffer.from(text), kept)).toEqual({ body: [rule] });
   });
 });
 

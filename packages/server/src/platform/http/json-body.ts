@@ -6,14 +6,22 @@ import { LIMITS } from '../../kernel/limits.js';
 
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
+/** Beside what is kept as text, which may be megabytes: names, roles, origins. */
+const AROUND_BYTES_MAX = 64 * 1024;
+const AROUND_MEMBERS_MAX = 100;
+
 /**
  * Parses a JSON body within the limits of contract README §7. An empty body is `undefined`. Members of an object that
- * `kept` names come as `JsonText`.
+ * `kept` names come as `JsonText`; then nothing else may be large, since of megabytes of lists a value takes seconds.
  */
 export function parseJsonBody(bytes: Buffer, kept: readonly string[] = []): unknown {
   if (bytes.length === 0) return undefined;
-  const members = kept.length === 0 || !isUtf8(bytes) ? null : membersOf(bytes);
-  return members === null ? parseValue(bytes) : parseAround(bytes, members, kept);
+  if (kept.length === 0) return parseValue(bytes);
+  const members = isUtf8(bytes) ? membersOf(bytes, AROUND_MEMBERS_MAX) : null;
+  if (members !== null) return parseAround(bytes, members, kept);
+  if (bytes.length > AROUND_BYTES_MAX)
+    throw validationError('body', `is not a JSON object in UTF-8 of at most ${LIMITS.jsonDepthMax} levels`);
+  return parseValue(bytes);
 }
 
 /** The rest is parsed as any body, with null in place of what is kept: of that no value is made, however large it is. */
@@ -28,8 +36,10 @@ function parseAround(bytes: Buffer, members: readonly JsonMember[], kept: readon
     rest.push(bytes.subarray(from, start), NULL);
     from = end;
   }
-  const value = parseValue(Buffer.concat([...rest, bytes.subarray(from)])) as Record<string, unknown>;
-  return Object.assign(value, Object.fromEntries(texts));
+  const around = Buffer.concat([...rest, bytes.subarray(from)]);
+  if (around.length > AROUND_BYTES_MAX)
+    throw validationError('body', `holds more than ${AROUND_BYTES_MAX} bytes beside ${kept.join(', ')}`);
+  return Object.assign(parseValue(around) as Record<string, unknown>, Object.fromEntries(texts));
 }
 
 const NULL = Buffer.from('null');
