@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
@@ -214,6 +215,23 @@ describe('decrypt', () => {
     expect(await shown(use('decrypt', token, { data }))).toEqual(INVALID);
   });
 
+  it('is worth nothing to a body that comes after its end', async () => {
+    const data = await seal('canary');
+    const token = await decryptToken(data, { ttl_seconds: 1 });
+    const body = JSON.stringify({ data });
+    const late = Readable.from(
+      (async function* () {
+        yield body.slice(0, 9);
+        await harness.advance(1_000);
+        yield body.slice(9);
+      })(),
+    );
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+    const call = { method: 'POST', url: '/v1/client/decrypt', headers, payload: late } as const;
+    const { statusCode, json } = await harness.app.inject(call);
+    expect([statusCode, json().error.type]).toEqual(INVALID);
+  });
+
   it('has the role that is pinned; without one that which is sent', async () => {
     const data = await seal('canary', { role: 'pii' });
     const pinned = await decryptToken(data, { role: 'pii' });
@@ -256,6 +274,16 @@ describe('detokenize', () => {
     expect(await shown(use('detokenize', token, { vault: 'notes', token: data }))).toEqual(INVALID);
     const own = await newToken({ action: 'detokenize', data });
     expect((await use('detokenize', own, { vault: 'notes', token: data })).json['data'].value).toBe('canary');
+  });
+
+  it('is worth nothing after as many tries at once', async () => {
+    const data = await tokenize('canary');
+    const token = await newToken({ action: 'detokenize', vault: 'cards', data });
+    const guesses = [...Array.from({ length: 20 }, (_, n) => `tok_${n}`), data];
+    const answers = await Promise.all(
+      guesses.map((guess) => shown(use('detokenize', token, { vault: 'cards', token: guess }))),
+    );
+    expect(answers).toEqual(Array(21).fill(INVALID));
   });
 
   it('is not used up by a token that is gone', async () => {

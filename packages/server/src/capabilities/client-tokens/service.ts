@@ -86,10 +86,12 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
   const { db, clock, ids, random, auditLogs, makers, vaults } = deps;
   const store = createClientTokenStore(db);
   const failuresOf = createCountWindows(clock, { windowMs: WINDOW_MS, namesMax: NETWORKS_KEPT });
+  /** The last that waits, of each token with which something is tried now. */
+  const judgings = new Map<ClientTokenId, Promise<void>>();
 
-  /** Neither used nor ended, and none with which too much else was tried. */
-  function isGood({ isUsed, expiresAtMs, misses }: StoredClientToken): boolean {
-    return !isUsed && expiresAtMs > clock.nowMs() && misses < LIMITS.clientTokenMissesMax;
+  /** Not ended, and none with which too much else was tried. */
+  function isGood({ expiresAtMs, misses }: Pick<StoredClientToken, 'expiresAtMs' | 'misses'>): boolean {
+    return expiresAtMs > clock.nowMs() && misses < LIMITS.clientTokenMissesMax;
   }
 
   async function find(text: string): Promise<StoredClientToken | undefined> {
@@ -104,7 +106,9 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
     const { action, origins } = token;
     const isMeant = action === call.action && (origins === null || origins.includes(call.origin ?? ''));
     const principal =
-      isMeant && isGood(token) ? await makers.principalOf(token.scope, token.maker) : undefined;
+      isMeant && !token.isUsed && isGood(token)
+        ? await makers.principalOf(token.scope, token.maker)
+        : undefined;
     if (!principal?.may(PERMISSIONS[action]) || !isTenantOf(call.host, principal)) throw invalidClientToken();
     if (call.host.mode !== null && call.host.mode !== modeOf(principal.scope)) throw wrongMode(principal);
     return principal;
@@ -117,6 +121,29 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
     if (action === 'decrypt' || use.vault === undefined) return true;
     const vault = await usableVault(caller, PERMISSIONS[action], use.vault);
     return vault !== undefined && (vaultId === null || vault === vaultId);
+  }
+
+  /** Its body comes after the token was admitted, and so may the end of that; others may have missed meanwhile. */
+  async function judge(caller: CapabilityCaller, use: Use): Promise<void> {
+    const { principal, capability } = caller;
+    const left = await store.findLeft(principal.scope, capability.id);
+    if (!left || !isGood(left)) throw invalidClientToken();
+    if (await isFor(caller, use)) return;
+    await db.transaction((tx) => store.countMiss(tx, principal.scope, capability.id));
+    throw invalidClientToken();
+  }
+
+  /** One after the other of each token: else of a thousand tries at once each would be the first. */
+  async function judgeInTurn(caller: CapabilityCaller, use: Use): Promise<void> {
+    const { id } = caller.capability;
+    const judging = (judgings.get(id) ?? Promise.resolve()).then(() => judge(caller, use));
+    const ended = judging.catch(() => {});
+    judgings.set(id, ended);
+    try {
+      await judging;
+    } finally {
+      if (judgings.get(id) === ended) judgings.delete(id);
+    }
   }
 
   /** What the maker cannot use is as what it was not made for. */
@@ -185,11 +212,8 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
     },
 
     async use(caller, use, act) {
-      const { principal, capability, requestId, ip } = caller;
-      if (!(await isFor(caller, use))) {
-        await db.transaction((tx) => store.countMiss(tx, principal.scope, capability.id));
-        throw invalidClientToken();
-      }
+      const { principal, requestId, ip } = caller;
+      await judgeInTurn(caller, use);
       const consumption = new Consumption({ store, auditLogs }, caller, actorOf(caller), clock.nowMs());
       try {
         const result = await act({ principal, requestId, ip, idempotency: consumption });

@@ -91,6 +91,8 @@ forEachDatabase((_name, open) => {
       await miss(LIVE);
       await miss({ ...LIVE, sandbox: true });
       expect((await store.findByHash(one.hash))?.misses).toBe(2);
+      expect(await store.findLeft(LIVE, one.id)).toEqual({ expiresAtMs: 10, misses: 2 });
+      expect(await store.findLeft({ ...LIVE, sandbox: true }, one.id)).toBeUndefined();
       expect((await store.findByHash(other.hash))?.misses).toBe(0);
     });
 

@@ -58,6 +58,12 @@ export function createClientTokenStore(db: Database) {
         .where('t.token_hash', '=', arg('hash')),
   );
 
+  const left = view.define<{ id: string }, Pick<ClientTokenRow, 'expires_at' | 'misses'>>(
+    'client_token_left',
+    (queries, arg) =>
+      queries.selectFrom('client_tokens').select(['expires_at', 'misses']).where('id', '=', arg('id')),
+  );
+
   return {
     async insert(tx: Transaction, token: NewClientToken): Promise<void> {
       await view
@@ -84,6 +90,15 @@ export function createClientTokenStore(db: Database) {
     async findByHash(hash: Buffer): Promise<StoredClientToken | undefined> {
       const row = await byHash.first(null, { hash });
       return row && tokenOf(row);
+    },
+
+    /** What ends it but its use. */
+    async findLeft(
+      scope: Scope,
+      id: ClientTokenId,
+    ): Promise<Pick<StoredClientToken, 'expiresAtMs' | 'misses'> | undefined> {
+      const row = await left.first(scope, { id });
+      return row && { expiresAtMs: row.expires_at, misses: row.misses };
     },
 
     /** Of several at once one is let in: the others are a `UniqueViolation`. */
