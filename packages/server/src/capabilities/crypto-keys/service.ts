@@ -46,14 +46,6 @@ export interface KeyTerms {
   readonly createdBy?: string | null;
 }
 
-export interface KeyVersionState {
-  readonly version: number;
-  /** clients-pki.md §4.4. */
-  readonly state: 'active' | 'retired' | 'destroyed';
-  /** SPKI in DER; null of symmetric types, and of an `ecdh-p256` key made before migration 0049: ask `publicKeyOf`. */
-  readonly publicKey: Buffer | null;
-}
-
 /** Versioned keys: those of the product, which have a name, and of other capabilities; a vault owns one. */
 export interface CryptoKeys {
   /** Makes a key and seals it; may call a KMS, so never inside a transaction. */
@@ -76,8 +68,8 @@ export interface CryptoKeys {
   identify(scope: Scope, name: string): Promisable<KeyIdentity>;
   /** The cheap form of `getNamed`, as fresh: for each call that encrypts or signs. */
   getActive(scope: Scope, name: string): Promise<ActiveKey>;
-  /** In order; 404. */
-  listVersions(scope: Scope, keyId: CryptoKeyId): Promise<KeyVersionState[]>;
+  /** Of the versions that are not destroyed the newest, newest first; none of a key that is not there. */
+  listUsable(scope: Scope, keyId: CryptoKeyId, max: number): Promise<number[]>;
   /** SPKI in DER of an asymmetric key, from memory where it was asked for before; 404 unknown version, 410 destroyed. */
   publicKeyOf(scope: Scope, keyId: CryptoKeyId, version: number): Promise<Buffer>;
   /** Lends the key for one synchronous call, at once where it is open; 404 when the version is unknown, 410 `key_version_destroyed`. */
@@ -248,16 +240,7 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     identify,
     getActive,
 
-    async listVersions(scope, keyId) {
-      const versions = await store.listVersions(scope, keyId);
-      const active = versions.at(-1)?.version;
-      if (active === undefined) throw notFound('Crypto key');
-      return versions.map(({ version, publicKey, isDestroyed }) => ({
-        version,
-        publicKey,
-        state: isDestroyed ? 'destroyed' : version === active ? 'active' : 'retired',
-      }));
-    },
+    listUsable: (scope, keyId, max) => store.listUsable(scope, keyId, max),
 
     publicKeyOf: (scope, keyId, version) =>
       publicKeys.load(`${placeName(scope)}:${keyId}:${version}`, () => readPublicKey(scope, keyId, version)),

@@ -45,6 +45,19 @@ export function cryptoKeyStoreContract(open: () => Promise<Database>): void {
     expect(await store.listCurrentVersions(LIVE)).toEqual(new Map([[ID, 1]]));
   });
 
+  it('lists the newest versions that are not destroyed, so many as are asked for', async () => {
+    await insert(LIVE);
+    for (const version of [2, 3, 4, 5])
+      await db.transaction((tx) =>
+        store.addVersion(tx, LIVE, ID, version, { ...key, versionRowId: `version-${version}` }, 5),
+      );
+    const destroyed = { rowId: 'version-4', envelope: key.envelope };
+    await db.transaction((tx) => store.wipeVersion(tx, LIVE, destroyed, 6));
+    expect(await store.listUsable(LIVE, ID, 3)).toEqual([5, 3, 2]);
+    expect(await store.listUsable(LIVE, ID, 9)).toEqual([5, 3, 2, 1]);
+    for (const scope of [TEST, FOREIGN]) expect(await store.listUsable(scope, ID, 9)).toEqual([]);
+  });
+
   it('deletes in its own scope only', async () => {
     await insert(LIVE);
     await insert(TEST);

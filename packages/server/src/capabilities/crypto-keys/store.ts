@@ -53,13 +53,6 @@ export interface CryptoKeyVersion {
   readonly isDestroyed: boolean;
 }
 
-/** Its key material left out. */
-export interface ListedVersion {
-  readonly version: number;
-  readonly publicKey: Buffer | null;
-  readonly isDestroyed: boolean;
-}
-
 export type CryptoKeyStore = ReturnType<typeof createCryptoKeyStore>;
 
 const KEY_COLUMNS = [
@@ -197,19 +190,18 @@ export function createCryptoKeyStore(db: Database) {
       return Number(row.total);
     },
 
-    async listVersions(scope: Scope, keyId: CryptoKeyId): Promise<ListedVersion[]> {
+    /** Those that are not destroyed, the newest first; each rotation makes one more, so that all may be any number. */
+    async listUsable(scope: Scope, keyId: CryptoKeyId, max: number): Promise<number[]> {
       const rows = await view
         .scoped(scope)
         .selectFrom('crypto_key_versions')
-        .select(['version', 'public_key', 'destroyed_at'])
+        .select('version')
         .where('key_id', '=', keyId)
-        .orderBy('version')
+        .where('destroyed_at', 'is', null)
+        .orderBy('version', 'desc')
+        .limit(max)
         .execute();
-      return rows.map(({ version, public_key, destroyed_at }) => ({
-        version,
-        publicKey: public_key,
-        isDestroyed: destroyed_at !== null,
-      }));
+      return rows.map(({ version }) => version);
     },
 
     async listCurrentVersions(scope: Scope): Promise<Map<CryptoKeyId, number>> {

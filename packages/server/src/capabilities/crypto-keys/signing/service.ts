@@ -80,7 +80,7 @@ export interface Signatures {
 export interface SignaturesDeps {
   readonly db: Pick<Database, 'commitInserts'>;
   readonly clock: Pick<Clock, 'nowMs'>;
-  readonly cryptoKeys: Pick<CryptoKeys, 'getActive' | 'identify' | 'listVersions' | 'publicKeyOf' | 'use'>;
+  readonly cryptoKeys: Pick<CryptoKeys, 'getActive' | 'identify' | 'listUsable' | 'publicKeyOf' | 'use'>;
   readonly auditLogs: Pick<AuditLogs, 'insertion'>;
 }
 

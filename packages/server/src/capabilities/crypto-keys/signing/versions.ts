@@ -39,7 +39,7 @@ export interface SigningVersions {
 const VERSIONS_TRIED_MAX = 20;
 
 export function createSigningVersions(
-  cryptoKeys: Pick<CryptoKeys, 'listVersions' | 'publicKeyOf' | 'use'>,
+  cryptoKeys: Pick<CryptoKeys, 'listUsable' | 'publicKeyOf' | 'use'>,
 ): SigningVersions {
   async function verifyingKey(scope: Scope, key: KeyIdentity, version: number, { scheme }: Signing) {
     return scheme.family === 'hmac'
@@ -68,13 +68,6 @@ export function createSigningVersions(
       }
     },
 
-    async listTried(scope, key) {
-      const versions = await cryptoKeys.listVersions(scope, key.id);
-      return versions
-        .filter(({ state }) => state !== 'destroyed')
-        .map(({ version }) => version)
-        .reverse()
-        .slice(0, VERSIONS_TRIED_MAX);
-    },
+    listTried: (scope, key) => cryptoKeys.listUsable(scope, key.id, VERSIONS_TRIED_MAX),
   };
 }
