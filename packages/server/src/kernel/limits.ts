@@ -240,6 +240,8 @@ export const LIMITS = {
   pkiTtlSecondsMax: 3_650 * 86_400,
   csrCharactersMax: 64 * KiB,
   revocationReasonCharactersMax: 255,
+  /** For a signature, in one process: half a second of the slowest key. */
+  ocspWaitingMax: 64,
   dpopProofBytesMax: 8 * KiB,
   dpopJtiBytesMax: 512,
   dpopIatWindowMs: 60_000,

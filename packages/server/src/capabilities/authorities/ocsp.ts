@@ -1,6 +1,8 @@
 import { type Clock, wholeSeconds } from '../../kernel/clock.js';
-import { isAppError } from '../../kernel/errors.js';
+import { AppError, isAppError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import { createLine } from '../../kernel/line.js';
 import { loadX509, type OcspRefusal, type OcspStatus } from '../x509/index.js';
 import type { Authority, OcspReply } from './authorities.js';
 import type { CertificateStatus, CertificateStore } from './certificate-store.js';
@@ -23,8 +25,16 @@ export interface OcspResponderDeps {
 
 export function createOcspResponder(deps: OcspResponderDeps): OcspResponder {
   const { clock, store, certificates, keys } = deps;
+  /** Signatures, of all tenants: strangers have one core at most, and the event loop stays everybody's. */
+  const line = createLine({
+    atOnceMax: 1,
+    waitingMax: LIMITS.ocspWaitingMax,
+    refusal: () => new AppError('dependency_unavailable', 'Too many ask by OCSP at once'),
+  });
 
   async function answer(scope: Scope, authority: Authority, request: Buffer): Promise<OcspReply> {
+    // Before anything is read, which takes its time too.
+    line.admit();
     const x509 = await loadX509();
     const question = x509.readOcspRequest(request);
     if (!question) return refusal('malformedRequest');
@@ -35,7 +45,9 @@ export function createOcspResponder(deps: OcspResponderDeps): OcspResponder {
     const nowMs = wholeSeconds(clock.nowMs());
     const statuses = asked.map((id) => [id, known.get(x509.serialOf(id)) ?? 'unknown'] as const);
     const terms = { issuer, statuses, nonce, nowMs, nextUpdateMs: nowMs + OCSP_LIFE_MS };
-    const der = await keys.use(scope, authority, (sign) => x509.ocspAnswerDer(terms, sign));
+    // Opened before it is its turn: one tenant's KMS may be slow.
+    const sign = await keys.signer(scope, authority);
+    const der = await x509.ocspAnswerDer(terms, (message) => line.inTurn(async () => sign(message)));
     return { der, isCacheable: nonce === null };
   }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { newKeyPair } from '../../platform/crypto/key-pairs.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { openPkiTools, type PkiTools, withCerttool, withOpenssl } from '../../testing/pki-tools.js';
@@ -8,6 +9,7 @@ import type { Authority, LeafTerms, PreparedCertificate } from './index.js';
 
 const DAY = 86_400_000;
 const LIST = /-----BEGIN X509 CRL-----[\s\S]*?-----END X509 CRL-----\n/g;
+const TRY_LATER = Buffer.from('30030a0103', 'hex');
 const SIGNATURES: Readonly<Record<KeyAlgorithm, string>> = {
   'ecdsa-p256': 'ecdsa-with-SHA256',
   'ecdsa-p384': 'ecdsa-with-SHA384',
@@ -164,5 +166,35 @@ describe.each(KEY_ALGORITHMS)('what a root with a key of %s has signed', (keyAlg
         'Chain verification output: Verified',
       );
     });
+  });
+});
+
+withOpenssl(() => {
+  it('a crowd that asks by OCSP is turned away, and who asks after it is answered', async () => {
+    const { authorities, db } = harness;
+    const made = await authorities.prepareRoot(live, {
+      name: 'asked',
+      subject: [['CN', 'Asked']],
+      keyAlgorithm: 'rsa-3072',
+      lives: { rootMs: 365 * DAY, issuingMs: 30 * DAY, issuingLeftMinMs: 10 * DAY },
+    });
+    await db.transaction((tx) => made.record(tx));
+    const { root, issuing } = made;
+    const issuer = tools.file('crowd-root.pem', pem('CERTIFICATE', root.certificate));
+    const cert = tools.file('crowd-issuing.pem', pem('CERTIFICATE', issuing.certificate));
+    await tools.openssl(
+      'ocsp',
+      ...['-issuer', issuer, '-cert', cert, '-reqout', tools.file('crowd.der', '')],
+    );
+    const question = tools.read('crowd.der');
+    const ask = async () => {
+      const { der, isCacheable } = await authorities.ocsp(live.tenantId, root.id, root.keyId, question);
+      expect(isCacheable).toBe(false);
+      return der.equals(TRY_LATER) ? 'later' : 'answered';
+    };
+    const crowd = await Promise.all(Array.from({ length: LIMITS.ocspWaitingMax * 4 }, ask));
+    expect(crowd.filter((answer) => answer === 'answered').length).toBeGreaterThan(LIMITS.ocspWaitingMax);
+    expect(crowd).toContain('later');
+    expect(await ask()).toBe('answered');
   });
 });

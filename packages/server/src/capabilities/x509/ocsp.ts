@@ -16,13 +16,14 @@ import {
 } from '@peculiar/asn1-ocsp';
 import { AsnConvert, OctetString } from '@peculiar/asn1-schema';
 import { CRLReason, type Extension } from '@peculiar/asn1-x509';
+import type { Promisable } from '../../kernel/promisable.js';
 import { hashBy } from '../../platform/crypto/hashing.js';
 import { dateOf } from './der.js';
 import { keyBitsOf } from './key-id.js';
 import type { DistinguishedName } from './name.js';
 import { nameDer } from './name-der.js';
 import { CRL_REASONS, type CrlReason } from './reasons.js';
-import { type Sign, signatureAlgorithmOf } from './signer.js';
+import { signatureAlgorithmOf } from './signer.js';
 
 const HASHES: Readonly<Record<string, 'sha1' | 'sha256' | 'sha384' | 'sha512'>> = {
   '1.3.14.3.2.26': 'sha1',
@@ -104,7 +105,10 @@ export interface OcspAnswer {
 }
 
 /** Signed by the issuer itself (RFC 6960 §4.2.2.2), so that it needs no certificate of its own. */
-export function ocspAnswerDer(answer: OcspAnswer, sign: Sign): Buffer {
+export async function ocspAnswerDer(
+  answer: OcspAnswer,
+  sign: (message: Buffer) => Promisable<Buffer>,
+): Promise<Buffer> {
   const { issuer, statuses, nonce, nowMs, nextUpdateMs } = answer;
   const data = new ResponseData({
     responderID: new ResponderID({ byKey: new KeyHash(hashBy('sha1', keyBitsOf(issuer.publicKey))) }),
@@ -120,7 +124,7 @@ export function ocspAnswerDer(answer: OcspAnswer, sign: Sign): Buffer {
     ),
     ...(nonce && { responseExtensions: [nonce] }),
   });
-  const signature = sign(Buffer.from(AsnConvert.serialize(data)));
+  const signature = await sign(Buffer.from(AsnConvert.serialize(data)));
   const basic = new BasicOCSPResponse({
     tbsResponseData: data,
     signatureAlgorithm: signatureAlgorithmOf(issuer.publicKey),

@@ -243,7 +243,7 @@ describe('OCSP', () => {
       expect(certificates.every((id) => isOfIssuer(id, issuing))).toBe(true);
       expect(certificates.some((id) => isOfIssuer(id, root))).toBe(false);
       const statuses = certificates.map((id) => [id, status.get(serialOf(id)) ?? 'unknown'] as const);
-      const answer = ocspAnswerDer(
+      const answer = await ocspAnswerDer(
         { issuer: issuing, statuses, nonce, nowMs: NOW, nextUpdateMs: NOW + DAY },
         signer.sign,
       );

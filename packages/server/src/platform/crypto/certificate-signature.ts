@@ -1,4 +1,6 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
+import type { Promisable } from '../../kernel/promisable.js';
+import { type SignatureScheme, signingKeyOf, signMessage } from './signatures.js';
 
 /**
  * What an authority signs with: ECDSA with the hash of its curve, the signature as a DER sequence of r and s (RFC 3279 §2.2.3), or RSA
@@ -7,6 +9,20 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 export function signAsAuthority(privateKey: Buffer, message: Buffer): Buffer {
   const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
   return sign(key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256', message, key);
+}
+
+/** The same, as often as anybody asks: the key is read once while it is open, and RSA signs in a thread. */
+export function authoritySigner(privateKey: Buffer): (message: Buffer) => Promisable<Buffer> {
+  const key = signingKeyOf('rsa', privateKey);
+  const scheme = schemeOf(key);
+  return (message) => signMessage(key, scheme, message);
+}
+
+function schemeOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): SignatureScheme {
+  if (asymmetricKeyType === 'rsa') return { family: 'rsa', hash: 'sha256', padding: 'pkcs1v15' };
+  return asymmetricKeyDetails?.namedCurve === 'secp384r1'
+    ? { family: 'ecdsa', hash: 'sha384', scalarBytes: 48 }
+    : { family: 'ecdsa', hash: 'sha256', scalarBytes: 32 };
 }
 
 export type CertifiableKind = 'rsa' | 'p256' | 'p384' | 'ed25519';
