@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import * as acme from 'acme-client';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { sha256 } from '../../platform/crypto/hashing.js';
 import { thumbprintOf } from '../../platform/crypto/jwk.js';
@@ -369,6 +370,36 @@ describe('a challenge', () => {
     expect(outcome(await attempt('b.example.com'))).toBe('200');
     rig.installation.clock.advance(LIMITS.acmeFailureWindowMs);
     expect(outcome(await attempt('a.example.com'))).toBe('200');
+  });
+
+  it('that finds no place comes back behind those that were put off before it', async () => {
+    const { services } = rig.installation;
+    const client = await account();
+    const names = Array.from({ length: LIMITS.acmeValidationsPerTenantMax }, (_, i) => `p${i}.example.com`);
+    for (const name of names) rig.dns.set(name, ['127.0.0.1']);
+    let release = () => {};
+    rig.held = new Promise((resolve) => {
+      release = resolve;
+    });
+    const before = rig.asked.length;
+    try {
+      const order = await client.newOrder(...names);
+      for (const authorization of await client.authorizations(order))
+        await client.post(challengeOf(authorization, 'http-01').url, {});
+      await vi.waitFor(() => expect(rig.asked.length - before).toBe(names.length));
+      const [tenantId] = new URL(role.directoryUrl).pathname.split('/').slice(2) as [TenantId];
+      const run = () =>
+        services.acme.validations.run({ tenantId, sandbox: false }, 'any', { fence: async () => {} });
+      expect([await run(), await run(), await run()]).toEqual([
+        { rows: 0, againInMs: 250 },
+        { rows: 0, againInMs: 270 },
+        { rows: 0, againInMs: 290 },
+      ]);
+    } finally {
+      rig.held = null;
+      release();
+      await idle();
+    }
   });
 
   it('of an authorization that was given up is not tried', async () => {

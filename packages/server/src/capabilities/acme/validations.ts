@@ -31,12 +31,23 @@ export interface ValidationsDeps {
 }
 
 const PATH = '/.well-known/acme-challenge/';
-/** A tenant has only so many of the places of a process: slow names of one delay no other for long. */
+/**
+ * A tenant has only so many of the places of a process: slow names of one delay no other for long. Those that are put off come back one
+ * after the other, or each of thousands would be claimed and written four times a second.
+ */
 const AGAIN_MS = 250;
+const AGAIN_APART_MS = 20;
+
+/** Of one tenant, while any of its names is being asked for. */
+interface UnderWay {
+  count: number;
+  /** When the last of those that were put off comes back. */
+  lastAgainMs: number;
+}
 
 export function createValidations(deps: ValidationsDeps): Validations {
   const { db, clock, logger, accounts, orders, validation } = deps;
-  const underWay = new Map<string, number>();
+  const underWay = new Map<string, UnderWay>();
   const windows = createCountWindows(clock, {
     windowMs: LIMITS.acmeFailureWindowMs,
     namesMax: LIMITS.rateLimitsKept,
@@ -44,14 +55,24 @@ export function createValidations(deps: ValidationsDeps): Validations {
   const failuresOf: Validations['failuresOf'] = ({ accountId, name }) => windows(`${accountId} ${name}`);
 
   async function inPlace<T>({ tenantId }: Scope, work: () => Promise<T>): Promise<T> {
-    underWay.set(tenantId, (underWay.get(tenantId) ?? 0) + 1);
+    const own = underWay.get(tenantId) ?? { count: 0, lastAgainMs: 0 };
+    underWay.set(tenantId, own);
+    own.count++;
     try {
       return await work();
     } finally {
-      const left = underWay.get(tenantId)! - 1;
-      if (left === 0) underWay.delete(tenantId);
-      else underWay.set(tenantId, left);
+      own.count--;
+      if (own.count === 0) underWay.delete(tenantId);
     }
+  }
+
+  /** Null where there is a place. */
+  function putOffMs({ tenantId }: Scope): number | null {
+    const own = underWay.get(tenantId);
+    if (!own || own.count < LIMITS.acmeValidationsPerTenantMax) return null;
+    const nowMs = clock.monotonicMs();
+    own.lastAgainMs = Math.max(nowMs + AGAIN_MS, own.lastAgainMs + AGAIN_APART_MS);
+    return own.lastAgainMs - nowMs;
   }
 
   /** Null where the name was proven. */
@@ -124,8 +145,8 @@ export function createValidations(deps: ValidationsDeps): Validations {
     failuresOf,
 
     async run(scope, challengeId, { fence }) {
-      if ((underWay.get(scope.tenantId) ?? 0) >= LIMITS.acmeValidationsPerTenantMax)
-        return { rows: 0, againInMs: AGAIN_MS };
+      const againInMs = putOffMs(scope);
+      if (againInMs !== null) return { rows: 0, againInMs };
       return inPlace(scope, async () => {
         const challenge = await orders.findChallenge(scope, challengeId);
         if (challenge?.status !== 'processing') return { rows: 0 };
