@@ -9,6 +9,7 @@ import {
   isDirectoryPath,
 } from '../../capabilities/acme/index.js';
 import { type AppError, notFound } from '../../kernel/errors.js';
+import { isUuid } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { visitorOf } from '../../platform/http/caller.js';
 import { logError, retryAfterSeconds, toAppError } from '../../platform/http/error-handler.js';
@@ -121,9 +122,14 @@ export function createAcmeApi({ hosts, origins, acme }: AcmeApiDeps): FastifyPlu
 }
 
 function paramsOf(request: FastifyRequest): { readonly id: string; readonly cursor: string | null } {
-  const { id = '' } = request.params as { readonly id?: string };
+  const { id } = request.params as { readonly id?: string };
   const { cursor } = request.query as { readonly cursor?: unknown };
-  return { id, cursor: typeof cursor === 'string' ? cursor : null };
+  return { id: idIn(id), cursor: typeof cursor === 'string' ? idIn(cursor) : null };
+}
+
+/** What is no id is nothing's, and may be what no store takes. */
+function idIn(text = ''): string {
+  return isUuid(text) ? text : '';
 }
 
 /** RFC 8555 §7.1: whatever was asked, the way to everything else. */

@@ -216,7 +216,8 @@ describe('an order', () => {
     expect((await client.post(`${client.kid}/orders?cursor=${last}`)).json).toEqual({
       orders: orders.slice(1),
     });
-    expect(outcome(await client.post(`${client.kid}/orders?cursor=x`))).toBe('400 malformed');
+    for (const cursor of ['x', '%00', ''])
+      expect(outcome(await client.post(`${client.kid}/orders?cursor=${cursor}`))).toBe('400 malformed');
   });
 
   it('shows nothing of itself to another account', async () => {
@@ -234,7 +235,9 @@ describe('an order', () => {
       [order.json.authorizations[0], { status: 'deactivated' }],
       [authorization!.json.challenges[0].url, undefined],
       [authorization!.json.challenges[0].url, {}],
-      [url.replace(/[^/]+$/, 'x'), undefined],
+      ...[url, authorization!.json.challenges[0].url, order.json.authorizations[0]].flatMap((known) =>
+        ['x', '%00'].map((id) => [known.replace(/[^/]+$/, id), undefined] as const),
+      ),
     ] as const)
       expect(outcome(await other.post(target, payload)), target).toBe('404 malformed');
     expect((await client.post(url)).json.status).toBe('ready');

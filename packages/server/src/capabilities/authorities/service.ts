@@ -34,6 +34,8 @@ export interface AuthoritiesDeps {
   readonly publicUrl: string | null;
 }
 
+/** As it stands in addresses: 160 bits. */
+const KEY_ID = /^[0-9a-f]{40}$/;
 export const UPKEEP_JOB = 'authorities_upkeep';
 
 export function createAuthorities(deps: AuthoritiesDeps): Authorities {
@@ -74,7 +76,7 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
 
   /** Of whichever authority. */
   async function findByAddress(tenantId: TenantId, rootId: string, keyId: string) {
-    if (!isUuid(tenantId) || !isUuid(rootId)) return undefined;
+    if (!isUuid(tenantId) || !isUuid(rootId) || !KEY_ID.test(keyId)) return undefined;
     for (const sandbox of [false, true]) {
       const scope = { tenantId, sandbox };
       const authority = await store.findByKeyId(scope, rootId, keyId);

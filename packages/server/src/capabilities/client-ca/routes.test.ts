@@ -168,6 +168,7 @@ describe('the addresses in a certificate', () => {
       `/pki/${tenantId}/${UNKNOWN}/${list}`,
       `/pki/${tenantId}/${rootId}/${'0'.repeat(40)}.crl`,
       `/pki/x/y/${list}`,
+      `/pki/${tenantId}/${rootId}/%00.crl`,
       pathname.replace('.crl', '.pem'),
     ]) {
       const { status, json } = await rig.ask('GET', path);
@@ -203,6 +204,9 @@ describe('OCSP', () => {
   it('is unauthorized of an issuer that is not there', async () => {
     const path = address().replace(/[0-9a-f]{40}/, '0'.repeat(40));
     expect((await post(path, Buffer.from('30000500', 'hex'))).bytes).toEqual(UNAUTHORIZED);
+    const nul = address().replace(/[0-9a-f]{40}/, '%00');
+    expect((await post(nul, Buffer.from('30000500', 'hex'))).bytes).toEqual(UNAUTHORIZED);
+    expect((await rig.ask('GET', `${nul}/MAA%3D`)).bytes).toEqual(UNAUTHORIZED);
   });
 
   it('is 415 of another media type, and 413 above 16 KiB', async () => {
