@@ -23,7 +23,7 @@ const FINDS_MAX = 100_000;
 const REGAINED_SHARE = 0.01;
 
 export interface RegexSearchDeps {
-  readonly pool: RegexPool;
+  readonly pool: Pick<RegexPool, 'run'>;
   readonly clock: Pick<Clock, 'monotonicMs'>;
 }
 
