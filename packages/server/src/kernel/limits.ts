@@ -50,6 +50,8 @@ export const LIMITS = {
   cryptoPlaintextBytesMax: 8 * MiB,
   cryptoBatchMax: 100,
   cryptoKeysMax: 10_000,
+  /** Of one key, destroyed ones included: their rows stay. */
+  cryptoKeyVersionsMax: 10_000,
   /** Of one version of an AES key, whose initialisation vectors are drawn: then it is rotated (clients-pki.md §8.2). */
   encryptionsOfVersionMax: 2 ** 31,
   perPageDefault: 20,

@@ -39,3 +39,23 @@ it('serves some at once, the next in their order, and turns away the rest; a fai
   ends[6]!();
   expect(await Promise.all(again)).toEqual([5, 6]);
 });
+
+it('serves owners in turns, however many one of them sends, and turns away what is beyond its share', async () => {
+  const line = createLine({
+    atOnceMax: 1,
+    waitingMax: 6,
+    ownerWaitingMax: 3,
+    refusal: () => rateLimitExceeded('full', { retryAfterSeconds: 1 }),
+  });
+  const order: string[] = [];
+  const run = (name: string) => line.inTurn(async () => void order.push(name), name[0]);
+  const greedy = ['a1', 'a2', 'a3', 'a4', 'a5'].map(run);
+  const others = ['b1', 'b2', 'c1'].map(run);
+  const late = run('d1');
+  expect(() => line.admit('b')).toThrow('full');
+  const refused = expect(Promise.all([greedy[4], late])).rejects.toThrow('full');
+  await expect(late).rejects.toThrow('full');
+  await refused;
+  await Promise.all([...greedy.slice(0, 4), ...others]);
+  expect(order).toEqual(['a1', 'a2', 'b1', 'c1', 'a3', 'b2', 'a4']);
+});

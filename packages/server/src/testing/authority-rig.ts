@@ -10,7 +10,7 @@ export const DAY = 86_400_000;
 export const LIVES = { rootMs: 365 * DAY, issuingMs: 30 * DAY, issuingLeftMinMs: 10 * DAY };
 const LIST = /-----BEGIN X509 CRL-----[\s\S]*?-----END X509 CRL-----\n/g;
 
-const { publicKey } = await newKeyPair('ecdsa-p256');
+const { publicKey } = await newKeyPair('ecdsa-p256', 'test');
 export const leaf = (more: Partial<LeafTerms> = {}): LeafTerms => ({
   subject: [['CN', 'a.example.com']],
   publicKey,

@@ -74,7 +74,7 @@ export function createChains(deps: ChainsDeps): Chains {
     further: (made: NewAuthority, lend: Lend) => Promise<T>,
   ): Promise<T> {
     const x509 = await loadX509();
-    const { privateKey, publicKey } = await newKeyPair(place.keyAlgorithm);
+    const { privateKey, publicKey } = await newKeyPair(place.keyAlgorithm, scope.tenantId);
     try {
       const sign: Sign = (message) => signAsAuthority(privateKey, message);
       const nowMs = clock.nowMs();

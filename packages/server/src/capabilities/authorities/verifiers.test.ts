@@ -58,7 +58,7 @@ describe.each(KEY_ALGORITHMS)('what a root with a key of %s has signed', (keyAlg
     });
     await db.transaction((tx) => made.record(tx));
     root = made.root;
-    const { publicKey } = await newKeyPair('ecdsa-p256');
+    const { publicKey } = await newKeyPair('ecdsa-p256', 'test');
     const issue = async (terms: Partial<LeafTerms>) => {
       const leaf = await authorities.prepareCertificate(live, root.id, {
         subject: [['CN', 'a.example.com']],

@@ -63,7 +63,7 @@ export function createClientCa({ db, clock, random, authorities, auditLogs }: Cl
   return {
     async prepare(scope, client) {
       const { id: rootId } = await currentRoot(scope);
-      const { privateKey, publicKey } = await newKeyPair('ecdsa-p256');
+      const { privateKey, publicKey } = await newKeyPair('ecdsa-p256', scope.tenantId);
       try {
         const made = await authorities.prepareCertificate(scope, rootId, {
           subject: [['CN', commonNameOf(client)]],

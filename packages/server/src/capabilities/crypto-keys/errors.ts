@@ -31,6 +31,13 @@ export function tooManyKeys(keysMax: number): AppError {
   return new AppError('conflict', `There are ${keysMax} crypto keys, which is the most there can be`);
 }
 
+export function tooManyVersions(versionsMax: number): AppError {
+  return new AppError(
+    'conflict',
+    `This key has had ${versionsMax} versions, which is the most there can be; create another key`,
+  );
+}
+
 export function tooLarge(field: string, bytesMax: number): AppError {
   return new AppError('payload_too_large', `${field} is above the limit of ${bytesMax} bytes`);
 }

@@ -1,3 +1,4 @@
+import type { TenantId } from '../../kernel/ids.js';
 import { KEY_BYTES } from '../../platform/crypto/authenticated-cipher.js';
 import { newKeyPair } from '../../platform/crypto/key-pairs.js';
 import { spkiOfPoint } from '../../platform/crypto/public-keys.js';
@@ -18,7 +19,11 @@ export interface KeyMaterial {
 const HMAC_SHA512_BYTES = 64;
 
 /** Never inside a transaction: RSA takes seconds. */
-export async function newKeyMaterial(random: Random, keyType: KeyType): Promise<KeyMaterial> {
+export async function newKeyMaterial(
+  random: Random,
+  keyType: KeyType,
+  owner: TenantId,
+): Promise<KeyMaterial> {
   switch (keyType) {
     case 'aes256-gcm':
     case 'hmac-sha256':
@@ -30,7 +35,7 @@ export async function newKeyMaterial(random: Random, keyType: KeyType): Promise<
       return { secret, publicKey: publicKeyOfScalar(secret) };
     }
     default: {
-      const { privateKey, publicKey } = await newKeyPair(keyType);
+      const { privateKey, publicKey } = await newKeyPair(keyType, owner);
       return { secret: privateKey, publicKey };
     }
   }

@@ -56,9 +56,13 @@ export function createCryptoKeyRecords(deps: CryptoKeyRecordsDeps): CryptoKeyRec
   const { db, clock, cryptoKeys, auditLogs } = deps;
   const store = createCryptoKeyStore(db);
 
+  async function assertRoom(scope: Scope, tx?: Transaction): Promise<void> {
+    if ((await store.countNamed(scope, tx)) >= LIMITS.cryptoKeysMax) throw tooManyKeys(LIMITS.cryptoKeysMax);
+  }
+
   async function insert(tx: Transaction, caller: Caller, prepared: PreparedCryptoKey): Promise<CryptoKey> {
     const { scope } = prepared;
-    if ((await store.countNamed(scope, tx)) >= LIMITS.cryptoKeysMax) throw tooManyKeys(LIMITS.cryptoKeysMax);
+    await assertRoom(scope, tx);
     const { id, name, keyType, mode, description, createdBy } = prepared;
     const nowMs = clock.nowMs();
     await cryptoKeys.createFor(tx, prepared);
@@ -96,6 +100,7 @@ export function createCryptoKeyRecords(deps: CryptoKeyRecordsDeps): CryptoKeyRec
         throw validationError('key_type', `must be ecdh-p256 where the name is ${DEFAULT_KEY}`);
       // So that no RSA key is made in vain; that the name is free says the insert.
       if (await store.findByName(scope, name)) throw keyNameTaken(name);
+      await assertRoom(scope);
       const terms = { mode, description, createdBy: subjectOf(caller.principal) };
       const prepared = await cryptoKeys.prepare(scope, keyType, name, terms);
       try {

@@ -148,6 +148,32 @@ forEachDatabase((_name, open) => {
     });
 
     const uses = () => db.view(cryptoKeyTables).scoped(scope);
+
+    it('are refused a version beyond the last that a key may have, before it is made', async () => {
+      await create('rsa', 'rsa-2048');
+      const most = { current_version: LIMITS.cryptoKeyVersionsMax };
+      await uses().updateTable('crypto_keys').set(most).execute();
+      const refused = { type: 'conflict', message: expect.stringContaining('10000 versions') };
+      const asked = ['pii', 'rsa', 'rsa'].map((name) => here.cryptoRecords.rotate(caller, name));
+      for (const rotation of asked) await expect(rotation).rejects.toMatchObject(refused);
+      const { id } = await here.cryptoKeys.getNamed(scope, 'pii');
+      const prepared = here.cryptoKeys.prepareVersion(scope, id);
+      await expect(prepared).rejects.toMatchObject(refused);
+    });
+
+    it('are at most 10,000 of a tenant and mode; what is one too many is not made', async () => {
+      const [row] = await uses().selectFrom('crypto_keys').selectAll().execute();
+      for (let from = 1; from < LIMITS.cryptoKeysMax; from += 500) {
+        const numbers = range(from, Math.min(from + 499, LIMITS.cryptoKeysMax - 1));
+        const rows = numbers.map((n) => ({ ...row!, id: systemIds.uuid(), name: `key-${n}` }));
+        await uses().insertInto('crypto_keys').values(rows).execute();
+      }
+      await expect(create('rsa', 'rsa-2048')).rejects.toMatchObject({
+        type: 'conflict',
+        message: expect.stringContaining('There are 10000 crypto keys'),
+      });
+    });
+
     const countOf = async (version: number) => {
       const row = await uses()
         .selectFrom('crypto_key_uses')

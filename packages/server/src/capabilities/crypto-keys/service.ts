@@ -16,7 +16,7 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
 import { cryptoEntry } from './audit.js';
 import { KEY_ENVELOPE } from './envelope-columns.js';
-import { deletionNotAllowed, keyVersionDestroyed, versionActive } from './errors.js';
+import { deletionNotAllowed, keyVersionDestroyed, tooManyVersions, versionActive } from './errors.js';
 import { newKeyMaterial, publicKeyOfScalar } from './key-material.js';
 import {
   type ActiveKey,
@@ -131,7 +131,7 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 
   async function makeVersion(scope: Scope, keyType: KeyType): Promise<NewKeyVersion> {
     const versionRowId = ids.uuid();
-    const { secret, publicKey } = await newKeyMaterial(random, keyType);
+    const { secret, publicKey } = await newKeyMaterial(random, keyType, scope.tenantId);
     try {
       const envelope = await tenantKeys.seal(placeOf(scope, versionRowId), secret);
       return { versionRowId, envelope, publicKey };
@@ -182,6 +182,10 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     return key;
   }
 
+  function assertRoom(currentVersion: number): void {
+    if (currentVersion >= LIMITS.cryptoKeyVersionsMax) throw tooManyVersions(LIMITS.cryptoKeyVersionsMax);
+  }
+
   /** Opened keys of the scope leave the memory of every process. */
   const forget = (tx: Transaction, scope: Scope) => generations.bump(tx, `${GENERATION}${placeName(scope)}`);
 
@@ -219,14 +223,16 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     createFor: (tx, prepared) => store.insert(tx, prepared.scope, prepared, clock.nowMs()),
 
     async prepareVersion(scope, keyId) {
-      const { keyType } = await getKey(scope, keyId);
+      const { keyType, currentVersion } = await getKey(scope, keyId);
+      assertRoom(currentVersion);
       return { ...(await makeVersion(scope, keyType)), scope, keyId };
     },
 
     async addVersion(tx, prepared) {
       const { scope, keyId } = prepared;
-      const key = await lockKey(tx, scope, keyId);
-      const version = key.currentVersion + 1;
+      const { currentVersion } = await lockKey(tx, scope, keyId);
+      assertRoom(currentVersion);
+      const version = currentVersion + 1;
       await store.addVersion(tx, scope, keyId, version, prepared, clock.nowMs());
       return version;
     },

@@ -180,7 +180,7 @@ export function createCryptoKeyStore(db: Database) {
       return rows.map(keyOf);
     },
 
-    async countNamed(scope: Scope, tx: Transaction): Promise<number> {
+    async countNamed(scope: Scope, tx?: Transaction): Promise<number> {
       const row = await view
         .scoped(scope, tx)
         .selectFrom('crypto_keys')

@@ -103,7 +103,7 @@ export function createCertificates(deps: CertificatesDeps): Certificates {
       const { names, faults } = certifiedNames(role, { cn: fields.CN, dns, ips });
       refuse(faults, ({ part, index }) => fieldOfIssue(part, index));
       const subject = distinguishedName(names.cn === undefined ? fields : { ...fields, CN: names.cn });
-      const { privateKey, publicKey } = await newKeyPair(role.keyAlgorithm);
+      const { privateKey, publicKey } = await newKeyPair(role.keyAlgorithm, scope.tenantId);
       try {
         const prepared = await authorities.prepareCertificate(scope, root.id, {
           ...leafTerms(target, names, lifeMsOf(role, input.ttlSeconds)),

@@ -9,10 +9,13 @@ const RSA_EXPONENT = 0x10001;
 /** Half of the threads that the process has for files, names, passwords and keys; one line, as they are one pool. */
 const RSA_AT_ONCE_MAX = 2;
 const RSA_WAITING_MAX = 50;
+/** So that one tenant leaves room for others. */
+const RSA_OWNER_WAITING_MAX = 10;
 const RETRY_SECONDS = 5;
 const rsaLine = createLine({
   atOnceMax: RSA_AT_ONCE_MAX,
   waitingMax: RSA_WAITING_MAX,
+  ownerWaitingMax: RSA_OWNER_WAITING_MAX,
   refusal: () =>
     new AppError('dependency_unavailable', 'Too many RSA keys are being made at once', {
       dependency: 'keys',
@@ -37,16 +40,19 @@ export interface KeyPair {
   readonly publicKey: Buffer;
 }
 
-/** Made in a thread: RSA with 4096 bits takes a second and more, so that it waits in a line, and 503 beyond its end. */
-export async function newKeyPair(kind: KeyPairKind): Promise<KeyPair> {
-  const { privateKey, publicKey } = await generatorOf(kind);
+/**
+ * Made in a thread: RSA with 4096 bits takes a second and more, so that it waits in a line, in which owners (tenants) take
+ * turns, and 503 beyond its end.
+ */
+export async function newKeyPair(kind: KeyPairKind, owner: string): Promise<KeyPair> {
+  const { privateKey, publicKey } = await generatorOf(kind, owner);
   return {
     privateKey: privateKey.export({ format: 'der', type: 'pkcs8' }),
     publicKey: publicKey.export({ format: 'der', type: 'spki' }),
   };
 }
 
-function generatorOf(kind: KeyPairKind) {
+function generatorOf(kind: KeyPairKind, owner: string) {
   switch (kind) {
     case 'ecdsa-p256':
       return generate('ec', { namedCurve: 'prime256v1' });
@@ -55,11 +61,13 @@ function generatorOf(kind: KeyPairKind) {
     case 'ed25519':
       return generate('ed25519');
     default:
-      return rsaLine.inTurn(() =>
-        generate('rsa', {
-          modulusLength: Number(kind.slice('rsa-'.length)),
-          publicExponent: RSA_EXPONENT,
-        }),
+      return rsaLine.inTurn(
+        () =>
+          generate('rsa', {
+            modulusLength: Number(kind.slice('rsa-'.length)),
+            publicExponent: RSA_EXPONENT,
+          }),
+        owner,
       );
   }
 }

@@ -17,7 +17,7 @@ describe.skipIf(skipped !== '')(`RSA-OAEP with SHA-256${skipped}`, () => {
   let pair: KeyPair;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'knox-oaep-'));
-    pair = await newKeyPair('rsa-2048');
+    pair = await newKeyPair('rsa-2048', 'test');
     writeFileSync(join(folder, 'private.der'), pair.privateKey);
     writeFileSync(join(folder, 'public.pem'), publicPemOf(pair.publicKey));
   });

@@ -53,7 +53,7 @@ describe.each([
   const padded = (value: bigint, zeros = 1) => tlv(2, Buffer.alloc(zeros), contentOf(value));
 
   beforeAll(async () => {
-    const pair = await newKeyPair(kind);
+    const pair = await newKeyPair(kind, 'test');
     publicKey = verifyingKeyOf(pair.publicKey);
     // Both with the top bit set, so that each needs its leading zero and stripping it shows.
     do {
@@ -184,7 +184,7 @@ describe('RSA', () => {
     isGoodSignature(publicKey, scheme, message, signature);
 
   beforeAll(async () => {
-    const pair = await newKeyPair('rsa-2048');
+    const pair = await newKeyPair('rsa-2048', 'test');
     key = signingKeyOf('rsa', pair.privateKey);
     publicKey = verifyingKeyOf(pair.publicKey);
     modulus = bigOf(Buffer.from(publicKey.export({ format: 'jwk' }).n!, 'base64url'));
@@ -297,7 +297,7 @@ describe('Ed25519', () => {
     isGoodSignature(publicKey, scheme, MESSAGE, Buffer.concat(parts));
 
   beforeAll(async () => {
-    const pair = await newKeyPair('ed25519');
+    const pair = await newKeyPair('ed25519', 'test');
     publicKey = verifyingKeyOf(pair.publicKey);
     signature = await signMessage(signingKeyOf('ed25519', pair.privateKey), scheme, MESSAGE);
   });

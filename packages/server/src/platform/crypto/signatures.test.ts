@@ -55,7 +55,7 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'knox-signatures-'));
   writeFileSync(file('message'), MESSAGE);
   for (const kind of new Set(CASES.map((each) => each.kind))) {
-    const pair = await newKeyPair(kind);
+    const pair = await newKeyPair(kind, 'test');
     pairs.set(kind, pair);
     writeFileSync(
       file(`${kind}.key`),
@@ -93,7 +93,10 @@ describe.each(titled)('%s', (_title, each) => {
     expect(isGoodSignature(publicKey, scheme, OTHER, signature)).toBe(false);
     expect(isGoodSignature(publicKey, scheme, MESSAGE, Buffer.alloc(0))).toBe(false);
     const stranger = createPublicKey(
-      signingKeyOf(scheme.family, (await newKeyPair(kind === 'rsa-4096' ? 'rsa-2048' : kind)).privateKey),
+      signingKeyOf(
+        scheme.family,
+        (await newKeyPair(kind === 'rsa-4096' ? 'rsa-2048' : kind, 'test')).privateKey,
+      ),
     );
     expect(isGoodSignature(stranger, scheme, MESSAGE, signature)).toBe(false);
   });

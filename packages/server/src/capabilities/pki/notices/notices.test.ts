@@ -153,7 +153,7 @@ forEachDatabase((_name, open) => {
       const { scope } = caller().principal;
       const prepared = await harness.authorities.prepareCertificate(scope, root.id, {
         subject: [],
-        publicKey: (await newKeyPair('ecdsa-p256')).publicKey,
+        publicKey: (await newKeyPair('ecdsa-p256', 'test')).publicKey,
         purposes: ['server'],
         dns: ['a.b'],
         ips: [],
