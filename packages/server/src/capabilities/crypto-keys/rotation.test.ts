@@ -147,6 +147,14 @@ forEachDatabase((_name, open) => {
       expect((await encrypt(there, 'rsa')).keyVersion).toBe(4);
     });
 
+    it('leave no plaintext in memory that was encrypted, alone or among others', async () => {
+      const texts = ['one', 'two', 'three'].map((text) => Buffer.from(text));
+      const reads = texts.map((text) => () => new Secret(text));
+      await here.transit.encrypt(caller, 'pii', reads[0]!);
+      await here.transit.encryptBatch(caller, 'pii', reads.slice(1));
+      expect(texts.every((text) => text.every((byte) => byte === 0))).toBe(true);
+    });
+
     const uses = () => db.view(cryptoKeyTables).scoped(scope);
 
     it('are refused a version beyond the last that a key may have, before it is made', async () => {

@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isAppError, validationError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
@@ -6,7 +5,7 @@ import { isPending, type Promisable } from '../../kernel/promisable.js';
 import { Secret } from '../../kernel/secret.js';
 import { DecryptionRefused, decrypt, encrypt } from '../../platform/crypto/authenticated-cipher.js';
 import type { Random } from '../../platform/crypto/random.js';
-import { decryptOaep, encryptOaep, oaepBytesMax } from '../../platform/crypto/rsa-oaep.js';
+import { encryptOaep, oaepBytesMax, oaepOpenerOf } from '../../platform/crypto/rsa-oaep.js';
 import { smallAnswerInsertions } from '../../platform/http/idempotency.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
@@ -109,9 +108,10 @@ export function createTransit(deps: TransitDeps): Transit {
     if (parsed === null) throw decryptionFailed();
     const { version, bytes } = parsed;
     try {
-      const plaintext = cryptoKeys.use(scope, key.id, version, (secret) =>
-        key.keyType === 'aes256-gcm' ? decrypt(secret, NO_AAD, bytes) : decryptOaep(secret, bytes),
-      );
+      const plaintext =
+        key.keyType === 'aes256-gcm'
+          ? cryptoKeys.use(scope, key.id, version, (secret) => decrypt(secret, NO_AAD, bytes))
+          : (await cryptoKeys.use(scope, key.id, version, oaepOpenerOf))(bytes);
       return { version, plaintext: isPending(plaintext) ? await plaintext : plaintext };
     } catch (error) {
       if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw decryptionFailed();
@@ -158,7 +158,7 @@ export function createTransit(deps: TransitDeps): Transit {
       const key = await cryptoKeys.getActive(caller.principal.scope, name);
       assertCan(key, 'encrypt');
       const seal = await sealerOf(caller.principal.scope, key, reads.length);
-      const outcomes = await outcomesOf(reads, async (read) => encryptedOf(await seal(read().reveal()), key));
+      const outcomes = await outcomesOf(reads, (read) => sealed(key, seal, read()));
       const acts = repliesOf(outcomes).map(({ keyVersion }) => ({ version: keyVersion }));
       await commit(caller, 'crypto.encrypt', key, acts, outcomes);
       return outcomes;
@@ -176,11 +176,9 @@ export function createTransit(deps: TransitDeps): Transit {
       const { scope } = caller.principal;
       const key = await cryptoKeys.identify(scope, name);
       assertCan(key, 'decrypt');
-      const outcomes = await outcomesOf(ciphertexts, async (ciphertext) => {
-        // Each takes a millisecond and more of the event loop.
-        if (key.keyType !== 'aes256-gcm') await nextTurn();
-        return decryptOne(scope, key, ciphertext, wanted);
-      });
+      const outcomes = await outcomesOf(ciphertexts, (ciphertext) =>
+        decryptOne(scope, key, ciphertext, wanted),
+      );
       const acts = repliesOf(outcomes).map(({ keyVersion }) => ({ version: keyVersion }));
       await commit(caller, 'crypto.decrypt', key, acts, outcomes);
       return outcomes;

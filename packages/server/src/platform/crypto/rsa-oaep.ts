@@ -1,5 +1,8 @@
-import { constants, createPrivateKey, createPublicKey, privateDecrypt, publicEncrypt } from 'node:crypto';
+import { constants, publicEncrypt, webcrypto } from 'node:crypto';
 import { DecryptionRefused } from './authenticated-cipher.js';
+import { verifyingKeyOf } from './signatures.js';
+
+type OpenedKey = Awaited<ReturnType<typeof webcrypto.subtle.importKey>>;
 
 const OAEP = { padding: constants.RSA_PKCS1_OAEP_PADDING, oaepHash: 'sha256' } as const;
 const HASH_BYTES = 32;
@@ -11,16 +14,36 @@ export function oaepBytesMax(modulusBits: number): number {
 
 /** RSAES-OAEP with SHA-256 for hash and mask, no label. The key is SubjectPublicKeyInfo in DER. */
 export function encryptOaep(publicKey: Buffer, plaintext: Uint8Array): Buffer {
-  const key = createPublicKey({ key: publicKey, format: 'der', type: 'spki' });
-  return publicEncrypt({ key, ...OAEP }, plaintext);
+  return publicEncrypt({ key: verifyingKeyOf(publicKey), ...OAEP }, plaintext);
 }
 
-/** The key is PKCS #8 in DER. Throws `DecryptionRefused` whatever is wrong with the ciphertext. */
-export function decryptOaep(privateKey: Buffer, sealed: Buffer): Buffer {
-  const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
-  try {
-    return privateDecrypt({ key, ...OAEP }, sealed);
-  } catch {
-    throw new DecryptionRefused();
-  }
+/** Hangs on the lent bytes, as in `signatures.ts`: whoever no longer gets those has no way to it either. */
+const opened = new WeakMap<Buffer, Promise<OpenedKey>>();
+
+/**
+ * The key is PKCS #8 in DER, lent for this synchronous call. What it gives opens in a thread, since RSA takes milliseconds, and
+ * rejects with `DecryptionRefused` whatever is wrong with the ciphertext.
+ */
+export function oaepOpenerOf(privateKey: Buffer): (sealed: Buffer) => Promise<Buffer> {
+  const opened = openedKeyOf(privateKey);
+  return async (sealed) => {
+    const key = await opened;
+    try {
+      return Buffer.from(await webcrypto.subtle.decrypt({ name: 'RSA-OAEP' }, key, sealed));
+    } catch {
+      throw new DecryptionRefused();
+    }
+  };
+}
+
+function openedKeyOf(privateKey: Buffer): Promise<OpenedKey> {
+  const known = opened.get(privateKey);
+  if (known) return known;
+  // The lent bytes are zeroed when their time is over, which may be before they are read.
+  const copy = Buffer.from(privateKey);
+  const key = webcrypto.subtle
+    .importKey('pkcs8', copy, { name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['decrypt'])
+    .finally(() => copy.fill(0));
+  opened.set(privateKey, key);
+  return key;
 }
