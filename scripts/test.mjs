@@ -3,12 +3,11 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { provideCertbot } from './certbot.mjs';
 import { buildServer, installEverything } from './install.mjs';
 import { provideMariadb } from './mariadb.mjs';
 import { provideMongodb } from './mongodb.mjs';
-import { provideNginx } from './nginx.mjs';
 import { providePostgres } from './postgres.mjs';
+import { provideProgram } from './programs.mjs';
 import { provideRedis } from './redis.mjs';
 import { bold, dim, endWith, ROOT, red, requireNode, yellow } from './terminal.mjs';
 
@@ -19,6 +18,7 @@ let mariadb;
 let mongodb;
 let nginx;
 let certbot;
+let certtool;
 try {
   await installEverything();
   await buildServer();
@@ -26,8 +26,9 @@ try {
   redis = await provideRedis();
   mariadb = await provideMariadb();
   mongodb = await provideMongodb();
-  nginx = await provideNginx();
-  certbot = await provideCertbot();
+  nginx = await provideProgram('nginx');
+  certbot = await provideProgram('certbot');
+  certtool = await provideProgram('certtool');
 } catch (error) {
   endWith(error);
 }
@@ -37,6 +38,7 @@ if (mariadb.reason) console.log(`  ${yellow('!')} MariaDB suites are skipped: ${
 if (mongodb.reason) console.log(`  ${yellow('!')} MongoDB suites are skipped: ${mongodb.reason}`);
 if (nginx.reason) console.log(`  ${yellow('!')} nginx suites are skipped: ${nginx.reason}`);
 if (certbot.reason) console.log(`  ${yellow('!')} certbot suites are skipped: ${certbot.reason}`);
+if (certtool.reason) console.log(`  ${yellow('!')} GnuTLS suites are skipped: ${certtool.reason}`);
 
 const workDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
 const summaryPath = join(workDir, 'summary.json');
@@ -53,7 +55,7 @@ if (summary.skips.some(({ title }) => title.includes('the server does not enforc
   console.log('MongoDB roles: not verified in this run');
 // Where everything can be had, a suite that was not run shows nothing.
 const absent = process.env.CI
-  ? [postgres, mariadb, mongodb, nginx, certbot].flatMap(({ reason }) => reason ?? [])
+  ? [postgres, mariadb, mongodb, nginx, certbot, certtool].flatMap(({ reason }) => reason ?? [])
   : [];
 for (const reason of absent)
   console.error(red(`In CI what is skipped for want of a program is a failure: ${reason}`));
