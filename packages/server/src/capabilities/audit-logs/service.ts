@@ -18,7 +18,10 @@ export interface AuditLogsDeps {
   onWrite?(): void;
 }
 
-/** One act. `details.sandbox` is added; names are those of contract README §3. */
+/**
+ * One act. `details.sandbox` is added; names are those of contract README §3. Details that are frozen, in all depth, are told once and
+ * may come again and again: for acts that are done thousands of times a second.
+ */
 export interface AuditEntry {
   readonly action: string;
   readonly resourceType: string;
@@ -43,13 +46,22 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
   const store = createAuditStore(deps.db);
   const totals = createTotals(deps);
   const criticalChain = createCriticalChain(deps.db);
+  /** Of frozen details; those of a live and of a sandbox act differ. */
+  const live = new WeakMap<object, string>();
+  const sandboxed = new WeakMap<object, string>();
+
+  function detailsText(actor: Actor, { details }: AuditEntry): string {
+    if (actor.bindingId || !Object.isFrozen(details)) return textOfDetails(actor, details);
+    const told = actor.scope.sandbox ? sandboxed : live;
+    const known = told.get(details);
+    if (known !== undefined) return known;
+    const text = textOfDetails(actor, details);
+    told.set(details, text);
+    return text;
+  }
 
   function rowOf(actor: Actor, entry: AuditEntry): NewAuditRow & { details: string; created_at: number } {
     const { sandbox } = actor.scope;
-    const details = sanitiseDetails(entry.details) as Record<string, unknown>;
-    details.sandbox = sandbox;
-    // The row has no column for it: no other actor is a workload.
-    if (actor.bindingId) details.oidc_binding_id ??= actor.bindingId;
     return {
       id: deps.ids.uuid(),
       user_id: actor.userId,
@@ -59,7 +71,7 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
       action: entry.action,
       resource_type: entry.resourceType,
       resource_id: entry.resourceId,
-      details: canonicalJson(details),
+      details: detailsText(actor, entry),
       ip_address: actor.ip,
       request_id: actor.requestId,
       created_at: deps.clock.nowMs(),
@@ -103,6 +115,14 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
       return { rows, total };
     },
   };
+}
+
+function textOfDetails(actor: Actor, given: AuditEntry['details']): string {
+  const details = sanitiseDetails(given) as Record<string, unknown>;
+  details.sandbox = actor.scope.sandbox;
+  // The row has no column for it: no other actor is a workload.
+  if (actor.bindingId) details.oidc_binding_id ??= actor.bindingId;
+  return canonicalJson(details);
 }
 
 type ActorType = 'user' | 'api_key' | 'oauth_client' | 'workload' | 'system';

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { canonicalJson } from '../../kernel/canonical-json.js';
 import type { ApiKeyId, RequestId, TenantId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
 import { systemIds } from '../../platform/crypto/random.js';
@@ -58,5 +59,24 @@ export function auditLogsContract(open: OpenTestDatabase): void {
     expect(total).toBe(50);
     expect(rows.every((row) => row.details['sandbox'] === true)).toBe(true);
     expect((await auditLogs.list('t3' as TenantId, everything)).total).toBe(0);
+  });
+
+  it('tells frozen details as any others, each mode and each binding its own', async () => {
+    const frozen = { ...entry, details: Object.freeze({ name: 'cards', password: 'hunter2' }) };
+    const bound: Actor = { ...actor('t4'), apiKeyId: null, bindingId: 'binding-1' as never };
+    for (const one of [actor('t4'), actor('t4', true), bound, actor('t4')])
+      await db.commitInserts([auditLogs.insertion(one, frozen)]);
+    const { rows } = await auditLogs.list('t4' as TenantId, everything);
+    const told = { name: 'cards', password: '[REDACTED]' };
+    expect(rows.map(({ details }) => canonicalJson(details)).sort()).toEqual(
+      [
+        { ...told, sandbox: false },
+        { ...told, sandbox: true },
+        { ...told, sandbox: false, oidc_binding_id: 'binding-1' },
+        { ...told, sandbox: false },
+      ]
+        .map(canonicalJson)
+        .sort(),
+    );
   });
 }

@@ -1,3 +1,4 @@
+import { createLru } from '../../platform/cache/lru.js';
 import type { AuditEntry } from '../audit-logs/index.js';
 import type { CryptoKey } from './store.js';
 import type { KeyType } from './tables.js';
@@ -26,11 +27,25 @@ export interface CryptoAuditDetails {
   readonly role?: string;
 }
 
+type AuditedKey = Pick<CryptoKey, 'id' | 'name'>;
+
+const ENTRIES_KEPT = 10_000;
+
+/** Entries of acts that say no more than a version, each made once. */
+export function createVersionEntries() {
+  const entries = createLru<string, AuditEntry>({ entriesMax: ENTRIES_KEPT });
+  return (action: CryptoAction | 'crypto.sign', key: AuditedKey, version: number): AuditEntry => {
+    const place = `${action}:${version}:${key.id}`;
+    const known = entries.get(place);
+    if (known) return known;
+    const details = Object.freeze({ key: key.name, version });
+    const entry = { action, resourceType: 'crypto_key', resourceId: key.id, details };
+    entries.put(place, entry);
+    return entry;
+  };
+}
+
 /** A key without a name is told by its id alone. */
-export function cryptoEntry(
-  action: CryptoAction,
-  key: Pick<CryptoKey, 'id' | 'name'>,
-  details: CryptoAuditDetails,
-): AuditEntry {
+export function cryptoEntry(action: CryptoAction, key: AuditedKey, details: CryptoAuditDetails): AuditEntry {
   return { action, resourceType: 'crypto_key', resourceId: key.id, details: { key: key.name, ...details } };
 }

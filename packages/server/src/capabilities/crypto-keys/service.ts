@@ -67,7 +67,7 @@ export interface CryptoKeys {
   /** What never changes of it, from memory where it was asked for before; 404. */
   identify(scope: Scope, name: string): Promisable<KeyIdentity>;
   /** The cheap form of `getNamed`, as fresh: for each call that encrypts or signs. */
-  getActive(scope: Scope, name: string): Promise<ActiveKey>;
+  getActive(scope: Scope, name: string): Promisable<ActiveKey>;
   /** Of the versions that are not destroyed the newest, newest first; none of a key that is not there. */
   listUsable(scope: Scope, keyId: CryptoKeyId, max: number): Promise<number[]>;
   /** SPKI in DER of an asymmetric key, from memory where it was asked for before; 404 unknown version, 410 destroyed. */
@@ -114,6 +114,7 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
   const inTurn = createTurns<CryptoKey | undefined>();
   const versionInTurn = createTurns<number | undefined>();
   const identities = createLru<string, KeyIdentity>({ entriesMax: IDENTITIES_MAX });
+  const actives = createLru<string, KeptActive>({ entriesMax: IDENTITIES_MAX });
   const publicKeys = createLru<string, Buffer>({
     entriesMax: PUBLIC_KEYS_MAX,
     // Names begin with that of their generation's place.
@@ -160,7 +161,23 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
     );
   }
 
-  async function getActive(scope: Scope, name: string): Promise<ActiveKey> {
+  /** Read anew but where nobody can have rotated it since it was read. */
+  function getActive(scope: Scope, name: string): Promisable<ActiveKey> {
+    const place = `${placeName(scope)}:${name}`;
+    const mark = db.changeMark();
+    const kept = actives.get(place);
+    return kept !== undefined && kept.mark === mark ? kept.key : keepActive(scope, name, place);
+  }
+
+  async function keepActive(scope: Scope, name: string, place: string): Promise<ActiveKey> {
+    // Before the read: what changes meanwhile has another mark.
+    const mark = db.changeMark();
+    const key = await readActive(scope, name);
+    if (mark !== null) actives.put(place, { key, mark });
+    return key;
+  }
+
+  async function readActive(scope: Scope, name: string): Promise<ActiveKey> {
     const found = identify(scope, name);
     const { id, keyType, name: ownName } = isPending(found) ? await found : found;
     const reading = versionInTurn(`${placeName(scope)}:${id}`, () => store.currentVersion(scope, id));
@@ -297,6 +314,12 @@ export function createCryptoKeys(deps: CryptoKeysDeps): CryptoKeys {
 
     close: () => keyring.clear(),
   };
+}
+
+interface KeptActive {
+  readonly key: ActiveKey;
+  /** `Database.changeMark` from before the read. */
+  readonly mark: number;
 }
 
 function placeOf(scope: Scope, rowId: string): EnvelopePlace {

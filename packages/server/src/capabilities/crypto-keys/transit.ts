@@ -9,8 +9,8 @@ import { encryptOaep, oaepBytesMax, oaepOpenerOf } from '../../platform/crypto/r
 import { smallAnswerInsertions } from '../../platform/http/idempotency.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
-import type { AuditLogs } from '../audit-logs/index.js';
-import { type CryptoAuditDetails, cryptoEntry } from './audit.js';
+import type { AuditEntry, AuditLogs } from '../audit-logs/index.js';
+import { createVersionEntries, cryptoEntry } from './audit.js';
 import { type Outcome, outcomesOf, repliesOf } from './batch.js';
 import { createEncryptionCounts } from './encryption-counts.js';
 import { decryptionFailed } from './errors.js';
@@ -72,6 +72,7 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 export function createTransit(deps: TransitDeps): Transit {
   const { db, random, cryptoKeys, records, auditLogs, logger } = deps;
   const counts = createEncryptionCounts({ store: createCryptoKeyStore(db), onDue: rotateWorn });
+  const entryOf = createVersionEntries();
 
   /** Nobody waits for it: the version is good for as many again. */
   function rotateWorn(scope: Scope, key: ActiveKey): void {
@@ -130,15 +131,9 @@ export function createTransit(deps: TransitDeps): Transit {
   }
 
   /** Durable, with the answer to a call that may be repeated. */
-  function commit(
-    caller: Caller,
-    action: 'crypto.encrypt' | 'crypto.decrypt' | 'crypto.rewrap',
-    key: KeyIdentity,
-    acts: readonly CryptoAuditDetails[],
-    result: unknown,
-  ): Promise<void> {
+  function commit(caller: Caller, entries: readonly AuditEntry[], result: unknown): Promise<void> {
     const actor = actorOf(caller);
-    const rows = acts.map((details) => auditLogs.insertion(actor, cryptoEntry(action, key, details)));
+    const rows = entries.map((entry) => auditLogs.insertion(actor, entry));
     return db.commitInserts([...rows, ...smallAnswerInsertions(caller, result)]);
   }
 
@@ -150,7 +145,7 @@ export function createTransit(deps: TransitDeps): Transit {
       assertCan(key, 'encrypt');
       const seal = await sealerOf(scope, key, 1);
       const result = await sealed(key, seal, plaintext);
-      await commit(caller, 'crypto.encrypt', key, [{ version: key.currentVersion }], result);
+      await commit(caller, [entryOf('crypto.encrypt', key, key.currentVersion)], result);
       return result;
     },
 
@@ -159,8 +154,8 @@ export function createTransit(deps: TransitDeps): Transit {
       assertCan(key, 'encrypt');
       const seal = await sealerOf(caller.principal.scope, key, reads.length);
       const outcomes = await outcomesOf(reads, (read) => sealed(key, seal, read()));
-      const acts = repliesOf(outcomes).map(({ keyVersion }) => ({ version: keyVersion }));
-      await commit(caller, 'crypto.encrypt', key, acts, outcomes);
+      const acts = repliesOf(outcomes).map(({ keyVersion }) => entryOf('crypto.encrypt', key, keyVersion));
+      await commit(caller, acts, outcomes);
       return outcomes;
     },
 
@@ -168,7 +163,7 @@ export function createTransit(deps: TransitDeps): Transit {
       const key = await cryptoKeys.identify(caller.principal.scope, name);
       assertCan(key, 'decrypt');
       const result = await decryptOne(caller.principal.scope, key, ciphertext, wanted);
-      await commit(caller, 'crypto.decrypt', key, [{ version: result.keyVersion }], result);
+      await commit(caller, [entryOf('crypto.decrypt', key, result.keyVersion)], result);
       return result;
     },
 
@@ -179,8 +174,8 @@ export function createTransit(deps: TransitDeps): Transit {
       const outcomes = await outcomesOf(ciphertexts, (ciphertext) =>
         decryptOne(scope, key, ciphertext, wanted),
       );
-      const acts = repliesOf(outcomes).map(({ keyVersion }) => ({ version: keyVersion }));
-      await commit(caller, 'crypto.decrypt', key, acts, outcomes);
+      const acts = repliesOf(outcomes).map(({ keyVersion }) => entryOf('crypto.decrypt', key, keyVersion));
+      await commit(caller, acts, outcomes);
       return outcomes;
     },
 
@@ -192,7 +187,7 @@ export function createTransit(deps: TransitDeps): Transit {
       const { version: fromVersion, plaintext } = await open(scope, key, ciphertext);
       const result = await sealed(key, seal, new Secret(plaintext));
       const details = { from_version: fromVersion, version: key.currentVersion };
-      await commit(caller, 'crypto.rewrap', key, [details], result);
+      await commit(caller, [cryptoEntry('crypto.rewrap', key, details)], result);
       return result;
     },
   };

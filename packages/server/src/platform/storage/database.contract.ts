@@ -473,6 +473,35 @@ export function databaseContract(open: OpenTestDatabase): void {
     });
   });
 
+  describe('the mark of changes', () => {
+    it('is another one after each write, none while one is under way, and the same after a group commit', async () => {
+      if (db.dialect === 'postgres') return expect(db.changeMark()).toBeNull();
+      const first = db.changeMark();
+      expect(first).not.toBeNull();
+      await db.commitInserts([view.insertion('notes', LIVE, noteOf('a'))]);
+      expect(db.changeMark()).toBe(first);
+
+      const marks = [first];
+      const writing = view.scoped(LIVE).updateTable('notes').set({ amount: 2 }).execute();
+      expect(db.changeMark()).toBeNull();
+      await writing;
+      marks.push(db.changeMark());
+      await db.transaction(async (tx) => {
+        expect(db.changeMark()).toBeNull();
+        await view.scoped(LIVE, tx).updateTable('notes').set({ amount: 3 }).execute();
+      });
+      marks.push(db.changeMark());
+      const failing = db.exclusively('marks', async () => {
+        expect(db.changeMark()).toBeNull();
+        throw new Error('no');
+      });
+      await expect(failing).rejects.toThrow('no');
+      marks.push(db.changeMark());
+      expect(marks).not.toContain(null);
+      expect(new Set(marks).size).toBe(marks.length);
+    });
+  });
+
   describe('transactions', () => {
     it('see their own changes, and others see them after the commit', async () => {
       const seen: unknown[] = [];

@@ -120,6 +120,12 @@ export interface Database {
    */
   commitInserts(rows: readonly Insertion[]): Promise<void>;
   /**
+   * Stays the same while nothing but group commits, which add rows and change none, is written by this process. Null while anything else
+   * is being written, and on PostgreSQL, where other processes write too. What was read of a row under a mark still holds under the
+   * same one, in tables that servers alone write: SQLite has one server (`lock.ts`), and commands beside it.
+   */
+  changeMark(): number | null;
+  /**
    * Drops the days of a table partitioned by day that end at `beforeMs` or earlier, rows and all; returns how many. None on
    * SQLite, which has no partitions, and no rows that the default partition holds: those are deleted like any other.
    */

@@ -49,6 +49,8 @@ export interface Engine {
    * COMMITTED on PostgreSQL, so that it stands in no serializable transaction's way.
    */
   exclusively<T>(name: string, attempt: (session: Session) => Promise<T>): Promise<T | null>;
+  /** `Database.changeMark`. */
+  changeMark(): number | null;
   /** One commit; the answer says per group what refused it. Throws when the whole commit failed. */
   insertGroups(
     file: FileName,

@@ -173,6 +173,7 @@ function createDatabase(
       );
       await groupCommits[file].add(rows, bytesOf(rows));
     },
+    changeMark: () => engine.changeMark(),
     dropDays: days.dropBefore,
     async flush() {
       await Promise.all([groupCommits.main.flush(), groupCommits.log.flush()]);

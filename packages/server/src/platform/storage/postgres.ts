@@ -101,6 +101,7 @@ export async function openPostgres({
       }
       return attempt(session);
     },
+    changeMark: () => null,
     insertGroups: (_file, groups) => insertWithRetry(line, connect, groups),
     maintain: (work) => maintain(url, work),
     async scrub(table) {

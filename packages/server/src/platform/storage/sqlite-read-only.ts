@@ -23,6 +23,7 @@ export function openSqliteReadOnly(path: string): Engine {
     },
     transaction: refuse,
     exclusively: refuse,
+    changeMark: () => null,
     insertGroups: refuse,
     scrub: refuse,
     ping: async () => void reader.all('SELECT 1', []),

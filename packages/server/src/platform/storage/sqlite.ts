@@ -89,8 +89,25 @@ export async function openSqlite(
   const files: Record<FileName, DatabaseFile> = { main, log };
   const insertTexts = new WeakMap<RowShape, string>();
 
+  /** Uses of the main file's writer that may change what is there, so far and right now. */
+  let changes = 0;
+  let changing = 0;
+
+  /** Counted before it begins: from then on a commit may be there that nobody here has heard of. */
+  async function change<T>(file: FileName, use: (ask: Ask) => Promise<T>): Promise<T> {
+    const { writer } = files[file];
+    if (file === 'log') return writer.exclusive(use);
+    changes++;
+    changing++;
+    try {
+      return await writer.exclusive(use);
+    } finally {
+      changing--;
+    }
+  }
+
   async function write(statement: Statement): Promise<StatementResult> {
-    return runOnThread(files[statement.file].writer, statement);
+    return change(statement.file, (ask) => runOnWriter(ask, statement, false));
   }
 
   return {
@@ -110,9 +127,10 @@ export async function openSqlite(
         throw storageError(error, statement.table);
       }
     },
-    transaction: (attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
+    transaction: (attempt) => change('main', (ask) => attempt(openSession(ask))),
     // One process a file, one writer: nobody else can be at it.
-    exclusively: (_name, attempt) => main.writer.exclusive((ask) => attempt(openSession(ask))),
+    exclusively: (_name, attempt) => change('main', (ask) => attempt(openSession(ask))),
+    changeMark: () => (changing === 0 ? changes : null),
     async insertGroups(file, groups) {
       const shapes = new Map<RowShape, number>();
       // Each text once: a batch has few, and what is posted is copied.
@@ -139,7 +157,7 @@ export async function openSqlite(
         failure ? storageError(new DriverError(failure), groups[index]?.[0]?.shape.table ?? '') : undefined,
       );
     },
-    exclusive: (file, use) => files[file].writer.exclusive(use),
+    exclusive: change,
     async scrub(table) {
       const sql = 'PRAGMA wal_checkpoint(TRUNCATE)';
       const place = { table, file: 'main' } as const;

@@ -11,7 +11,7 @@ export interface SigningDetails {
 
 /** Never what was signed, nor the signature. */
 export function signingEntry(
-  action: 'crypto.sign' | 'crypto.jwt' | 'crypto.webhook_sign',
+  action: 'crypto.jwt' | 'crypto.webhook_sign',
   key: KeyIdentity,
   details: SigningDetails,
 ): AuditEntry {

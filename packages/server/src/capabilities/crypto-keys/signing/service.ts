@@ -5,6 +5,7 @@ import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { answerInsertions } from '../../../platform/http/idempotency.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditEntry, AuditLogs } from '../../audit-logs/index.js';
+import { createVersionEntries } from '../audit.js';
 import { type Outcome, outcomesOf, repliesOf } from '../batch.js';
 import { decodeBase64, parseVersioned, writeVersioned } from '../formats.js';
 import { assertCan, type KeyOperation } from '../operation-of.js';
@@ -143,7 +144,8 @@ export function createSignatures({ db, clock, cryptoKeys, auditLogs }: Signature
     return { isValid: false, version: null };
   }
 
-  const entryOf = (key: ActiveKey, { version }: Signed) => signingEntry('crypto.sign', key, { version });
+  const versionEntry = createVersionEntries();
+  const entryOf = (key: ActiveKey, { version }: Signed) => versionEntry('crypto.sign', key, version);
 
   return {
     async sign(caller, name, input) {
