@@ -388,6 +388,27 @@ export function databaseContract(open: OpenTestDatabase): void {
       expect(await noteIds()).toEqual(['a', 'd', 'e', 'taken']);
     });
 
+    it('fails one alone among many that go together, and keeps the values of each', async () => {
+      await add('07');
+      const folder = (id: string) => view.insertion('folders', LIVE, { id, title: id });
+      const ids = Array.from({ length: 21 }, (_, n) => String(n).padStart(2, '0'));
+      const outcomes = await Promise.allSettled(
+        ids.map((id, amount) => {
+          const note = view.insertion('notes', LIVE, noteOf(id, { amount }));
+          return db.commitInserts(amount === 19 ? [note, folder('f')] : [note]);
+        }),
+      );
+      const refused = outcomes.flatMap(({ status }, n) => (status === 'rejected' ? [ids[n]] : []));
+      expect(refused).toEqual(['07']);
+      await Promise.all(ids.map((id) => db.commitInserts([folder(id)])));
+      const notes = await view.scoped(LIVE).selectFrom('notes').selectAll().orderBy('id').execute();
+      expect(notes.map(({ id }) => id)).toEqual(ids);
+      for (const { id, name, amount } of notes)
+        if (id !== '07') expect({ id, name, amount }).toEqual({ ...noteOf(id), amount: Number(id) });
+      const folders = await view.scoped(LIVE).selectFrom('folders').selectAll().orderBy('id').execute();
+      expect(folders.map(({ id, title }) => [id, title])).toEqual([...ids.map((id) => [id, id]), ['f', 'f']]);
+    });
+
     it('takes rows of several tables as one write', async () => {
       await view.scoped(LIVE).insertInto('folders').values({ id: 'f', title: 't' }).execute();
       const folder = view.insertion('folders', LIVE, { id: 'f', title: 't' });

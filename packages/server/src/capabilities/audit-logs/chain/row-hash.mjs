@@ -96,8 +96,21 @@ function writeField(bytes, at, text) {
   return bytes.writeUInt32BE(length, at) + length;
 }
 
+/** The last time that was written: many rows are of one millisecond. */
+let lastTime = Number.NaN;
+let lastTimeText = '';
+
+/** @param {number} time */
+function timeText(time) {
+  if (time !== lastTime) {
+    lastTime = time;
+    lastTimeText = new Date(time).toISOString().replace('Z', '000Z');
+  }
+  return lastTimeText;
+}
+
 /** Integers in decimal, times as RFC 3339 in UTC with microseconds, texts as they are. @param {string} column @param {string | number | null} value */
 function textOf(column, value) {
   if (typeof value !== 'number') return value;
-  return TIME_COLUMNS.has(column) ? new Date(value).toISOString().replace('Z', '000Z') : String(value);
+  return TIME_COLUMNS.has(column) ? timeText(value) : String(value);
 }
