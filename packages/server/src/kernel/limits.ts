@@ -30,6 +30,8 @@ export const LIMITS = {
   keepAliveMs: 65_000,
   proxyUrlBytesMax: 8 * KiB,
   jsonDepthMax: 64,
+  /** Of one body, a member of an object as five: room for 100 tokens, each with metadata of 4 KiB that is all lists. */
+  jsonValuesMax: 300_000,
   idempotencyKeyCharactersMax: 255,
   idempotencyRetentionMs: 86_400_000,
   idempotencyWaitMs: 30_000,

@@ -27,6 +27,32 @@ describe('parseJsonBody', () => {
     expect(refusalOf(Buffer.from(JSON.stringify({ a: `${'['.repeat(100)}"\\` })))).toBeUndefined();
   });
 
+  it.each([
+    ['lists', '[],', 150_000],
+    ['numbers', '0,', 300_000],
+    ['objects', '{},', 150_000],
+    ['objects with a member', '{"":0},', 50_000],
+  ])('refuses more %s than are read in milliseconds', (_, unit, count) => {
+    const rule = 'holds more than 300000 values, each member of an object counted as 5';
+    expect(refusalOf(Buffer.from(`{"a":[${unit.repeat(count)}0]}`))).toEqual({ body: [rule] });
+    expect(refusalOf(Buffer.from(`{"a":[${unit.repeat(count - 10)}0]}`))).toBeUndefined();
+  });
+
+  it('refuses more names than are read in milliseconds, and counts nothing within texts', () => {
+    const members = (count: number) => Array.from({ length: count }, (_, index) => `"${index}":0`).join();
+    expect(refusalOf(Buffer.from(`{${members(60_001)}}`))).toBeDefined();
+    expect(refusalOf(Buffer.from(`{${members(59_999)}}`))).toBeUndefined();
+    expect(refusalOf(Buffer.from(JSON.stringify({ a: '[],{"a":'.repeat(1_000_000) })))).toBeUndefined();
+  });
+
+  it('takes 100 values whose metadata is as full as can be', () => {
+    const metadata = (unit: string) => `{"a":[${unit.repeat(Math.floor(4_080 / unit.length))}0]}`;
+    for (const unit of ['0,', '[],', '{},', '"",']) {
+      const value = `{"value":"a","metadata":${metadata(unit)}}`;
+      expect(refusalOf(Buffer.from(`{"values":[${Array(100).fill(value).join()}]}`))).toBeUndefined();
+    }
+  });
+
   it('refuses a million open brackets without a stack overflow', () => {
     expect(refusalOf(Buffer.from('['.repeat(1_000_000)))).toBeDefined();
   });
