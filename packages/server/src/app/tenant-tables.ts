@@ -22,6 +22,7 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'client_assignments', scope: 'tenant+mode', key: 'client_id' },
   { name: 'client_credentials', scope: 'tenant+mode', key: 'id' },
   { name: 'clients', scope: 'tenant+mode', key: 'id' },
+  { name: 'acme_order_windows', scope: 'tenant+mode', key: 'role_id' },
   { name: 'acme_nonces', scope: 'tenant+mode', key: 'nonce' },
   { name: 'acme_challenges', scope: 'tenant+mode', key: 'id' },
   { name: 'acme_authorizations', scope: 'tenant+mode', key: 'id' },

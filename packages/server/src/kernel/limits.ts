@@ -285,6 +285,11 @@ export const LIMITS = {
   acmeOpenOrdersMax: 100,
   acmeOrdersPerWindowMax: 300,
   acmeOrderWindowMs: 3_600_000,
+  /** Of one network, counted by each process; and of all accounts of a role that no key vouches for. Each name is three rows. */
+  acmeOrdersPerNetworkMax: 1_000,
+  acmeNamesPerNetworkMax: 5_000,
+  acmeOrdersPerRoleMax: 3_000,
+  acmeNamesPerRoleMax: 15_000,
   /** Of one account and name. */
   acmeFailuresPerNameMax: 10,
   acmeFailureWindowMs: 3_600_000,

@@ -162,6 +162,54 @@ export function createOrderStore(db: Database) {
       return Number(row?.count ?? 0);
     },
 
+    /** Counts one more for so many names, in the window that runs or one that begins; answers what is in it with that. */
+    async countInRole(
+      tx: Transaction,
+      scope: Scope,
+      roleId: string,
+      names: number,
+      { nowMs, endsAtMs }: { readonly nowMs: number; readonly endsAtMs: number },
+    ): Promise<{ readonly endsAtMs: number; readonly orders: number; readonly names: number }> {
+      const row = await view
+        .scoped(scope, tx)
+        .insertInto('acme_order_windows')
+        .values({ role_id: roleId, ends_at: endsAtMs, orders: 1, names })
+        .onConflict((conflict) =>
+          conflict.columns(['tenant_id', 'sandbox', 'role_id']).doUpdateSet((eb) => {
+            const isOver = eb('acme_order_windows.ends_at', '<=', nowMs);
+            const orders = eb('acme_order_windows.orders', '+', 1);
+            const more = eb('acme_order_windows.names', '+', names);
+            return {
+              ends_at: eb.case().when(isOver).then(endsAtMs).else(eb.ref('acme_order_windows.ends_at')).end(),
+              orders: eb.case().when(isOver).then(1).else(orders).end(),
+              names: eb.case().when(isOver).then(names).else(more).end(),
+            };
+          }),
+        )
+        .returning(['ends_at', 'orders', 'names'])
+        .executeTakeFirstOrThrow();
+      return { endsAtMs: row.ends_at, orders: row.orders, names: row.names };
+    },
+
+    /** Windows that are over; how many. */
+    async removeWindows(nowMs: number, rowsMax: number): Promise<number> {
+      const queries = view.system('retention');
+      const rows = await queries
+        .selectFrom('acme_order_windows')
+        .select('role_id')
+        .where('ends_at', '<=', nowMs)
+        .limit(rowsMax)
+        .execute();
+      const ids = rows.map(({ role_id }) => role_id);
+      if (ids.length > 0)
+        await queries
+          .deleteFrom('acme_order_windows')
+          .where('role_id', 'in', ids)
+          .where('ends_at', '<=', nowMs)
+          .execute();
+      return rows.length;
+    },
+
     /** False where it had left that status already: of several that try at once, one gets true. */
     async advanceOrder(
       tx: Transaction,

@@ -5,13 +5,14 @@ import { decodeBase64Url } from '../../platform/crypto/jwk.js';
 import { thumbprintOfSpki } from '../../platform/crypto/key-thumbprints.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Jobs } from '../../platform/jobs/jobs.js';
-import type { Database, Transaction } from '../../platform/storage/database.js';
+import type { Database } from '../../platform/storage/database.js';
 import type { PkiIssuing } from '../pki/index.js';
 import { type CertificateRequest, CsrRefused, loadX509 } from '../x509/index.js';
 import { readIdentifiers, WILDCARD } from './identifiers.js';
 import type { Issuance } from './issuance.js';
+import type { OrderBounds } from './order-bounds.js';
 import type { Authorization, Challenge, Order, OrderStore } from './order-store.js';
-import { AcmeProblem, malformed, notAuthorized, notThere, rateLimited } from './problems.js';
+import { AcmeProblem, malformed, notAuthorized, notThere } from './problems.js';
 import { type AccountRequest, type AcmeCall, payloadOf, requireNothing } from './signed-requests.js';
 import type { ChallengeType } from './tables.js';
 import { authorizationStatus, orderStatus } from './wire.js';
@@ -44,6 +45,7 @@ export interface AcmeOrdersDeps {
   readonly ids: IdSource;
   readonly random: Pick<Random, 'bytes'>;
   readonly orders: OrderStore;
+  readonly bounds: OrderBounds;
   readonly pki: Pick<PkiIssuing, 'refusedName'>;
   readonly jobs: Pick<Jobs, 'enqueue'>;
   readonly issuance: Pick<Issuance, 'settled'>;
@@ -54,7 +56,7 @@ export const ISSUANCE_JOB = 'acme_issuance';
 const TOKEN_BYTES = 32;
 
 export function createAcmeOrders(deps: AcmeOrdersDeps): AcmeOrders {
-  const { db, clock, ids, random, orders, pki, jobs, issuance } = deps;
+  const { db, clock, ids, random, orders, bounds, pki, jobs, issuance } = deps;
 
   async function find({ target }: AcmeCall, { account }: AccountRequest, id: string): Promise<Order> {
     const order = await orders.findOrder(target.scope, id);
@@ -64,16 +66,6 @@ export function createAcmeOrders(deps: AcmeOrdersDeps): AcmeOrders {
 
   async function detailOf(scope: Scope, order: Order): Promise<OrderDetail> {
     return { order, authorizations: await orders.authorizationsOf(scope, order.id) };
-  }
-
-  async function admit(tx: Transaction, scope: Scope, accountId: string, nowMs: number): Promise<void> {
-    const { acmeOrdersPerWindowMax: most, acmeOrderWindowMs: windowMs } = LIMITS;
-    const times = await orders.newestOrders(scope, accountId, nowMs - windowMs, most, tx);
-    const oldest = times[most - 1];
-    if (oldest !== undefined)
-      throw rateLimited('Too many new orders of this account', oldest + windowMs - nowMs);
-    if ((await orders.countOpenOrders(scope, accountId, nowMs, tx)) >= LIMITS.acmeOpenOrdersMax)
-      throw rateLimited('Too many orders of this account are not finished', windowMs);
   }
 
   /** The intent: what is left is the job's, whoever runs it. */
@@ -107,8 +99,8 @@ export function createAcmeOrders(deps: AcmeOrdersDeps): AcmeOrders {
   }
 
   return {
-    async create({ target }, request) {
-      const { scope, root, role } = target;
+    async create(call, request) {
+      const { scope, root, role } = call.target;
       const payload = payloadOf(request);
       for (const member of ['notBefore', 'notAfter'])
         if (payload[member] !== undefined)
@@ -139,10 +131,12 @@ export function createAcmeOrders(deps: AcmeOrdersDeps): AcmeOrders {
           expiresAtMs: order.expiresAtMs,
         };
       });
-      await db.transaction(async (tx) => {
-        await admit(tx, scope, order.accountId, nowMs);
-        await orders.insertOrder(tx, scope, order, authorizations, authorizations.flatMap(challengesOf));
-      });
+      const insert = () =>
+        db.transaction(async (tx) => {
+          await bounds.admit(tx, call, request.account, order);
+          await orders.insertOrder(tx, scope, order, authorizations, authorizations.flatMap(challengesOf));
+        });
+      await bounds.ofNetwork(call, names.length, insert);
       return { order, authorizations };
     },
 

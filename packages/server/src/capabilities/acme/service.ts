@@ -24,6 +24,7 @@ import { createExternalKeys } from './external-keys.js';
 import { createIssuance, type Issuance } from './issuance.js';
 import { type AcmeKeys, createAcmeKeys } from './keys/service.js';
 import { createNonces } from './nonces.js';
+import { createOrderBounds } from './order-bounds.js';
 import { createOrderStore } from './order-store.js';
 import { createAcmeOrders } from './orders.js';
 import { notAuthorized, notThere } from './problems.js';
@@ -107,7 +108,13 @@ export function createAcme(deps: AcmeDeps): Acme {
       clock,
       requests: createSignedRequests({ clock, nonces, signatures, accounts }),
       accounts: createAcmeAccounts({ ...deps, signatures, accounts, orders, externalKeys }),
-      orders: createAcmeOrders({ ...deps, pki, orders, issuance }),
+      orders: createAcmeOrders({
+        ...deps,
+        pki,
+        orders,
+        bounds: createOrderBounds({ clock, orders }),
+        issuance,
+      }),
       authorizations: createAcmeAuthorizations({ ...deps, orders, validations }),
       revocations: createAcmeRevocations({ ...deps, pki, orders }),
     }),
@@ -119,6 +126,7 @@ export function createAcme(deps: AcmeDeps): Acme {
       const nowMs = clock.nowMs();
       const counts = [
         await accounts.removeNonces(nowMs, rowsMax),
+        await orders.removeWindows(nowMs, rowsMax),
         await db.transaction((tx) => orders.removeEnded(tx, nowMs - LIMITS.acmeOrderKeptMs, rowsMax)),
         await accounts.removeEnded(nowMs - LIMITS.acmeAccountKeptMs, rowsMax),
       ];

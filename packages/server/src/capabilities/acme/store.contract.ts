@@ -266,6 +266,22 @@ export function acmeStoreContract(open: OpenTestDatabase): void {
     expect([pages[0], pages[3]]).toEqual([made[3]!.id, made[0]!.id]);
   });
 
+  it('counts what is begun in a role, in a window that ends, also of those that come at once', async () => {
+    const begin = (names: number, nowMs: number, scope = LIVE) =>
+      db.transaction((tx) => orders.countInRole(tx, scope, roleId, names, { nowMs, endsAtMs: nowMs + 100 }));
+    await Promise.all(Array.from({ length: 8 }, () => begin(2, 1_000)));
+    expect(await begin(3, 1_099)).toEqual({ endsAtMs: 1_100, orders: 9, names: 19 });
+    for (const scope of OTHERS)
+      expect(await begin(1, 1_050, scope)).toEqual({ endsAtMs: 1_150, orders: 1, names: 1 });
+    expect(await orders.removeWindows(1_099, 100)).toBe(0);
+    expect(await begin(4, 1_100)).toEqual({ endsAtMs: 1_200, orders: 1, names: 4 });
+    expect(await orders.removeWindows(1_150, 100)).toBe(2);
+    expect(await begin(1, 1_199)).toMatchObject({ orders: 2 });
+    expect(await orders.removeWindows(1_200, 100)).toBe(1);
+    expect(await begin(1, 1_200)).toMatchObject({ orders: 1 });
+    await orders.removeWindows(9_000, 100);
+  });
+
   it('removes orders that ended, with all that belongs to them, in batches', async () => {
     await db.transaction((tx) => orders.removeEnded(tx, 100_000, 1_000));
     const [first, second] = [

@@ -2,6 +2,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { acmeMigration } from './migrations/0048-acme.js';
+import { acmeOrderWindowsMigration } from './migrations/0052-acme-order-windows.js';
 
 /** RFC 8555 §7.1.6. */
 export type AccountStatus = 'valid' | 'deactivated' | 'revoked';
@@ -86,6 +87,14 @@ export interface AcmeChallengeRow extends TenantModeColumns {
   validated_at: number | null;
 }
 
+/** What accounts without a key have begun in a role, since a window began; one row a role. */
+export interface AcmeOrderWindowRow extends TenantModeColumns {
+  role_id: string;
+  ends_at: number;
+  orders: number;
+  names: number;
+}
+
 export interface AcmeTables {
   acme_nonces: AcmeNonceRow;
   acme_keys: AcmeKeyRow;
@@ -93,6 +102,7 @@ export interface AcmeTables {
   acme_orders: AcmeOrderRow;
   acme_authorizations: AcmeAuthorizationRow;
   acme_challenges: AcmeChallengeRow;
+  acme_order_windows: AcmeOrderWindowRow;
 }
 
 export const acmeTables: TableSet<AcmeTables> = {
@@ -102,6 +112,7 @@ export const acmeTables: TableSet<AcmeTables> = {
   acme_orders: { scope: 'tenant+mode' },
   acme_authorizations: { scope: 'tenant+mode' },
   acme_challenges: { scope: 'tenant+mode' },
+  acme_order_windows: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [acmeMigration];
+export const migrations: readonly Migration[] = [acmeMigration, acmeOrderWindowsMigration];
