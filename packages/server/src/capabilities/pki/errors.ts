@@ -13,6 +13,13 @@ export function reservedRoot(): AppError {
   );
 }
 
+export function issuingNotHeld(): AppError {
+  return new AppError(
+    'privilege_escalation',
+    'This credential does not hold pki:issue, so it cannot let ACME clients have certificates',
+  );
+}
+
 export function rootNameTaken(name: string): AppError {
   return new AppError('conflict', `An active root named "${name}" already exists`);
 }

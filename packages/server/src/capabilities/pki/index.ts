@@ -1,4 +1,5 @@
 export type { AcmeCertificate, AcmeRole, PkiIssuing } from './acme-issuing.js';
+export { requireIssuing } from './issuing-right.js';
 export { pkiJobs } from './jobs.js';
 export type { CaRole } from './roles.js';
 export { pkiRoutes } from './routes.js';

@@ -8,11 +8,15 @@ import { type Database, UniqueViolation } from '../../platform/storage/database.
 import type { AuditLogs } from '../audit-logs/index.js';
 import { roleEntry, roleUpdateEntry } from './audit.js';
 import { roleNameTaken, roleNotFound, tooManyRoles } from './errors.js';
-import type { CaRole, RoleTerms } from './roles.js';
+import { requireIssuing } from './issuing-right.js';
+import { type CaRole, letsAcmeMore, type RoleTerms } from './roles.js';
 import type { RootAccess } from './root-access.js';
 import type { RoleStore } from './store.js';
 
-/** 404 and 403 as of `Roots`; a role of another root is 404 too. */
+/**
+ * 404 and 403 as of `Roots`; a role of another root is 404 too. 403 `privilege_escalation` where ACME clients get more by it and the
+ * caller may not issue.
+ */
 export interface Roles {
   /** By name. */
   list(caller: Caller, root: string): Promise<CaRole[]>;
@@ -51,6 +55,7 @@ export function createRoles({ db, clock, ids, auditLogs, access, store }: RolesD
     create(caller, rootName, terms) {
       const { scope } = caller.principal;
       const change = db.transaction(async (tx) => {
+        if (letsAcmeMore(null, terms)) requireIssuing(caller);
         const root = await access.active(scope, rootName, tx);
         if ((await store.count(scope, root.id, tx)) >= LIMITS.pkiRolesMax) throw tooManyRoles();
         const nowMs = clock.nowMs();
@@ -68,10 +73,13 @@ export function createRoles({ db, clock, ids, auditLogs, access, store }: RolesD
       const { scope } = caller.principal;
       const change = db.transaction(async (tx) => {
         const root = await access.own(scope, rootName, tx);
-        const before = await store.find(scope, root.id, nameOrId, tx);
+        const found = await store.find(scope, root.id, nameOrId, tx);
+        if (found) await tx.lock('pki_roles', found.id);
+        // As it is behind the lock: what was changed meanwhile must neither be lost nor judged as it was.
+        const before = found && (await store.find(scope, root.id, found.id, tx));
         if (!before) throw roleNotFound();
-        await tx.lock('pki_roles', before.id);
         const after: CaRole = { ...before, ...changes, updatedAtMs: clock.nowMs() };
+        if (letsAcmeMore(before, after)) requireIssuing(caller);
         requireTimes(after, changes);
         await store.update(tx, scope, after);
         await auditLogs.record(tx, actorOf(caller), roleUpdateEntry(root, before, after));

@@ -25,3 +25,16 @@ export function isSameRole(one: CaRole, other: CaRole): boolean {
   const members = Object.keys(one) as (keyof CaRole)[];
   return members.every((member) => JSON.stringify(one[member]) === JSON.stringify(other[member]));
 }
+
+/** Whether ACME clients, whose certificates nobody asks for by a call, get more of the one than of the other; null: of none. */
+export function letsAcmeMore(before: RoleTerms | null, after: RoleTerms): boolean {
+  if (!after.allowAcme) return false;
+  if (!before?.allowAcme) return true;
+  return (
+    (before.acmeRequireEab && !after.acmeRequireEab) ||
+    (after.allowSubdomains && !before.allowSubdomains) ||
+    (after.allowWildcards && !before.allowWildcards) ||
+    after.defaultTtlSeconds > before.defaultTtlSeconds ||
+    after.allowedDomains.some((domain) => !before.allowedDomains.includes(domain))
+  );
+}

@@ -38,7 +38,7 @@ export function acmeKeyRoutes(acme: { readonly keys: AcmeKeys }): RouteDefinitio
       params: roleParams,
       body: createKeyBody,
       response: createdKeyResponse,
-      errors: ['conflict', 'tenant_sealed'],
+      errors: ['privilege_escalation', 'conflict', 'tenant_sealed'],
       status: 201,
       noStore: true,
       handle: ({ caller, params, body }) => acme.keys.create(caller, params.name, params.role, body.label),

@@ -8,7 +8,7 @@ import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import type { CaRole, Pki } from '../../pki/index.js';
+import { type CaRole, type Pki, requireIssuing } from '../../pki/index.js';
 import type { AccountStore, ExternalKey } from '../account-store.js';
 import { keyEntry } from '../audit.js';
 import { tooManyKeys } from '../errors.js';
@@ -24,7 +24,7 @@ export interface CreatedKey extends ExternalKey {
 /** Keys that vouch for ACME accounts (RFC 8555 §7.3.4): each for one. 404 where there is no such root, role or key. */
 export interface AcmeKeys {
   list(caller: Caller, root: string, role: string): Promise<readonly ExternalKey[]>;
-  /** 409 where the role has as many as it may have; 503 `tenant_sealed`. */
+  /** 403 `privilege_escalation` to who may not issue; 409 where the role has as many as it may have; 503 `tenant_sealed`. */
   create(caller: Caller, root: string, role: string, label: string | null): Promise<CreatedKey>;
   /** The account that has it, if one has, is revoked with it. */
   delete(caller: Caller, root: string, role: string, id: string): Promise<void>;
@@ -61,6 +61,7 @@ export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
     async create(caller, rootName, roleName, label) {
       const { scope } = caller.principal;
       const role = await getRole(caller, rootName, roleName);
+      requireIssuing(caller);
       const id = ids.uuid();
       const key = new Secret(random.bytes(EXTERNAL_KEY_BYTES));
       const row: ExternalKey = {
