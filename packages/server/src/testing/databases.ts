@@ -11,7 +11,7 @@ import type { Migration } from '../platform/storage/migration.js';
 import { openDatabase, type StorageOptions } from '../platform/storage/open-database.js';
 import { loadSqlite } from '../platform/storage/sqlite-module.js';
 import type { Instruments } from '../platform/telemetry/instruments.js';
-import { idsOf, type MigratedDatabases } from './migrated-databases.js';
+import { asAdministrator, filesIn, migratedPostgres, migratedSqlite } from './migrated-databases.js';
 
 export interface TestDatabase extends Database {
   /** Where it is, for a test that opens it a second time or from another process. */
@@ -54,17 +54,11 @@ export function onRedis(suite: (url: string) => void): void {
   run(`on Redis${url ? '' : ' (skipped: TEST_REDIS_URL is not set)'}`, () => suite(url ?? ''));
 }
 
-/** That of this run where all tables are wanted: to copy them takes less time than to make them. */
-function migrated(migrations: readonly Migration[]): MigratedDatabases | null {
-  const databases = inject('migratedDatabases');
-  return databases.migrationIds === idsOf(migrations) ? databases : null;
-}
-
 /** A fresh SQLite database in a folder of its own. */
 export const openTestSqlite: OpenTestDatabase = async (migrations, options = {}) => {
   const dataDir = mkdtempSync(join(tmpdir(), 'knox-test-'));
-  const paths = { path: join(dataDir, 'knox.db'), logPath: join(dataDir, 'knox-log.db') };
-  const template = migrated(migrations)?.sqlite;
+  const paths = filesIn(dataDir);
+  const template = await migratedSqlite(inject('migratedDatabases'), migrations);
   if (template) for (const path of ['path', 'logPath'] as const) copyFileSync(template[path], paths[path]);
   return openTest({ kind: 'sqlite', ...paths }, migrations, options, async () => {
     rmSync(dataDir, { recursive: true });
@@ -74,13 +68,16 @@ export const openTestSqlite: OpenTestDatabase = async (migrations, options = {})
 /** A fresh PostgreSQL database on the server that TEST_DATABASE_URL names. */
 const openTestPostgres: OpenTestDatabase = async (migrations, options = {}) => {
   const name = `knox_test_${randomUUID().replaceAll('-', '')}`;
-  const template = migrated(migrations)?.postgres ?? 'template0';
-  await asAdministrator(`CREATE DATABASE ${name} TEMPLATE ${template} ENCODING 'UTF8'`);
-  const url = new URL(POSTGRES_URL ?? '');
-  url.pathname = `/${name}`;
-  return openTest({ kind: 'postgres', url: url.href, poolMax: 8 }, migrations, options, () =>
-    asAdministrator(`DROP DATABASE ${name} WITH (FORCE)`),
+  const server = POSTGRES_URL ?? '';
+  const template = await migratedPostgres(inject('migratedDatabases'), migrations, server);
+  await asAdministrator(server, (query) =>
+    query(`CREATE DATABASE ${name} TEMPLATE ${template ?? 'template0'} ENCODING 'UTF8'`),
   );
+  const url = new URL(server);
+  url.pathname = `/${name}`;
+  return openTest({ kind: 'postgres', url: url.href, poolMax: 8 }, migrations, options, async () => {
+    await asAdministrator(server, (query) => query(`DROP DATABASE ${name} WITH (FORCE)`));
+  });
 };
 
 async function openTest(
@@ -101,16 +98,6 @@ async function openTest(
   } catch (error) {
     await remove();
     throw error;
-  }
-}
-
-async function asAdministrator(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: POSTGRES_URL });
-  await client.connect();
-  try {
-    await client.query(sql);
-  } finally {
-    await client.end();
   }
 }
 
