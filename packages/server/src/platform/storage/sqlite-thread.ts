@@ -107,7 +107,7 @@ export async function startSqliteThread(
   };
 
   await expect<void>(0);
-  const exclusive = createTurns(ask);
+  const exclusive = createExclusive(ask);
   return {
     exclusive,
     async close() {
@@ -120,7 +120,7 @@ export async function startSqliteThread(
   };
 }
 
-function createTurns(ask: Ask): SqliteThread['exclusive'] {
+function createExclusive(ask: Ask): SqliteThread['exclusive'] {
   let tail: Promise<unknown> = Promise.resolve();
   let waiting = 0;
   return (use) => {

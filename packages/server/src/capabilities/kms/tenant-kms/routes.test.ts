@@ -5,7 +5,7 @@ import { createHarness, type Harness } from '../../../testing/harness.js';
 import { createMemoryClouds, type MemoryClouds } from '../../../testing/memory-clouds.js';
 import { createTestTenant, type TestTenant } from '../../../testing/tenants.js';
 import { setupFor } from './setup.js';
-import { TURNS_MAX } from './turns.js';
+import { UNDER_WAY_MAX } from './under-way.js';
 
 const PATH = '/admin/tenant-kms';
 const ROLE = 'arn:aws:iam::111122223333:role/';
@@ -563,11 +563,11 @@ it('asks clouds for a tenant only so often at once, with 429 beyond that, and fo
     let asked = 0;
     clouds.ownIdentity = () => {
       asked += 1;
-      if (asked === TURNS_MAX) resolve();
+      if (asked === UNDER_WAY_MAX) resolve();
       return hanging;
     };
   });
-  const setups = Array.from({ length: TURNS_MAX }, () => ask('GET', `${PATH}/setup?provider=aws`));
+  const setups = Array.from({ length: UNDER_WAY_MAX }, () => ask('GET', `${PATH}/setup?provider=aws`));
   await isAsked;
   clouds.calls.splice(0);
   for (const refused of [

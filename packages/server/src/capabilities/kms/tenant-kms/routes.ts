@@ -17,7 +17,7 @@ import {
 } from './schemas.js';
 import type { TenantKms } from './service.js';
 import { setupFor } from './setup.js';
-import { createTurns } from './turns.js';
+import { createUnderWayLimit } from './under-way.js';
 
 const ROTATE_MAX_AGE_SECONDS = 300;
 const DESTRUCTIVE_MAX_AGE_SECONDS = 120;
@@ -26,8 +26,9 @@ export function tenantKmsRoutes(
   tenantKms: TenantKms,
   clouds: Pick<Clouds, 'ownIdentity'>,
 ): RouteDefinition[] {
-  const turns = createTurns();
-  const inTurn = <T>({ principal }: Caller, act: () => Promise<T>) => turns(principal.scope.tenantId, act);
+  const underWay = createUnderWayLimit();
+  const withinLimit = <T>({ principal }: Caller, act: () => Promise<T>) =>
+    underWay(principal.scope.tenantId, act);
   return [
     route({
       method: 'POST',
@@ -40,7 +41,7 @@ export function tenantKmsRoutes(
       body: onboardBody,
       response: onboardResponse,
       errors: ['static_credentials_rejected', 'kms_verify_failed', 'conflict'],
-      handle: ({ caller, body }) => inTurn(caller, () => tenantKms.onboard(caller, body)),
+      handle: ({ caller, body }) => withinLimit(caller, () => tenantKms.onboard(caller, body)),
       wire: (onboarded) => onboardedWire(onboarded),
     }),
     route({
@@ -67,7 +68,7 @@ export function tenantKmsRoutes(
       audit: 'byok.kms.delete',
       response: deletedResponse,
       errors: ['no_kms_config', 'kms_wrap_failed', 'tenant_sealed'],
-      handle: ({ caller }) => inTurn(caller, () => tenantKms.delete(caller)),
+      handle: ({ caller }) => withinLimit(caller, () => tenantKms.delete(caller)),
       wire: () => ({ deleted: true }),
     }),
     route({
@@ -80,7 +81,7 @@ export function tenantKmsRoutes(
       audit: 'byok.kms.rotate',
       response: rotateResponse,
       errors: ['no_kms_config', 'kms_wrap_failed', 'tenant_sealed'],
-      handle: ({ caller }) => inTurn(caller, () => tenantKms.rotate(caller)),
+      handle: ({ caller }) => withinLimit(caller, () => tenantKms.rotate(caller)),
       wire: ({ version, leaseId }) => ({ rotated: true, new_version: version, rewrap_lease_id: leaseId }),
     }),
     route({
@@ -94,7 +95,7 @@ export function tenantKmsRoutes(
       audit: 'byok.kms.unseal',
       response: unsealResponse,
       errors: ['no_kms_config', 'not_sealed', 'unseal_failed'],
-      handle: ({ caller }) => inTurn(caller, () => tenantKms.unseal(caller)),
+      handle: ({ caller }) => withinLimit(caller, () => tenantKms.unseal(caller)),
       wire: () => ({ unsealed: true }),
     }),
     route({
@@ -107,7 +108,7 @@ export function tenantKmsRoutes(
       response: testResponse,
       errors: ['no_kms_config', 'kms_verify_failed'],
       async handle({ caller }) {
-        const { latencyMs } = await inTurn(caller, () => tenantKms.test(caller));
+        const { latencyMs } = await withinLimit(caller, () => tenantKms.test(caller));
         return { ok: true, latency_ms: latencyMs };
       },
     }),
@@ -123,7 +124,7 @@ export function tenantKmsRoutes(
       async handle({ caller, query }) {
         const { scope, tenantSlug } = caller.principal;
         const tenant = { id: scope.tenantId, slug: tenantSlug };
-        return setupWire(await inTurn(caller, () => setupFor(clouds, query.provider, tenant)));
+        return setupWire(await withinLimit(caller, () => setupFor(clouds, query.provider, tenant)));
       },
     }),
   ];

@@ -2,20 +2,20 @@ import { rateLimitExceeded } from '../../../kernel/errors.js';
 import type { TenantId } from '../../../kernel/ids.js';
 
 /** Acts of one tenant that ask a cloud, under way in this process. */
-export const TURNS_MAX = 4;
+export const UNDER_WAY_MAX = 4;
 const RETRY_AFTER_SECONDS = 5;
 
-export type InTurn = <T>(tenantId: TenantId, act: () => Promise<T>) => Promise<T>;
+export type WithinLimit = <T>(tenantId: TenantId, act: () => Promise<T>) => Promise<T>;
 
 /**
  * The server asks with one identity for all tenants: who has it ask without end would use up what the cloud lets that
  * identity ask, and seal others. 429 where there is no room.
  */
-export function createTurns(): InTurn {
+export function createUnderWayLimit(): WithinLimit {
   const underWay = new Map<TenantId, number>();
   return async (tenantId, act) => {
     const before = underWay.get(tenantId) ?? 0;
-    if (before >= TURNS_MAX) {
+    if (before >= UNDER_WAY_MAX) {
       throw rateLimitExceeded(`${before} calls that ask a KMS are under way`, {
         retryAfterSeconds: RETRY_AFTER_SECONDS,
       });
