@@ -18,3 +18,17 @@ export interface RouteSample {
   /** Further bodies, which are taken from the operator alone. */
   readonly operatorBodies?: readonly Body[];
 }
+
+export interface Kind {
+  /** Makes a row of that name, of which each mode may have its own. */
+  make(world: World, name: string): Promise<{ readonly list: string; readonly id: string }>;
+}
+
+export const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
+/** A path whose names no row has; a number in it is one that could be. */
+export const unknownPath = (path: string) =>
+  path.replace(/:(n|version)(?=\/|$)/, '99').replace(/:[^/]+/g, UNKNOWN);
+
+let made = 0;
+/** A name that no other row has. */
+export const freshName = () => `n${++made}`;

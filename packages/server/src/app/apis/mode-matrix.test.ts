@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Mode } from '../../kernel/ids.js';
 import { type Mount, mountedRoutes } from '../../platform/http/mounts.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { newInvitation } from '../../testing/account-samples.js';
 import type { TestAnswer } from '../../testing/calls.js';
 import { forEachDatabase } from '../../testing/databases.js';
 import {
@@ -13,14 +14,9 @@ import {
   openMatrixRig,
   type World,
 } from '../../testing/matrix-rig.js';
-import {
-  freshName,
-  KINDS,
-  kindsAmiss,
-  newInvitation,
-  ROUTE_SAMPLES,
-  unknownPath,
-} from '../../testing/route-samples.js';
+import { freshName, unknownPath } from '../../testing/route-sample.js';
+import { KINDS, ROUTE_SAMPLES } from '../../testing/route-samples.js';
+import { kindsAmiss } from '../../testing/samples-amiss.js';
 
 /** What both modes of a tenant share, with the contract's word for it. */
 const SHARED_COLLECTIONS: Readonly<Record<string, string>> = {

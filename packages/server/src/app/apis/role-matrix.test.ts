@@ -7,7 +7,7 @@ import { systemIds } from '../../platform/crypto/random.js';
 import { mountedRoutes } from '../../platform/http/mounts.js';
 import type { TestAnswer, TestCall } from '../../testing/calls.js';
 import { type MatrixRig, openMatrixRig } from '../../testing/matrix-rig.js';
-import { unknownPath } from '../../testing/route-samples.js';
+import { unknownPath } from '../../testing/route-sample.js';
 import { createMember, OWNER_PASSWORD } from '../../testing/tenants.js';
 
 /** Each cell of docs/role-matrix.md, over HTTP. That the file is the one of this code is checked by `npm run generate`. */

@@ -5,20 +5,15 @@ import { USER_ROLES } from '../../kernel/principal.js';
 import { systemIds } from '../../platform/crypto/random.js';
 import { type MountedRoute, mountedRoutes } from '../../platform/http/mounts.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { newInvitation } from '../../testing/account-samples.js';
 import type { TestAnswer, TestCall } from '../../testing/calls.js';
 import { storedRows } from '../../testing/databases.js';
 import { METRICS_TOKEN, openInstallation } from '../../testing/installation.js';
 import { malformedCalls } from '../../testing/malformed-bodies.js';
 import { type MatrixRig, MOUNTS, nameOf, openMatrixRig, type World } from '../../testing/matrix-rig.js';
-import type { Body } from '../../testing/route-sample.js';
-import {
-  freshName,
-  KINDS,
-  newInvitation,
-  ROUTE_SAMPLES,
-  samplesAmiss,
-  unknownPath,
-} from '../../testing/route-samples.js';
+import { type Body, freshName, unknownPath } from '../../testing/route-sample.js';
+import { KINDS, ROUTE_SAMPLES } from '../../testing/route-samples.js';
+import { samplesAmiss } from '../../testing/samples-amiss.js';
 import { createMember, OWNER_PASSWORD, type TestKey } from '../../testing/tenants.js';
 import { RESERVED_CALLS } from './pki-api.js';
 
