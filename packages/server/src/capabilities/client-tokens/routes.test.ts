@@ -45,6 +45,21 @@ const shown = async (answer: ReturnType<typeof use>) => {
   const { status, json } = await answer;
   return [status, json['error']?.['type']];
 };
+/** Something happens while its body is on its way: the token was admitted before. */
+const useLate = async (action: string, token: string, sent: object, meanwhile: () => Promise<unknown>) => {
+  const text = JSON.stringify(sent);
+  const payload = Readable.from(
+    (async function* () {
+      yield text.slice(0, 9);
+      await meanwhile();
+      yield text.slice(9);
+    })(),
+  );
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json', origin: SHOP };
+  const url = `/v1/client/${action}`;
+  const { statusCode, json } = await harness.app.inject({ method: 'POST', url, headers, payload });
+  return [statusCode, json().error?.type];
+};
 const inPage = (origin = SHOP): TestCall => ({ headers: { origin } });
 const decryptToken = async (data: unknown, more: object = {}) =>
   newToken({ action: 'decrypt', data, ...more });
@@ -218,18 +233,8 @@ describe('decrypt', () => {
   it('is worth nothing to a body that comes after its end', async () => {
     const data = await seal('canary');
     const token = await decryptToken(data, { ttl_seconds: 1 });
-    const body = JSON.stringify({ data });
-    const late = Readable.from(
-      (async function* () {
-        yield body.slice(0, 9);
-        await harness.advance(1_000);
-        yield body.slice(9);
-      })(),
-    );
-    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
-    const call = { method: 'POST', url: '/v1/client/decrypt', headers, payload: late } as const;
-    const { statusCode, json } = await harness.app.inject(call);
-    expect([statusCode, json().error.type]).toEqual(INVALID);
+    const late = useLate('decrypt', token, { data }, () => harness.advance(1_000));
+    expect(await late).toEqual(INVALID);
   });
 
   it('has the role that is pinned; without one that which is sent', async () => {
@@ -469,6 +474,14 @@ describe('a maker who could not make it any more', () => {
     expect(await refusedAfter({ key }, end)).toEqual(INVALID);
   });
 
+  it('is a key that was revoked while the body came', async () => {
+    const made = await post('/v1/api-keys', { name: 'maker' });
+    const { id, api_key: key } = made.json['data'];
+    const token = await tokenizeToken({}, { key });
+    const revoke = () => harness.call('DELETE', `/v1/api-keys/${id}`, { key: harness.tenant.live });
+    expect(await useLate('tokenize', token, { vault: 'cards', value: 'x' }, revoke)).toEqual(INVALID);
+  });
+
   it('is a key that has ended', async () => {
     const token = await harness.signIn(harness.tenant.ownerEmail);
     const expires_at = new Date(harness.clock.nowMs() + 60_000).toISOString();
@@ -526,7 +539,7 @@ describe('a maker who could not make it any more', () => {
     const made = async () =>
       (await harness.call('POST', '/admin/client-tokens', { token, body: ask })).json['data'].token as string;
     const used = (one: string) => shown(use('tokenize', one, { vault: 'cards', value: 'x' }, inPage()));
-    const [first, second, third] = [await made(), await made(), await made()];
+    const [first, second, third, late] = [await made(), await made(), await made(), await made()];
     expect(await used(first)).toEqual([201, undefined]);
     const me = await harness.call('GET', '/admin/auth/me', { token });
     const owner = await harness.signIn(harness.tenant.ownerEmail);
@@ -535,7 +548,8 @@ describe('a maker who could not make it any more', () => {
       const path = `/admin/team/${me.json['user'].id}`;
       expect((await harness.call('PATCH', path, call)).status).toBe(200);
     };
-    await setRole('viewer');
+    const lower = () => setRole('viewer');
+    expect(await useLate('tokenize', late, { vault: 'cards', value: 'x' }, lower)).toEqual(INVALID);
     expect(await used(second)).toEqual(INVALID);
     await setRole('developer');
     expect(await used(second)).toEqual([201, undefined]);

@@ -71,6 +71,8 @@ export interface ClientTokensDeps {
   readonly vaults: Pick<Vaults, 'usable'>;
 }
 
+type Made = Pick<StoredClientToken, 'scope' | 'maker' | 'action'>;
+
 const PREFIX = 'kct_';
 const FORM = /^kct_[A-Za-z0-9_-]{43}$/;
 const WINDOW_MS = 60_000;
@@ -105,11 +107,8 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
   async function admitted(token: StoredClientToken, call: CapabilityCall): Promise<Principal> {
     const { action, origins } = token;
     const isMeant = action === call.action && (origins === null || origins.includes(call.origin ?? ''));
-    const principal =
-      isMeant && !token.isUsed && isGood(token)
-        ? await makers.principalOf(token.scope, token.maker)
-        : undefined;
-    if (!principal?.may(PERMISSIONS[action]) || !isTenantOf(call.host, principal)) throw invalidClientToken();
+    const principal = isMeant && !token.isUsed && isGood(token) ? await makerNow(token) : undefined;
+    if (!principal || !isTenantOf(call.host, principal)) throw invalidClientToken();
     if (call.host.mode !== null && call.host.mode !== modeOf(principal.scope)) throw wrongMode(principal);
     return principal;
   }
@@ -123,24 +122,41 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
     return vault !== undefined && (vaultId === null || vault === vaultId);
   }
 
-  /** Its body comes after the token was admitted, and so may the end of that; others may have missed meanwhile. */
-  async function judge(caller: CapabilityCaller, use: Use): Promise<void> {
-    const { principal, capability } = caller;
-    const left = await store.findLeft(principal.scope, capability.id);
+  /** The maker as it is now; undefined where it could not do the act itself any more. */
+  async function makerNow({ scope, maker, action }: Made): Promise<Principal | undefined> {
+    const principal = await makers.principalOf(scope, maker);
+    return principal?.may(PERMISSIONS[action]) ? principal : undefined;
+  }
+
+  /**
+   * Its body comes after the token was admitted, and so may the end of that, or of what its maker may; others may have
+   * missed meanwhile. The caller as its maker is now.
+   */
+  async function judge(caller: CapabilityCaller, use: Use): Promise<CapabilityCaller> {
+    const { capability } = caller;
+    const { scope } = caller.principal;
+    const left = await store.findLeft(scope, capability.id);
     if (!left || !isGood(left)) throw invalidClientToken();
-    if (await isFor(caller, use)) return;
-    await db.transaction((tx) => store.countMiss(tx, principal.scope, capability.id));
+    const maker = makerOf(caller.principal);
+    const principal = await makerNow({ scope, maker, action: capability.action });
+    if (!principal) throw invalidClientToken();
+    const current = { ...caller, principal };
+    if (await isFor(current, use)) return current;
+    await db.transaction((tx) => store.countMiss(tx, scope, capability.id));
     throw invalidClientToken();
   }
 
   /** One after the other of each token: else of a thousand tries at once each would be the first. */
-  async function judgeInTurn(caller: CapabilityCaller, use: Use): Promise<void> {
+  async function judgeInTurn(caller: CapabilityCaller, use: Use): Promise<CapabilityCaller> {
     const { id } = caller.capability;
     const judging = (judgings.get(id) ?? Promise.resolve()).then(() => judge(caller, use));
-    const ended = judging.catch(() => {});
+    const ended = judging.then(
+      () => {},
+      () => {},
+    );
     judgings.set(id, ended);
     try {
-      await judging;
+      return await judging;
     } finally {
       if (judgings.get(id) === ended) judgings.delete(id);
     }
@@ -211,9 +227,9 @@ export function createClientTokens(deps: ClientTokensDeps): ClientTokens {
       }
     },
 
-    async use(caller, use, act) {
+    async use(admittedCaller, use, act) {
+      const caller = await judgeInTurn(admittedCaller, use);
       const { principal, requestId, ip } = caller;
-      await judgeInTurn(caller, use);
       const consumption = new Consumption({ store, auditLogs }, caller, actorOf(caller), clock.nowMs());
       try {
         const result = await act({ principal, requestId, ip, idempotency: consumption });
