@@ -21,6 +21,9 @@ const REDIS_URL = process.env['TEST_REDIS_URL'];
 /** How long another process may honour a revoked key (auth.md §1.3). */
 const REVOKED_WITHIN_MS = 1_000;
 const ROUNDS = 10;
+/** Of one key, at once (clients-pki.md §4). */
+const ROTATIONS = 50;
+const numbers = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, n) => from + n);
 /** In each process that writes acts of the critical chain. */
 const CRITICAL_WRITERS = 3;
 const CRITICAL_CHILD = new URL('../../packages/server/src/testing/critical-child.ts', import.meta.url);
@@ -232,6 +235,29 @@ onPostgres((open) => {
         await annotate(`refused by the others after ${refusedAfterMs.map(Math.round).join(', ')} ms`);
       },
     );
+
+    it(`give ${ROTATIONS} rotations of a key at once as many versions, and encrypt with the last`, async () => {
+      const { call, processes } = await install(2);
+      const of = (n: number) => processes[n % processes.length]!;
+      await isCreated(await call(of(0), 'POST', '/v1/crypto/keys', { name: 'pii' }));
+      const path = '/v1/crypto/keys/pii';
+      const rotated = await Promise.all(
+        numbers(1, ROTATIONS).map(async (n) => isOk(await call(of(n), 'POST', `${path}/rotate`, {}))),
+      );
+      const versions = rotated.map(({ data }) => Number(data['new_version'])).sort((a, b) => a - b);
+      expect(versions).toEqual(numbers(2, ROTATIONS + 1));
+      const rows = await database.query(
+        `SELECT v.version::int, k.current_version::int FROM crypto_key_versions v JOIN crypto_keys k ON k.id = v.key_id
+         WHERE k.name = 'pii' ORDER BY v.version`,
+      );
+      expect(rows).toEqual(
+        numbers(1, ROTATIONS + 1).map((version) => ({ version, current_version: ROTATIONS + 1 })),
+      );
+      for (const process of processes) {
+        const encrypted = await isOk(await call(process, 'POST', `${path}/encrypt`, { plaintext: 'x' }));
+        expect(encrypted.data['key_version']).toBe(ROTATIONS + 1);
+      }
+    }, 60_000);
 
     it('refuse a client within a second after one of them deleted its credential', async ({ annotate }) => {
       const { call, processes } = await install(2);
