@@ -2,13 +2,14 @@ import type { Clock } from '../../kernel/clock.js';
 import type { IdSource } from '../../kernel/ids.js';
 import { networkOf } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
+import type { JsonObject } from '../../kernel/strict-json.js';
 import type { SignatureVerifier } from '../../platform/crypto/jws.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
 import { type Database, UniqueViolation } from '../../platform/storage/database.js';
 import type { Account, AccountStore, ExternalKey } from './account-store.js';
 import { readContacts } from './contacts.js';
 import { bindingRefused, bindingRequired, type ExternalKeys } from './external-keys.js';
-import { type JsonObject, verifyingKey } from './jws.js';
+import { verifyingKey } from './jws.js';
 import type { OrderStore } from './order-store.js';
 import { AcmeProblem, malformed, notAuthorized, notThere, rateLimited } from './problems.js';
 import {

@@ -1,12 +1,13 @@
 import { modeOf, type Scope } from '../../kernel/ids.js';
 import type { Secret } from '../../kernel/secret.js';
+import { isObject } from '../../kernel/strict-json.js';
 import { equalInConstantTime, hmacSha256 } from '../../platform/crypto/hashing.js';
 import { JwkRefused, readPublicJwk, thumbprintOf } from '../../platform/crypto/jwk.js';
 import type { VerifyingKey } from '../../platform/crypto/jws.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
 import type { AccountStore, ExternalKey } from './account-store.js';
 import { ACME_KEY } from './envelope-columns.js';
-import { checkUrl, isObject, readFlattened, readJson } from './jws.js';
+import { checkUrl, readFlattened, readJson } from './jws.js';
 import { AcmeProblem, malformed, notAuthorized } from './problems.js';
 
 export const EXTERNAL_KEY_BYTES = 32;

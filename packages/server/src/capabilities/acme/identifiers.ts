@@ -1,7 +1,7 @@
 import { LIMITS } from '../../kernel/limits.js';
+import { isObject } from '../../kernel/strict-json.js';
 import { isDnsName } from '../../platform/egress/name-policy.js';
 import type { CaRole, PkiIssuing } from '../pki/index.js';
-import { isObject } from './jws.js';
 import { AcmeProblem, malformed, type ProblemType, type Subproblem } from './problems.js';
 
 export const WILDCARD = '*.';

@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { AppError } from '../../kernel/errors.js';
+import { isObject, type JsonObject } from '../../kernel/strict-json.js';
 import {
   decodeBase64Url,
   JwkRefused,
@@ -16,8 +17,6 @@ import {
 } from '../../platform/crypto/jws.js';
 import { parseJsonBody } from '../../platform/http/json-body.js';
 import { AcmeProblem, malformed, notAuthorized } from './problems.js';
-
-export type JsonObject = Readonly<Record<string, unknown>>;
 
 /** Those of RFC 8555 §6.2 that are taken; no MAC and no `none`, whatever the key. */
 export const ACME_ALGORITHMS = ['ES256', 'ES384', 'RS256', 'EdDSA'] as const;
@@ -62,10 +61,6 @@ export function objectOf(bytes: Buffer, what: string): JsonObject {
   const value = isUtf8(bytes) ? readJson(bytes, what) : undefined;
   if (!isObject(value)) throw malformed(`${what} must be a JSON object`);
   return value;
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** RFC 8555 §6.4: 401, since the request may have been meant for another server. */

@@ -4,6 +4,7 @@ import { networkOf } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { createLine } from '../../kernel/line.js';
 import type { Visitor } from '../../kernel/principal.js';
+import type { JsonObject } from '../../kernel/strict-json.js';
 import type { SignatureVerifier, VerifyingKey } from '../../platform/crypto/jws.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
 import type { AcmeRole } from '../pki/index.js';
@@ -13,7 +14,6 @@ import {
   checkSignature,
   checkUrl,
   type FlattenedJws,
-  type JsonObject,
   keyNamed,
   objectOf,
   readFlattened,

@@ -146,6 +146,19 @@ describe('header and form', () => {
     expect(await outcomeOf(proofOf({}, form))).toBe('invalid_dpop_proof form');
   });
 
+  it('a member twice, good where the last of both is read: others read the first (RFC 8725 §2.4)', async () => {
+    const header = JSON.stringify({ alg: maker.alg, typ: 'dpop+jwt', jwk: maker.publicJwk });
+    const payload = JSON.stringify(claims({ jti: 'x' }));
+    const twice = (text: string, member: string) => text.replace('{', `{${member},`);
+    for (const form of [
+      { payloadText: twice(payload, '"htm":"GET"') },
+      { payloadText: twice(payload, '"\\u0068tm":"GET"') },
+      { payloadText: twice(payload, '"a":[{"b":1,"b":2}]') },
+      { headerText: twice(header, '"alg":"none"') },
+    ])
+      expect(await outcomeOf(proofOf({}, form))).toBe('invalid_dpop_proof form');
+  });
+
   it.each([
     ['one part', (proof: string) => proof.split('.')[0]!],
     ['two parts', (proof: string) => proof.split('.').slice(0, 2).join('.')],

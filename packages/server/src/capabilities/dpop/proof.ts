@@ -1,6 +1,13 @@
 import { LIMITS } from '../../kernel/limits.js';
 import { isPending } from '../../kernel/promisable.js';
+import type { JsonObject } from '../../kernel/strict-json.js';
 import type { Lru } from '../../platform/cache/lru.js';
+import {
+  type CompactJws,
+  headerTextOf,
+  type JwsFault,
+  readCompactJws,
+} from '../../platform/crypto/compact-jws.js';
 import { sha256 } from '../../platform/crypto/hashing.js';
 import { JwkRefused, type PublicJwk, readPublicJwk, thumbprintOf } from '../../platform/crypto/jwk.js';
 import {
@@ -14,7 +21,6 @@ import {
 } from '../../platform/crypto/jws.js';
 import { DpopError } from './errors.js';
 import { normalizedHtu } from './htu.js';
-import { headerTextOf, type JsonObject, type JwsParts, readJws } from './jws-parts.js';
 import type { Nonces } from './nonces.js';
 import type { Replays } from './replays.js';
 
@@ -156,9 +162,16 @@ function theOnlyOne(proofs: readonly string[]): string {
   return proof;
 }
 
-function partsOf(text: string, known: KnownHeader | undefined): JwsParts {
-  const parts = readJws(text, known?.header);
-  return typeof parts === 'string' ? refuse('form', parts) : parts;
+const FORM_RULES: Readonly<Record<JwsFault, string>> = {
+  parts: 'must be three parts with dots between them',
+  header: 'the header must be a JSON object in base64url, no member of it twice',
+  payload: 'the payload must be a JSON object in base64url, no member of it twice',
+  signature: 'the signature must be base64url',
+};
+
+function partsOf(text: string, known: KnownHeader | undefined): CompactJws {
+  const jws = readCompactJws(text, known?.header);
+  return typeof jws === 'string' ? refuse('form', FORM_RULES[jws]) : jws;
 }
 
 /** RFC 7515 §4.1.9: a media type, so without regard to case, `application/` left out or not. */
@@ -263,7 +276,7 @@ function nextNonce(
 }
 
 function checkSignature(
-  { signed, signature }: JwsParts,
+  { signed, signature }: CompactJws,
   algorithm: SignatureAlgorithm,
   key: VerifyingKey,
   signatures: SignatureVerifier,

@@ -1,6 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { AppError, validationError } from '../../kernel/errors.js';
 import { type JsonMember, membersOf } from '../../kernel/json-members.js';
+import { jsonShapeOf } from '../../kernel/json-shape.js';
 import { JsonText } from '../../kernel/json-text.js';
 import { LIMITS } from '../../kernel/limits.js';
 
@@ -46,7 +47,8 @@ const NULL = Buffer.from('null');
 
 function parseValue(bytes: Buffer): unknown {
   const text = decode(bytes);
-  checkShape(text);
+  const shape = jsonShapeOf(text);
+  if (typeof shape === 'string') throw validationError('body', shape);
   const value = parse(text);
   // NUL and lone surrogates can only have come in as escapes, so most bodies need no walk.
   if (SUSPECT.test(text)) checkTexts(value, 'body');
@@ -71,61 +73,6 @@ function parse(text: string): unknown {
     // The parser's own message quotes the body, which may hold a secret.
     throw validationError('body', 'is not valid JSON');
   }
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-
-const OPEN_ARRAY = 0x5b;
-const CLOSE_ARRAY = 0x5d;
-const OPEN_OBJECT = 0x7b;
-const CLOSE_OBJECT = 0x7d;
-const COMMA = 0x2c;
-const COLON = 0x3a;
-/** What an unknown name costs, beside the value that it names. */
-const NAME_WEIGHT = 4;
-
-/**
- * Counts levels and values outside strings before anything is built from them. Every value but the first stands behind a
- * comma or an opening bracket, so that an empty list or object counts twice at most.
- */
-function checkShape(text: string): void {
-  let depth = 0;
-  let values = 1;
-  for (let i = 0; i < text.length; i++) {
-    switch (text.charCodeAt(i)) {
-      case QUOTE:
-        i = endOfString(text, i);
-        break;
-      case OPEN_ARRAY:
-      case OPEN_OBJECT:
-        if (++depth > LIMITS.jsonDepthMax)
-          throw validationError('body', `is nested deeper than ${LIMITS.jsonDepthMax} levels`);
-        values++;
-        break;
-      case CLOSE_ARRAY:
-      case CLOSE_OBJECT:
-        depth--;
-        break;
-      case COMMA:
-        values++;
-        break;
-      case COLON:
-        values += NAME_WEIGHT;
-        break;
-    }
-    if (values > LIMITS.jsonValuesMax) throw validationError('body', TOO_MANY_VALUES);
-  }
-}
-
-const TOO_MANY_VALUES = `holds more than ${LIMITS.jsonValuesMax} values, each member of an object counted as ${NAME_WEIGHT + 1}`;
-
-/** Its closing quote, or the end of the text. */
-function endOfString(text: string, start: number): number {
-  let at = start + 1;
-  for (let code = text.charCodeAt(at); at < text.length && code !== QUOTE; code = text.charCodeAt(at))
-    at += code === BACKSLASH ? 2 : 1;
-  return at;
 }
 
 interface Place {

@@ -1,12 +1,11 @@
-import { decodeBase64Url } from '../../../platform/crypto/jwk.js';
+import type { JsonObject } from '../../../kernel/strict-json.js';
+import { type CompactJws, readCompactJws } from '../../../platform/crypto/compact-jws.js';
 import type { KeyType } from '../tables.js';
 import { type JwtAlgorithm, jwtAlgorithmsOf } from './jwt-algorithms.js';
 import type { JwtError } from './jwt-errors.js';
-import { type JsonObject, readJsonObject } from './strict-json.js';
 
 /** Of a token that is looked at; what is signed here is shorter. */
 export const TOKEN_CHARACTERS_MAX = 128 * 1024;
-const PARTS = 3;
 const KEY_VERSION = /^[1-9][0-9]{0,8}$/;
 
 /**
@@ -14,14 +13,6 @@ const KEY_VERSION = /^[1-9][0-9]{0,8}$/;
  * are what forgers have; extensions would change what is signed (RFC 7797), and are never understood here.
  */
 export const REFUSED_MEMBERS = ['crit', 'b64', 'jwk', 'jku', 'x5u', 'x5c'] as const;
-
-/** A compact JWS (RFC 7515 §7.1) taken apart; nothing of it is believed before its signature is good. */
-export interface Jws {
-  readonly header: JsonObject;
-  readonly claims: JsonObject;
-  readonly signed: Buffer;
-  readonly signature: Buffer;
-}
 
 export function writeSigned(header: JsonObject, claims: JsonObject): Buffer {
   const part = (value: JsonObject) => Buffer.from(JSON.stringify(value)).toString('base64url');
@@ -32,22 +23,11 @@ export function writeToken(signed: Buffer, signature: Buffer): string {
   return `${signed.toString('latin1')}.${signature.toString('base64url')}`;
 }
 
-/** Null where it is of another form: three parts, each base64url in its one spelling, the first two JSON objects. */
-export function readJws(token: string): Jws | null {
+/** Null where it is of another form. */
+export function readJws(token: string): CompactJws | null {
   if (token.length > TOKEN_CHARACTERS_MAX) return null;
-  const parts = token.split('.', PARTS + 1);
-  if (parts.length !== PARTS) return null;
-  const [head, body, tail] = parts as [string, string, string];
-  const header = objectOf(head);
-  const claims = header && objectOf(body);
-  const signature = decodeBase64Url(tail);
-  if (!header || !claims || !signature) return null;
-  return { header, claims, signed: Buffer.from(`${head}.${body}`, 'latin1'), signature };
-}
-
-function objectOf(part: string): JsonObject | null {
-  const bytes = decodeBase64Url(part);
-  return bytes && readJsonObject(bytes);
+  const jws = readCompactJws(token);
+  return typeof jws === 'string' ? null : jws;
 }
 
 export interface JwsKey {

@@ -1,6 +1,6 @@
 import { validationError } from '../../../kernel/errors.js';
+import { isObject, type JsonObject } from '../../../kernel/strict-json.js';
 import type { JwtError } from './jwt-errors.js';
-import { isObject, type JsonObject } from './strict-json.js';
 
 export interface ExpectedClaims {
   readonly iss?: string | undefined;

@@ -1,9 +1,9 @@
 import { validationError } from '../../../kernel/errors.js';
+import type { JsonObject } from '../../../kernel/strict-json.js';
 import type { ActiveKey } from '../store.js';
 import { kidOf, REFUSED_MEMBERS, writeSigned } from './jws.js';
 import { JWT_SCHEMES, type JwtAlgorithm, jwtAlgorithmsOf } from './jwt-algorithms.js';
 import { requireSignable } from './jwt-claims.js';
-import type { JsonObject } from './strict-json.js';
 import type { Signing } from './versions.js';
 
 export interface JwtInput {

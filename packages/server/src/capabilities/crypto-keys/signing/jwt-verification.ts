@@ -1,11 +1,11 @@
 import type { Clock } from '../../../kernel/clock.js';
 import type { Scope } from '../../../kernel/ids.js';
+import type { JsonObject } from '../../../kernel/strict-json.js';
 import type { KeyIdentity } from '../store.js';
 import { readHeader, readJws } from './jws.js';
 import { JWT_SCHEMES, type JwtAlgorithm } from './jwt-algorithms.js';
 import { type ExpectedClaims, judgeClaims } from './jwt-claims.js';
 import type { JwtError } from './jwt-errors.js';
-import type { JsonObject } from './strict-json.js';
 import type { Judgement, SigningVersions } from './versions.js';
 
 export interface JwtToVerify {
@@ -53,8 +53,8 @@ export function createJwtVerifier(deps: {
       const judgement = await versions.judge(scope, key, made.version, signing, jws.signature);
       if (judgement === 'unknown') return { error: ERRORS[judgement], ...kid };
       if (judgement !== 'good') return { error: ERRORS[judgement], ...known };
-      const error = judgeClaims(jws.claims, expected, clock.nowMs(), leewaySeconds);
-      return error === null ? { error, claims: jws.claims, ...known } : { error, ...known };
+      const error = judgeClaims(jws.payload, expected, clock.nowMs(), leewaySeconds);
+      return error === null ? { error, claims: jws.payload, ...known } : { error, ...known };
     },
   };
 }

@@ -1,6 +1,7 @@
 import { LIMITS } from '../../../kernel/limits.js';
+import type { JsonObject } from '../../../kernel/strict-json.js';
+import { type CompactJws, type JwsFault, readCompactJws } from '../../../platform/crypto/compact-jws.js';
 import { sha256 } from '../../../platform/crypto/hashing.js';
-import { decodeBase64Url } from '../../../platform/crypto/jwk.js';
 import { isSignatureAlgorithm, type SignatureAlgorithm } from '../../../platform/crypto/jws.js';
 import type { Presented } from '../matching/matching.js';
 
@@ -29,8 +30,6 @@ export class AssertionRefused extends Error {
   }
 }
 
-type Members = Readonly<Record<string, unknown>>;
-
 const AUDIENCES_MAX = 50;
 /** Each is something that bindings are looked for by; platforms write some thirty. */
 const CLAIMS_MAX = 200;
@@ -40,13 +39,8 @@ const SECONDS_MAX = 1e11;
 export function readAssertion(text: string): Assertion {
   if (Buffer.byteLength(text) > LIMITS.oidcAssertionBytesMax)
     refuse('size', `is longer than ${LIMITS.oidcAssertionBytesMax} bytes`);
-  const [head = '', body = '', tail = '', ...more] = text.split('.');
-  if (more.length > 0 || tail === '') refuse('form', 'is no signed JWT');
-  const header = membersOf('header', head);
-  const payload = membersOf('payload', body);
+  const { header, payload, signed, signature } = partsOf(text);
   if (Object.keys(payload).length > CLAIMS_MAX) refuse('form', `has more than ${CLAIMS_MAX} claims`);
-  const signature = decodeBase64Url(tail) ?? refuse('form', 'has a signature that is not base64url');
-  const signed = Buffer.from(`${head}.${body}`);
   return {
     alg: algorithmOf(header),
     kid: textOf('kid', header.kid, 'header') ?? null,
@@ -73,20 +67,21 @@ export function requireTimely({ expiresAtMs, notBeforeMs, issuedAtMs }: Assertio
     refuse('iat', 'was issued more than an hour ago');
 }
 
-function membersOf(part: string, text: string): Members {
-  const bytes = decodeBase64Url(text) ?? refuse('form', `has a ${part} that is not base64url`);
-  let value: unknown;
-  try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    refuse('form', `has a ${part} that is not JSON`);
-  }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    refuse('form', `has a ${part} that is no JSON object`);
-  return value as Members;
+const FORM_RULES: Readonly<Record<JwsFault, string>> = {
+  parts: 'is no signed JWT',
+  header: 'has a header that is no JSON object in base64url, or has a member twice',
+  payload: 'has a payload that is no JSON object in base64url, or has a member twice',
+  signature: 'has a signature that is not base64url',
+};
+
+function partsOf(text: string): CompactJws {
+  const jws = readCompactJws(text);
+  if (typeof jws === 'string') refuse('form', FORM_RULES[jws]);
+  if (jws.signature.length === 0) refuse('form', FORM_RULES.parts);
+  return jws;
 }
 
-function algorithmOf({ alg, typ, crit, b64 }: Members): SignatureAlgorithm {
+function algorithmOf({ alg, typ, crit, b64 }: JsonObject): SignatureAlgorithm {
   // RFC 8725 §3.11: a JWT that says what it is for is for nothing else.
   const isIdentity = typ === undefined || (typeof typ === 'string' && /^(?:application\/)?jwt$/i.test(typ));
   if (!isIdentity) refuse('form', 'has a typ other than JWT');
@@ -118,7 +113,7 @@ function audiencesOf(value: unknown): string[] {
   return isList ? audiences : refuse('aud', 'has no aud that is a text or a list of texts');
 }
 
-function timeOf(name: string, payload: Members): number | null {
+function timeOf(name: string, payload: JsonObject): number | null {
   const value = payload[name];
   if (value === undefined) return null;
   if (typeof value !== 'number' || !(value >= 0 && value <= SECONDS_MAX))
