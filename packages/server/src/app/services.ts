@@ -6,7 +6,7 @@ import {
   createTeam,
   teamRoutes,
 } from '../capabilities/accounts/index.js';
-import { acmeKeyRoutes } from '../capabilities/acme/index.js';
+import { acmeClientRoutes, acmeKeyRoutes } from '../capabilities/acme/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
@@ -390,6 +390,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...dynDbRoutes(services.dynDb),
     ...pkiRoutes(services.pki),
     ...acmeKeyRoutes(services.acme),
+    ...acmeClientRoutes(services.acme),
     ...apiLogRoutes(services.apiLogs),
     ...parityRoutes(services.parity),
   ];

@@ -1,6 +1,7 @@
 import type { Selectable } from 'kysely';
 import type { Scope } from '../../kernel/ids.js';
 import type { PublicJwk } from '../../platform/crypto/jwk.js';
+import { offsetOf, type PageOptions } from '../../platform/http/pagination.js';
 import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import { type AccountStatus, type AcmeTables, acmeTables } from './tables.js';
 
@@ -18,6 +19,21 @@ export interface Account {
   readonly createdAtMs: number;
 }
 
+export interface ListedAccount extends Account {
+  readonly endedAtMs: number | null;
+}
+
+export interface AccountQuery extends PageOptions {
+  readonly status?: AccountStatus;
+}
+
+/** Of the key that has vouched for it; null where none has. */
+export function keyIdOf({ externalBinding }: Pick<Account, 'externalBinding'>): string | null {
+  if (externalBinding === null) return null;
+  const { protected: header } = externalBinding as { readonly protected: string };
+  return (JSON.parse(Buffer.from(header, 'base64url').toString('utf8')) as { readonly kid: string }).kid;
+}
+
 export interface ExternalKey {
   readonly id: string;
   readonly roleId: string;
@@ -32,6 +48,11 @@ export type AccountStore = ReturnType<typeof createAccountStore>;
 
 export function createAccountStore(db: Database) {
   const view = db.view(acmeTables);
+
+  function ofRole(scope: Scope, roleId: string, { status }: AccountQuery) {
+    const all = view.scoped(scope).selectFrom('acme_accounts').where('role_id', '=', roleId);
+    return status === undefined ? all : all.where('status', '=', status);
+  }
 
   return {
     /** In a commit shared with other callers; false where it was used before. */
@@ -56,6 +77,18 @@ export function createAccountStore(db: Database) {
       return row && accountOf(row);
     },
 
+    /** The same with its end; locked until the end of the transaction. */
+    async findListed(scope: Scope, id: string, tx: Transaction): Promise<ListedAccount | undefined> {
+      await tx.lock('acme_accounts', id);
+      const row = await view
+        .scoped(scope, tx)
+        .selectFrom('acme_accounts')
+        .selectAll()
+        .where('id', '=', id)
+        .executeTakeFirst();
+      return row && { ...accountOf(row), endedAtMs: row.ended_at };
+    },
+
     async findByKey(
       scope: Scope,
       roleId: string,
@@ -70,6 +103,21 @@ export function createAccountStore(db: Database) {
         .where('thumbprint', '=', thumbprint)
         .executeTakeFirst();
       return row && accountOf(row);
+    },
+
+    async listAccounts(scope: Scope, roleId: string, query: AccountQuery) {
+      const counted = await ofRole(scope, roleId, query)
+        .select(({ fn }) => fn.countAll<number>().as('count'))
+        .executeTakeFirst();
+      const rows = await ofRole(scope, roleId, query)
+        .selectAll()
+        .orderBy('created_at', query.order)
+        .orderBy('id', query.order)
+        .limit(query.perPage)
+        .offset(offsetOf(query.page, query.perPage))
+        .execute();
+      const listed = rows.map((row): ListedAccount => ({ ...accountOf(row), endedAtMs: row.ended_at }));
+      return { rows: listed, total: Number(counted?.count ?? 0) };
     },
 
     async countAccounts(scope: Scope, roleId: string, tx?: Transaction): Promise<number> {

@@ -6,15 +6,18 @@ import type { JsonObject } from '../../kernel/strict-json.js';
 import type { SignatureVerifier } from '../../platform/crypto/jws.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
 import { type Database, UniqueViolation } from '../../platform/storage/database.js';
+import type { AuditLogs } from '../audit-logs/index.js';
+import type { AccountEnds } from './account-ends.js';
 import type { Account, AccountStore, ExternalKey } from './account-store.js';
+import { accountEntry } from './audit.js';
 import { readContacts } from './contacts.js';
 import { bindingRefused, bindingRequired, type ExternalKeys } from './external-keys.js';
 import { verifyingKey } from './jws.js';
-import type { OrderStore } from './order-store.js';
 import { AcmeProblem, malformed, notAuthorized, notThere, rateLimited } from './problems.js';
 import {
   type AccountRequest,
   type AcmeCall,
+  actorIn,
   payloadOf,
   readInner,
   type SignedRequest,
@@ -38,12 +41,13 @@ export interface AcmeAccountsDeps {
   readonly ids: IdSource;
   readonly signatures: SignatureVerifier;
   readonly accounts: AccountStore;
-  readonly orders: Pick<OrderStore, 'endOf'>;
+  readonly auditLogs: Pick<AuditLogs, 'record'>;
+  readonly ends: AccountEnds;
   readonly externalKeys: Pick<ExternalKeys, 'verify'>;
 }
 
 export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
-  const { db, clock, ids, signatures, accounts, orders, externalKeys } = deps;
+  const { db, clock, ids, signatures, accounts, auditLogs, ends, externalKeys } = deps;
   const windows = createCountWindows(clock, {
     windowMs: LIMITS.acmeAccountWindowMs,
     namesMax: LIMITS.rateLimitsKept,
@@ -83,6 +87,7 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
       // Of two accounts that show one key at once, one has it.
       if (externalKey && !(await accounts.bindKey(tx, scope, externalKey.id, account.id, clock.nowMs())))
         throw bindingRefused();
+      await auditLogs.record(tx, actorIn(call), accountEntry(call.target.role, 'opened', account));
     });
   }
 
@@ -120,7 +125,8 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
       return { account, isNew: true };
     },
 
-    async update({ target: { scope } }, request, id) {
+    async update(call, request, id) {
+      const { scope } = call.target;
       const { account } = request;
       if (id !== account.id) throw notThere('Account');
       if (request.payload.length === 0) return account;
@@ -132,15 +138,13 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
       const isEnding = status === 'deactivated';
       await db.transaction(async (tx) => {
         if (contact !== undefined) await accounts.setContacts(tx, scope, account.id, contacts);
-        if (!isEnding) return;
-        await accounts.endAccount(tx, scope, account.id, 'deactivated', clock.nowMs());
-        const problem = notAuthorized('The account was deactivated');
-        await orders.endOf(tx, scope, account.id, problem.document());
+        if (isEnding) await ends.end(tx, actorIn(call), call.target.role, account, 'deactivated');
       });
       return { ...account, contacts, ...(isEnding && { status: 'deactivated' }) };
     },
 
-    async changeKey({ target, urls, url }, request) {
+    async changeKey(call, request) {
+      const { target, urls, url } = call;
       const { account } = request;
       const { key, payload } = readInner(request.payload, url, signatures);
       if (payload.account !== urls.account(account.id))
@@ -148,8 +152,12 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
       if (verifyingKey(payload.oldKey, 'The inner JWS, oldKey').thumbprint !== account.thumbprint)
         throw malformed('The inner JWS: oldKey must be the present key of the account');
       try {
-        const isChanged = await db.transaction((tx) => accounts.replaceKey(tx, target.scope, account, key));
-        if (!isChanged) throw malformed('The account has another key by now');
+        await db.transaction(async (tx) => {
+          if (!(await accounts.replaceKey(tx, target.scope, account, key)))
+            throw malformed('The account has another key by now');
+          const entry = accountEntry(target.role, 'key_changed', { ...account, ...key });
+          await auditLogs.record(tx, actorIn(call), entry);
+        });
       } catch (error) {
         if (!(error instanceof UniqueViolation)) throw error;
         const other = await accounts.findByKey(target.scope, target.role.id, key.thumbprint);

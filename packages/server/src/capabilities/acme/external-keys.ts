@@ -5,7 +5,8 @@ import { equalInConstantTime, hmacSha256 } from '../../platform/crypto/hashing.j
 import { JwkRefused, readPublicJwk, thumbprintOf } from '../../platform/crypto/jwk.js';
 import type { VerifyingKey } from '../../platform/crypto/jws.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
-import type { AccountStore, ExternalKey } from './account-store.js';
+import type { CaRole } from '../pki/index.js';
+import type { Account, AccountStore, ExternalKey } from './account-store.js';
 import { ACME_KEY } from './envelope-columns.js';
 import { checkUrl, readFlattened, readJson } from './jws.js';
 import { AcmeProblem, malformed, notAuthorized } from './problems.js';
@@ -66,6 +67,18 @@ export function bindingRequired(): AcmeProblem {
   return new AcmeProblem(
     'externalAccountRequired',
     'An account here needs externalAccountBinding: take kid and hmac_key of a key of this role',
+  );
+}
+
+/** An account from before the role asked for a key gets nothing more. */
+export function requireBinding(
+  { acmeRequireEab }: Pick<CaRole, 'acmeRequireEab'>,
+  { externalBinding }: Pick<Account, 'externalBinding'>,
+): void {
+  if (!acmeRequireEab || externalBinding !== null) return;
+  throw new AcmeProblem(
+    'externalAccountRequired',
+    'Accounts here need a key by now, and this one has none: open another, with kid and hmac_key of a key of this role',
   );
 }
 

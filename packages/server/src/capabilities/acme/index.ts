@@ -1,3 +1,4 @@
+export { acmeClientRoutes } from './clients/routes.js';
 export type { AcmeAnswer } from './endpoints.js';
 export { envelopeColumns } from './envelope-columns.js';
 export { acmeJobs } from './jobs.js';

@@ -8,6 +8,7 @@ import type { Database } from '../../platform/storage/database.js';
 import type { PkiIssuing } from '../pki/index.js';
 import { CsrRefused } from '../x509/index.js';
 import type { Account, AccountStore } from './account-store.js';
+import { requireBinding } from './external-keys.js';
 import type { Order, OrderStore } from './order-store.js';
 import { AcmeProblem, notAuthorized } from './problems.js';
 import { authorizationStatus } from './wire.js';
@@ -66,6 +67,7 @@ export function createIssuance(deps: IssuanceDeps): Issuance {
     const { scope } = actor;
     const target = await pki.findAcmeRole(scope.tenantId, account.rootId, account.roleId);
     if (!target) throw notAuthorized('The role is no longer there for ACME');
+    requireBinding(target.role, account);
     for (const name of order.names) {
       const reason = pki.refusedName(target.role, name);
       if (reason !== null) throw new AcmeProblem('rejectedIdentifier', reason);

@@ -8,6 +8,7 @@ import type { Jobs } from '../../platform/jobs/jobs.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { PkiIssuing } from '../pki/index.js';
 import { type CertificateRequest, CsrRefused, loadX509 } from '../x509/index.js';
+import { requireBinding } from './external-keys.js';
 import { readIdentifiers, WILDCARD } from './identifiers.js';
 import type { Issuance } from './issuance.js';
 import type { OrderBounds } from './order-bounds.js';
@@ -101,6 +102,7 @@ export function createAcmeOrders(deps: AcmeOrdersDeps): AcmeOrders {
   return {
     async create(call, request) {
       const { scope, root, role } = call.target;
+      requireBinding(role, request.account);
       const payload = payloadOf(request);
       for (const member of ['notBefore', 'notAfter'])
         if (payload[member] !== undefined)
@@ -158,7 +160,8 @@ export function createAcmeOrders(deps: AcmeOrdersDeps): AcmeOrders {
     },
 
     async finalize(call, request, id) {
-      const { scope } = call.target;
+      const { scope, role } = call.target;
+      requireBinding(role, request.account);
       const csr = csrIn(payloadOf(request).csr);
       const order = await find(call, request, id);
       requireReady(order, clock.nowMs());

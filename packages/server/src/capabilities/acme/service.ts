@@ -16,9 +16,11 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import type { Authorities } from '../authorities/index.js';
 import type { TenantKeys } from '../kms/index.js';
 import type { AcmeRole, Pki } from '../pki/index.js';
+import { createAccountEnds } from './account-ends.js';
 import { createAccountStore } from './account-store.js';
 import { createAcmeAccounts } from './accounts.js';
 import { createAcmeAuthorizations } from './authorizations.js';
+import { type AcmeClients, createAcmeClients } from './clients/service.js';
 import { type AcmeEndpoint, acmeEndpoints } from './endpoints.js';
 import { createExternalKeys } from './external-keys.js';
 import { createIssuance, type Issuance } from './issuance.js';
@@ -53,6 +55,7 @@ export interface Acme {
   readonly issuance: Issuance;
   /** Of the management API. */
   readonly keys: AcmeKeys;
+  readonly clients: AcmeClients;
   /** Forgets what ended long ago, so many of each kind; answers how many. */
   removeEnded(rowsMax: number): Promise<{ readonly rows: number; readonly hasMore: boolean }>;
 }
@@ -79,6 +82,7 @@ export function createAcme(deps: AcmeDeps): Acme {
   const { issuing: pki, roles } = deps.pki;
   const accounts = createAccountStore(db);
   const orders = createOrderStore(db);
+  const ends = createAccountEnds({ ...deps, accounts, orders });
   const nonces = createNonces(deps);
   const signatures = createSignatureVerifier({
     keysMax: LIMITS.acmeKeysKept,
@@ -107,7 +111,7 @@ export function createAcme(deps: AcmeDeps): Acme {
     endpoints: acmeEndpoints({
       clock,
       requests: createSignedRequests({ clock, nonces, signatures, accounts }),
-      accounts: createAcmeAccounts({ ...deps, signatures, accounts, orders, externalKeys }),
+      accounts: createAcmeAccounts({ ...deps, signatures, accounts, ends, externalKeys }),
       orders: createAcmeOrders({
         ...deps,
         pki,
@@ -120,7 +124,8 @@ export function createAcme(deps: AcmeDeps): Acme {
     }),
     validations,
     issuance,
-    keys: createAcmeKeys({ ...deps, roles, accounts, orders, externalKeys }),
+    keys: createAcmeKeys({ ...deps, roles, accounts, ends, externalKeys }),
+    clients: createAcmeClients({ db, roles, accounts, ends }),
 
     async removeEnded(rowsMax) {
       const nowMs = clock.nowMs();

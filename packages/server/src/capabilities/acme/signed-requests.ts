@@ -3,7 +3,7 @@ import { AppError } from '../../kernel/errors.js';
 import { networkOf } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { createLine } from '../../kernel/line.js';
-import type { Visitor } from '../../kernel/principal.js';
+import type { Actor, Visitor } from '../../kernel/principal.js';
 import type { JsonObject } from '../../kernel/strict-json.js';
 import type { SignatureVerifier, VerifyingKey } from '../../platform/crypto/jws.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
@@ -32,6 +32,11 @@ export interface AcmeCall {
   readonly url: string;
   readonly body: Buffer;
   readonly visitor: Visitor;
+}
+
+/** No key or user of the tenant: a client of one of its roles. */
+export function actorIn({ target: { scope }, visitor }: Pick<AcmeCall, 'target' | 'visitor'>): Actor {
+  return { scope, apiKeyId: null, userId: null, requestId: visitor.requestId, ip: visitor.ip };
 }
 
 /** Whose signature was good, and whose nonce was used by it. */

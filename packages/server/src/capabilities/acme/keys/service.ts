@@ -8,13 +8,13 @@ import type { Random } from '../../../platform/crypto/random.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import { type CaRole, type Pki, requireIssuing } from '../../pki/index.js';
+import { type Pki, requireIssuing } from '../../pki/index.js';
+import type { AccountEnds } from '../account-ends.js';
 import type { AccountStore, ExternalKey } from '../account-store.js';
 import { keyEntry } from '../audit.js';
 import { tooManyKeys } from '../errors.js';
 import { EXTERNAL_KEY_BYTES, type ExternalKeys } from '../external-keys.js';
-import type { OrderStore } from '../order-store.js';
-import { notAuthorized } from '../problems.js';
+import { roleOf } from '../role-access.js';
 
 export interface CreatedKey extends ExternalKey {
   /** In base64url; shown once. */
@@ -38,29 +38,22 @@ export interface AcmeKeysDeps {
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly roles: Pick<Pki['roles'], 'list'>;
   readonly accounts: AccountStore;
-  readonly orders: Pick<OrderStore, 'endOf'>;
+  readonly ends: AccountEnds;
   readonly externalKeys: Pick<ExternalKeys, 'seal'>;
 }
 
 export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
-  const { db, clock, ids, random, auditLogs, roles, accounts, orders, externalKeys } = deps;
-
-  async function getRole(caller: Caller, rootName: string, nameOrId: string): Promise<CaRole> {
-    const all = await roles.list(caller, rootName);
-    const role = all.find(({ name }) => name === nameOrId) ?? all.find(({ id }) => id === nameOrId);
-    if (!role) throw notFound('Role');
-    return role;
-  }
+  const { db, clock, ids, random, auditLogs, roles, accounts, ends, externalKeys } = deps;
 
   return {
     async list(caller, rootName, roleName) {
-      const role = await getRole(caller, rootName, roleName);
+      const role = await roleOf(roles, caller, rootName, roleName);
       return accounts.listKeys(caller.principal.scope, role.id);
     },
 
     async create(caller, rootName, roleName, label) {
       const { scope } = caller.principal;
-      const role = await getRole(caller, rootName, roleName);
+      const role = await roleOf(roles, caller, rootName, roleName);
       requireIssuing(caller);
       const id = ids.uuid();
       const key = new Secret(random.bytes(EXTERNAL_KEY_BYTES));
@@ -85,16 +78,13 @@ export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
 
     async delete(caller, rootName, roleName, id) {
       const { scope } = caller.principal;
-      const role = await getRole(caller, rootName, roleName);
+      const role = await roleOf(roles, caller, rootName, roleName);
       await db.transaction(async (tx) => {
         const key = isUuid(id) ? await accounts.findKey(scope, role.id, id.toLowerCase(), tx) : undefined;
         if (!key) throw notFound('ACME key');
         await accounts.deleteKey(tx, scope, key.id);
-        if (key.accountId !== null) {
-          await accounts.endAccount(tx, scope, key.accountId, 'revoked', clock.nowMs());
-          const problem = notAuthorized('The account was revoked').document();
-          await orders.endOf(tx, scope, key.accountId, problem);
-        }
+        const account = key.accountId && (await accounts.findAccount(scope, key.accountId, tx));
+        if (account) await ends.end(tx, actorOf(caller), role, account, 'revoked');
         await auditLogs.record(tx, actorOf(caller), keyEntry(role, 'acme_key_deleted', key));
         await recordAnswer(tx, caller, undefined);
       });
