@@ -246,6 +246,9 @@ export const LIMITS = {
   revocationReasonCharactersMax: 255,
   /** For a signature, in one process: half a second of the slowest key. */
   ocspWaitingMax: 64,
+  /** Revocation lists and questions by OCSP of one network, counted by each process. */
+  pkiReadsPerNetworkMax: 3_000,
+  pkiReadWindowMs: 60_000,
   dpopProofBytesMax: 8 * KiB,
   dpopJtiBytesMax: 512,
   dpopIatWindowMs: 60_000,

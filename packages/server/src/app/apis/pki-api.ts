@@ -1,19 +1,20 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Authorities } from '../../capabilities/authorities/index.js';
 import { CLIENT_ROOT_NAME } from '../../capabilities/client-ca/index.js';
-import { AppError, notFound } from '../../kernel/errors.js';
+import { AppError, notFound, rateLimitExceeded } from '../../kernel/errors.js';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import type { CallerSteps } from '../../platform/http/caller.js';
+import { type CallerSteps, visitorOf } from '../../platform/http/caller.js';
 
 export interface PkiApiDeps {
-  readonly authorities: Pick<Authorities, 'list' | 'ocsp'>;
+  readonly authorities: Pick<Authorities, 'admitReader' | 'list' | 'ocsp' | 'ocspTryLater'>;
   /** Of `/v1` and of `/admin`. */
   readonly steps: CallerSteps;
   readonly userSteps: CallerSteps;
 }
 
 const OCSP_REQUEST = 'application/ocsp-request';
+const OCSP_RESPONSE = 'application/ocsp-response';
 /** Whoever keeps an answer hears of a revocation so much later; its own dates say how long it may be believed. */
 export const CACHED_SECONDS = 300;
 
@@ -45,12 +46,32 @@ interface Address {
  * What verifiers of certificates read, without a credential and on plain HTTP, in DER (clients-pki.md §3.4, §3.6): revocation lists
  * and OCSP. And what is refused of the reserved root.
  */
-export function createPkiApi({ authorities, steps, userSteps }: PkiApiDeps): FastifyPluginAsync {
+export function createPkiApi(deps: PkiApiDeps): FastifyPluginAsync {
+  const { authorities, steps, userSteps } = deps;
+  const waitMs = (request: FastifyRequest) => authorities.admitReader(visitorOf(request).ip);
+
+  async function admitReader(request: FastifyRequest): Promise<void> {
+    const leftMs = waitMs(request);
+    if (leftMs !== null)
+      throw rateLimitExceeded('Too many requests from this network', {
+        retryAfterSeconds: secondsOf(leftMs),
+      });
+  }
+
+  /** Those who ask by OCSP read its refusals, and few of them those of HTTP (RFC 6960 §2.3). */
+  async function admitAsker(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> {
+    const leftMs = waitMs(request);
+    if (leftMs === null) return undefined;
+    const { der } = await authorities.ocspTryLater();
+    reply.header('retry-after', String(secondsOf(leftMs))).header('cache-control', 'no-store');
+    return reply.type(OCSP_RESPONSE).send(der);
+  }
+
   return async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) => body);
 
-    scope.get('/pki/:tenantId/:rootId/:list', async (request, reply) => {
+    scope.get('/pki/:tenantId/:rootId/:list', { onRequest: admitReader }, async (request, reply) => {
       const { tenantId, rootId, list } = request.params as Address & { readonly list: string };
       if (!list.endsWith('.crl')) throw notFound();
       const der = await authorities.list(tenantId, rootId, list.slice(0, -'.crl'.length));
@@ -61,21 +82,22 @@ export function createPkiApi({ authorities, steps, userSteps }: PkiApiDeps): Fas
       const { tenantId, rootId, keyId } = request.params as Address;
       const { der, isCacheable } = await authorities.ocsp(tenantId, rootId, keyId, question);
       const answering = isCacheable ? cached(reply) : reply.header('cache-control', 'no-store');
-      return answering.type('application/ocsp-response').send(der);
+      return answering.type(OCSP_RESPONSE).send(der);
     }
 
     scope.route({
       method: 'POST',
       url: '/pki/:tenantId/:rootId/:keyId/ocsp',
       bodyLimit: LIMITS.publicBodyBytesMax,
-      onRequest: async ({ raw }) => {
-        const mediaType = (raw.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
+      onRequest: async (request, reply) => {
+        const mediaType = (request.raw.headers['content-type'] ?? '').split(';', 1)[0]!.trim().toLowerCase();
         if (mediaType !== OCSP_REQUEST)
           throw new AppError('unsupported_media_type', `The request body must be ${OCSP_REQUEST}`);
+        return admitAsker(request, reply);
       },
       handler: (request, reply) => answer(request, reply, (request.body as Buffer | undefined) ?? EMPTY),
     });
-    scope.get('/pki/:tenantId/:rootId/:keyId/ocsp/*', (request, reply) =>
+    scope.get('/pki/:tenantId/:rootId/:keyId/ocsp/*', { onRequest: admitAsker }, (request, reply) =>
       answer(request, reply, questionIn(request)),
     );
 
@@ -88,6 +110,7 @@ export function createPkiApi({ authorities, steps, userSteps }: PkiApiDeps): Fas
 }
 
 const EMPTY = Buffer.alloc(0);
+const secondsOf = (leftMs: number) => Math.max(1, Math.ceil(leftMs / 1_000));
 
 function refuseReserved(scope: FastifyInstance, root: string, identify: CallerSteps['tenant']): void {
   for (const [method, path] of RESERVED_CALLS) {

@@ -45,7 +45,7 @@ export const describePki: Describe = () => {
           content: { 'application/pkix-crl': { schema: BINARY } },
         },
       },
-      errors: ['not_found', 'tenant_sealed'],
+      errors: ['not_found', 'rate_limit_exceeded', 'tenant_sealed'],
     },
     {
       ...open,

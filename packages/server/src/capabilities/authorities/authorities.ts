@@ -247,6 +247,13 @@ export interface Authorities {
   list(tenantId: TenantId, rootId: string, keyId: string): Promise<Buffer>;
   /** Refusals are answers too (RFC 6960 §2.3), so that it never throws one. */
   ocsp(tenantId: TenantId, rootId: string, keyId: string, request: Buffer): Promise<OcspReply>;
+  /**
+   * Whoever reads lists or asks by OCSP has no credential, and is counted by network: null where it is let in, else how long it has to
+   * wait. In this process.
+   */
+  admitReader(ip: string | null): number | null;
+  /** What one is told that is not let in. */
+  ocspTryLater(): Promise<OcspReply>;
   /** Renews issuing authorities and lists before they end, those behind `afterId`; answers where to go on, null at the end. */
   upkeep(
     afterId: string,

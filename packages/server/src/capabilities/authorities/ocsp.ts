@@ -83,6 +83,9 @@ function statusOf({ revokedAtMs, reason }: CertificateStatus): OcspStatus {
   return revokedAtMs === null || reason === null ? 'good' : { revokedAtMs, reason };
 }
 
+/** RFC 6960 §2.3: to who asks too much. */
+export const ocspTryLater = (): Promise<OcspReply> => refusal('tryLater');
+
 async function refusal(kind: OcspRefusal): Promise<OcspReply> {
   const x509 = await loadX509();
   return { der: x509.ocspRefusalDer(kind), isCacheable: false };

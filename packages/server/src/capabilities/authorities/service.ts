@@ -2,9 +2,12 @@ import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
 import { isAppError, notFound } from '../../kernel/errors.js';
 import { type IdSource, isUuid, modeOf, type Scope, type TenantId } from '../../kernel/ids.js';
+import { networkOf } from '../../kernel/ip-address.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { sha256Hex } from '../../platform/crypto/hashing.js';
 import type { Random } from '../../platform/crypto/random.js';
 import type { Jobs } from '../../platform/jobs/jobs.js';
+import { createCountWindows } from '../../platform/limits/count-windows.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
@@ -17,7 +20,7 @@ import { rootHasEnded, rootIsRetired, rootNotFound } from './errors.js';
 import { issueLeaf } from './issue.js';
 import { createAuthorityKeys } from './keys.js';
 import { createRevocationLists } from './lists.js';
-import { createOcspResponder } from './ocsp.js';
+import { createOcspResponder, ocspTryLater } from './ocsp.js';
 import { createAuthorityStore } from './store.js';
 import { ENDED_KEPT_MS, LIST_HALF_LIFE_MS, SERIALS_MAX } from './terms.js';
 
@@ -45,6 +48,10 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
   const keys = createAuthorityKeys(deps);
   const chains = createChains({ ...deps, store, keys });
   const lists = createRevocationLists({ db, clock, store, certificates, keys });
+  const readers = createCountWindows(clock, {
+    windowMs: LIMITS.pkiReadWindowMs,
+    namesMax: LIMITS.rateLimitsKept,
+  });
   const respond = createOcspResponder({ clock, store, certificates, keys });
 
   const isUnended = ({ notAfterMs }: Authority) => notAfterMs > clock.nowMs();
@@ -211,6 +218,14 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
 
     ocsp: async (tenantId, rootId, keyId, request) =>
       respond(await findByAddress(tenantId, rootId, keyId), request),
+    ocspTryLater,
+
+    admitReader(ip) {
+      const window = readers(networkOf(ip));
+      if (window.count >= LIMITS.pkiReadsPerNetworkMax) return window.leftMs();
+      window.count++;
+      return null;
+    },
 
     async upkeep(afterId, rowsMax) {
       const nowMs = clock.nowMs();

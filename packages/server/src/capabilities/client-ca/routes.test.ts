@@ -182,6 +182,7 @@ describe('OCSP', () => {
   const OCSP = 'application/ocsp-request';
   const UNAUTHORIZED = Buffer.from('30030a0106', 'hex');
   const MALFORMED = Buffer.from('30030a0101', 'hex');
+  const TRY_LATER = Buffer.from('30030a0103', 'hex');
   const address = () => new URL(namedIn(issued).ocsp).pathname;
   const post = (path: string, payload: Buffer, type = OCSP) =>
     rig.ask('POST', path, { payload, headers: { 'content-type': type } });
@@ -214,6 +215,34 @@ describe('OCSP', () => {
     expect([other.status, other.json['error'].type]).toEqual([415, 'unsupported_media_type']);
     const large = await post(address(), Buffer.alloc(LIMITS.publicBodyBytesMax + 1));
     expect([large.status, large.json['error'].type]).toEqual([413, 'payload_too_large']);
+  });
+
+  it('counts with the lists of a network: 429 of these, tryLater of OCSP', async () => {
+    const ip = '203.0.113.9';
+    const list = new URL(namedIn(issued).crl).pathname;
+    const headers = { 'content-type': OCSP };
+    const payload = Buffer.from('30000500', 'hex');
+    const read = () => rig.ask('GET', list, { ip });
+    for (let i = 0; i < LIMITS.pkiReadsPerNetworkMax - 1; i++) rig.services.authorities.admitReader(ip);
+    expect((await read()).status).toBe(200);
+    const refused = await read();
+    expect([refused.status, refused.json['error'].type]).toEqual([429, 'rate_limit_exceeded']);
+    expect(refused.headers['retry-after']).toBe('60');
+    for (const answer of [
+      await rig.ask('POST', address(), { ip, payload, headers }),
+      await rig.ask('GET', `${address()}/MAA%3D`, { ip }),
+    ]) {
+      expect([answer.status, answer.headers['retry-after'], answer.headers['cache-control']]).toEqual([
+        200,
+        '60',
+        'no-store',
+      ]);
+      expect(answer.bytes).toEqual(TRY_LATER);
+    }
+    expect((await rig.ask('GET', list, { ip: '203.0.113.10' })).status).toBe(200);
+    rig.clock.advance(LIMITS.pkiReadWindowMs);
+    expect((await read()).status).toBe(200);
+    expect((await rig.ask('POST', address(), { ip, payload, headers })).bytes).toEqual(MALFORMED);
   });
 
   withOpenssl(() => {
