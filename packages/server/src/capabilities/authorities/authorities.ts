@@ -191,7 +191,7 @@ export interface Authorities {
    */
   prepareRoot(scope: Scope, terms: NewRoot): Promise<PreparedRoot>;
   /** The newest first, of every name, retired ones too. */
-  listRoots(scope: Scope): Promise<Authority[]>;
+  listRoots(scope: Scope, tx?: Transaction): Promise<Authority[]>;
   /** The active one of a name, or the newest of it; or of that id. */
   findRoot(scope: Scope, nameOrId: string, tx?: Transaction): Promise<Authority | undefined>;
   /** By what stands in an address, which names no mode: ids are the same in none. */

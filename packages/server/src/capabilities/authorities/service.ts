@@ -125,7 +125,7 @@ export function createAuthorities(deps: AuthoritiesDeps): Authorities {
 
   return {
     prepareRoot: (scope, terms) => chains.prepareRoot(scope, terms),
-    listRoots: (scope) => store.listRoots(scope),
+    listRoots: (scope, tx) => store.listRoots(scope, tx),
     findRoot: async (scope, nameOrId, tx) => (await store.findRoots(scope, nameOrId, tx))[0],
 
     async findPublic(tenantId, rootId) {

@@ -57,8 +57,8 @@ export function createAuthorityStore(db: Database) {
 
   return {
     /** The newest first, retired ones too. */
-    async listRoots(scope: Scope): Promise<Authority[]> {
-      const rows = await select(scope)
+    async listRoots(scope: Scope, tx?: Transaction): Promise<Authority[]> {
+      const rows = await select(scope, tx)
         .where('kind', '=', 'root')
         .orderBy('created_at', 'desc')
         .orderBy('id', 'desc')

@@ -42,7 +42,7 @@ export interface PortableDocuments {
 export interface PortableDocumentsDeps {
   readonly db: Pick<Database, 'commitInserts'>;
   readonly random: Random;
-  readonly cryptoKeys: Pick<CryptoKeys, 'use'>;
+  readonly cryptoKeys: Pick<CryptoKeys, 'use' | 'publicKeyOf'>;
   readonly auditLogs: Pick<AuditLogs, 'insertion'>;
   readonly keys: PortableKeys;
   readonly open: OpenPortable;
@@ -65,6 +65,8 @@ interface Sealed extends Leaf {
 
 /** So many operations on the curve take some milliseconds, for which everybody else waits. */
 const SLICE = 16;
+/** Uncompressed, of P-256: the end of its SubjectPublicKeyInfo. */
+const POINT_BYTES = 65;
 const BACKSLASH = 0x5c;
 const K = 0x6b;
 
@@ -169,7 +171,9 @@ export function createPortableDocuments(deps: PortableDocumentsDeps): PortableDo
       const { scope } = caller.principal;
       const key = await keys.forSealing(caller, name);
       const version = key.currentVersion;
-      const point = await cryptoKeys.use(scope, key.id, version, publicPointOf);
+      // What is public is stored as such: a bundle is given while the tenant is sealed, too.
+      const spki = await cryptoKeys.publicKeyOf(scope, key.id, version);
+      const point = spki.subarray(-POINT_BYTES);
       return { point, keyRef: { tenantId: scope.tenantId, keyId: key.id, version } };
     },
   };

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LIMITS } from '../../kernel/limits.js';
 import type { TestCall } from '../../testing/calls.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { sealByWebCrypto } from '../../testing/sealing-by-webcrypto.js';
+import { kmsTables } from '../kms/index.js';
 import { parsePortable } from './portable-format.js';
 
 const KC = /^kc:1:[snb]:[^"]+:\$$/;
@@ -187,6 +189,28 @@ describe('keys', () => {
     expect(created.json['data'].map((row: { details: object }) => row.details)).toEqual([
       expect.objectContaining({ key: 'kc-default', sandbox: true }),
     ]);
+    await own.close();
+  });
+
+  it('give their bundle while the tenant is sealed, the same as before; nothing is sealed or opened then', async () => {
+    const own = await createHarness();
+    const read = async () => {
+      const { status, json } = await own.call('GET', '/v1/encrypt/sealing-bundle', { key: own.tenant.live });
+      return [status, json['data'] ?? json['error']];
+    };
+    const before = await read();
+    await own.db
+      .view(kmsTables)
+      .scoped({ tenantId: own.tenant.id })
+      .updateTable('tenant_master_keys')
+      .set({ status: 'revoked', wrapped: null })
+      .execute();
+    own.clock.advance(LIMITS.tenantKeyCacheMs);
+    const body = { data: 1 };
+    const { json } = await own.call('POST', '/v1/encrypt', { key: own.tenant.live, body });
+    expect(json['error'].type).toBe('tenant_sealed');
+    expect(await read()).toEqual(before);
+    expect(before[0]).toBe(200);
     await own.close();
   });
 

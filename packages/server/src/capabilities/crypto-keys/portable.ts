@@ -26,7 +26,10 @@ export interface PortableCipher {
 export interface PortableCipherDeps {
   readonly db: Pick<Database, 'transaction' | 'commitInserts'>;
   readonly random: Random;
-  readonly cryptoKeys: Pick<CryptoKeys, 'prepare' | 'createFor' | 'find' | 'getNamed' | 'use'>;
+  readonly cryptoKeys: Pick<
+    CryptoKeys,
+    'prepare' | 'createFor' | 'find' | 'getNamed' | 'use' | 'publicKeyOf'
+  >;
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
 }
 

@@ -1,7 +1,8 @@
+import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
-import { type Database, UniqueViolation } from '../../platform/storage/database.js';
+import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { Authorities, Authority } from '../authorities/index.js';
 import { CLIENT_ROOT_NAME } from '../client-ca/index.js';
@@ -45,6 +46,13 @@ export interface RootsDeps {
 }
 
 export function createRoots({ db, authorities, auditLogs, access }: RootsDeps): Roots {
+  async function requireRoom(scope: Scope, name: string, tx?: Transaction): Promise<void> {
+    const roots = await authorities.listRoots(scope, tx);
+    const own = roots.filter((root) => root.name !== CLIENT_ROOT_NAME);
+    if (own.some((root) => root.name === name && root.status === 'active')) throw rootNameTaken(name);
+    if (own.length >= LIMITS.pkiRootsMax) throw tooManyRoots();
+  }
+
   return {
     async list({ principal: { scope } }) {
       const roots = await authorities.listRoots(scope);
@@ -54,16 +62,16 @@ export function createRoots({ db, authorities, auditLogs, access }: RootsDeps): 
 
     async create(caller, { name, subject, keyAlgorithm }) {
       const { scope } = caller.principal;
-      const roots = await authorities.listRoots(scope);
-      const own = roots.filter((root) => root.name !== CLIENT_ROOT_NAME);
       // Before the keys are made, which takes seconds.
-      if (own.some((root) => root.name === name && root.status === 'active')) throw rootNameTaken(name);
-      if (own.length >= LIMITS.pkiRootsMax) throw tooManyRoots();
+      await requireRoom(scope, name);
       const terms = { name, subject: distinguishedName(subject), keyAlgorithm, lives: LIVES };
       const { root, issuing, record } = await authorities.prepareRoot(scope, terms);
       const created: CreatedRoot = { root, issuing };
       try {
         await db.transaction(async (tx) => {
+          // Roots of one tenant that are made at once are counted one after the other.
+          await tx.lock('tenants', scope.tenantId);
+          await requireRoom(scope, name, tx);
           await record(tx);
           await auditLogs.record(tx, actorOf(caller), rootCreateEntry(root, issuing));
           await recordAnswer(tx, caller, created);

@@ -113,8 +113,10 @@ describe('a root', () => {
   it('is bounded in number, retired ones counted', async () => {
     const test = rig.world('v1', rig.other, 'test');
     const many = LIMITS.pkiRootsMax;
-    for (let n = 0; n < many; n += 1) expect((await post(ROOTS, { name: `r${n}` }, test)).status).toBe(201);
-    await post(`${ROOTS}/r0/retire`, {}, test);
+    for (let n = 1; n < many; n += 1) expect((await post(ROOTS, { name: `r${n}` }, test)).status).toBe(201);
+    const last = await Promise.all(['r0', 's0', 't0'].map((name) => post(ROOTS, { name }, test)));
+    expect(last.map((answer) => answer.status).sort()).toEqual([201, 409, 409]);
+    await post(`${ROOTS}/r1/retire`, {}, test);
     const { status, json } = await post(ROOTS, { name: 'more' }, test);
     expect([status, json['error'].message]).toEqual([409, expect.stringContaining(`At most ${many} roots`)]);
   });
