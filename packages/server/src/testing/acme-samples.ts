@@ -31,7 +31,9 @@ async function newAccount(world: World): Promise<{ readonly list: string; readon
   const rootId = root.split('/').at(-1);
   const directory = `/pki/${world.tenant.id}/${rootId}/${role.id}/acme`;
   const { call } = world.installation;
-  const { newAccount: url } = (await call('GET', `${directory}/directory`, {})).json as { newAccount: string };
+  const { newAccount: url } = (await call('GET', `${directory}/directory`, {})).json as {
+    newAccount: string;
+  };
   const nonce = (await call('HEAD', `${directory}/new-nonce`, {})).headers['replay-nonce'];
   const signer = createAcmeSigner('ES256');
   const payload = JSON.stringify(signer.sign({ url, nonce, jwk: signer.jwk }, {}));
