@@ -244,8 +244,9 @@ export const LIMITS = {
   pkiTtlSecondsMax: 3_650 * 86_400,
   csrCharactersMax: 64 * KiB,
   revocationReasonCharactersMax: 255,
-  /** For a signature, in one process: half a second of the slowest key. */
-  ocspWaitingMax: 64,
+  /** For a signature, in one process; and of one tenant's authorities: half a second of the slowest key. */
+  ocspWaitingMax: 1_024,
+  ocspWaitingPerTenantMax: 64,
   /** Revocation lists and questions by OCSP of one network, counted by each process. */
   pkiReadsPerNetworkMax: 3_000,
   pkiReadWindowMs: 60_000,

@@ -25,16 +25,17 @@ export interface OcspResponderDeps {
 
 export function createOcspResponder(deps: OcspResponderDeps): OcspResponder {
   const { clock, store, certificates, keys } = deps;
-  /** Signatures, of all tenants: strangers have one core at most, and the event loop stays everybody's. */
+  /** Signatures: strangers have one core at most, and the event loop stays everybody's; tenants take turns. */
   const line = createLine({
     atOnceMax: 1,
     waitingMax: LIMITS.ocspWaitingMax,
+    ownerWaitingMax: LIMITS.ocspWaitingPerTenantMax,
     refusal: () => new AppError('dependency_unavailable', 'Too many ask by OCSP at once'),
   });
 
   async function answer(scope: Scope, authority: Authority, request: Buffer): Promise<OcspReply> {
     // Before anything is read, which takes its time too.
-    line.admit();
+    line.admit(scope.tenantId);
     const x509 = await loadX509();
     const question = x509.readOcspRequest(request);
     if (!question) return refusal('malformedRequest');
@@ -47,7 +48,9 @@ export function createOcspResponder(deps: OcspResponderDeps): OcspResponder {
     const terms = { issuer, statuses, nonce, nowMs, nextUpdateMs: nowMs + OCSP_LIFE_MS };
     // Opened before it is its turn: one tenant's KMS may be slow.
     const sign = await keys.signer(scope, authority);
-    const der = await x509.ocspAnswerDer(terms, (message) => line.inTurn(async () => sign(message)));
+    const der = await x509.ocspAnswerDer(terms, (message) =>
+      line.inTurn(async () => sign(message), scope.tenantId),
+    );
     return { der, isCacheable: nonce === null };
   }
 

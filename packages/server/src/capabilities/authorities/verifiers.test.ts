@@ -170,30 +170,39 @@ describe.each(KEY_ALGORITHMS)('what a root with a key of %s has signed', (keyAlg
 });
 
 withOpenssl(() => {
-  it('a crowd that asks by OCSP is turned away, and who asks after it is answered', async () => {
+  async function askerOf(scope: Scope, name: string, keyAlgorithm: KeyAlgorithm) {
     const { authorities, db } = harness;
-    const made = await authorities.prepareRoot(live, {
-      name: 'asked',
-      subject: [['CN', 'Asked']],
-      keyAlgorithm: 'rsa-3072',
+    const made = await authorities.prepareRoot(scope, {
+      name,
+      subject: [['CN', name]],
+      keyAlgorithm,
       lives: { rootMs: 365 * DAY, issuingMs: 30 * DAY, issuingLeftMinMs: 10 * DAY },
     });
     await db.transaction((tx) => made.record(tx));
     const { root, issuing } = made;
-    const issuer = tools.file('crowd-root.pem', pem('CERTIFICATE', root.certificate));
-    const cert = tools.file('crowd-issuing.pem', pem('CERTIFICATE', issuing.certificate));
-    await tools.openssl(
-      'ocsp',
-      ...['-issuer', issuer, '-cert', cert, '-reqout', tools.file('crowd.der', '')],
-    );
-    const question = tools.read('crowd.der');
-    const ask = async () => {
-      const { der, isCacheable } = await authorities.ocsp(live.tenantId, root.id, root.keyId, question);
+    const file = (end: string, text: string) => tools.file(`${name}${end}`, text);
+    const issuer = file('-root.pem', pem('CERTIFICATE', root.certificate));
+    const cert = file('-issuing.pem', pem('CERTIFICATE', issuing.certificate));
+    await tools.openssl('ocsp', ...['-issuer', issuer, '-cert', cert, '-reqout', file('.der', '')]);
+    const question = tools.read(`${name}.der`);
+    return async () => {
+      const { der, isCacheable } = await authorities.ocsp(scope.tenantId, root.id, root.keyId, question);
       expect(isCacheable).toBe(false);
       return der.equals(TRY_LATER) ? 'later' : 'answered';
     };
-    const crowd = await Promise.all(Array.from({ length: LIMITS.ocspWaitingMax * 4 }, ask));
-    expect(crowd.filter((answer) => answer === 'answered').length).toBeGreaterThan(LIMITS.ocspWaitingMax);
+  }
+
+  it('a crowd that asks a tenant by OCSP is turned away, and holds up neither who comes after it nor other tenants', async () => {
+    const ask = await askerOf(live, 'asked', 'rsa-3072');
+    const askOther = await askerOf({ tenantId: harness.other.id, sandbox: false }, 'not-asked', 'ecdsa-p256');
+    const answers = Array.from({ length: LIMITS.ocspWaitingPerTenantMax * 4 }, ask);
+    let answered = 0;
+    for (const each of answers) void each.then((answer) => (answered += Number(answer === 'answered')));
+    while (answered === 0) await new Promise(setImmediate);
+    expect(await askOther()).toBe('answered');
+    expect(answered).toBeLessThan(LIMITS.ocspWaitingPerTenantMax / 2);
+    const crowd = await Promise.all(answers);
+    expect(answered).toBeGreaterThan(LIMITS.ocspWaitingPerTenantMax);
     expect(crowd).toContain('later');
     expect(await ask()).toBe('answered');
   });
