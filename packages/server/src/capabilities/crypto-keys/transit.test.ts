@@ -416,3 +416,37 @@ describe('the audit log', () => {
     expect(everything).not.toContain(Buffer.from(CANARY).toString('base64').slice(0, 20));
   });
 });
+
+describe('what tenants do with RSA keys at once', () => {
+  const live = (tenant: Harness['tenant']) => harness.callerOf(tenant, 'live');
+  let ciphertext: string;
+  let ofOther: string;
+  beforeAll(async () => {
+    const { other } = harness;
+    await call('POST', '/v1/crypto/keys', { name: 'rsa', key_type: 'rsa-2048' }, other.live);
+    ({ ciphertext } = await encrypt('rsa', { plaintext: CANARY }));
+    ofOther = (await on('rsa', 'encrypt', { plaintext: CANARY }, other.live)).json['data'].ciphertext;
+  });
+
+  const decryptAs = (tenant: Harness['tenant']) =>
+    harness.transit.decrypt(live(tenant), 'rsa', tenant === harness.other ? ofOther : ciphertext, 'no');
+  const signAs = (tenant: Harness['tenant']) =>
+    harness.signatures.sign(live(tenant), 'rsa', { read: () => Buffer.from(CANARY), options: {} });
+
+  it.each([
+    ['decryptions', decryptAs],
+    ['signatures', signAs],
+  ])('%s of one hold up none of another', async (_what, act) => {
+    await Promise.all([act(harness.tenant), act(harness.other)]);
+    const CROWD = 400;
+    let done = 0;
+    const crowd = Array.from({ length: CROWD }, async () => {
+      await act(harness.tenant);
+      done++;
+    });
+    await act(harness.other);
+    expect(done).toBeLessThan(CROWD / 2);
+    await Promise.all(crowd);
+    expect(done).toBe(CROWD);
+  });
+});

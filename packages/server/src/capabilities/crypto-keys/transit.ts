@@ -6,6 +6,7 @@ import { Secret } from '../../kernel/secret.js';
 import { DecryptionRefused, decrypt, encrypt } from '../../platform/crypto/authenticated-cipher.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { encryptOaep, oaepBytesMax, oaepOpenerOf } from '../../platform/crypto/rsa-oaep.js';
+import { inRsaTurn } from '../../platform/crypto/rsa-turns.js';
 import { smallAnswerInsertions } from '../../platform/http/idempotency.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database } from '../../platform/storage/database.js';
@@ -103,6 +104,13 @@ export function createTransit(deps: TransitDeps): Transit {
     };
   }
 
+  async function openOaep(scope: Scope, { id }: KeyIdentity, version: number, bytes: Buffer) {
+    const lend = () => cryptoKeys.use(scope, id, version, oaepOpenerOf);
+    // Opened before it is its turn, as one tenant's KMS may be slow, and as it is then: it may be destroyed meanwhile.
+    await lend();
+    return inRsaTurn(scope.tenantId, async () => (await lend())(bytes));
+  }
+
   /** One refusal, whatever is wrong with the ciphertext; but what was destroyed is 410. */
   async function open(scope: Scope, key: KeyIdentity, ciphertext: string) {
     const parsed = parseVersioned(ciphertext);
@@ -112,7 +120,7 @@ export function createTransit(deps: TransitDeps): Transit {
       const plaintext =
         key.keyType === 'aes256-gcm'
           ? cryptoKeys.use(scope, key.id, version, (secret) => decrypt(secret, NO_AAD, bytes))
-          : (await cryptoKeys.use(scope, key.id, version, oaepOpenerOf))(bytes);
+          : openOaep(scope, key, version, bytes);
       return { version, plaintext: isPending(plaintext) ? await plaintext : plaintext };
     } catch (error) {
       if (error instanceof DecryptionRefused || isAppError(error, 'not_found')) throw decryptionFailed();

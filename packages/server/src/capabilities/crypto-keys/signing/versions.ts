@@ -1,5 +1,6 @@
 import { isAppError } from '../../../kernel/errors.js';
 import type { Scope } from '../../../kernel/ids.js';
+import { inRsaTurn } from '../../../platform/crypto/rsa-turns.js';
 import {
   type EcdsaForm,
   isGoodSignature,
@@ -50,10 +51,12 @@ export function createSigningVersions(
   return {
     async sign(scope, key, { scheme, form, message }) {
       // The library's key is taken along: an RSA signature is made in a thread, while the bytes are lent for this turn alone.
-      const signingKey = await cryptoKeys.use(scope, key.id, key.currentVersion, (bytes) =>
-        signingKeyOf(scheme.family, bytes),
-      );
-      return signMessage(signingKey, scheme, message, form);
+      const lend = () =>
+        cryptoKeys.use(scope, key.id, key.currentVersion, (bytes) => signingKeyOf(scheme.family, bytes));
+      const signingKey = await lend();
+      if (scheme.family !== 'rsa') return signMessage(signingKey, scheme, message, form);
+      // As it is when its turn has come: it may be destroyed meanwhile.
+      return inRsaTurn(scope.tenantId, async () => signMessage(await lend(), scheme, message, form));
     },
 
     async judge(scope, key, version, signing, signature) {
