@@ -120,12 +120,14 @@ export function createAccountStore(db: Database) {
       return { rows: listed, total: Number(counted?.count ?? 0) };
     },
 
-    async countAccounts(scope: Scope, roleId: string, tx?: Transaction): Promise<number> {
+    /** Of those that no key has vouched for; ones that have ended too, while their rows are kept. */
+    async countStrangers(scope: Scope, roleId: string): Promise<number> {
       const row = await view
-        .scoped(scope, tx)
+        .scoped(scope)
         .selectFrom('acme_accounts')
         .select(({ fn }) => fn.countAll<number>().as('count'))
         .where('role_id', '=', roleId)
+        .where('external_binding', 'is', null)
         .executeTakeFirst();
       return Number(row?.count ?? 0);
     },

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { systemIds } from '../../platform/crypto/random.js';
 import {
   type AcmeReply,
   type AcmeRig,
@@ -8,6 +10,7 @@ import {
   type RigRole,
 } from '../../testing/acme-rig.js';
 import { createAcmeSigner, externalBinding } from '../../testing/acme-signer.js';
+import { createAccountStore } from './account-store.js';
 
 /** Directory, nonces, accounts and their keys, as RFC 8555 §6 and §7.1 to §7.3 have them. */
 let rig: AcmeRig;
@@ -484,5 +487,48 @@ describe('an external account', () => {
     await rig.api('DELETE', `${closed.keysPath}/${unused.kid}`);
     const late = await RawAcmeClient.of(closed.directoryUrl);
     expect(outcome(await late.newAccount({}, unused))).toBe('403 unauthorized');
+  });
+
+  it('that come at once from one network are counted too', async () => {
+    const limited = await rig.role();
+    const clients = [];
+    for (let i = 0; i < LIMITS.acmeAccountsPerNetworkMax + 5; i++) {
+      const client = await RawAcmeClient.of(limited.directoryUrl, 'EdDSA');
+      // Strangers stand in a line, so that these would not all come through at once.
+      if (i < LIMITS.acmeAccountsPerNetworkMax - 5) await client.newAccount();
+      else clients.push(client);
+    }
+    const answers = await Promise.all(clients.map((client) => client.newAccount()));
+    expect(answers.filter(({ status }) => status === 201)).toHaveLength(5);
+    expect(answers.filter(({ status }) => status === 429)).toHaveLength(5);
+  });
+
+  it('of strangers, however many there are, keep out nobody who has a key', async () => {
+    const full = await rig.role();
+    const store = createAccountStore(rig.db);
+    const tenantId = new URL(full.directoryUrl).pathname.split('/')[2] as TenantId;
+    const { jwk } = createAcmeSigner('EdDSA');
+    await rig.db.transaction(async (tx) => {
+      for (let i = 0; i < LIMITS.acmeAccountsPerRoleMax; i++)
+        await store.insertAccount(
+          tx,
+          { tenantId, sandbox: false },
+          {
+            id: systemIds.uuid(),
+            rootId: full.rootId,
+            roleId: full.roleId,
+            status: 'valid',
+            jwk: jwk as never,
+            thumbprint: `stranger ${i}`,
+            contacts: [],
+            termsAgreed: true,
+            externalBinding: null,
+            createdAtMs: 0,
+          },
+        );
+    });
+    const client = await RawAcmeClient.of(full.directoryUrl);
+    expect(outcome(await client.newAccount())).toBe('429 rateLimited');
+    expect(outcome(await client.newAccount({}, await rig.externalKey(full)))).toBe('201');
   });
 });

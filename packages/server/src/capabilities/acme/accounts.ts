@@ -70,14 +70,24 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
     return null;
   }
 
-  /** Of each network so many, of a role so many: where no key is required, strangers make them. */
-  async function admit({ target, visitor }: AcmeCall): Promise<() => void> {
+  /** Of each network so many, those that are being made too. */
+  async function ofNetwork<T>({ target, visitor }: AcmeCall, make: () => Promise<T>): Promise<T> {
     const window = windows(`${target.role.id} ${networkOf(visitor.ip)}`);
     if (window.count >= LIMITS.acmeAccountsPerNetworkMax)
       throw rateLimited('Too many new accounts from this network', window.leftMs());
-    if ((await accounts.countAccounts(target.scope, target.role.id)) >= LIMITS.acmeAccountsPerRoleMax)
+    window.count++;
+    try {
+      return await make();
+    } catch (error) {
+      window.count--;
+      throw error;
+    }
+  }
+
+  /** Strangers make them where no key is required; however many those are, who has a key is let in (docs/decisions/0088). */
+  async function admitStranger({ target }: AcmeCall): Promise<void> {
+    if ((await accounts.countStrangers(target.scope, target.role.id)) >= LIMITS.acmeAccountsPerRoleMax)
       throw rateLimited('This directory has as many accounts as it may have', LIMITS.acmeAccountWindowMs);
-    return () => window.count++;
   }
 
   async function insert(call: AcmeCall, account: Account, externalKey: ExternalKey | null): Promise<void> {
@@ -91,6 +101,30 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
     });
   }
 
+  async function open(
+    call: AcmeCall,
+    request: SignedRequest,
+    payload: JsonObject,
+    contacts: readonly string[],
+  ): Promise<Account> {
+    const externalKey = await externalKeyOf(call, request, payload);
+    if (!externalKey) await admitStranger(call);
+    const account: Account = {
+      id: ids.uuid(),
+      rootId: call.target.root.id,
+      roleId: call.target.role.id,
+      status: 'valid',
+      jwk: request.key.jwk,
+      thumbprint: request.key.thumbprint,
+      contacts,
+      termsAgreed: payload.termsOfServiceAgreed === true,
+      externalBinding: externalKey && payload.externalAccountBinding,
+      createdAtMs: clock.nowMs(),
+    };
+    await insert(call, account, externalKey);
+    return account;
+  }
+
   return {
     async create(call, request) {
       const payload = payloadOf(request);
@@ -99,30 +133,15 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
       if (payload.onlyReturnExisting === true)
         throw new AcmeProblem('accountDoesNotExist', 'No account of this directory has this key');
       const contacts = payload.contact === undefined ? [] : readContacts(payload.contact);
-      const counted = await admit(call);
-      const externalKey = await externalKeyOf(call, request, payload);
-      const account: Account = {
-        id: ids.uuid(),
-        rootId: call.target.root.id,
-        roleId: call.target.role.id,
-        status: 'valid',
-        jwk: request.key.jwk,
-        thumbprint: request.key.thumbprint,
-        contacts,
-        termsAgreed: payload.termsOfServiceAgreed === true,
-        externalBinding: externalKey && payload.externalAccountBinding,
-        createdAtMs: clock.nowMs(),
-      };
       try {
-        await insert(call, account, externalKey);
+        const account = await ofNetwork(call, () => open(call, request, payload, contacts));
+        return { account, isNew: true };
       } catch (error) {
         // The same client, which has asked twice at once.
         const other = error instanceof UniqueViolation ? await find(call, request) : undefined;
         if (other) return { account: other, isNew: false };
         throw error;
       }
-      counted();
-      return { account, isNew: true };
     },
 
     async update(call, request, id) {
