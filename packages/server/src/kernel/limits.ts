@@ -283,6 +283,7 @@ export const LIMITS = {
   acmeRequestsPerNetworkMax: 1_200,
   acmeRequestWindowMs: 60_000,
   acmeAccountsPerNetworkMax: 100,
+  acmeKeyChangesPerNetworkMax: 100,
   acmeAccountWindowMs: 3_600_000,
   acmeNamesPerOrderMax: 100,
   /** Of one account: those under way, and those begun in the window. */

@@ -407,6 +407,21 @@ describe('a key change', () => {
     const changes = await Promise.all(Array.from({ length: 4 }, () => change(client)));
     expect(changes.filter(({ answer }) => answer.status === 200)).toHaveLength(1);
   });
+
+  it('of one network is counted, and what is refused is not', async () => {
+    const limited = await rig.role();
+    const client = await RawAcmeClient.withAccount(limited.directoryUrl);
+    const other = await RawAcmeClient.withAccount(limited.directoryUrl);
+    for (let i = 0; i < LIMITS.acmeKeyChangesPerNetworkMax; i++) {
+      if (i === 1)
+        expect(outcome((await change(client, { next: other.signer })).answer)).toBe('409 malformed');
+      const { answer, next } = await change(client);
+      expect(outcome(answer)).toBe('200');
+      client.signer = next;
+    }
+    for (const one of [client, other]) expect(outcome((await change(one)).answer)).toBe('429 rateLimited');
+    expect(outcome(await client.post(client.kid!))).toBe('200');
+  });
 });
 
 describe('an external account', () => {

@@ -5,7 +5,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { JsonObject } from '../../kernel/strict-json.js';
 import type { SignatureVerifier } from '../../platform/crypto/jws.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
-import { type Database, UniqueViolation } from '../../platform/storage/database.js';
+import { type Database, type Transaction, UniqueViolation } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { AccountEnds } from './account-ends.js';
 import type { Account, AccountStore, ExternalKey } from './account-store.js';
@@ -48,10 +48,10 @@ export interface AcmeAccountsDeps {
 
 export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
   const { db, clock, ids, signatures, accounts, auditLogs, ends, externalKeys } = deps;
-  const windows = createCountWindows(clock, {
-    windowMs: LIMITS.acmeAccountWindowMs,
-    namesMax: LIMITS.rateLimitsKept,
-  });
+  const windowsOf = () =>
+    createCountWindows(clock, { windowMs: LIMITS.acmeAccountWindowMs, namesMax: LIMITS.rateLimitsKept });
+  const newAccounts = { windows: windowsOf(), most: LIMITS.acmeAccountsPerNetworkMax, what: 'new accounts' };
+  const keyChanges = { windows: windowsOf(), most: LIMITS.acmeKeyChangesPerNetworkMax, what: 'new keys' };
 
   async function find({ target }: AcmeCall, { key }: SignedRequest): Promise<Account | undefined> {
     const account = await accounts.findByKey(target.scope, target.role.id, key.thumbprint);
@@ -70,11 +70,14 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
     return null;
   }
 
-  /** Of each network so many, those that are being made too. */
-  async function ofNetwork<T>({ target, visitor }: AcmeCall, make: () => Promise<T>): Promise<T> {
+  /** Of each network so many, those that are being made too: each is a row of the tenant's audit log. */
+  async function ofNetwork<T>(
+    { windows, most, what }: typeof newAccounts,
+    { target, visitor }: AcmeCall,
+    make: () => Promise<T>,
+  ): Promise<T> {
     const window = windows(`${target.role.id} ${networkOf(visitor.ip)}`);
-    if (window.count >= LIMITS.acmeAccountsPerNetworkMax)
-      throw rateLimited('Too many new accounts from this network', window.leftMs());
+    if (window.count >= most) throw rateLimited(`Too many ${what} from this network`, window.leftMs());
     window.count++;
     try {
       return await make();
@@ -134,7 +137,7 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
         throw new AcmeProblem('accountDoesNotExist', 'No account of this directory has this key');
       const contacts = payload.contact === undefined ? [] : readContacts(payload.contact);
       try {
-        const account = await ofNetwork(call, () => open(call, request, payload, contacts));
+        const account = await ofNetwork(newAccounts, call, () => open(call, request, payload, contacts));
         return { account, isNew: true };
       } catch (error) {
         // The same client, which has asked twice at once.
@@ -171,12 +174,13 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
       if (verifyingKey(payload.oldKey, 'The inner JWS, oldKey').thumbprint !== account.thumbprint)
         throw malformed('The inner JWS: oldKey must be the present key of the account');
       try {
-        await db.transaction(async (tx) => {
+        const replace = async (tx: Transaction) => {
           if (!(await accounts.replaceKey(tx, target.scope, account, key)))
             throw malformed('The account has another key by now');
           const entry = accountEntry(target.role, 'key_changed', { ...account, ...key });
           await auditLogs.record(tx, actorIn(call), entry);
-        });
+        };
+        await ofNetwork(keyChanges, call, () => db.transaction(replace));
       } catch (error) {
         if (!(error instanceof UniqueViolation)) throw error;
         const other = await accounts.findByKey(target.scope, target.role.id, key.thumbprint);
