@@ -8,7 +8,7 @@ const RSA_EXPONENT = 0x10001;
 
 /** Half of the threads that the process has for files, names, passwords and keys; one line, as they are one pool. */
 const RSA_AT_ONCE_MAX = 2;
-const RSA_WAITING_MAX = 50;
+const RSA_WAITING_MAX = 500;
 /** So that one tenant leaves room for others. */
 const RSA_OWNER_WAITING_MAX = 10;
 const RETRY_SECONDS = 5;
