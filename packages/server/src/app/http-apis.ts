@@ -62,7 +62,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createAcmeApi({ hosts, origins, acme: services.acme }));
-  await app.register(createPkiApi({ authorities: services.authorities, steps, userSteps }));
+  await app.register(createPkiApi({ authorities: services.authorities }));
   await app.register(
     createHealth({
       checks: { database: () => db.ping(), root_key: () => services.kms.checkRootKey() },

@@ -1,40 +1,18 @@
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify';
 import type { Authorities } from '../../capabilities/authorities/index.js';
-import { CLIENT_ROOT_NAME } from '../../capabilities/client-ca/index.js';
 import { AppError, notFound, rateLimitExceeded } from '../../kernel/errors.js';
 import type { TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { type CallerSteps, visitorOf } from '../../platform/http/caller.js';
+import { visitorOf } from '../../platform/http/caller.js';
 
 export interface PkiApiDeps {
   readonly authorities: Pick<Authorities, 'admitReader' | 'list' | 'ocsp' | 'ocspTryLater'>;
-  /** Of `/v1` and of `/admin`. */
-  readonly steps: CallerSteps;
-  readonly userSteps: CallerSteps;
 }
 
 const OCSP_REQUEST = 'application/ocsp-request';
 const OCSP_RESPONSE = 'application/ocsp-response';
 /** Whoever keeps an answer hears of a revocation so much later; its own dates say how long it may be believed. */
 export const CACHED_SECONDS = 300;
-
-/** All that a root can be told (clients-pki.md §3.2, §3.6) and `_clients` cannot: it is only read (§2.4). */
-export const RESERVED_CALLS: readonly (readonly [
-  method: 'GET' | 'POST' | 'PATCH' | 'DELETE',
-  path: string,
-])[] = [
-  ['POST', 'rotate-intermediate'],
-  ['POST', 'retire'],
-  ['POST', 'revoke'],
-  ['GET', 'roles'],
-  ['POST', 'roles'],
-  ['PATCH', 'roles/:role'],
-  ['DELETE', 'roles/:role'],
-  ['POST', 'issue/:role'],
-  ['POST', 'sign/:role'],
-  ['GET', 'certs'],
-  ['GET', 'certs/:serial'],
-];
 
 interface Address {
   readonly tenantId: TenantId;
@@ -44,10 +22,9 @@ interface Address {
 
 /**
  * What verifiers of certificates read, without a credential and on plain HTTP, in DER (clients-pki.md §3.4, §3.6): revocation lists
- * and OCSP. And what is refused of the reserved root.
+ * and OCSP.
  */
-export function createPkiApi(deps: PkiApiDeps): FastifyPluginAsync {
-  const { authorities, steps, userSteps } = deps;
+export function createPkiApi({ authorities }: PkiApiDeps): FastifyPluginAsync {
   const waitMs = (request: FastifyRequest) => authorities.admitReader(visitorOf(request).ip);
 
   async function admitReader(request: FastifyRequest): Promise<void> {
@@ -100,34 +77,11 @@ export function createPkiApi(deps: PkiApiDeps): FastifyPluginAsync {
     scope.get('/pki/:tenantId/:rootId/:keyId/ocsp/*', { onRequest: admitAsker }, (request, reply) =>
       answer(request, reply, questionIn(request)),
     );
-
-    for (const [mount, { tenant }] of [
-      ['v1', steps],
-      ['admin', userSteps],
-    ] as const)
-      refuseReserved(scope, `/${mount}/pki/roots/${CLIENT_ROOT_NAME}`, tenant);
   };
 }
 
 const EMPTY = Buffer.alloc(0);
 const secondsOf = (leftMs: number) => Math.max(1, Math.ceil(leftMs / 1_000));
-
-function refuseReserved(scope: FastifyInstance, root: string, identify: CallerSteps['tenant']): void {
-  for (const [method, path] of RESERVED_CALLS) {
-    scope.route({
-      method,
-      url: `${root}/${path}`,
-      onRequest: async (request) => {
-        await identify(request, { permission: null });
-        throw new AppError(
-          'forbidden',
-          `${CLIENT_ROOT_NAME} is the authority behind client credentials: it can only be read`,
-        );
-      },
-      handler: () => undefined,
-    });
-  }
-}
 
 /** RFC 6960 appendix A.1: base64, percent-encoded; some leave its slashes as they are. */
 function questionIn({ raw }: FastifyRequest): Buffer {

@@ -15,7 +15,6 @@ import { type Body, freshName, unknownPath } from '../../testing/route-sample.js
 import { KINDS, ROUTE_SAMPLES } from '../../testing/route-samples.js';
 import { samplesAmiss } from '../../testing/samples-amiss.js';
 import { createMember, OWNER_PASSWORD, type TestKey } from '../../testing/tenants.js';
-import { RESERVED_CALLS } from './pki-api.js';
 
 /** Every endpoint of the server, at each of its mounts, and each way in which a call of it is refused. */
 let rig: MatrixRig;
@@ -66,14 +65,11 @@ const PAGES: readonly string[] = [
   'POST /auth/signup',
 ];
 
-/** For whoever verifies certificates (clients-pki.md §3.4, §3.6), then what is refused of a reserved name: client-ca/routes.test.ts. */
+/** For whoever verifies certificates (clients-pki.md §3.4, §3.6): client-ca/routes.test.ts. */
 const PKI: readonly string[] = [
   'GET /pki/:tenantId/:rootId/:list',
   'POST /pki/:tenantId/:rootId/:keyId/ocsp',
   'GET /pki/:tenantId/:rootId/:keyId/ocsp/*',
-  ...MOUNTS.flatMap((mount) =>
-    RESERVED_CALLS.map(([method, path]) => `${method} /${mount}/pki/roots/_clients/${path}`),
-  ),
 ];
 
 /** For clients that sign what they ask, of whom RFC 8555 says what is refused: capabilities/acme. */

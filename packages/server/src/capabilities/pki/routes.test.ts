@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
+import { mountedRoutes } from '../../platform/http/mounts.js';
 import { type MatrixRig, openMatrixRig, type World } from '../../testing/matrix-rig.js';
 import { CSR_PEM } from '../../testing/pki-samples.js';
 
@@ -243,27 +244,47 @@ describe('a role', () => {
 });
 
 describe('the reserved root', () => {
-  it('is 403 by its id too, for all that does not read it', async () => {
+  const NAMED = `${ROOTS}/:name/`;
+  const READS = ['GET cert', 'GET crl'];
+  /** Of every call that names a root, with a body that is taken of another. */
+  const BODIES: Readonly<Record<string, object>> = {
+    'POST rotate-intermediate': {},
+    'POST retire': {},
+    'POST revoke': { serial_hex: 'ab12' },
+    'POST roles': { role_name: 'x' },
+    'PATCH roles/:role': { allow_acme: true },
+    'POST issue/:role': {},
+    'POST sign/:role': { csr_pem: CSR_PEM },
+    'POST roles/:role/acme-keys': {},
+    'POST roles/:role/acme-accounts/:account/revoke': {},
+  };
+
+  it('is 403 by its name and by its id, for all that does not read it, and 401 to who shows no credential', async () => {
     const scope = { tenantId: rig.tenant.id, sandbox: false };
     await rig.services.clientCa.prepare(scope, { id: UNKNOWN, name: 'client' });
     const { json } = await live.call('GET', ROOTS);
     const { id } = json['data'].find(({ name }: { name: string }) => name === '_clients');
     expect((await live.call('GET', `${ROOTS}/${id}/cert`)).status).toBe(200);
-    for (const [method, path, body] of [
-      ['POST', 'rotate-intermediate', {}],
-      ['POST', 'retire', {}],
-      ['POST', 'revoke', { serial_hex: 'ab12' }],
-      ['GET', 'roles', undefined],
-      ['POST', 'roles', { role_name: 'x' }],
-      ['PATCH', 'roles/x', { allow_acme: true }],
-      ['DELETE', 'roles/x', undefined],
-      ['POST', 'issue/x', {}],
-      ['POST', 'sign/x', { csr_pem: CSR_PEM }],
-      ['GET', 'certs', undefined],
-      ['GET', 'certs/ab12', undefined],
-    ] as const) {
-      const answer = await live.call(method, `${ROOTS}/${id}/${path}`, { body });
-      expect([path, answer.status, answer.json['error'].type]).toEqual([path, 403, 'forbidden']);
+    const calls = mountedRoutes(rig.routes).flatMap(({ definition: { method, path }, mount }) => {
+      const part = path.startsWith(NAMED) ? path.slice(NAMED.length) : undefined;
+      const body = BODIES[`${method} ${part}`];
+      return part === undefined || READS.includes(`${method} ${part}`) ? [] : [{ method, part, mount, body }];
+    });
+    expect(calls.length).toBe(2 * 16);
+    for (const { method, part, mount, body } of calls) {
+      for (const name of ['_clients', id]) {
+        const path = `${ROOTS}/${name}/${part.replace(/:\w+/g, 'ab12')}`;
+        const { status, json } = await rig.world(mount, rig.tenant, 'live').call(method, path, { body });
+        expect([mount, method, path, status, json['error']]).toEqual([
+          mount,
+          method,
+          path,
+          403,
+          expect.objectContaining({ type: 'forbidden', message: expect.stringContaining('only be read') }),
+        ]);
+        const anonymous = await rig.ask(method, path.replace('/v1/', `/${mount}/`), { body });
+        expect([mount, method, path, anonymous.status]).toEqual([mount, method, path, 401]);
+      }
     }
   });
 });
