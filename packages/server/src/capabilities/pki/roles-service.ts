@@ -20,6 +20,7 @@ import type { RoleStore } from './store.js';
 export interface Roles {
   /** By name. */
   list(caller: Caller, root: string): Promise<CaRole[]>;
+  get(caller: Caller, root: string, nameOrId: string): Promise<CaRole>;
   /** 409 where the root is retired, has the name or too many. */
   create(caller: Caller, root: string, terms: RoleTerms): Promise<CaRole>;
   update(caller: Caller, root: string, nameOrId: string, changes: Partial<RoleTerms>): Promise<CaRole>;
@@ -50,6 +51,13 @@ export function createRoles({ db, clock, ids, auditLogs, access, store }: RolesD
     async list({ principal: { scope } }, rootName) {
       const root = await access.own(scope, rootName);
       return store.list(scope, root.id);
+    },
+
+    async get({ principal: { scope } }, rootName, nameOrId) {
+      const root = await access.own(scope, rootName);
+      const role = await store.find(scope, root.id, nameOrId);
+      if (!role) throw roleNotFound();
+      return role;
     },
 
     create(caller, rootName, terms) {

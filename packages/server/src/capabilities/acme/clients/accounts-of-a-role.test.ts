@@ -210,3 +210,16 @@ it('without a key get no certificate of an order that was finalized just before'
     await held.close();
   }
 });
+
+it('are those of a role that is named or told by its id, however that is written; of no other root', async () => {
+  const role = await rig.role();
+  await RawAcmeClient.withAccount(role.directoryUrl);
+  const listed = async (root: string, name: string) => {
+    const { status, json } = await rig.api('GET', accountsPath({ ...role, root, role: name }));
+    return [status, json.data?.length ?? json.error.message];
+  };
+  for (const name of [role.role, role.roleId, role.roleId.toUpperCase()])
+    expect(await listed(role.root, name)).toEqual([200, 1]);
+  expect(await listed(role.root, 'no-such-role')).toEqual([404, 'Role not found']);
+  expect(await listed('no-such-root', role.role)).toEqual([404, 'Root not found']);
+});

@@ -7,7 +7,6 @@ import type { Database, Transaction } from '../../../platform/storage/database.j
 import type { Pki } from '../../pki/index.js';
 import type { AccountEnds } from '../account-ends.js';
 import type { AccountQuery, AccountStore, ListedAccount } from '../account-store.js';
-import { roleOf } from '../role-access.js';
 
 /** The accounts that clients have opened at a role, for the tenant. 404 where there is no such root, role or account. */
 export interface AcmeClients {
@@ -18,7 +17,7 @@ export interface AcmeClients {
 
 export interface AcmeClientsDeps {
   readonly db: Database;
-  readonly roles: Pick<Pki['roles'], 'list'>;
+  readonly roles: Pick<Pki['roles'], 'get'>;
   readonly accounts: Pick<AccountStore, 'listAccounts' | 'findListed'>;
   readonly ends: AccountEnds;
 }
@@ -32,14 +31,14 @@ export function createAcmeClients({ db, roles, accounts, ends }: AcmeClientsDeps
 
   return {
     async list(caller, rootName, roleName, query) {
-      const role = await roleOf(roles, caller, rootName, roleName);
+      const role = await roles.get(caller, rootName, roleName);
       const found = await accounts.listAccounts(caller.principal.scope, role.id, query);
       return { ...found, page: query.page, perPage: query.perPage };
     },
 
     async revoke(caller, rootName, roleName, id) {
       const { scope } = caller.principal;
-      const role = await roleOf(roles, caller, rootName, roleName);
+      const role = await roles.get(caller, rootName, roleName);
       return db.transaction(async (tx) => {
         const account = await find(tx, scope, role.id, id);
         await ends.end(tx, actorOf(caller), role, account, 'revoked');

@@ -14,7 +14,6 @@ import type { AccountStore, ExternalKey } from '../account-store.js';
 import { keyEntry } from '../audit.js';
 import { tooManyKeys } from '../errors.js';
 import { EXTERNAL_KEY_BYTES, type ExternalKeys } from '../external-keys.js';
-import { roleOf } from '../role-access.js';
 
 export interface CreatedKey extends ExternalKey {
   /** In base64url; shown once. */
@@ -36,7 +35,7 @@ export interface AcmeKeysDeps {
   readonly ids: IdSource;
   readonly random: Pick<Random, 'bytes'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
-  readonly roles: Pick<Pki['roles'], 'list'>;
+  readonly roles: Pick<Pki['roles'], 'get'>;
   readonly accounts: AccountStore;
   readonly ends: AccountEnds;
   readonly externalKeys: Pick<ExternalKeys, 'seal'>;
@@ -47,13 +46,13 @@ export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
 
   return {
     async list(caller, rootName, roleName) {
-      const role = await roleOf(roles, caller, rootName, roleName);
+      const role = await roles.get(caller, rootName, roleName);
       return accounts.listKeys(caller.principal.scope, role.id);
     },
 
     async create(caller, rootName, roleName, label) {
       const { scope } = caller.principal;
-      const role = await roleOf(roles, caller, rootName, roleName);
+      const role = await roles.get(caller, rootName, roleName);
       requireIssuing(caller);
       const id = ids.uuid();
       const key = new Secret(random.bytes(EXTERNAL_KEY_BYTES));
@@ -78,7 +77,7 @@ export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
 
     async delete(caller, rootName, roleName, id) {
       const { scope } = caller.principal;
-      const role = await roleOf(roles, caller, rootName, roleName);
+      const role = await roles.get(caller, rootName, roleName);
       await db.transaction(async (tx) => {
         const key = isUuid(id) ? await accounts.findKey(scope, role.id, id.toLowerCase(), tx) : undefined;
         if (!key) throw notFound('ACME key');
