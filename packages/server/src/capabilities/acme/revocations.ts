@@ -1,6 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Scope } from '../../kernel/ids.js';
-import type { Actor } from '../../kernel/principal.js';
 import { decodeBase64Url } from '../../platform/crypto/jwk.js';
 import { namesOfCertificate } from '../../platform/crypto/key-thumbprints.js';
 import type { Authorities, IssuedCertificate } from '../authorities/index.js';
@@ -9,7 +8,7 @@ import { CRL_REASONS, type CrlReason } from '../x509/index.js';
 import type { Account } from './account-store.js';
 import type { OrderStore } from './order-store.js';
 import { AcmeProblem, malformed, notAuthorized, notThere } from './problems.js';
-import { type AcmeCall, payloadOf, type SignedRequest } from './signed-requests.js';
+import { type AcmeCall, actorIn, payloadOf, type SignedRequest } from './signed-requests.js';
 
 /** RFC 8555 §7.6: by who has ordered it, by who holds all its names, or by its own key. */
 export interface AcmeRevocations {
@@ -48,7 +47,8 @@ export function createAcmeRevocations(deps: AcmeRevocationsDeps): AcmeRevocation
   }
 
   return {
-    async revoke({ target, visitor }, request) {
+    async revoke(call, request) {
+      const { target } = call;
       const { scope, root, role } = target;
       const payload = payloadOf(request);
       const der = typeof payload.certificate === 'string' ? decodeBase64Url(payload.certificate) : null;
@@ -66,8 +66,7 @@ export function createAcmeRevocations(deps: AcmeRevocationsDeps): AcmeRevocation
         throw notAuthorized(
           'The certificate is neither of this account or its names, nor is the key its own',
         );
-      const actor: Actor = { scope, apiKeyId: null, userId: null, ...visitor };
-      const outcome = await pki.revokeForAcme(actor, target, certificate.serial, reason);
+      const outcome = await pki.revokeForAcme(actorIn(call), target, certificate.serial, reason);
       if (outcome === 'unknown') throw notThere('Certificate');
       if (outcome === 'already')
         throw new AcmeProblem('alreadyRevoked', 'The certificate was revoked before');
