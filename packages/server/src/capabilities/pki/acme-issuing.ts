@@ -18,8 +18,6 @@ export interface AcmeCertificate {
   readonly der: Buffer;
   /** The certificate, then what signed it (RFC 8555 §7.4.2). */
   readonly chainPem: string;
-  readonly notBeforeMs: number;
-  readonly notAfterMs: number;
   /** Makes it known and writes its audit row `pki.sign`, in the transaction of the order. 409 where the root was retired meanwhile. */
   record(tx: Transaction): Promise<void>;
 }
@@ -41,14 +39,6 @@ export interface PkiIssuing {
     dns: readonly string[],
     acmeAccountId: string,
   ): Promise<AcmeCertificate>;
-  /** The same, recorded in a transaction of its own. */
-  signForAcme(
-    actor: Actor,
-    target: AcmeRole,
-    csr: Buffer,
-    dns: readonly string[],
-    acmeAccountId: string,
-  ): Promise<Omit<AcmeCertificate, 'record'>>;
   /** Audited `pki.revoke`. `unknown`: no such certificate; `already`: it was revoked before. */
   revokeForAcme(
     actor: Actor,

@@ -4,7 +4,7 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import type { Authorities } from '../authorities/index.js';
 import { CLIENT_ROOT_NAME } from '../client-ca/index.js';
 import { CsrRefused, pem } from '../x509/index.js';
-import type { AcmeCertificate, AcmeRole, PkiIssuing } from './acme-issuing.js';
+import type { AcmeRole, PkiIssuing } from './acme-issuing.js';
 import { certificateEntry, revokeEntry } from './audit.js';
 import { certifiedOf, leafTerms, lifeMsOf, requireUnchanged } from './certificates.js';
 import { certifiedNames } from './certified-names.js';
@@ -34,34 +34,6 @@ export function createAcmeIssuing({ db, authorities, auditLogs, store }: AcmeIss
     return { names, publicKey: request.publicKey };
   }
 
-  const prepareForAcme: PkiIssuing['prepareForAcme'] = async (actor, target, csr, dns, acmeAccountId) => {
-    const { scope, root, role } = target;
-    const { names, publicKey } = await openProven(target, csr, dns);
-    // Nobody has proven more of the subject than its names; what the root says of the organisation is the tenant's own.
-    const name = names.cn === undefined ? [] : [['CN', names.cn] as const];
-    const prepared = await authorities.prepareCertificate(scope, root.id, {
-      ...leafTerms(target, names, lifeMsOf(role, undefined)),
-      subject: withInherited(name, root.subject),
-      publicKey,
-      acmeAccountId,
-    });
-    const { serial, der, notBeforeMs, notAfterMs } = prepared;
-    const certificate: AcmeCertificate = {
-      serial,
-      der,
-      chainPem: pem('CERTIFICATE', der) + certifiedOf(prepared).chainPem,
-      notBeforeMs,
-      notAfterMs,
-      async record(tx) {
-        await requireUnchanged(store, target, tx);
-        await prepared.record(tx);
-        const more = { acme_account_id: acmeAccountId };
-        await auditLogs.record(tx, actor, certificateEntry('pki.sign', target, prepared, names, more));
-      },
-    };
-    return certificate;
-  };
-
   return {
     async findAcmeRole(tenantId, rootId, roleId) {
       if (!isUuid(roleId)) return undefined;
@@ -72,12 +44,30 @@ export function createAcmeIssuing({ db, authorities, auditLogs, store }: AcmeIss
     },
 
     refusedName,
-    prepareForAcme,
 
-    async signForAcme(actor, target, csr, dns, acmeAccountId) {
-      const { record, ...certificate } = await prepareForAcme(actor, target, csr, dns, acmeAccountId);
-      await db.transaction(record);
-      return certificate;
+    async prepareForAcme(actor, target, csr, dns, acmeAccountId) {
+      const { scope, root, role } = target;
+      const { names, publicKey } = await openProven(target, csr, dns);
+      // Nobody has proven more of the subject than its names; what the root says of the organisation is the tenant's own.
+      const name = names.cn === undefined ? [] : [['CN', names.cn] as const];
+      const prepared = await authorities.prepareCertificate(scope, root.id, {
+        ...leafTerms(target, names, lifeMsOf(role, undefined)),
+        subject: withInherited(name, root.subject),
+        publicKey,
+        acmeAccountId,
+      });
+      const { serial, der } = prepared;
+      return {
+        serial,
+        der,
+        chainPem: pem('CERTIFICATE', der) + certifiedOf(prepared).chainPem,
+        async record(tx) {
+          await requireUnchanged(store, target, tx);
+          await prepared.record(tx);
+          const more = { acme_account_id: acmeAccountId };
+          await auditLogs.record(tx, actor, certificateEntry('pki.sign', target, prepared, names, more));
+        },
+      };
     },
 
     revokeForAcme(actor, { scope, root }, serial, reason) {
