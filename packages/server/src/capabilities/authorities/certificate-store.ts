@@ -40,7 +40,7 @@ const NO_BYTES = Buffer.alloc(0);
 export function createCertificateStore(db: Database) {
   const view = db.view(authorityTables);
 
-  /** An end of certificates that are not revoked. */
+  /** `active` and `expired` are of those that are not revoked. */
   const ofRoot = (scope: Scope, rootId: string, { status }: CertificateQuery, nowMs: number) => {
     const all = view.aside(scope).selectFrom('authority_certificates').where('root_id', '=', rootId);
     if (status === undefined) return all;

@@ -56,12 +56,14 @@ export interface ChainsDeps {
 type Lend = <T>(act: (sign: Sign) => T) => Promisable<T>;
 /** What an authority is beside its certificate and key. */
 type Place = Pick<NewAuthority, 'id' | 'kind' | 'rootId' | 'name' | 'keyAlgorithm'>;
+/** What of an authority stands in what it certifies, stored or not. */
+type Certifying = Pick<Authority, 'rootId' | 'keyId' | 'subject' | 'publicKey' | 'notAfterMs'>;
 
 export function createChains(deps: ChainsDeps): Chains {
   const { db, clock, ids, random, store, keys, auditLogs, publicUrl } = deps;
   const share = createShare<void>();
 
-  function issuerOf({ tenantId }: Scope, authority: Pick<Authority, 'rootId' | 'keyId'> & Issuer0): Issuer {
+  function issuerOf({ tenantId }: Scope, authority: Certifying): Issuer {
     const { subject, publicKey, notAfterMs } = authority;
     return { subject, publicKey, notAfterMs, statusUrls: statusUrlsOf(publicUrl, tenantId, authority) };
   }
@@ -221,8 +223,6 @@ export function createChains(deps: ChainsDeps): Chains {
     issuerOf,
   };
 }
-
-type Issuer0 = Pick<Authority, 'subject' | 'publicKey' | 'notAfterMs'>;
 
 function asStored({ list, ...authority }: NewAuthority): Authority {
   const { der: _, ...state } = list;

@@ -18,7 +18,7 @@ export function encryptOaep(publicKey: Buffer, plaintext: Uint8Array): Buffer {
 }
 
 /** Hangs on the lent bytes, as in `signatures.ts`: whoever no longer gets those has no way to it either. */
-const opened = new WeakMap<Buffer, Promise<OpenedKey>>();
+const openedKeys = new WeakMap<Buffer, Promise<OpenedKey>>();
 
 /**
  * The key is PKCS #8 in DER, lent for this synchronous call. What it gives opens in a thread, since RSA takes milliseconds, and
@@ -37,13 +37,13 @@ export function oaepOpenerOf(privateKey: Buffer): (sealed: Buffer) => Promise<Bu
 }
 
 function openedKeyOf(privateKey: Buffer): Promise<OpenedKey> {
-  const known = opened.get(privateKey);
+  const known = openedKeys.get(privateKey);
   if (known) return known;
   // The lent bytes are zeroed when their time is over, which may be before they are read.
   const copy = Buffer.from(privateKey);
   const key = webcrypto.subtle
     .importKey('pkcs8', copy, { name: 'RSA-OAEP', hash: 'SHA-256' }, false, ['decrypt'])
     .finally(() => copy.fill(0));
-  opened.set(privateKey, key);
+  openedKeys.set(privateKey, key);
   return key;
 }
