@@ -263,6 +263,24 @@ describe('documents', () => {
     expect(missing).toEqual([]);
   });
 
+  it('every file that a README of the server names exists, beside it or below', () => {
+    const missing = filesBelow(SRC)
+      .filter((file) => basename(file) === 'README.md')
+      .flatMap((readme) => {
+        const folder = dirname(readme);
+        const below = filesBelow(folder).map((file) => `/${relative(folder, file)}`);
+        const isThere = (name: string) =>
+          below.some(isAt(name)) || [folder, SRC, ROOT].some((from) => existsSync(resolve(from, name)));
+        return Array.from(
+          readFileSync(readme, 'utf8').matchAll(/`([\w./-]+\.(?:ts|mjs))`/g),
+          ([, name = '']) => name,
+        )
+          .filter((name) => !isThere(name))
+          .map((name) => `${relative(SRC, readme)}: ${name}`);
+      });
+    expect(missing).toEqual([]);
+  });
+
   it('links between documents lead somewhere', () => {
     const documents = ['README.md', 'AGENTS.md', 'CONTRIBUTING.md', 'SECURITY.md']
       .map((name) => join(ROOT, name))
