@@ -27,7 +27,12 @@ afterAll(() => installation.close());
 const listsOf = (answer: RouteDefinition['answer']) =>
   lists
     .filter((definition) => definition.answer === answer)
-    .map(({ path }) => path.replace(':nameOrId', 'cards').replace('/roots/:name/', '/roots/corp/'));
+    .map(({ path }) =>
+      path
+        .replace(':nameOrId', 'cards')
+        .replace('/roots/:name/', '/roots/corp/')
+        .replace('/roles/:role/', '/roles/web/'),
+    );
 const get = (path: string) => installation.call('GET', path, {});
 const metaOf = async (path: string) => (await get(path)).json.meta;
 const statusOf = async (path: string) => [path, (await get(path)).status];
