@@ -28,7 +28,6 @@ const kmsOf = (slug: string) => ({
 const NEEDS_THE_KEY: readonly string[] = [
   'GET /v1/dyn-db-credentials/:name/orphans',
   // Makes the default key where there is none.
-  'GET /v1/encrypt/sealing-bundle',
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken',
   'PATCH /v1/dyn-db-credentials/:name',
   'POST /v1/crypto/keys',
