@@ -18,18 +18,15 @@ test.each(KEY_PAIR_KINDS)('a pair of kind %s: both halves belong together', asyn
   expect([secret.asymmetricKeyType, secret.asymmetricKeyDetails]).toEqual(DETAILS[kind]);
 });
 
-test('of one owner 12 RSA keys are under way or wait, the next is refused, and another owner is not', async () => {
-  const made = (owner: string) => newKeyPair('rsa-2048', owner).then(() => owner);
-  const many = Array.from({ length: 12 }, () => made('greedy'));
-  await expect(made('greedy')).rejects.toMatchObject({
+test('of one owner 12 RSA keys are under way or wait and the next is refused, while another owner is let in', async () => {
+  const greedy = Array.from({ length: 12 }, () => newKeyPair('rsa-2048', 'greedy'));
+  await expect(newKeyPair('rsa-2048', 'greedy')).rejects.toMatchObject({
     type: 'dependency_unavailable',
     retryAfterSeconds: 5,
   });
-  const other = made('other');
+  // In which order they are made is the matter of `line.test.ts`: how long one takes is chance.
+  const other = newKeyPair('rsa-2048', 'other');
   expect((await newKeyPair('ed25519', 'greedy')).privateKey.length).toBeGreaterThan(0);
-  const ended: string[] = [];
-  await Promise.all([...many, other].map(async (pair) => ended.push(await pair)));
-  expect(ended).toHaveLength(13);
-  // At most the two that are being made, and those of one turn, are before it.
-  expect(ended.indexOf('other')).toBeLessThan(6);
+  const made = await Promise.all([...greedy, other]);
+  expect(new Set(made.map(({ publicKey }) => publicKey.toString('hex'))).size).toBe(13);
 });
