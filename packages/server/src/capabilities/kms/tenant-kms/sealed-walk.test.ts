@@ -27,7 +27,6 @@ const kmsOf = (slug: string) => ({
 /** What has to encrypt or decrypt, as its first sample calls it. */
 const NEEDS_THE_KEY: readonly string[] = [
   'GET /v1/dyn-db-credentials/:name/orphans',
-  // Makes the default key where there is none.
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken',
   'PATCH /v1/dyn-db-credentials/:name',
   'POST /v1/crypto/keys',
