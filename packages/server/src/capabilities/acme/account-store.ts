@@ -86,7 +86,7 @@ export function createAccountStore(db: Database) {
         .selectAll()
         .where('id', '=', id)
         .executeTakeFirst();
-      return row && { ...accountOf(row), endedAtMs: row.ended_at };
+      return row && listedOf(row);
     },
 
     async findByKey(
@@ -116,8 +116,7 @@ export function createAccountStore(db: Database) {
         .limit(query.perPage)
         .offset(offsetOf(query.page, query.perPage))
         .execute();
-      const listed = rows.map((row): ListedAccount => ({ ...accountOf(row), endedAtMs: row.ended_at }));
-      return { rows: listed, total: Number(counted?.count ?? 0) };
+      return { rows: rows.map(listedOf), total: Number(counted?.count ?? 0) };
     },
 
     /** Of those that no key has vouched for; ones that have ended too, while their rows are kept. */
@@ -303,6 +302,10 @@ export function createAccountStore(db: Database) {
       return rows.length;
     },
   };
+}
+
+function listedOf(row: Selectable<AcmeTables['acme_accounts']>): ListedAccount {
+  return { ...accountOf(row), endedAtMs: row.ended_at };
 }
 
 function accountOf(row: Selectable<AcmeTables['acme_accounts']>): Account {

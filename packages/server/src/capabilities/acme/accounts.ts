@@ -13,6 +13,7 @@ import { accountEntry } from './audit.js';
 import { readContacts } from './contacts.js';
 import { bindingRefused, bindingRequired, type ExternalKeys } from './external-keys.js';
 import { verifyingKey } from './jws.js';
+import { countedWhile } from './network-counts.js';
 import { AcmeProblem, malformed, notAuthorized, notThere, rateLimited } from './problems.js';
 import {
   type AccountRequest,
@@ -50,8 +51,8 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
   const { db, clock, ids, signatures, accounts, auditLogs, ends, externalKeys } = deps;
   const windowsOf = () =>
     createCountWindows(clock, { windowMs: LIMITS.acmeAccountWindowMs, namesMax: LIMITS.rateLimitsKept });
-  const newAccounts = { windows: windowsOf(), most: LIMITS.acmeAccountsPerNetworkMax, what: 'new accounts' };
-  const keyChanges = { windows: windowsOf(), most: LIMITS.acmeKeyChangesPerNetworkMax, what: 'new keys' };
+  const newAccounts = { windows: windowsOf(), most: LIMITS.acmeAccountsPerNetworkMax, what: 'accounts' };
+  const keyChanges = { windows: windowsOf(), most: LIMITS.acmeKeyChangesPerNetworkMax, what: 'keys' };
 
   async function find({ target }: AcmeCall, { key }: SignedRequest): Promise<Account | undefined> {
     const account = await accounts.findByKey(target.scope, target.role.id, key.thumbprint);
@@ -71,20 +72,13 @@ export function createAcmeAccounts(deps: AcmeAccountsDeps): AcmeAccounts {
   }
 
   /** Of each network so many, those that are being made too: each is a row of the tenant's audit log. */
-  async function ofNetwork<T>(
+  function ofNetwork<T>(
     { windows, most, what }: typeof newAccounts,
     { target, visitor }: AcmeCall,
     make: () => Promise<T>,
   ): Promise<T> {
     const window = windows(`${target.role.id} ${networkOf(visitor.ip)}`);
-    if (window.count >= most) throw rateLimited(`Too many ${what} from this network`, window.leftMs());
-    window.count++;
-    try {
-      return await make();
-    } catch (error) {
-      window.count--;
-      throw error;
-    }
+    return countedWhile({ window, count: 1, most, what }, make);
   }
 
   /** Strangers make them where no key is required; however many those are, who has a key is let in (docs/decisions/0088). */

@@ -1,9 +1,10 @@
 import type { Clock } from '../../kernel/clock.js';
 import { networkOf } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
-import { type CountWindow, createCountWindows } from '../../platform/limits/count-windows.js';
+import { createCountWindows } from '../../platform/limits/count-windows.js';
 import type { Transaction } from '../../platform/storage/database.js';
 import type { Account } from './account-store.js';
+import { countedWhile } from './network-counts.js';
 import type { Order, OrderStore } from './order-store.js';
 import { rateLimited } from './problems.js';
 import type { AcmeCall } from './signed-requests.js';
@@ -53,15 +54,21 @@ export function createOrderBounds({ clock, orders }: OrderBoundsDeps): OrderBoun
   }
 
   return {
-    async ofNetwork({ visitor }, names, begin) {
+    ofNetwork({ visitor }, names, begin) {
       const network = networkOf(visitor.ip);
-      const ofOrders = take(begun(network), 1, LIMITS.acmeOrdersPerNetworkMax, 'orders');
-      try {
-        const ofNames = take(named(network), names, LIMITS.acmeNamesPerNetworkMax, 'names in orders');
-        return await begin().catch((error) => giveBack(ofNames, names, error));
-      } catch (error) {
-        return giveBack(ofOrders, 1, error);
-      }
+      const ofOrders = {
+        window: begun(network),
+        count: 1,
+        most: LIMITS.acmeOrdersPerNetworkMax,
+        what: 'orders',
+      };
+      const ofNames = {
+        window: named(network),
+        count: names,
+        most: LIMITS.acmeNamesPerNetworkMax,
+        what: 'names in orders',
+      };
+      return countedWhile(ofOrders, () => countedWhile(ofNames, begin));
     },
 
     async admit(tx, call, account, { names, createdAtMs: nowMs }) {
@@ -74,17 +81,4 @@ export function createOrderBounds({ clock, orders }: OrderBoundsDeps): OrderBoun
         throw rateLimited('Too many new orders of accounts without a key', counted.endsAtMs - nowMs);
     },
   };
-}
-
-/** At once, so that those which are under way count too. */
-function take(window: CountWindow, count: number, most: number, what: string): CountWindow {
-  if (window.count + count > most)
-    throw rateLimited(`Too many new ${what} from this network`, window.leftMs());
-  window.count += count;
-  return window;
-}
-
-function giveBack(window: CountWindow, count: number, error: unknown): never {
-  window.count -= count;
-  throw error;
 }
