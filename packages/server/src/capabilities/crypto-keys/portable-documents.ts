@@ -5,6 +5,7 @@ import { JsonText } from '../../kernel/json-text.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
+import { pointOfSpki } from '../../platform/crypto/public-keys.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { publicPointOf } from '../../platform/crypto/sealed-box.js';
 import { smallAnswerInsertions } from '../../platform/http/idempotency.js';
@@ -65,8 +66,6 @@ interface Sealed extends Leaf {
 
 /** So many operations on the curve take some milliseconds, for which everybody else waits. */
 const SLICE = 16;
-/** Uncompressed, of P-256: the end of its SubjectPublicKeyInfo. */
-const POINT_BYTES = 65;
 const BACKSLASH = 0x5c;
 const K = 0x6b;
 
@@ -173,8 +172,7 @@ export function createPortableDocuments(deps: PortableDocumentsDeps): PortableDo
       const version = key.currentVersion;
       // What is public is stored as such: a bundle is given while the tenant is sealed, too.
       const spki = await cryptoKeys.publicKeyOf(scope, key.id, version);
-      const point = spki.subarray(-POINT_BYTES);
-      return { point, keyRef: { tenantId: scope.tenantId, keyId: key.id, version } };
+      return { point: pointOfSpki(spki), keyRef: { tenantId: scope.tenantId, keyId: key.id, version } };
     },
   };
 }

@@ -2,13 +2,15 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import type { Promisable } from '../../kernel/promisable.js';
 import { type SignatureScheme, signingKeyOf, signMessage } from './signatures.js';
 
+type AuthorityScheme = Extract<SignatureScheme, { readonly family: 'rsa' | 'ecdsa' }>;
+
 /**
  * What an authority signs with: ECDSA with the hash of its curve, the signature as a DER sequence of r and s (RFC 3279 §2.2.3), or RSA
  * with PKCS #1 v1.5 and SHA-256. The key is PKCS #8 in DER.
  */
 export function signAsAuthority(privateKey: Buffer, message: Buffer): Buffer {
   const key = createPrivateKey({ key: privateKey, format: 'der', type: 'pkcs8' });
-  return sign(key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 'sha384' : 'sha256', message, key);
+  return sign(schemeOf(key).hash, message, key);
 }
 
 /** The same, as often as anybody asks: the key is read once while it is open, and RSA signs in a thread. */
@@ -18,7 +20,7 @@ export function authoritySigner(privateKey: Buffer): (message: Buffer) => Promis
   return (message) => signMessage(key, scheme, message);
 }
 
-function schemeOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): SignatureScheme {
+function schemeOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): AuthorityScheme {
   if (asymmetricKeyType === 'rsa') return { family: 'rsa', hash: 'sha256', padding: 'pkcs1v15' };
   return asymmetricKeyDetails?.namedCurve === 'secp384r1'
     ? { family: 'ecdsa', hash: 'sha384', scalarBytes: 48 }

@@ -11,6 +11,12 @@ export function spkiOfPoint(point: Buffer): Buffer {
   return Buffer.concat([P256_PREFIX, point]);
 }
 
+/** The point out of what `spkiOfPoint` has made. */
+export function pointOfSpki(spki: Buffer): Buffer {
+  assert(spki.length === P256_PREFIX.length + POINT_BYTES, 'the key of a point');
+  return spki.subarray(P256_PREFIX.length);
+}
+
 export function publicPemOf(spki: Buffer): string {
   return keyOf(spki).export({ format: 'pem', type: 'spki' }) as string;
 }
