@@ -22,6 +22,7 @@ import {
   migrations as dynDbMigrations,
 } from '../capabilities/dyn-db/index.js';
 import { migrations as egressAllowlistMigrations } from '../capabilities/egress-allowlist/index.js';
+import { migrations as environmentsMigrations } from '../capabilities/environments/index.js';
 import {
   envelopeColumns as idempotencyEnvelopeColumns,
   migrations as idempotencyMigrations,
@@ -35,6 +36,10 @@ import { migrations as permissionsMigrations } from '../capabilities/permissions
 import { migrations as pkiMigrations } from '../capabilities/pki/index.js';
 import { migrations as plansMigrations } from '../capabilities/plans/index.js';
 import { migrations as redactionMigrations } from '../capabilities/redaction/index.js';
+import {
+  envelopeColumns as secretsEnvelopeColumns,
+  migrations as secretsMigrations,
+} from '../capabilities/secrets/index.js';
 import { migrations as signupMigrations } from '../capabilities/signup/index.js';
 import { migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
 import { migrations as generationsMigrations } from '../platform/cache/generations.js';
@@ -73,6 +78,8 @@ export const MIGRATIONS: readonly Migration[] = [
   ...acmeMigrations,
   ...clientTokensMigrations,
   ...signupMigrations,
+  ...environmentsMigrations,
+  ...secretsMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */
@@ -82,4 +89,5 @@ export const ENVELOPE_COLUMNS = [
   ...dynDbEnvelopeColumns,
   ...authoritiesEnvelopeColumns,
   ...acmeEnvelopeColumns,
+  ...secretsEnvelopeColumns,
 ];
