@@ -48,6 +48,7 @@ const CREATIONS: Record<string, Creation> = {
   },
   '/v1/crypto/keys': { body: (name) => ({ name }), audit: 'crypto.create', isUnpaged: true },
   '/v1/oauth-clients': { body: (name) => ({ name }), audit: 'oauth_client.create', isUnpaged: true },
+  '/v1/environments': { body: (name) => ({ name }), audit: 'environment.create', isUnpaged: true },
   '/v1/clients': { body: (name) => ({ name }), audit: 'client.create' },
   '/v1/clients/:id/credentials': {
     // Each mount has a network of its own, since both ask for the same client.

@@ -46,7 +46,14 @@ forEachDatabase((name, open) => {
     await chain.stop();
     const auditLogs = createAuditLogs({ db, clock, ids: systemIds });
     const generations = createGenerations({ db, clock });
-    const accounts = createAccounts({ db, clock, ids: systemIds, generations, auditLogs });
+    const accounts = createAccounts({
+      db,
+      clock,
+      ids: systemIds,
+      generations,
+      auditLogs,
+      seedTenant: async () => {},
+    });
     for (const slug of ['acme', 'globex']) {
       const id = systemIds.uuid() as TenantId;
       const owner = { email: `o@${slug}.example`, passwordHash: 'none' };

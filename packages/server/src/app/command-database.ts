@@ -1,5 +1,6 @@
 import { createAccounts } from '../capabilities/accounts/index.js';
 import { commitHook, createAuditLogs } from '../capabilities/audit-logs/index.js';
+import { createFirstEnvironments } from '../capabilities/environments/index.js';
 import type { Clock } from '../kernel/clock.js';
 import { createGenerations } from '../platform/cache/generations.js';
 import { storageOptions } from '../platform/config/config.js';
@@ -47,5 +48,7 @@ export function idleJobs(db: Database, clock: Clock): Jobs {
 export function accountsOn(db: Database, clock: Clock) {
   const auditLogs = createAuditLogs({ db, clock, ids: systemIds });
   const generations = createGenerations({ db, clock });
-  return { auditLogs, accounts: createAccounts({ db, clock, ids: systemIds, generations, auditLogs }) };
+  const ids = systemIds;
+  const seedTenant = createFirstEnvironments({ db, clock, ids });
+  return { auditLogs, accounts: createAccounts({ db, clock, ids, generations, auditLogs, seedTenant }) };
 }

@@ -30,6 +30,7 @@ import {
 import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
 import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
+import { createFirstEnvironments, environmentRoutes } from '../capabilities/environments/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
 import { revocationRoutes, rewrapRoutes, tenantKmsRoutes } from '../capabilities/kms/index.js';
 import { oauthRoutes } from '../capabilities/oauth/index.js';
@@ -65,6 +66,7 @@ import { createOutbox } from '../platform/outbox/outbox.js';
 import { createCertificateServices } from './certificates.js';
 import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
+import { createSecretServices } from './secrets.js';
 import type { ServicesDeps } from './services-deps.js';
 import { countedCalls, measuredEgress } from './telemetry.js';
 import { TENANT_TABLES } from './tenant-tables.js';
@@ -90,7 +92,14 @@ export function createServices(deps: ServicesDeps) {
     auditChain.unsealedRows(),
   );
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
-  const accounts = createAccounts({ db, clock, ids, generations, auditLogs });
+  const accounts = createAccounts({
+    db,
+    clock,
+    ids,
+    generations,
+    auditLogs,
+    seedTenant: createFirstEnvironments({ db, clock, ids }),
+  });
   const permissions = createPermissions({ db });
   const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
   const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
@@ -251,6 +260,7 @@ export function createServices(deps: ServicesDeps) {
     clientCa,
     cacheCounts: cacheCounts(instruments, 'clients'),
   });
+  const { environments } = createSecretServices({ ...deps, auditLogs, plans, clients });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -319,6 +329,7 @@ export function createServices(deps: ServicesDeps) {
     authentication,
     userAuthentication,
     clients,
+    environments,
     redaction,
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
@@ -373,6 +384,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...tenantSwitchRoutes(services.tenantSwitch),
     ...apiKeyRoutes(services.apiKeys),
     ...clientRoutes(services.clients),
+    ...environmentRoutes(services.environments),
     ...oauthClientRoutes(services.oauthClients),
     ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),

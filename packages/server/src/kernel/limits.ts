@@ -228,6 +228,16 @@ export const LIMITS = {
   mintedUsersMax: 100_000,
   /** Of a range that the operator opens or trusts, by address family. */
   operatorPrefixMin: { 4: 8, 6: 16 },
+  environmentsMax: 100,
+  /** In one mode. */
+  secretsMax: 10_000,
+  secretValueBytesMax: 64 * KiB,
+  secretHostsMax: 100,
+  /** Placeholders of one proxied call, body and query together. */
+  secretReferencesMax: 100,
+  certificateFileBytesMax: 256 * KiB,
+  /** Of what is read from one file. */
+  certificatesOfFileMax: 20,
   clientsMax: 10_000,
   clientCredentialsMax: 100,
   clientNotesBytesMax: 4 * KiB,

@@ -12,6 +12,7 @@ import { PKI_KINDS, PKI_SAMPLES } from './pki-samples.js';
 import { PORTABLE_SAMPLES } from './portable-samples.js';
 import { PROXY_KINDS, PROXY_SAMPLES } from './proxy-samples.js';
 import type { Kind, RouteSample } from './route-sample.js';
+import { SECRET_KINDS, SECRET_SAMPLES } from './secret-samples.js';
 import { SIGNING_SAMPLES } from './signing-samples.js';
 import { TENANT_KMS_SAMPLES } from './tenant-kms-samples.js';
 import { VAULT_KINDS, VAULT_SAMPLES } from './vault-samples.js';
@@ -31,6 +32,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...PKI_SAMPLES,
   ...PORTABLE_SAMPLES,
   ...PROXY_SAMPLES,
+  ...SECRET_SAMPLES,
   ...SIGNING_SAMPLES,
   ...TENANT_KMS_SAMPLES,
   ...VAULT_SAMPLES,
@@ -47,5 +49,6 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...OIDC_BINDING_KINDS,
   ...PKI_KINDS,
   ...PROXY_KINDS,
+  ...SECRET_KINDS,
   ...VAULT_KINDS,
 };

@@ -86,6 +86,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
   },
   egress: { name: 'Egress', description: 'Where calls may go.' },
   encrypt: PORTABLE,
+  environments: {
+    name: 'Environments',
+    description: 'Stages, each with values and configuration of its own.',
+  },
   inspect: PORTABLE,
   invitations: { name: 'Team', description: 'Who belongs to a tenant, and who is invited.' },
   logs: { name: 'Logs', description: 'One row for every proxied call.' },

@@ -36,7 +36,7 @@ forEachDatabase((_name, open) => {
     db = await open([...migrations, ...generationsMigrations, ...auditLogsMigrations]);
     generations = createGenerations({ db, clock });
     auditLogs = createAuditLogs({ db, clock, ids: systemIds });
-    accounts = createAccounts({ db, clock, ids: owners, generations, auditLogs });
+    accounts = createAccounts({ db, clock, ids: owners, generations, auditLogs, seedTenant: async () => {} });
   });
   afterAll(() => db.cleanup());
 

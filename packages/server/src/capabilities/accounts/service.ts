@@ -21,6 +21,8 @@ export interface AccountsDeps {
   readonly ids: IdSource;
   readonly generations: Pick<Generations, 'bump'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  /** What every tenant starts with, in the transaction that makes it. */
+  seedTenant(tx: Transaction, tenantId: TenantId): Promise<void>;
 }
 
 export interface Accounts {
@@ -95,6 +97,7 @@ export function createAccounts(deps: AccountsDeps): Accounts {
     };
     await store.insertTenant(tx, { ...tenant, country });
     await store.insertMembership(tx, id, { userId: ownerId, role: 'owner', createdAtMs });
+    await deps.seedTenant(tx, id);
     await auditLogs.record(tx, actor, {
       action: 'tenant.create',
       resourceType: 'tenant',

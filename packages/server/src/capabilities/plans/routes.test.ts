@@ -75,7 +75,7 @@ describe('GET /v1/account/usage', () => {
           end: '2026-02-01T00:00:00.000Z',
         },
         api_calls: { used: 0, limit: null, percentage: 0 },
-        resources: { routes: none, secrets: none, clients: none, environments: none },
+        resources: { routes: none, secrets: none, clients: none, environments: { ...none, used: 1 } },
         plan: 'enterprise',
         status: 'active',
       },

@@ -8,7 +8,17 @@ import type { TenantSwitch } from './tenant-switch.js';
 
 /** What is counted elsewhere: each of a tenant's live rows. */
 export interface ResourceCounts {
-  readonly clients: { countLive(tenantId: TenantId): Promise<number> };
+  readonly clients: LiveCount;
+  readonly environments: LiveCount;
+}
+
+interface LiveCount {
+  countLive(tenantId: TenantId): Promise<number>;
+}
+
+interface Counts {
+  readonly clients: number;
+  readonly environments: number;
 }
 
 export function accountRoutes(
@@ -36,11 +46,12 @@ export function accountRoutes(
       response: usageResponse,
       async handle({ caller }) {
         const { tenantId } = caller.principal.scope;
-        const [usage, clients] = await Promise.all([
+        const [usage, clients, environments] = await Promise.all([
           plans.usage(tenantId),
           counts.clients.countLive(tenantId),
+          counts.environments.countLive(tenantId),
         ]);
-        return usageOf(usage, clients);
+        return usageOf(usage, { clients, environments });
       },
     }),
   ];
@@ -88,8 +99,8 @@ function accountOf({ tenant, plan, status, dates, period }: Account) {
   };
 }
 
-function usageOf({ plan, status, period, operations, caps }: Usage, clients: number) {
-  // Routes, secrets and environments do not exist in this version, so that none are used.
+function usageOf({ plan, status, period, operations, caps }: Usage, used: Counts) {
+  // Routes and secrets do not exist in this version, so that none are used.
   const unused = (limit: number | null) => ({ used: 0, limit });
   return {
     billing_period: {
@@ -102,8 +113,8 @@ function usageOf({ plan, status, period, operations, caps }: Usage, clients: num
     resources: {
       routes: unused(caps.routes),
       secrets: unused(caps.secrets),
-      clients: { used: clients, limit: caps.clients },
-      environments: unused(caps.environments),
+      clients: { used: used.clients, limit: caps.clients },
+      environments: { used: used.environments, limit: caps.environments },
     },
     plan,
     status,

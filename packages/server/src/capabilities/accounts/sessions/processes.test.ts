@@ -38,7 +38,14 @@ onPostgres((open) => {
     second = await openDatabase(db.storage, { migrations: MIGRATIONS, clock });
     const auditLogs = createAuditLogs({ db, clock, ids: systemIds });
     const generations = createGenerations({ db, clock });
-    const accounts = createAccounts({ db, clock, ids: systemIds, generations, auditLogs });
+    const accounts = createAccounts({
+      db,
+      clock,
+      ids: systemIds,
+      generations,
+      auditLogs,
+      seedTenant: async () => {},
+    });
     const passwordHash = await hashPassword(PASSWORD);
     const tenant = { id: systemIds.uuid() as TenantId, slug: 'acme', name: 'acme', plan: 'free' as const };
     await db.transaction((tx) => accounts.createTenantWithOwner(tx, tenant, { email: EMAIL, passwordHash }));

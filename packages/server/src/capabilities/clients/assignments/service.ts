@@ -5,6 +5,7 @@ import type { ScopeCache } from '../../../platform/cache/scope-cache.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
+import type { EnvironmentHolder } from '../../environments/index.js';
 import { assignmentEntry } from '../audit.js';
 import { clientNotFound } from '../errors.js';
 import type { AssignmentStore, RouteEnvironment } from './store.js';
@@ -24,6 +25,8 @@ export interface Assignments {
   assign(caller: Caller, at: RouteEnvironment, clientId: string): Promise<void>;
   /** One that is not assigned is left as it is. */
   unassign(caller: Caller, at: RouteEnvironment, clientId: string): Promise<void>;
+  /** They follow the name of their environment, and end with it. */
+  readonly environmentHolder: EnvironmentHolder;
 }
 
 export interface AssignmentsDeps {
@@ -91,6 +94,18 @@ export function createAssignments(deps: AssignmentsDeps): Assignments {
         removed: named.filter((id) => present.has(id)),
         result: undefined,
       })),
+    environmentHolder: {
+      neededBy: async () => null,
+      async rename(tx, scope, from, to) {
+        const count = await store.renameEnvironment(tx, scope, from, to);
+        if (count > 0) await indexes.changed(tx, scope);
+      },
+      async remove(tx, scope, name) {
+        const count = await store.removeEnvironment(tx, scope, name);
+        if (count > 0) await indexes.changed(tx, scope);
+        return { client_assignments_deleted: count };
+      },
+    },
   };
 }
 

@@ -74,6 +74,27 @@ export function createAssignmentStore(db: Database) {
       }
     },
 
+    async renameEnvironment(tx: Transaction, scope: Scope, from: string, to: string): Promise<number> {
+      const rows = await view
+        .scoped(scope, tx)
+        .updateTable('client_assignments')
+        .set({ environment: to })
+        .where('environment', '=', from)
+        .returning('client_id')
+        .execute();
+      return rows.length;
+    },
+
+    async removeEnvironment(tx: Transaction, scope: Scope, environment: string): Promise<number> {
+      const rows = await view
+        .scoped(scope, tx)
+        .deleteFrom('client_assignments')
+        .where('environment', '=', environment)
+        .returning('client_id')
+        .execute();
+      return rows.length;
+    },
+
     async remove(
       tx: Transaction,
       scope: Scope,
