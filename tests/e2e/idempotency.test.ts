@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { managementRoutes, type Services } from '../../packages/server/src/app/services.js';
 import { mountedRoutes } from '../../packages/server/src/platform/http/mounts.js';
+import { createTestCa } from '../../packages/server/src/testing/tls-upstream.js';
 import { type E2eDatabase, forEachDatabase } from './scene.js';
 import {
   type Bootstrap,
@@ -13,6 +14,7 @@ import {
   stopServer,
 } from './server-process.js';
 
+const { caPem: CERTIFICATE } = await createTestCa();
 const PRELOAD = new URL('./kill-at-answer.mjs', import.meta.url).href;
 const KILL = { 'x-test-kill': 'answer' };
 
@@ -49,6 +51,12 @@ const CREATIONS: Record<string, Creation> = {
   '/v1/crypto/keys': { body: (name) => ({ name }), audit: 'crypto.create', isUnpaged: true },
   '/v1/oauth-clients': { body: (name) => ({ name }), audit: 'oauth_client.create', isUnpaged: true },
   '/v1/environments': { body: (name) => ({ name }), audit: 'environment.create', isUnpaged: true },
+  '/v1/secrets': { body: (name) => ({ name, value: 'canary' }), audit: 'secret.create' },
+  '/v1/secrets/certificate': {
+    body: (name) => ({ name, certificate_content: CERTIFICATE }),
+    audit: 'secret.create',
+    list: '/v1/secrets',
+  },
   '/v1/clients': { body: (name) => ({ name }), audit: 'client.create' },
   '/v1/clients/:id/credentials': {
     // Each mount has a network of its own, since both ask for the same client.

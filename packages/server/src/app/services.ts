@@ -48,6 +48,7 @@ import {
 } from '../capabilities/plans/index.js';
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
+import { secretRoutes } from '../capabilities/secrets/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import {
   createTenantRemoval,
@@ -260,7 +261,7 @@ export function createServices(deps: ServicesDeps) {
     clientCa,
     cacheCounts: cacheCounts(instruments, 'clients'),
   });
-  const { environments } = createSecretServices({ ...deps, auditLogs, plans, clients });
+  const { environments, secrets } = createSecretServices({ ...deps, kms, auditLogs, plans, clients });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -330,6 +331,7 @@ export function createServices(deps: ServicesDeps) {
     userAuthentication,
     clients,
     environments,
+    secrets,
     redaction,
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
@@ -385,6 +387,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...apiKeyRoutes(services.apiKeys),
     ...clientRoutes(services.clients),
     ...environmentRoutes(services.environments),
+    ...secretRoutes(services.secrets),
     ...oauthClientRoutes(services.oauthClients),
     ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),

@@ -12,6 +12,8 @@ export const ERROR_STATUS = {
   invalid_proxy_url: 400,
   too_many_tokens: 400,
   template_error: 400,
+  secret_not_found: 400,
+  secret_expired: 400,
   decryption_failed: 400,
   kms_verify_failed: 400,
   static_credentials_rejected: 400,

@@ -10,6 +10,7 @@ import type { TenantSwitch } from './tenant-switch.js';
 export interface ResourceCounts {
   readonly clients: LiveCount;
   readonly environments: LiveCount;
+  readonly secrets: LiveCount;
 }
 
 interface LiveCount {
@@ -19,6 +20,7 @@ interface LiveCount {
 interface Counts {
   readonly clients: number;
   readonly environments: number;
+  readonly secrets: number;
 }
 
 export function accountRoutes(
@@ -46,12 +48,13 @@ export function accountRoutes(
       response: usageResponse,
       async handle({ caller }) {
         const { tenantId } = caller.principal.scope;
-        const [usage, clients, environments] = await Promise.all([
+        const [usage, clients, environments, secrets] = await Promise.all([
           plans.usage(tenantId),
           counts.clients.countLive(tenantId),
           counts.environments.countLive(tenantId),
+          counts.secrets.countLive(tenantId),
         ]);
-        return usageOf(usage, { clients, environments });
+        return usageOf(usage, { clients, environments, secrets });
       },
     }),
   ];
@@ -100,7 +103,7 @@ function accountOf({ tenant, plan, status, dates, period }: Account) {
 }
 
 function usageOf({ plan, status, period, operations, caps }: Usage, used: Counts) {
-  // Routes and secrets do not exist in this version, so that none are used.
+  // Routes do not exist in this version, so that none are used.
   const unused = (limit: number | null) => ({ used: 0, limit });
   return {
     billing_period: {
@@ -112,7 +115,7 @@ function usageOf({ plan, status, period, operations, caps }: Usage, used: Counts
     api_calls: { ...operations, percentage: percentage(operations) },
     resources: {
       routes: unused(caps.routes),
-      secrets: unused(caps.secrets),
+      secrets: { used: used.secrets, limit: caps.secrets },
       clients: { used: used.clients, limit: caps.clients },
       environments: { used: used.environments, limit: caps.environments },
     },

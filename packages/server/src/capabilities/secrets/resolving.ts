@@ -1,0 +1,136 @@
+import { type Clock, isoTime } from '../../kernel/clock.js';
+import { isUuid, type Scope } from '../../kernel/ids.js';
+import { Secret } from '../../kernel/secret.js';
+import type { Logger } from '../../platform/log/logger.js';
+import { bundleOf } from './certificates/bundle.js';
+import {
+  certificateInText,
+  hostNotBound,
+  noPrivateKey,
+  notACertificate,
+  placeholderNotFound,
+  secretExpired,
+  unboundSecret,
+} from './errors.js';
+import { coversHost } from './hosts.js';
+import type {
+  CertificateWithKey,
+  OAuth2Values,
+  ResolvedSecret,
+  SecretReference,
+  SecretUse,
+  StoredSecret,
+} from './types.js';
+import type { SecretInUse, SecretValueStore } from './value-store.js';
+import type { SecretValues } from './values.js';
+
+export interface SecretResolving {
+  /**
+   * What stands for a placeholder. 400 `secret_not_found`, `secret_expired` where the expiry is strict, `validation_error` of a
+   * certificate; 403 `egress_blocked` where the host is not bound. May call a KMS or a token endpoint: never in a transaction.
+   */
+  resolve(scope: Scope, reference: SecretReference, use: SecretUse): Promise<ResolvedSecret>;
+  /** The same refusals in the same order; nothing is opened or refreshed. */
+  check(scope: Scope, reference: SecretReference, use: SecretUse): Promise<Omit<ResolvedSecret, 'value'>>;
+  /** For upstream mTLS; null: the base environment. */
+  certificateOf(scope: Scope, secretId: string, environment: string | null): Promise<CertificateWithKey>;
+}
+
+export interface SecretResolvingDeps {
+  readonly clock: Clock;
+  readonly logger: Pick<Logger, 'warn'>;
+  readonly valueStore: SecretValueStore;
+  readonly values: SecretValues;
+  readonly oauth2: OAuth2Values;
+}
+
+/** An expired secret in use is warned of so often, by each process. */
+const WARNED_EVERY_MS = 3_600_000;
+const WARNED_MAX = 1_000;
+
+export function createSecretResolving(deps: SecretResolvingDeps): SecretResolving {
+  const { clock, logger, valueStore, values, oauth2 } = deps;
+  const warnedAtMs = new Map<string, number>();
+
+  async function find(
+    scope: Scope,
+    reference: SecretReference,
+    environment: string | null,
+  ): Promise<SecretInUse> {
+    const isPossible = reference.by === 'name' || isUuid(reference.text);
+    const found = isPossible ? await valueStore.inUse(scope, reference, environment) : undefined;
+    if (!found) throw placeholderNotFound(reference);
+    return found;
+  }
+
+  /** Whether it has expired, which a strict expiry refuses. */
+  function judgeExpiry({ secret, value }: SecretInUse): boolean {
+    const expiresAtMs = value?.expiresAtOverrideMs ?? secret.expiresAtMs;
+    if (expiresAtMs === null || clock.nowMs() < expiresAtMs) return false;
+    if (secret.isExpiryStrict) throw secretExpired(secret.name, isoTime(expiresAtMs));
+    return true;
+  }
+
+  async function judged(scope: Scope, reference: SecretReference, use: SecretUse) {
+    const found = await find(scope, reference, use.environment);
+    if (found.secret.type === 'certificate') throw certificateInText(found.secret.name);
+    requireHost(found.secret, use);
+    return { found, isExpired: judgeExpiry(found) };
+  }
+
+  function warn({ id, scope }: StoredSecret): void {
+    const nowMs = clock.nowMs();
+    const lastMs = warnedAtMs.get(id);
+    if (lastMs !== undefined && nowMs - lastMs < WARNED_EVERY_MS) return;
+    const oldest = warnedAtMs.keys().next();
+    if (warnedAtMs.size >= WARNED_MAX && !oldest.done) warnedAtMs.delete(oldest.value);
+    warnedAtMs.delete(id);
+    warnedAtMs.set(id, nowMs);
+    logger.warn({ tenant_id: scope.tenantId, secret_id: id }, 'an expired secret is in use');
+  }
+
+  function open({ secret, value }: SecretInUse, environment: string | null): Promise<Secret<string>> {
+    if (secret.type === 'oauth2')
+      return oauth2.render(secret.scope, secret, environment ?? secret.baseEnvironment);
+    // Its base environment always has one.
+    if (value === null) throw placeholderNotFound({ by: 'id', text: secret.id });
+    return values.open(secret.scope, value);
+  }
+
+  return {
+    async resolve(scope, reference, use) {
+      const { found, isExpired } = await judged(scope, reference, use);
+      const value = await open(found, use.environment);
+      if (isExpired) warn(found.secret);
+      return { secretId: found.secret.id, name: found.secret.name, value, isExpired };
+    },
+
+    async check(scope, reference, use) {
+      const { found, isExpired } = await judged(scope, reference, use);
+      return { secretId: found.secret.id, name: found.secret.name, isExpired };
+    },
+
+    async certificateOf(scope, secretId, environment) {
+      const found = await find(scope, { by: 'id', text: secretId }, environment);
+      const { secret, value } = found;
+      if (secret.type !== 'certificate') throw notACertificate(secret.name);
+      if (!value?.certificate?.leaf || !value.certificate.hasPrivateKey) throw noPrivateKey(secret.name);
+      const isExpired = judgeExpiry(found);
+      const text = await values.open(scope, value);
+      if (isExpired) warn(secret);
+      return certificateWithKey(text);
+    },
+  };
+}
+
+/** Who chose the host decides what an unbound secret may do (dataplane.md §1.1, §3). */
+function requireHost({ name, allowedHosts }: StoredSecret, { via, host }: SecretUse): void {
+  if (allowedHosts === null) {
+    if (via === 'ephemeral') throw unboundSecret(name);
+  } else if (!coversHost(allowedHosts, host)) throw hostNotBound(name, host);
+}
+
+function certificateWithKey(text: Secret<string>): CertificateWithKey {
+  const { certificates, key } = bundleOf(text);
+  return { key: new Secret(key!), certificatePem: certificates };
+}
