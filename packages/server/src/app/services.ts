@@ -279,6 +279,7 @@ export function createServices(deps: ServicesDeps) {
       egress,
       egressAllowlist,
       vaults,
+      secrets,
       portable,
       redaction,
       plans,

@@ -9,6 +9,7 @@ import type { PortableCipher } from '../capabilities/crypto-keys/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import { type HeadOptions, redactHead } from '../capabilities/redaction/engine/plan.js';
+import type { SecretReference, SecretUse } from '../capabilities/secrets/index.js';
 import type { TokenReference } from '../capabilities/vaults/index.js';
 import { AppError, permissionMissing } from '../kernel/errors.js';
 import type { ApiKeyId, RequestId, TenantId } from '../kernel/ids.js';
@@ -137,6 +138,26 @@ function tokenSource(detokenized: TokenReference[]) {
   };
 }
 
+/** Bound to `api.example.com`, all but `UNBOUND`. */
+export const SECRETS: Record<string, string> = {
+  API_KEY: 'key "of" the upstream',
+  TEMPLATE: '{{ token: cards.tok_pan }}',
+  UNBOUND: 'goes nowhere',
+};
+
+const secretSource = {
+  async check(_scope: unknown, { text }: SecretReference, { host, via }: SecretUse) {
+    if (SECRETS[text] === undefined) throw new AppError('secret_not_found', 'No such secret');
+    if (via === 'ephemeral' && (text === 'UNBOUND' || host !== 'api.example.com'))
+      throw new AppError('egress_blocked', 'The secret is not bound to that host');
+    return { secretId: text, name: text, isExpired: false };
+  },
+  async resolve(scope: unknown, reference: SecretReference, use: SecretUse) {
+    const known = await secretSource.check(scope, reference, use);
+    return { ...known, value: new Secret(SECRETS[reference.text]!) };
+  },
+};
+
 /** Seals by a mark, and opens what `PORTABLES` names. */
 const portableSource: PortableCipher = {
   sealForProxy: async (_caller, texts) => texts.map((text) => new Secret(`sealed<${text}>`)),
@@ -234,6 +255,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     egress: measuredEgress(egress, instruments, clock),
     egressAllowlist: { hostsFor: async () => createHostList(fixture.allowedHosts) },
     vaults: tokenSource(detokenized),
+    secrets: secretSource,
     portable: portableSource,
     redaction: {
       planFor: async () => ({

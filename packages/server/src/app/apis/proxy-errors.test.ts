@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../kernel/limits.js';
 import { loadSqlite } from '../../platform/storage/sqlite-module.js';
-import { startWholeServer, type WholeServer } from '../../testing/whole-server.js';
+import { startWholeServer, UPSTREAM_HOST, type WholeServer } from '../../testing/whole-server.js';
 
 interface Call {
   /** Null = none. */
@@ -56,6 +56,7 @@ beforeAll(async () => {
   adminToken = (await server.api('POST', '/admin/auth/login', { email, password }, '')).json.token;
   await makeVault('cards');
   await makeVault('closed');
+  await makeSecrets();
   await server.api('PATCH', '/v1/vaults/closed', { enabled: false });
   keys.withoutInvoke = await makeKey(['vaults:read']);
   keys.withoutDetokenize = await makeKey(['proxy:invoke']);
@@ -77,6 +78,16 @@ async function makeVault(name: string): Promise<void> {
   await server.api('POST', '/v1/vaults', { name, token_format: 'generic' });
   const made = await server.api('POST', `/v1/vaults/${name}/tokens`, { value: 'a-value' });
   token ??= made.json.data.token;
+}
+
+async function makeSecrets(): Promise<void> {
+  const old = { expires_at: '2020-01-01T00:00:00Z', strict_expiry_enforcement: true };
+  for (const more of [
+    { name: 'UNBOUND' },
+    { name: 'ELSEWHERE', allowed_hosts: ['other-name.example.com'] },
+    { name: 'OLD', allowed_hosts: [UPSTREAM_HOST], ...old },
+  ])
+    await server.api('POST', '/v1/secrets', { value: 'a-value', ...more });
 }
 
 async function makeKey(permissions: readonly string[]): Promise<string> {
@@ -290,6 +301,19 @@ const ROWS: readonly Row[] = [
     call: () => ({}),
     after: () => server.api('PUT', '/v1/egress/allowlist', { hosts: [] }),
   },
+  ...['UNBOUND', 'ELSEWHERE'].map((name) => ({
+    status: 403,
+    type: 'egress_blocked',
+    how: `the secret ${name}`,
+    call: withBody(() => `["{{secret:${name}}}"]`),
+  })),
+  {
+    status: 400,
+    type: 'secret_not_found',
+    how: 'an unknown secret',
+    call: withBody(() => '["{{secret:NO}}"]'),
+  },
+  { status: 400, type: 'secret_expired', how: 'a strict expiry', call: withBody(() => '["{{secret:OLD}}"]') },
   { status: 403, type: 'forbidden', how: 'without proxy:invoke', call: () => ({ key: keys.withoutInvoke }) },
   {
     status: 403,
@@ -375,7 +399,6 @@ const ROWS: readonly Row[] = [
 /** Rows of the same table that no call to this version can bring about, and why. */
 const NOT_REACHED: Record<string, string> = {
   'template_error: an ambiguous token': 'format-preserving tokens of two vaults would have to collide',
-  'secret_not_found, secret_expired': 'there are no secrets yet',
   'egress_blocked: an escrowed credential': 'there are none yet',
   egress_unavailable: 'there are no egress servers yet',
 };

@@ -123,7 +123,9 @@ describe('refusals: nothing is sent, no value is read, one row is left', () => {
       'template_error',
       { headers: JSON_TYPE, body: '["{{ encrypted | json: $.a }}"]' },
     ],
-    ['secret placeholder', 400, 'template_error', { headers: JSON_TYPE, body: '["{{secret:A}}"]' }],
+    ['broken placeholder', 400, 'template_error', { headers: JSON_TYPE, body: '["{{secret:}}"]' }],
+    ['unknown secret', 400, 'secret_not_found', { headers: JSON_TYPE, body: '["{{secret:A}}"]' }],
+    ['unbound secret', 403, 'egress_blocked', { headers: JSON_TYPE, body: '["{{secret_id:UNBOUND}}"]' }],
     [
       'P11: 21 references',
       400,

@@ -5,7 +5,7 @@ import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
 import type { StepTrace } from '../../platform/telemetry/tracing.js';
-import type { EchoGuard, RedactionPlan } from '../redaction/index.js';
+import type { DetokenizedValue, EchoGuard, RedactionPlan } from '../redaction/index.js';
 import { RequestHeaders } from './request-headers.js';
 
 /** One request as the HTTP floor hands it over: raw, its body unread, its answer unwritten. */
@@ -37,6 +37,8 @@ export class ProxyCall implements ClientPresence {
   plan: RedactionPlan | null = null;
   /** Keeps what was detokenized for the call out of its answer; null where nothing was. */
   guard: EchoGuard | null = null;
+  /** Secrets whose values are sent along: they stand in no log. */
+  injected: readonly DetokenizedValue[] = [];
   /** Answered with what would be sent, and by nobody else (dataplane §1.1). */
   isDryRun = false;
   /** Started with the target's resolution, stopped when the call is over. */

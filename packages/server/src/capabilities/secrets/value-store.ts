@@ -2,7 +2,7 @@ import type { Selectable } from 'kysely';
 import type { Scope } from '../../kernel/ids.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { CertificateInfo } from './certificates/bundle.js';
-import { foldName } from './names.js';
+import { foldName, normalizeName } from './names.js';
 import { secretOf } from './store.js';
 import { type SecretRow, type SecretValueRow, secretTables } from './tables.js';
 import type { SecretReference, StoredSecret } from './types.js';
@@ -101,7 +101,7 @@ export function createSecretValueStore(db: Database) {
       const args = { environment: environment ?? '' };
       const rows = await (by === 'id'
         ? byId.all(scope, { ...args, key: text.toLowerCase() })
-        : byName.all(scope, { ...args, key: foldName(text) }));
+        : byName.all(scope, { ...args, key: foldName(normalizeName(text)) }));
       const row = rows.find(({ environment_name }) => environment_name === environment) ?? rows[0];
       return row && { secret: secretOf(row), value: storedValueOf(row) };
     },

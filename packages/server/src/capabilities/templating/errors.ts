@@ -13,6 +13,12 @@ export function tooManyTokens(): AppError {
   );
 }
 
+export function tooManySecrets(): AppError {
+  return templateError(
+    `A call may hold at most ${LIMITS.secretReferencesMax} secret placeholders, body and query together`,
+  );
+}
+
 export function tooManyPortables(): AppError {
   return templateError(
     `A call may seal and open at most ${LIMITS.portablesMax} values, body and query together`,

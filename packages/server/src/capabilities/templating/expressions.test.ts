@@ -7,7 +7,7 @@ import { holdsExpression, Operands, parseText, renderPieces } from './expression
 function parse(text: string): { operands: string[]; rendered: string } {
   const operands = new Operands();
   const pieces = parseText(text, operands);
-  const values = operands.list.map((_, i) => new Secret(`<${i}>`));
+  const values = operands.slots.map((_, i) => new Secret(`<${i}>`));
   return { operands: operands.list, rendered: pieces === null ? text : renderPieces(pieces, values) };
 }
 
@@ -102,8 +102,11 @@ describe('template_error', () => {
     `{{ token: ${'a'.repeat(1025)} }}`,
     '{{ encrypted | json: $.a }}',
     '{{encrypted|x}}',
-    '{{secret:NAME}}',
-    '{{ secret_id: 1 }}',
+    '{{secret:}}',
+    '{{secret: a b}}',
+    "{{ secret: 'a }}",
+    '{{ secret_id: 1 }',
+    `{{ secret: ${'a'.repeat(1025)} }}`,
   ])('%j', (text) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ type: 'template_error', status: 400 }));
   });
@@ -112,6 +115,26 @@ describe('template_error', () => {
 test('the 21st reference is one too many, the same token counted again', () => {
   expect(parse('{{token:a}}'.repeat(20)).operands).toHaveLength(20);
   expect(() => parse('{{token:a}}'.repeat(21))).toThrow(expect.objectContaining({ type: 'too_many_tokens' }));
+});
+
+test.each([
+  ['{{secret:NAME}}', { by: 'name', text: 'NAME' }],
+  ['{{ secret : "a b" }}', { by: 'name', text: 'a b' }],
+  ["{{ secret_id: '1' }}", { by: 'id', text: '1' }],
+  ['{{secret_id:1}}', { by: 'id', text: '1' }],
+])('%s names a secret', (text, reference) => {
+  const operands = new Operands();
+  expect(parseText(text, operands)).toEqual(['', 0, '']);
+  expect([operands.secrets, operands.list]).toEqual([[reference], []]);
+});
+
+test('the 101st placeholder of a secret is one too many, and none of them counts as a token', () => {
+  const operands = new Operands();
+  parseText('{{secret:a}}'.repeat(100), operands);
+  expect([operands.secrets.length, operands.list.length]).toEqual([100, 0]);
+  expect(() => parse('{{secret:a}}'.repeat(101))).toThrow(
+    expect.objectContaining({ type: 'template_error' }),
+  );
 });
 
 test('a value is not looked at again', () => {

@@ -1,8 +1,9 @@
 import { LIMITS } from '../../kernel/limits.js';
 import type { Secret } from '../../kernel/secret.js';
 import { PORTABLE_PREFIX, type Portable } from '../crypto-keys/index.js';
+import type { SecretReference } from '../secrets/index.js';
 import { type EncryptedDocument, readPath } from './encrypted.js';
-import { readsTooMuch, templateError, tooManyPortables, tooManyTokens } from './errors.js';
+import { readsTooMuch, templateError, tooManyPortables, tooManySecrets, tooManyTokens } from './errors.js';
 
 /**
  * Every token operand of one call in order of appearance, body and query counted together (dataplane §2.1).
@@ -14,6 +15,8 @@ export class Operands {
   readonly seals: string[] = [];
   /** Ciphertexts that are to be opened. */
   readonly opens: Portable[] = [];
+  /** Secrets that are named, one an occurrence. */
+  readonly secrets: SecretReference[] = [];
   /** What a piece's number stands for, in order of appearance. */
   readonly slots: Slot[] = [];
 
@@ -27,6 +30,11 @@ export class Operands {
   add(operand: string): number {
     if (this.list.length === LIMITS.tokenReferencesMax) throw tooManyTokens();
     return this.#slot('tokens', this.list.push(operand));
+  }
+
+  secret(reference: SecretReference): number {
+    if (this.secrets.length === LIMITS.secretReferencesMax) throw tooManySecrets();
+    return this.#slot('secrets', this.secrets.push(reference));
   }
 
   seal(text: string): number {
@@ -57,7 +65,7 @@ export class Operands {
 }
 
 interface Slot {
-  readonly of: 'tokens' | 'sealed' | 'opened';
+  readonly of: 'tokens' | 'sealed' | 'opened' | 'secrets';
   readonly index: number;
 }
 
@@ -70,7 +78,7 @@ const PORTABLE_CHARACTERS_MAX = 2 * LIMITS.vaultValueBytesMax;
 /** No token holds a control character or half a surrogate pair, and the database takes neither. */
 const UNUSABLE = /[\u0000-\u001f\u007f]|\p{Cs}/u;
 
-type Keyword = 'token' | 'encrypted' | 'secret';
+type Keyword = 'token' | 'encrypted' | 'secret' | 'secret_id';
 
 interface Opening {
   readonly keyword: Keyword;
@@ -109,7 +117,7 @@ function openingAt(text: string, braces: number): Opening | null {
     case 'e':
       return opening(text, at, 'encrypted', 'encrypted', '|');
     case 's':
-      return opening(text, at, 'secret', 'secret', ':') ?? opening(text, at, 'secret_id', 'secret', ':');
+      return opening(text, at, 'secret', 'secret', ':') ?? opening(text, at, 'secret_id', 'secret_id', ':');
     default:
       return null;
   }
@@ -122,13 +130,13 @@ function operandEnd(text: string, from: number): number {
 }
 
 /** `ws operand ws }}`, the operand bare or in one pair of quotes. Returns it and where the text goes on. */
-function operandAt(text: string, from: number): { operand: string; end: number } {
+function operandAt(text: string, from: number, what: 'token' | 'secret'): { operand: string; end: number } {
   let at = skipSpace(text, from);
   const quote = text[at];
   let operand: string;
   if (quote === '"' || quote === "'") {
     const close = text.indexOf(quote, at + 1);
-    if (close === -1) throw templateError('A token expression has a quote that is not closed');
+    if (close === -1) throw templateError(`A ${what} expression has a quote that is not closed`);
     operand = text.slice(at + 1, close);
     at = close + 1;
   } else {
@@ -137,11 +145,13 @@ function operandAt(text: string, from: number): { operand: string; end: number }
     at = end;
   }
   at = skipSpace(text, at);
-  if (!text.startsWith('}}', at)) throw templateError('A token expression is not closed by }}');
-  if (operand === '') throw templateError('A token expression names no token');
-  const charactersMax = operand.includes(PORTABLE_PREFIX) ? PORTABLE_CHARACTERS_MAX : OPERAND_CHARACTERS_MAX;
-  if (operand.length > charactersMax) throw templateError('A token expression is too long');
-  if (UNUSABLE.test(operand)) throw templateError('A token expression holds a character that no token has');
+  if (!text.startsWith('}}', at)) throw templateError(`A ${what} expression is not closed by }}`);
+  if (operand === '') throw templateError(`A ${what} expression names no ${what}`);
+  const mayBeLong = what === 'token' && operand.includes(PORTABLE_PREFIX);
+  const charactersMax = mayBeLong ? PORTABLE_CHARACTERS_MAX : OPERAND_CHARACTERS_MAX;
+  if (operand.length > charactersMax) throw templateError(`A ${what} expression is too long`);
+  if (UNUSABLE.test(operand))
+    throw templateError(`A ${what} expression holds a character that no ${what} has`);
   return { operand, end: at + 2 };
 }
 
@@ -193,6 +203,19 @@ function encryptedAt(
   return { piece: operands.seal(JSON.stringify({ [key.part]: value.part })), end: at + 2 };
 }
 
+/** What stands for an expression, and where the text goes on. */
+function pieceAt(
+  text: string,
+  { keyword, end: from }: Opening,
+  operands: Operands,
+): { piece: string | number; end: number } {
+  if (keyword === 'encrypted') return encryptedAt(text, from, operands);
+  const { operand, end } = operandAt(text, from, keyword === 'token' ? 'token' : 'secret');
+  if (keyword === 'token') return { piece: operands.add(operand), end };
+  const by = keyword === 'secret_id' ? 'id' : 'name';
+  return { piece: operands.secret({ by, text: operand }), end };
+}
+
 /**
  * Reads the expressions of a text in one pass, so that time grows with its length whatever it holds.
  * Null = rendering would leave the text as it is.
@@ -214,15 +237,7 @@ export function parseText(text: string, operands: Operands): Pieces | null {
       braces = text.indexOf('{{', found.end);
       continue;
     }
-    if (found.keyword === 'secret') throw templateError('secret placeholders are not supported here yet');
-    let end: number;
-    let piece: string | number;
-    if (found.keyword === 'encrypted') ({ piece, end } = encryptedAt(text, found.end, operands));
-    else {
-      const token = operandAt(text, found.end);
-      piece = operands.add(token.operand);
-      end = token.end;
-    }
+    const { piece, end } = pieceAt(text, found, operands);
     pieces.push(text.slice(literalFrom, braces), piece);
     literalFrom = end;
     braces = text.indexOf('{{', end);

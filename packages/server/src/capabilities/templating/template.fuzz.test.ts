@@ -73,6 +73,7 @@ function rendered(template: CallTemplate) {
   return template.render(
     template.operands.map((operand) => new Secret(`"${operand}\\`)),
     { sealed, opened },
+    template.secrets.map(({ text }) => new Secret(`"${text}\\`)),
   );
 }
 

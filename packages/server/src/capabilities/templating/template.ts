@@ -1,5 +1,6 @@
 import type { Secret } from '../../kernel/secret.js';
 import type { Portable } from '../crypto-keys/index.js';
+import type { SecretReference } from '../secrets/index.js';
 import type { BodyKind } from './body-kind.js';
 import type { EncryptedDocument } from './encrypted.js';
 import { Operands, renderPieces } from './expressions.js';
@@ -21,7 +22,13 @@ export interface CallTemplate {
   /** JSON texts to seal, and ciphertexts to open, in order of appearance. */
   readonly seals: readonly string[];
   readonly opens: readonly Portable[];
-  render(tokens: readonly Secret<string>[], portables?: PortableValues): CallParts;
+  /** Placeholders of secrets in order of appearance, one an occurrence. */
+  readonly secrets: readonly SecretReference[];
+  render(
+    tokens: readonly Secret<string>[],
+    portables?: PortableValues,
+    secrets?: readonly Secret<string>[],
+  ): CallParts;
 }
 
 /** What became of `seals` and `opens`; an opened one is a JSON text. */
@@ -73,8 +80,9 @@ export function parseCall(
     operands: operands.list,
     seals: operands.seals,
     opens: operands.opens,
-    render(tokens, { sealed, opened } = NO_PORTABLES) {
-      const known = { tokens, sealed, opened };
+    secrets: operands.secrets,
+    render(tokens, { sealed, opened } = NO_PORTABLES, secrets = []) {
+      const known = { tokens, sealed, opened, secrets };
       const values = operands.slots.map(({ of, index }) => known[of][index]!);
       return {
         query: query === null ? parts.query : renderPairs(query, values),

@@ -3,40 +3,78 @@ import { isPending } from '../../../kernel/promisable.js';
 import { MASK_TEXT, Secret } from '../../../kernel/secret.js';
 import type { PortableCipher } from '../../crypto-keys/index.js';
 import type { DetokenizedValue } from '../../redaction/index.js';
+import type { SecretReference, Secrets, SecretUse } from '../../secrets/index.js';
 import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
 import type { TokenReference, ValueForProxy, Vaults } from '../../vaults/index.js';
 
 export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy' | 'checkForProxy'>;
 
+export type SecretSource = Pick<Secrets, 'resolve' | 'check'>;
+
 export interface CallValues {
   readonly tokens: readonly DetokenizedValue[];
+  /** One an occurrence. */
+  readonly secrets: readonly DetokenizedValue[];
   readonly portables: PortableValues;
 }
 
-export const NO_VALUES: CallValues = { tokens: [], portables: { sealed: [], opened: [] } };
+export const NO_VALUES: CallValues = { tokens: [], secrets: [], portables: { sealed: [], opened: [] } };
 
 const MASK = new Secret(MASK_TEXT);
 const MASK_AS_JSON = new Secret(JSON.stringify(MASK_TEXT));
 
 export interface ValueSources {
   readonly vaults: TokenSource;
+  readonly secrets: SecretSource;
   readonly portable: PortableCipher;
+}
+
+/** Those that the answer must not bring back: of each occurrence of a token, of each secret once. */
+export function guardedValues({ tokens, secrets }: CallValues): readonly DetokenizedValue[] {
+  return secrets.length === 0 ? tokens : [...tokens, ...new Set(secrets)];
 }
 
 /** Permission per vault, one audit row an occurrence, all or nothing (dataplane §1.3 step 5). */
 export async function detokenize(
-  { vaults, portable }: ValueSources,
+  { vaults, secrets: source, portable }: ValueSources,
   caller: Caller,
+  host: string,
   template: CallTemplate,
 ): Promise<CallValues> {
   const { operands, seals, opens } = template;
+  const { scope } = caller.principal;
   // First, so that no token is read out for a caller who may not open the rest.
   const opened = opens.length === 0 ? [] : await portable.openForProxy(caller, opens);
+  const secrets = await secretsFor(template.secrets, host, async (reference, use) => {
+    const { value } = await source.resolve(scope, reference, use);
+    return value;
+  });
   const tokens = await valuesFor(vaults, caller, operands, (references) =>
     vaults.detokenizeForProxy(caller, references),
   );
   const sealed = seals.length === 0 ? [] : await portable.sealForProxy(caller, seals);
-  return { tokens, portables: { sealed, opened } };
+  return { tokens, secrets, portables: { sealed, opened } };
+}
+
+/** Each secret once, in order of appearance; what stands for it in an answer is the caller's own placeholder. */
+async function secretsFor(
+  references: readonly SecretReference[],
+  host: string,
+  read: (reference: SecretReference, use: SecretUse) => Promise<Secret<string>>,
+): Promise<DetokenizedValue[]> {
+  const known = new Map<string, DetokenizedValue>();
+  const values: DetokenizedValue[] = [];
+  for (const reference of references) {
+    const token = `{{${reference.by === 'id' ? 'secret_id' : 'secret'}:${reference.text}}}`;
+    let value = known.get(token);
+    if (!value) {
+      const use: SecretUse = { via: 'ephemeral', environment: null, host };
+      value = { value: await read(reference, use), token, isGuarded: true };
+      known.set(token, value);
+    }
+    values.push(value);
+  }
+  return values;
 }
 
 /** A value for each operand, under the token that it names. */
@@ -58,18 +96,24 @@ async function valuesFor(
 
 /** The same refusals in the same order, and a mask in place of each value: nothing is read, sealed or audited. */
 export async function maskValues(
-  { vaults, portable }: ValueSources,
+  { vaults, secrets: source, portable }: ValueSources,
   caller: Caller,
+  host: string,
   template: CallTemplate,
 ): Promise<CallValues> {
   const { operands, seals, opens } = template;
   if (opens.length > 0) await portable.checkForProxy(caller, opens);
+  const secrets = await secretsFor(template.secrets, host, async (reference, use) => {
+    await source.check(caller.principal.scope, reference, use);
+    return MASK;
+  });
   const tokens = await valuesFor(vaults, caller, operands, async (references) => {
     const checked = await vaults.checkForProxy(caller, references);
     return checked.map((one) => ({ ...one, value: MASK }));
   });
   return {
     tokens,
+    secrets,
     portables: { sealed: seals.map(() => MASK), opened: opens.map(() => MASK_AS_JSON) },
   };
 }

@@ -16,7 +16,7 @@ import { maskedDocument } from '../../templating/index.js';
 import type { ProxyCall } from '../call.js';
 import { type DryRunResult, dryRunWire, type Preview, RULES, type Rule } from '../schemas.js';
 import { StreamedBody } from './body.js';
-import { maskValues, NO_VALUES, type ValueSources } from './detokenize.js';
+import { guardedValues, maskValues, NO_VALUES, type ValueSources } from './detokenize.js';
 import type { HopMarker } from './hop-marker.js';
 import type { EphemeralOptions } from './options.js';
 import { type Outbound, render } from './render.js';
@@ -88,9 +88,11 @@ async function rehearse(
   if (scanned.body instanceof StreamedBody) await drain(scanned.body, guarded.clock);
   progress.stage = 'values';
   trace?.step('check');
-  const values = scanned.template === null ? NO_VALUES : await maskValues(deps, caller, scanned.template);
+  const { hostname } = guarded.target.url;
+  const values =
+    scanned.template === null ? NO_VALUES : await maskValues(deps, caller, hostname, scanned.template);
   trace?.step('render');
-  const isRead = plan.hasBodyRules || new EchoGuard(values.tokens).isActive;
+  const isRead = plan.hasBodyRules || new EchoGuard(guardedValues(values)).isActive;
   return previewOf(deps, call, guarded, render(guarded.target, scanned, values), isRead);
 }
 

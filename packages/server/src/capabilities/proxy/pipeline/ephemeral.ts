@@ -6,7 +6,7 @@ import type { Plans } from '../../plans/index.js';
 import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
 import { authenticate, requirePermission } from './authenticate.js';
-import { detokenize, NO_VALUES, type ValueSources } from './detokenize.js';
+import { detokenize, guardedValues, NO_VALUES, type ValueSources } from './detokenize.js';
 import { dryRun } from './dry-run.js';
 import type { HopMarker } from './hop-marker.js';
 import { type CallLog, writeLogRow } from './log.js';
@@ -62,8 +62,12 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
     : scan(call, guarded.clock, query, options.encrypted);
   const scanned = isPending(read) ? await read : read;
   trace?.step('detokenize');
-  const values = scanned.template === null ? NO_VALUES : await detokenize(deps, caller, scanned.template);
-  if (values.tokens.length > 0) call.guard = new EchoGuard(values.tokens);
+  const { hostname } = guarded.target.url;
+  const values =
+    scanned.template === null ? NO_VALUES : await detokenize(deps, caller, hostname, scanned.template);
+  call.injected = values.secrets;
+  const guardable = guardedValues(values);
+  if (guardable.length > 0) call.guard = new EchoGuard(guardable);
   trace?.step('render');
   const outbound = render(guarded.target, scanned, values);
   trace?.stepUpstream('send', call.method, guarded.target);

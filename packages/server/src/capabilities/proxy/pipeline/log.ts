@@ -1,6 +1,8 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError, isAppError } from '../../../kernel/errors.js';
+import { LIMITS } from '../../../kernel/limits.js';
 import type { ProxyMode } from '../../../kernel/proxy-mode.js';
+import { MASK_TEXT } from '../../../kernel/secret.js';
 import { ClientGone } from '../../../platform/egress/egress.js';
 import type { ApiLogs } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
@@ -17,6 +19,19 @@ function errorName(failure: unknown): string | null {
   if (failure === null) return null;
   if (failure instanceof ClientGone) return 'client_disconnected';
   return failure instanceof AppError ? failure.type : 'internal_error';
+}
+
+/** Values of secrets that were sent are masked wherever they stand (dataplane §7), in the caller's own path too. */
+function pathOf({ path, plan, injected }: ProxyCall): string | null {
+  if (path === null) return null;
+  let text = plan?.logText(path) ?? path;
+  for (const { value } of new Set(injected)) {
+    const raw = value.reveal();
+    if (Buffer.byteLength(raw) < LIMITS.echoValueBytesMin) continue;
+    for (const form of new Set([raw, encodeURIComponent(raw), encodeURI(raw)]))
+      text = text.replaceAll(form, MASK_TEXT);
+  }
+  return text;
 }
 
 /** Every call with a valid credential leaves one row, refused or not (dataplane §1.7). */
@@ -41,7 +56,7 @@ export function writeLogRow(
     srcIp: caller.ip,
     environment: null,
     tsMs: call.receivedAtMs,
-    path: call.path === null ? null : (call.plan?.logText(call.path) ?? call.path),
+    path: pathOf(call),
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
     error: errorName(failure) ?? (call.isDryRun ? DRY_RUN : null),

@@ -14,6 +14,7 @@ export function render(target: JudgedTarget, scanned: Scanned, values: CallValue
   const parts = template.render(
     values.tokens.map(({ value }) => value),
     values.portables,
+    values.secrets.map(({ value }) => value),
   );
   return { path: pathOf(target, parts.query), body: parts.body ?? scanned.body };
 }
