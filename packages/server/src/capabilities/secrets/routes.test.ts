@@ -34,7 +34,7 @@ const versions = async (id: unknown) =>
   ]);
 const reveal = (id: unknown, query = '', token = ownerToken) =>
   harness.call('GET', `/admin/secrets/${id}/value${query}`, { token });
-const valueOf = async (id: unknown, query = '') => (await reveal(id, query)).json['data']!['value'];
+const shown = async (id: unknown, query = '') => (await reveal(id, query)).json['data']!['value'];
 const errorOf = ({ status, json }: Awaited<ReturnType<typeof call>>) => [status, json['error']?.['type']];
 const fieldsOf = ({ json }: Awaited<ReturnType<typeof call>>) => Object.keys(json['fields'] ?? {}).sort();
 async function audit(action: string): Promise<JsonTree> {
@@ -94,7 +94,7 @@ describe('POST /v1/secrets', () => {
     ['secret_type', { secret_type: 'certificate' }],
     ['environment', { environment: 'unheard-of' }],
     ['expires_at', { expires_at: 'tomorrow' }],
-    ['allowed_hosts.0', { allowed_hosts: ['https://a.example.com'] }],
+    ['allowed_hosts[0]', { allowed_hosts: ['https://a.example.com'] }],
     ['allowed_hosts', { allowed_hosts: [] }],
     ['hosts', { allowed_hosts: ['a.example.com'], hosts: ['a.example.com'] }],
     ['collection_id', { collection_id: 'x' }],
@@ -105,7 +105,7 @@ describe('POST /v1/secrets', () => {
 
   it('takes 64 KiB of UTF-8, whatever characters', async () => {
     const value = 'é'.repeat(32_768);
-    expect(await valueOf((await make({ value }))['id'])).toBe(value);
+    expect(await shown((await make({ value }))['id'])).toBe(value);
   });
 
   it('is 409 for a name that there is, whatever its case and spaces; another mode has names of its own', async () => {
@@ -171,8 +171,8 @@ describe('PUT /v1/secrets/:id/value', () => {
       environment: 'staging',
       value_version: 1,
     });
-    expect(await valueOf(id)).toBe('second');
-    expect(await valueOf(id, '?environment=staging')).toBe('s1');
+    expect(await shown(id)).toBe('second');
+    expect(await shown(id, '?environment=staging')).toBe('s1');
     expect(await audit('secret.rotate')).toMatchObject({
       resource_id: id,
       details: { environment: 'staging', value_version: 1 },
@@ -226,7 +226,7 @@ describe('PATCH /v1/secrets/:id', () => {
       expect(await get(id)).toMatchObject({ name: `S${made}`, allowed_hosts: before ?? null });
       const taken = await call('PATCH', `${PATH}/${id}`, { allowed_hosts: after, value: 'again' });
       expect(taken.status).toBe(200);
-      expect([await valueOf(id), await versions(id)]).toEqual(['again', [['production', 2]]]);
+      expect([await shown(id), await versions(id)]).toEqual(['again', [['production', 2]]]);
       expect(await get(id)).toMatchObject({ allowed_hosts: after });
       expect(await audit('secret.update')).toMatchObject({
         details: { written: [{ environment: 'production', value_version: 2 }] },
@@ -248,7 +248,7 @@ describe('PATCH /v1/secrets/:id', () => {
       }
       const values = { production: 'p2', staging: 's2' };
       expect((await call('PATCH', `${PATH}/${id}`, { ...hosts, values })).status).toBe(200);
-      expect([await valueOf(id), await valueOf(id, '?environment=staging')]).toEqual(['p2', 's2']);
+      expect([await shown(id), await shown(id, '?environment=staging')]).toEqual(['p2', 's2']);
     });
 
     it('a narrower list needs none', async () => {
@@ -342,12 +342,12 @@ describe('environments', () => {
     expect(errorOf(await call('DELETE', path))).toEqual([409, 'conflict']);
     await call('PATCH', path, { name: 'passed' });
     expect(await get(based['id'])).toMatchObject({ base_environment: 'passed' });
-    expect(await valueOf(id, '?environment=passed')).toBe('own');
+    expect(await shown(id, '?environment=passed')).toBe('own');
     await call('DELETE', `${PATH}/${based['id']}`);
     expect((await call('DELETE', path)).status).toBe(200);
     expect(await audit('environment.delete')).toMatchObject({ details: { secret_values_deleted: 1 } });
     await call('POST', '/v1/environments', { name: 'passed' });
-    expect(await valueOf(id, '?environment=passed')).toBe('first');
+    expect(await shown(id, '?environment=passed')).toBe('first');
     expect(await versions(id)).toEqual([['production', 1]]);
   });
 });

@@ -15,6 +15,8 @@ const KEY = 'privateKey';
 const PASSPHRASE = 'passphrase';
 
 const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----[\s\S]*?-----END \1-----/g;
+/** A name that is longer is cut: it is for people. */
+const NAME_CHARACTERS_MAX = 1_000;
 const SIGNED_DATA = '1.2.840.113549.1.7.2';
 
 // Forge knows RSA alone: what it cannot read it gives as it stands, which is what is wanted of all.
@@ -23,8 +25,6 @@ forge.pki.privateKeyFromAsn1 = unread;
 function unread() {
   throw new Error('left as it is');
 }
-
-parentPort.postMessage(answerOf(workerData));
 
 function answerOf(input) {
   try {
@@ -124,9 +124,6 @@ function factsOf({ subject, issuer, serialNumber, validFrom, validTo, fingerprin
   };
 }
 
-/** A name that is longer is cut: it is for people. */
-const NAME_CHARACTERS_MAX = 1_000;
-
 function nameText(name) {
   return (name ?? '').replaceAll('\n', ', ').slice(0, NAME_CHARACTERS_MAX);
 }
@@ -220,3 +217,5 @@ function inOrder(all, key) {
 function unique(all) {
   return [...new Map(all.map((one) => [one.fingerprint256, one])).values()];
 }
+
+parentPort.postMessage(answerOf(workerData));
