@@ -26,7 +26,7 @@ const SECRET_TERMS = {
   expires_at: '2030-01-01T00:00:00Z',
   strict_expiry_enforcement: true,
 };
-const secretOf = () => ({ name: `SECRET_${++made}`, value: 'canary' });
+const secretOf = () => ({ name: `SECRET_${++made}`, value: `canary of secret ${made}` });
 const BOUND = { allowed_hosts: ['api.example.com', '*.example.org'] };
 
 const newSecret = async (world: World) => `${SECRETS}/${(await world.create(SECRETS, secretOf())).id}`;

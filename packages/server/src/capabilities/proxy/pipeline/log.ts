@@ -26,7 +26,8 @@ function pathOf({ path, plan, injected }: ProxyCall): string | null {
   if (path === null) return null;
   let text = plan?.logText(path) ?? path;
   for (const { value } of new Set(injected)) {
-    const raw = value.reveal();
+    // Without halves of surrogate pairs, which nothing encodes.
+    const raw = Buffer.from(value.reveal()).toString();
     if (Buffer.byteLength(raw) < LIMITS.echoValueBytesMin) continue;
     for (const form of new Set([raw, encodeURIComponent(raw), encodeURI(raw)]))
       text = text.replaceAll(form, MASK_TEXT);
