@@ -68,6 +68,7 @@ it('reaches each registered column of each capability, whose values are then rea
   await create('/v1/pki/roots', { name: 'corp' });
   await create('/v1/pki/roots/corp/roles', { role_name: 'web', allow_acme: true });
   await create('/v1/pki/roots/corp/roles/web/acme-keys', {});
+  await create('/v1/secrets', { name: 'API_KEY', value: 'the value' });
   const { id: connection } = await create('/v1/dyn-db-credentials', {
     name: 'orders',
     engine: 'postgres',

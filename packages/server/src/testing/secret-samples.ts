@@ -12,6 +12,8 @@ const newEnvironment = async (world: World) =>
   `${ENVIRONMENTS}/${(await world.create(ENVIRONMENTS, environmentOf())).id}`;
 
 export const SECRETS = '/v1/secrets';
+/** Lists are by name unless they are asked for otherwise, and a page may be full of others. */
+const NEWEST = `${SECRETS}?sort=created_at&order=desc`;
 const ca = await createTestCa();
 const { certPem, keyPem } = await ca.issue(['upstream.example.com']);
 const FILE = {
@@ -57,7 +59,7 @@ export const SECRET_SAMPLES: Readonly<Record<string, RouteSample>> = {
       { hosts: ['api.example.net'], values: { production: 'next' } },
     ],
   },
-  [`DELETE ${SECRETS}/:id`]: { path: newCertificate },
+  [`DELETE ${SECRETS}/:id`]: { path: newSecret },
   [`PUT ${SECRETS}/:id/value`]: {
     path: async (world) => `${await newSecret(world)}/value`,
     bodies: () => [{ value: 'next', environment: 'production', expires_at_override: null }],
@@ -75,8 +77,14 @@ export const SECRET_SAMPLES: Readonly<Record<string, RouteSample>> = {
 export const SECRET_KINDS = {
   [SECRETS]: {
     make: async ({ create }: World, name: string) => ({
-      list: SECRETS,
+      list: NEWEST,
       id: (await create(SECRETS, { name, value: 'canary' })).id,
+    }),
+  },
+  [`${SECRETS}/certificate`]: {
+    make: async ({ create }: World, name: string) => ({
+      list: NEWEST,
+      id: (await create(`${SECRETS}/certificate`, { name, ...FILE })).id,
     }),
   },
   [ENVIRONMENTS]: {

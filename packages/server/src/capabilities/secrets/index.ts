@@ -1,6 +1,4 @@
 export { envelopeColumns } from './envelope-columns.js';
-export { coversHost } from './hosts.js';
-export { requireSecretName } from './names.js';
 export { secretRoutes } from './routes.js';
 export { createSecretEnvironments, createSecrets, type Secrets, type SecretUser } from './service.js';
 export { migrations, type SecretType } from './tables.js';

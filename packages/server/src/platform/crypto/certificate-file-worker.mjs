@@ -1,6 +1,5 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { parentPort, workerData } from 'node:worker_threads';
-import forge from 'node-forge';
 
 /** What a file is refused for, in words of its own fields: nothing of what is in it is told. */
 class Refused extends Error {
@@ -19,9 +18,21 @@ const BLOCK = /-----BEGIN ([A-Z0-9 ]{1,40})-----[\s\S]*?-----END \1-----/g;
 const NAME_CHARACTERS_MAX = 1_000;
 const SIGNED_DATA = '1.2.840.113549.1.7.2';
 
-// Forge knows RSA alone: what it cannot read it gives as it stands, which is what is wanted of all.
-forge.pki.certificateFromAsn1 = unread;
-forge.pki.privateKeyFromAsn1 = unread;
+/** Loaded for the files that Node does not read: it takes longer than all the rest. */
+const forge = needsForge(workerData) ? await loadForge() : null;
+
+function needsForge({ format, content }) {
+  return ['pfx', 'p12', 'pkcs7', 'p7b', 'p7c'].includes(format) || content.includes('BEGIN PKCS7');
+}
+
+async function loadForge() {
+  const { default: loaded } = await import('node-forge');
+  // It knows RSA alone: what it cannot read it gives as it stands, which is what is wanted of all.
+  loaded.pki.certificateFromAsn1 = unread;
+  loaded.pki.privateKeyFromAsn1 = unread;
+  return loaded;
+}
+
 function unread() {
   throw new Error('left as it is');
 }

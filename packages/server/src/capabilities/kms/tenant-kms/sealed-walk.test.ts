@@ -26,9 +26,11 @@ const kmsOf = (slug: string) => ({
 
 /** What has to encrypt or decrypt, as its first sample calls it. */
 const NEEDS_THE_KEY: readonly string[] = [
+  'GET /admin/secrets/:id/value',
   'GET /v1/dyn-db-credentials/:name/orphans',
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken',
   'PATCH /v1/dyn-db-credentials/:name',
+  'PATCH /v1/secrets/:id',
   'POST /v1/crypto/keys',
   'POST /v1/crypto/keys/:name/decrypt',
   'POST /v1/crypto/keys/:name/encrypt',
@@ -48,10 +50,14 @@ const NEEDS_THE_KEY: readonly string[] = [
   'POST /v1/pki/roots/:name/roles/:role/acme-keys',
   'POST /v1/pki/roots/:name/rotate-intermediate',
   'POST /v1/pki/roots/:name/sign/:role',
+  'POST /v1/secrets',
+  'POST /v1/secrets/certificate',
   'POST /v1/vaults',
   'POST /v1/vaults/:nameOrId/rotate',
   'POST /v1/vaults/:nameOrId/tokens',
   'POST /v1/vaults/:nameOrId/tokens/bulk',
+  'PUT /v1/secrets/:id/certificate',
+  'PUT /v1/secrets/:id/value',
 ];
 
 it('what needs the key is 503 tenant_sealed, all else is as ever', async () => {
