@@ -150,7 +150,7 @@ export function createSecrets(deps: SecretsDeps): Secrets {
     async createCertificate(caller, { file, expiresAtMs, ...terms }) {
       const { scope } = caller.principal;
       const room = await writing.roomFor(scope);
-      const { text, info } = await readCertificate(certificateFiles, file);
+      const { text, info } = await readCertificate(certificateFiles, scope, file);
       const sealed = await values.seal(scope, text);
       return db.transaction(async (tx) => {
         const all = { ...terms, expiresAtMs: endOf(info, expiresAtMs) };
@@ -176,7 +176,7 @@ export function createSecrets(deps: SecretsDeps): Secrets {
       const { scope } = caller.principal;
       const known = await find(scope, id);
       if (known.type !== 'certificate') throw notOfType('certificate_content', known.type);
-      const { text, info } = await readCertificate(certificateFiles, file);
+      const { text, info } = await readCertificate(certificateFiles, scope, file);
       const sealed = await values.seal(scope, text);
       return db.transaction(async (tx) => {
         const secret = await find(scope, id, tx);

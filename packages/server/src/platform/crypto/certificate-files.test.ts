@@ -18,12 +18,15 @@ interface Sent {
 }
 
 const read = (content: string, format: CertificateFormat = 'pem', { privateKey, passphrase }: Sent = {}) =>
-  files.read({
-    content: new Secret(content),
-    format,
-    privateKey: privateKey === undefined ? null : new Secret(privateKey),
-    passphrase: passphrase === undefined ? null : new Secret(passphrase),
-  });
+  files.read(
+    {
+      content: new Secret(content),
+      format,
+      privateKey: privateKey === undefined ? null : new Secret(privateKey),
+      passphrase: passphrase === undefined ? null : new Secret(passphrase),
+    },
+    'owner',
+  );
 
 const withOpenssl = programPath('openssl') ? describe : describe.skip;
 withOpenssl(`files that OpenSSL writes${skippedWithout('openssl')}`, () => {
@@ -229,5 +232,5 @@ it('refuses what is not done in time', async () => {
   };
   const impatient = createCertificateFiles({ clock, certificatesMax: 5 });
   const file = { content: new Secret('x'), format: 'pem', privateKey: null, passphrase: null } as const;
-  expect(await impatient.read(file)).toMatchObject({ refused: { field: 'content' } });
+  expect(await impatient.read(file, 'owner')).toMatchObject({ refused: { field: 'content' } });
 });

@@ -47,7 +47,11 @@ export interface FileRefusal {
 }
 
 export interface CertificateFiles {
-  read(file: CertificateFile): Promise<CertificateContents | { readonly refused: FileRefusal }>;
+  /** Owners are read for in turns. */
+  read(
+    file: CertificateFile,
+    owner: string,
+  ): Promise<CertificateContents | { readonly refused: FileRefusal }>;
 }
 
 export interface CertificateFilesDeps {
@@ -60,12 +64,14 @@ const SCRIPT = new URL('./certificate-file-worker.mjs', import.meta.url);
 const READ_MS = 10_000;
 const AT_ONCE_MAX = 2;
 const WAITING_MAX = 16;
+const OWNER_WAITING_MAX = 4;
 
 /** Each file in a thread of its own, which ends with it. */
 export function createCertificateFiles({ clock, certificatesMax }: CertificateFilesDeps): CertificateFiles {
   const line = createLine({
     atOnceMax: AT_ONCE_MAX,
     waitingMax: WAITING_MAX,
+    ownerWaitingMax: OWNER_WAITING_MAX,
     refusal: () =>
       new AppError('dependency_unavailable', 'Too many certificate files at once', {
         dependency: 'certificate_files',
@@ -73,15 +79,17 @@ export function createCertificateFiles({ clock, certificatesMax }: CertificateFi
       }),
   });
   return {
-    read: ({ content, format, privateKey, passphrase }) =>
-      line.inTurn(() =>
-        answerOf(clock, {
-          content: content.reveal(),
-          format,
-          privateKey: privateKey?.reveal() ?? null,
-          passphrase: passphrase?.reveal() ?? null,
-          certificatesMax,
-        }),
+    read: ({ content, format, privateKey, passphrase }, owner) =>
+      line.inTurn(
+        () =>
+          answerOf(clock, {
+            content: content.reveal(),
+            format,
+            privateKey: privateKey?.reveal() ?? null,
+            passphrase: passphrase?.reveal() ?? null,
+            certificatesMax,
+          }),
+        owner,
       ),
   };
 }

@@ -1,4 +1,5 @@
 import { validationError } from '../../../kernel/errors.js';
+import type { Scope } from '../../../kernel/ids.js';
 import { Secret } from '../../../kernel/secret.js';
 import type {
   CertificateContents,
@@ -37,9 +38,10 @@ export interface ReadCertificate {
 /** 400 names the field of the call. Takes a thread: never inside a transaction. */
 export async function readCertificate(
   files: CertificateFiles,
+  scope: Scope,
   file: CertificateFile,
 ): Promise<ReadCertificate> {
-  const found = await files.read(file);
+  const found = await files.read(file, scope.tenantId);
   if ('refused' in found) throw validationError(WIRE_NAMES[found.refused.field], found.refused.rule);
   return { text: bundleText(found), info: infoOf(found) };
 }
