@@ -1,5 +1,3 @@
-import { validationError } from '../../kernel/errors.js';
-
 /** Which a placeholder could not hold, or which nobody sees. */
 const UNUSABLE = /[{}"'\p{Cc}\p{Cs}]/u;
 
@@ -17,10 +15,4 @@ export function normalizeName(text: string): string {
 /** Names that are one name: neither case nor the way in which a letter is composed tells them apart. */
 export function foldName(name: string): string {
   return name.normalize('NFC').toLowerCase();
-}
-
-/** For what makes secrets otherwise than by `POST /v1/secrets`. */
-export function requireSecretName(field: string, text: string): string {
-  if (!isSecretName(text)) throw validationError(field, NAME_RULE);
-  return normalizeName(text);
 }
