@@ -93,14 +93,8 @@ export function createServices(deps: ServicesDeps) {
     auditChain.unsealedRows(),
   );
   const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
-  const accounts = createAccounts({
-    db,
-    clock,
-    ids,
-    generations,
-    auditLogs,
-    seedTenant: createFirstEnvironments({ db, clock, ids }),
-  });
+  const seedTenant = createFirstEnvironments({ db, clock, ids });
+  const accounts = createAccounts({ db, clock, ids, generations, auditLogs, seedTenant });
   const permissions = createPermissions({ db });
   const limiter = createRateLimiter({ db, clock, logger, counter: deps.counter });
   const plans = createPlans({ db, clock, ids, logger, tiers: deps.tiers, accounts, generations, limiter });
@@ -114,15 +108,7 @@ export function createServices(deps: ServicesDeps) {
     accounts,
   });
   const idempotency = createIdempotency({ db, clock, ids, random, tenantKeys: kms, logger });
-  const cryptoKeys = createCryptoKeys({
-    db,
-    clock,
-    ids,
-    random,
-    tenantKeys: kms,
-    generations,
-    auditLogs,
-  });
+  const cryptoKeys = createCryptoKeys({ ...deps, tenantKeys: kms, generations, auditLogs });
   const cryptoRecords = createCryptoKeyRecords({ db, clock, cryptoKeys, auditLogs });
   const transit = createTransit({ db, random, cryptoKeys, records: cryptoRecords, auditLogs, logger });
   const signatures = createSignatures({ db, clock, cryptoKeys, auditLogs });
