@@ -33,7 +33,7 @@ const deps = { clock: systemClock, ids: systemIds, random: systemRandom, logger 
 const db = await openDatabase(plan.storage, { migrations: MIGRATIONS, clock: systemClock, logger });
 const generations = createGenerations({ db, clock: systemClock });
 const auditLogs = createAuditLogs({ db, ...deps });
-const accounts = createAccounts({ db, ...deps, generations, auditLogs });
+const accounts = createAccounts({ db, ...deps, generations, auditLogs, seedTenant: async () => {} });
 const permissions = createPermissions({ db });
 // Keys of every kind may be made.
 const plans = { requireFeature: async () => {} };
