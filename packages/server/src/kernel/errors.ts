@@ -8,6 +8,7 @@ import type { RateLimitStatus } from './rate-limit.js';
 export const ERROR_STATUS = {
   validation_error: 400,
   invalid_api_version: 400,
+  invalid_type: 400,
   missing_proxy_url: 400,
   invalid_proxy_url: 400,
   too_many_tokens: 400,
@@ -56,6 +57,7 @@ export const ERROR_STATUS = {
   rate_limit_exceeded: 429,
   headers_too_large: 431,
   internal_error: 500,
+  token_error: 500,
   upstream_unreachable: 502,
   dns_failure: 502,
   upstream_tls_error: 502,

@@ -314,6 +314,23 @@ export const LIMITS = {
   acmeOrderKeptMs: 30 * 86_400_000,
   acmeAccountKeptMs: 90 * 86_400_000,
   acmeOrdersPerPage: 100,
+  /** Of a token endpoint that a tenant named, last byte included. */
+  oauth2CallMs: 10_000,
+  oauth2AnswerBytesMax: 256 * KiB,
+  oauth2TokenCharactersMax: 32 * KiB,
+  oauth2ScopesMax: 100,
+  oauth2UrlCharactersMax: 2_048,
+  /** Of an access token whose end is near: whoever needs it has it renewed first (dataplane.md §3). */
+  oauth2RenewAheadMs: 60_000,
+  /** Earlier than that, so that callers find it done. */
+  oauth2BackgroundAheadMs: 150_000,
+  /** Longer than a call, a seal and a write together. */
+  oauth2ClaimMs: 60_000,
+  oauth2RetryFirstMs: 2_000,
+  oauth2RetryMsMax: 900_000,
+  /** From the page of consent back to ours. */
+  oauth2VisitMs: 900_000,
+  oauth2VisitsPerSecretMax: 20,
   /** How long the answer to a finalize waits for the certificate, before the client is told to ask again. */
   acmeFinalizeWaitMs: 3_000,
 } as const;

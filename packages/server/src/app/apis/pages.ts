@@ -3,7 +3,7 @@ import { formParams, OAuthError, type Params } from '../../capabilities/oauth/in
 import { type Html, STYLE_SOURCE } from '../../capabilities/oauth-consent/index.js';
 import { validationError } from '../../kernel/errors.js';
 
-/** Pages for people: no script, nothing from elsewhere, in no frame (RFC 9700 §4.16). */
+/** Pages for people: no script but one that is named, nothing from elsewhere, in no frame (RFC 9700 §4.16). */
 const HEADERS = {
   'cache-control': 'no-store',
   'referrer-policy': 'no-referrer',
@@ -36,19 +36,27 @@ export function queryOf({ raw }: FastifyRequest): string {
   return mark === -1 ? '' : url.slice(mark + 1);
 }
 
-/** `formTarget`: where a form may lead besides this server; the policy of a page counts for what a form is redirected to. */
-export function withPageHeaders(reply: FastifyReply, formTarget: string | null): FastifyReply {
-  return reply.headers({ ...HEADERS, 'content-security-policy': policyOf(formTarget) });
+/**
+ * `formTarget`: where a form may lead besides this server; the policy of a page counts for what a form is redirected to.
+ * `script`: the hash of the one script of a page.
+ */
+export function withPageHeaders(
+  reply: FastifyReply,
+  formTarget: string | null,
+  script: string | null = null,
+): FastifyReply {
+  return reply.headers({ ...HEADERS, 'content-security-policy': policyOf(formTarget, script) });
 }
 
 export function sendPage(reply: FastifyReply, status: number, { text }: Html): FastifyReply {
   return reply.code(status).header('content-type', 'text/html; charset=utf-8').send(text);
 }
 
-function policyOf(formTarget: string | null): string {
+function policyOf(formTarget: string | null, script: string | null): string {
   return [
     "default-src 'none'",
     `style-src ${STYLE_SOURCE}`,
+    ...(script === null ? [] : [`script-src ${script}`]),
     'img-src data:',
     `form-action 'self'${formTarget === null ? '' : ` ${formTarget}`}`,
     "base-uri 'none'",

@@ -2,6 +2,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { secretsMigration } from './migrations/0054-secrets.js';
+import { oauth2SecretsMigration } from './migrations/0055-oauth2-secrets.js';
 
 /** dataplane.md §3. */
 export const SECRET_TYPES = ['string', 'oauth2', 'certificate'] as const;
@@ -50,4 +51,4 @@ export const secretTables: TableSet<SecretTables> = {
   secret_values: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [secretsMigration];
+export const migrations: readonly Migration[] = [secretsMigration, oauth2SecretsMigration];

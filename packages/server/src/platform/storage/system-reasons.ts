@@ -22,6 +22,7 @@ export const SYSTEM_REASONS = {
   card_notices: 'Cards of all tenants that are about to end are told of when their time comes.',
   certificate_notices: 'How far the ends of certificates of all tenants have been told of.',
   leases: 'Database users of all tenants are dropped when their leases end.',
+  oauth2_renewals: 'Access tokens of all tenants are renewed before they end.',
   workload_identity: 'An assertion of a workload is spent once in the installation, and may name no tenant.',
   authorities:
     'What authorities have revoked is signed anew before it ends, whatever tenants they belong to.',
