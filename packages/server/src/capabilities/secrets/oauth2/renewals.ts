@@ -166,6 +166,7 @@ export function createRenewals(deps: RenewalsDeps): Renewals {
 
   async function run(scope: Scope, config: OAuth2Config, seen: Connection): Promise<RenewalOutcome> {
     const { grantType } = config;
+    if (seen.claimUntilMs !== null && clock.nowMs() < seen.claimUntilMs) return 'busy';
     // All that needs the tenant's key comes before the provider is asked, whose answer may not come twice.
     const credentials = await sealing.openCredentials(scope, config);
     const former = seen.tokensEnvelope && (await sealing.openTokens(scope, seen.id, seen.tokensEnvelope));

@@ -48,6 +48,11 @@ export interface PreparedOAuth2 {
   describe(secret: Place): OAuth2Details;
 }
 
+export interface PreparedChange {
+  /** In the transaction of the change. */
+  write(tx: Transaction): Promise<void>;
+}
+
 export interface OAuth2Details {
   readonly provider: ProviderName;
   readonly grantType: GrantType;
@@ -77,7 +82,7 @@ export interface OAuth2Secrets extends OAuth2Values {
   /** Before the transaction that adds the secret: 400 of what the provider refuses, 402, 403 of where the guard does not let go. */
   prepare(caller: Caller, input: NewOAuth2): Promise<PreparedOAuth2>;
   /** Before the transaction that changes the secret. 400 where a token URL moves without what is sent there. */
-  prepareChange(caller: Caller, secret: Place, change: OAuth2Change): Promise<Pick<PreparedOAuth2, 'write'>>;
+  prepareChange(caller: Caller, secret: Place, change: OAuth2Change): Promise<PreparedChange>;
   /** What it has of its own that has to be sent again with a wider binding (contract README §10). */
   storedCredentials(scope: Scope, secretId: string): Promise<readonly ('client_secret' | 'password')[]>;
   /** Nobody's tokens go to new hosts: who has no credential to send again connects again. */

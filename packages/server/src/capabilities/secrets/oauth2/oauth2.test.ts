@@ -1,0 +1,3 @@
+import { oauth2Suite } from './oauth2.contract.js';
+
+oauth2Suite();
