@@ -18,6 +18,7 @@ import { createManagementApi } from './apis/management-api.js';
 import { createMetricsApi } from './apis/metrics.js';
 import { createOAuthApi } from './apis/oauth-api.js';
 import { createOAuthPagesApi } from './apis/oauth-pages-api.js';
+import { createOAuth2CallbackApi } from './apis/oauth2-callback-api.js';
 import { createPkiApi } from './apis/pki-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
 import { managementRoutes, type Services } from './services.js';
@@ -57,6 +58,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createOAuthApi({ hosts, origins, oauth }));
   await app.register(createOAuthPagesApi({ hosts, origins, pages: oauth.consent.pages }));
   await app.register(createLinkPageApi(INVITATION_PATH, services.invitationPage));
+  await app.register(createOAuth2CallbackApi(services.oauth2Callback));
   await app.register(createMagicLinkPageApi(services.magicLinkPage));
   if (services.signups.isOn) await app.register(createLinkPageApi(CONFIRM_PATH, services.signupPages));
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));

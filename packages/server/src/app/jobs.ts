@@ -11,6 +11,7 @@ import { tenantKmsJobs } from '../capabilities/kms/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
 import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
 import { pkiJobs } from '../capabilities/pki/index.js';
+import { oauth2SecretJobs } from '../capabilities/secrets/index.js';
 import { signupJobs } from '../capabilities/signup/index.js';
 import { tenantJobs } from '../capabilities/tenants/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
@@ -34,6 +35,7 @@ type WithJobs = Pick<
   | 'kmsVerification'
   | 'limiter'
   | 'oauth'
+  | 'oauth2Secrets'
   | 'oidcBindings'
   | 'pki'
   | 'rewraps'
@@ -59,6 +61,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     kmsVerification,
     limiter,
     oauth,
+    oauth2Secrets,
     oidcBindings,
     pki,
     rewraps,
@@ -79,6 +82,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...idempotencyJobs(idempotency),
     ...tenantKmsJobs(kmsVerification),
     ...oauthJobs(oauth.tokens),
+    ...oauth2SecretJobs(oauth2Secrets),
     ...oidcBindingJobs(oidcBindings),
     ...pkiJobs(pki),
     rateLimitRetention(limiter),

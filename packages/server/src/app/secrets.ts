@@ -1,9 +1,17 @@
+import type { Accounts } from '../capabilities/accounts/index.js';
 import type { AuditLogs } from '../capabilities/audit-logs/index.js';
 import type { Clients } from '../capabilities/clients/index.js';
+import type { EgressAllowlist } from '../capabilities/egress-allowlist/index.js';
 import { createEnvironments } from '../capabilities/environments/index.js';
 import type { TenantKeys } from '../capabilities/kms/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
-import { createSecretEnvironments, createSecrets } from '../capabilities/secrets/index.js';
+import {
+  createOAuth2Secrets,
+  createSecretEnvironments,
+  createSecretNames,
+  createSecrets,
+} from '../capabilities/secrets/index.js';
+import { plainOrigin } from '../capabilities/signup/index.js';
 import { LIMITS } from '../kernel/limits.js';
 import { createCertificateFiles } from '../platform/crypto/certificate-files.js';
 import type { ServicesDeps } from './services-deps.js';
@@ -13,6 +21,8 @@ interface SecretServicesDeps extends Omit<ServicesDeps, 'kms'> {
   readonly auditLogs: AuditLogs;
   readonly plans: Plans;
   readonly clients: Clients;
+  readonly accounts: Accounts;
+  readonly egressAllowlist: EgressAllowlist;
 }
 
 /** Environments, with who refers to them by name, and secrets. */
@@ -21,14 +31,19 @@ export function createSecretServices(deps: SecretServicesDeps) {
   const holders = [createSecretEnvironments(db), clients.assignments.environmentHolder];
   const environments = createEnvironments({ ...deps, holders });
   const certificateFiles = createCertificateFiles({ clock, certificatesMax: LIMITS.certificatesOfFileMax });
+  const oauth2Secrets = createOAuth2Secrets({
+    ...deps,
+    tenantKeys: deps.kms,
+    origin: () => plainOrigin(deps.origins),
+    nameOf: createSecretNames(db),
+  });
   const secrets = createSecrets({
     ...deps,
     tenantKeys: deps.kms,
     environments,
     certificateFiles,
-    // None can be made in this version.
-    oauth2: { render: () => Promise.reject(new Error('no secret is of the type oauth2')) },
+    oauth2: oauth2Secrets,
     users: [],
   });
-  return { environments, secrets };
+  return { environments, secrets, oauth2Secrets };
 }

@@ -48,7 +48,7 @@ import {
 } from '../capabilities/plans/index.js';
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
-import { secretRoutes } from '../capabilities/secrets/index.js';
+import { createCallbackPage, secretRoutes } from '../capabilities/secrets/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import {
   createTenantRemoval,
@@ -247,7 +247,16 @@ export function createServices(deps: ServicesDeps) {
     clientCa,
     cacheCounts: cacheCounts(instruments, 'clients'),
   });
-  const { environments, secrets } = createSecretServices({ ...deps, kms, auditLogs, plans, clients });
+  const { environments, secrets, oauth2Secrets } = createSecretServices({
+    ...deps,
+    egress,
+    accounts,
+    kms,
+    auditLogs,
+    egressAllowlist,
+    plans,
+    clients,
+  });
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -319,6 +328,8 @@ export function createServices(deps: ServicesDeps) {
     clients,
     environments,
     secrets,
+    oauth2Secrets,
+    oauth2Callback: createCallbackPage(oauth2Secrets),
     redaction,
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
@@ -349,6 +360,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.apiKeys.stop(),
     () => services.oauthClients.stop(),
     () => services.clients.stop(),
+    () => services.oauth2Secrets.close(),
     () => services.limiter.stop(),
     () => services.plans.stop(),
     () => services.apiLogs.flush(),

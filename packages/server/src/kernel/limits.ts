@@ -319,6 +319,7 @@ export const LIMITS = {
   oauth2AnswerBytesMax: 256 * KiB,
   oauth2TokenCharactersMax: 32 * KiB,
   oauth2ScopesMax: 100,
+  oauth2CredentialCharactersMax: 16 * KiB,
   oauth2UrlCharactersMax: 2_048,
   /** Of an access token whose end is near: whoever needs it has it renewed first (dataplane.md §3). */
   oauth2RenewAheadMs: 60_000,

@@ -5,7 +5,13 @@ export { type CallbackPage, createCallbackPage, SCRIPT_SOURCE } from './oauth2/c
 export { oauth2SecretJobs } from './oauth2/jobs.js';
 export { CALLBACK_PATH, createOAuth2Secrets, type OAuth2Secrets } from './oauth2/service.js';
 export { secretRoutes } from './routes.js';
-export { createSecretEnvironments, createSecrets, type Secrets, type SecretUser } from './service.js';
+export {
+  createSecretEnvironments,
+  createSecretNames,
+  createSecrets,
+  type Secrets,
+  type SecretUser,
+} from './service.js';
 export { migrations, type SecretType } from './tables.js';
 export type {
   CertificateWithKey,

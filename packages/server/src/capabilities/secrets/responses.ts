@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { isoSeconds, isoTime, isoTimeOrNull } from '../../kernel/clock.js';
 import { instantText, secondText } from '../../platform/http/pagination.js';
 import type { CertificateInfo } from './certificates/bundle.js';
+import { oauth2Response, oauth2Wire } from './oauth2/responses.js';
 import type { ShownValue } from './reading.js';
 import type { SecretDetail, SecretWithWritten } from './service.js';
 import type { SecretSummary } from './store.js';
@@ -58,6 +59,7 @@ export const secretResponse = z
         }),
       )
       .describe('Those with a value of their own, in order of their names.'),
+    oauth2: oauth2Response.nullable().describe('As the base environment has it; null of other types.'),
   })
   .meta({ id: 'Secret' });
 
@@ -114,6 +116,7 @@ export function secretWire(secret: SecretDetail) {
     description: secret.description,
     updated_at: isoTime(secret.updatedAtMs),
     environments: secret.values.map(headWire),
+    oauth2: secret.oauth2 && oauth2Wire(secret.oauth2),
   };
 }
 

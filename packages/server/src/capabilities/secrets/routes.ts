@@ -1,4 +1,5 @@
 import { type RouteDefinition, route } from '../../platform/http/route.js';
+import { oauth2SecretRoutes } from './oauth2/routes.js';
 import {
   changedSecretResponse,
   changedSecretWire,
@@ -25,7 +26,7 @@ import {
 import type { Secrets } from './service.js';
 
 export function secretRoutes(secrets: Secrets): RouteDefinition[] {
-  return [...recordRoutes(secrets), ...valueRoutes(secrets)];
+  return [...recordRoutes(secrets), ...oauth2SecretRoutes(secrets), ...valueRoutes(secrets)];
 }
 
 function recordRoutes(secrets: Secrets): RouteDefinition[] {
@@ -89,7 +90,7 @@ function recordRoutes(secrets: Secrets): RouteDefinition[] {
       params: secretParams,
       body: updateSecretBody,
       response: changedSecretResponse,
-      errors: ['conflict', 'tenant_sealed'],
+      errors: ['conflict', 'ssrf_blocked', 'egress_blocked', 'tenant_sealed'],
       handle: ({ caller, params, body }) => secrets.update(caller, params.id, body),
       wire: changedSecretWire,
     }),

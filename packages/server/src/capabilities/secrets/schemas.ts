@@ -10,6 +10,7 @@ import { instantQuery, pageQuery } from '../../platform/http/pagination.js';
 import { environmentName } from '../environments/index.js';
 import { allowedHosts } from './hosts.js';
 import { isSecretName, NAME_RULE, normalizeName } from './names.js';
+import { oauth2ChangeOf, oauth2Changes } from './oauth2/change-schema.js';
 
 export const secretParams = z.object({ id: z.string().min(1).max(64).describe('Of a secret.') });
 
@@ -33,7 +34,7 @@ const value = z
   .describe('Never shown again under /v1.')
   .transform((text) => new Secret(text));
 
-const terms = {
+export const terms = {
   description: z.string().max(LIMITS.descriptionCharactersMax).nullable().describe('For people.'),
   collection_id: z.uuid().toLowerCase().nullable().describe('Yours, to group secrets by.'),
   expires_at: instantQuery.nullable().describe('ISO 8601 with an offset; null: never.'),
@@ -49,17 +50,24 @@ const terms = {
 const environment = environmentName.optional();
 
 /** Alike to both ways of saying it (dataplane.md §3). */
-const hostLists = { allowed_hosts: terms.allowed_hosts.optional(), hosts: terms.allowed_hosts.optional() };
-const ONE_LIST = { error: 'must not stand beside allowed_hosts, which says the same', path: ['hosts'] };
+export const hostLists = {
+  allowed_hosts: terms.allowed_hosts.optional(),
+  hosts: terms.allowed_hosts.optional(),
+};
+export const ONE_LIST = {
+  error: 'must not stand beside allowed_hosts, which says the same',
+  path: ['hosts'],
+};
 
 interface HostLists {
   readonly allowed_hosts?: string[] | null | undefined;
   readonly hosts?: string[] | null | undefined;
 }
-const hasOneList = (body: HostLists) => body.allowed_hosts === undefined || body.hosts === undefined;
-const hostsOf = (body: HostLists) => (body.allowed_hosts === undefined ? body.hosts : body.allowed_hosts);
+export const hasOneList = (body: HostLists) => body.allowed_hosts === undefined || body.hosts === undefined;
+export const hostsOf = (body: HostLists) =>
+  body.allowed_hosts === undefined ? body.hosts : body.allowed_hosts;
 
-const newTerms = {
+export const newTerms = {
   name,
   description: terms.description.default(null),
   environment: environment.describe(
@@ -69,7 +77,7 @@ const newTerms = {
   strict_expiry_enforcement: terms.strict_expiry_enforcement.default(false),
 };
 
-function newTermsOf(body: {
+export function newTermsOf(body: {
   name: string;
   description: string | null;
   environment?: string | undefined;
@@ -183,6 +191,7 @@ export const updateSecretBody = z
       }, `must hold 1 to ${LIMITS.environmentsMax} values`)
       .optional()
       .describe('By environment; due in place of `value` where several have one.'),
+    ...oauth2Changes,
   })
   .refine((body) => Object.keys(body).length > 0, {
     error: 'must name at least one field to change',
@@ -204,6 +213,7 @@ export const updateSecretBody = z
       },
       ...(body.value && { value: body.value }),
       ...(body.values && { values: new Map(Object.entries(body.values)) }),
+      ...oauth2ChangeOf(body),
     };
   });
 

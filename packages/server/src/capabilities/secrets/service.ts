@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.js';
+import { permissionMissing } from '../../kernel/errors.js';
 import { type IdSource, isUuid, type Scope, type TenantId } from '../../kernel/ids.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
@@ -13,11 +14,18 @@ import type { TenantKeys } from '../kms/index.js';
 import type { Plans } from '../plans/index.js';
 import { secretCreateEntry, secretDeleteEntry, secretRotateEntry, type WrittenValue } from './audit.js';
 import { type CertificateInfo, readCertificate } from './certificates/bundle.js';
-import { notOfType, secretNotFound, stillUsed } from './errors.js';
+import { notOfType, secretNotFound, stillUsed, unknownEnvironment } from './errors.js';
+import type { BegunVisit } from './oauth2/connecting.js';
+import { type Connection, createConnectionStore } from './oauth2/connection-store.js';
+import type { CreatedOAuth2Secret } from './oauth2/creating.js';
+import { createOAuth2Creating } from './oauth2/creating.js';
+import type { CurrentToken } from './oauth2/current-tokens.js';
+import type { NewOAuth2, OAuth2Details, OAuth2Secrets } from './oauth2/service.js';
+import { createOAuth2ConfigStore } from './oauth2/store.js';
 import { createSecretReading, type SecretReading } from './reading.js';
 import { createSecretResolving, type SecretResolving } from './resolving.js';
 import { createSecretStore, type SecretListOptions, type SecretSummary } from './store.js';
-import type { OAuth2Values, StoredSecret } from './types.js';
+import type { StoredSecret } from './types.js';
 import { createSecretUpdate, type SecretChanges } from './updating.js';
 import { createSecretValueStore, type ValueHead } from './value-store.js';
 import { createSecretValues, type SecretValues } from './values.js';
@@ -53,6 +61,18 @@ export interface SecretWithWritten extends StoredSecret {
 export interface SecretDetail extends SecretSummary {
   /** In order of their environments. */
   readonly values: readonly ValueHead[];
+  /** Of that type alone, as its base environment has it. */
+  readonly oauth2: OAuth2Details | null;
+}
+
+/** What secrets of the type `oauth2` have beside the others; 400 `invalid_type` of one that is another. */
+export interface SecretsOfOAuth2 {
+  create(
+    caller: Caller,
+    input: { readonly terms: NewTerms; readonly oauth2: NewOAuth2 },
+  ): Promise<CreatedOAuth2Secret>;
+  connect(caller: Caller, id: string, environment: string | null): Promise<BegunVisit>;
+  token(caller: Caller, id: string, environment: string | null): Promise<CurrentToken>;
 }
 
 /** Another noun that names secrets by their id. */
@@ -85,6 +105,7 @@ export interface Secrets extends SecretResolving, SecretReading {
   /** For what makes and keeps secrets of another kind. */
   readonly writing: SecretWriting;
   readonly values: SecretValues;
+  readonly oauth2: SecretsOfOAuth2;
 }
 
 export interface SecretsDeps {
@@ -97,12 +118,12 @@ export interface SecretsDeps {
   readonly plans: Pick<Plans, 'roomFor'>;
   readonly environments: Pick<Environments, 'find' | 'defaultOf'>;
   readonly certificateFiles: CertificateFiles;
-  readonly oauth2: OAuth2Values;
+  readonly oauth2: OAuth2Secrets;
   readonly users: readonly SecretUser[];
 }
 
 export function createSecrets(deps: SecretsDeps): Secrets {
-  const { db, auditLogs, certificateFiles, users } = deps;
+  const { db, auditLogs, certificateFiles, environments, oauth2, users } = deps;
   const store = createSecretStore(db);
   const valueStore = createSecretValueStore(db);
   const values = createSecretValues(deps);
@@ -115,6 +136,18 @@ export function createSecrets(deps: SecretsDeps): Secrets {
     return secret;
   }
 
+  async function inEnvironment(
+    caller: Caller,
+    id: string,
+    environment: string | null,
+  ): Promise<StoredSecret> {
+    const { scope } = caller.principal;
+    const secret = await find(scope, id);
+    if (environment !== null && !(await environments.find(scope, environment)))
+      throw unknownEnvironment('environment', environment);
+    return secret;
+  }
+
   return {
     ...createSecretResolving(parts),
     ...createSecretReading(parts),
@@ -122,15 +155,39 @@ export function createSecrets(deps: SecretsDeps): Secrets {
     writing,
     values,
 
+    oauth2: {
+      create: createOAuth2Creating({ ...deps, writing }),
+      async connect(caller, id, environment) {
+        const secret = await inEnvironment(caller, id, environment);
+        return oauth2.connect(caller, secret, environment);
+      },
+      async token(caller, id, environment) {
+        const secret = await inEnvironment(caller, id, environment);
+        if (!caller.principal.may('secrets:read_value', secret.name))
+          throw permissionMissing('secrets:read_value');
+        return oauth2.token(caller, secret, environment);
+      },
+    },
+
     async list({ principal: { scope } }, options) {
-      const [rows, total] = await Promise.all([store.list(scope, options), store.count(scope)]);
+      const [listed, total] = await Promise.all([store.list(scope, options), store.count(scope)]);
+      const ofOAuth2 = listed.filter(({ type }) => type === 'oauth2').map(({ id }) => id);
+      const counts = await oauth2.countsOf(scope, ofOAuth2);
+      const rows = listed.map((row) => ({
+        ...row,
+        environmentCount: counts.get(row.id) ?? row.environmentCount,
+      }));
       return { rows, total, page: options.page, perPage: options.perPage };
     },
 
     async get({ principal: { scope } }, id) {
       const secret = await find(scope, id);
-      const heads = await valueStore.heads(scope, secret.id);
-      return { ...secret, environmentCount: heads.length, values: heads };
+      const isOAuth2 = secret.type === 'oauth2';
+      const heads = isOAuth2
+        ? (await oauth2.connectionsOf(secret)).map(headOf)
+        : await valueStore.heads(scope, secret.id);
+      const shown = isOAuth2 ? await oauth2.describe(secret, null) : null;
+      return { ...secret, environmentCount: heads.length, values: heads, oauth2: shown };
     },
 
     findByName: (scope, name, tx) => store.findByName(scope, name, tx),
@@ -202,6 +259,7 @@ export function createSecrets(deps: SecretsDeps): Secrets {
           if (by !== null) throw stillUsed(by);
         }
         const { length } = await valueStore.heads(scope, secret.id, tx);
+        await oauth2.remove(tx, scope, secret.id);
         await store.delete(tx, scope, secret.id);
         await auditLogs.record(tx, actorOf(caller), secretDeleteEntry(secret, length));
         await recordAnswer(tx, caller, undefined);
@@ -235,9 +293,27 @@ export function createSecrets(deps: SecretsDeps): Secrets {
   }
 }
 
+/** Tokens come and go without anybody writing a value: its version stays the first (dataplane.md §3). */
+function headOf({ id, environment, createdAtMs, updatedAtMs }: Connection): ValueHead {
+  return {
+    id,
+    environment,
+    version: 1,
+    certificate: null,
+    expiresAtOverrideMs: null,
+    createdAtMs,
+    updatedAtMs,
+  } as ValueHead;
+}
+
 /** What a certificate says of its end holds, unless the call says something else. */
 function endOf({ leaf }: CertificateInfo, sentMs: number | null | undefined): number | null {
   return sentMs === undefined ? (leaf?.notAfterMs ?? null) : sentMs;
+}
+
+export function createSecretNames(db: Database) {
+  const store = createSecretStore(db);
+  return async (scope: Scope, id: string): Promise<string | undefined> => (await store.find(scope, id))?.name;
 }
 
 /** Values follow the name of their environment, and end with it; the base of a secret stays. */
@@ -250,9 +326,14 @@ export function createSecretEnvironments(db: Database): EnvironmentHolder {
       if (count === 0) return null;
       return count === 1 ? 'a secret' : `${count} secrets`;
     },
-    rename: (tx, scope, from, to) => store.renameEnvironment(tx, scope, from, to),
+    async rename(tx, scope, from, to) {
+      await store.renameEnvironment(tx, scope, from, to);
+      await createOAuth2ConfigStore(db).renameEnvironment(tx, scope, from, to);
+    },
     async remove(tx, scope, name) {
-      return { secret_values_deleted: await valueStore.removeEnvironment(tx, scope, name) };
+      const connections = await createConnectionStore(db).removeEnvironment(tx, scope, name);
+      const values = await valueStore.removeEnvironment(tx, scope, name);
+      return { secret_values_deleted: values + connections };
     },
   };
 }

@@ -9,6 +9,8 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import { type SecretTerms, secretUpdateEntry, type WrittenValue } from './audit.js';
 import { hostsOfCertificate, notOfType, valueIsDue } from './errors.js';
 import { isWider } from './hosts.js';
+import { changedMeanwhile } from './oauth2/errors.js';
+import type { OAuth2Change, OAuth2Secrets } from './oauth2/service.js';
 import type { SecretStore } from './store.js';
 import type { StoredSecret } from './types.js';
 import type { SecretValueStore } from './value-store.js';
@@ -21,6 +23,8 @@ export interface SecretChanges {
   readonly value?: Secret<string>;
   /** By environment. */
   readonly values?: ReadonlyMap<string, Secret<string>>;
+  /** Of what tokens of an `oauth2` secret are asked for with. */
+  readonly oauth2?: OAuth2Change;
 }
 
 export interface SecretUpdateDeps {
@@ -31,6 +35,7 @@ export interface SecretUpdateDeps {
   readonly valueStore: SecretValueStore;
   readonly values: SecretValues;
   readonly writing: SecretWriting;
+  readonly oauth2: Pick<OAuth2Secrets, 'prepareChange'>;
   find(scope: Scope, id: string, tx?: Transaction): Promise<StoredSecret>;
 }
 
@@ -43,7 +48,7 @@ interface DueValue {
 }
 
 export function createSecretUpdate(deps: SecretUpdateDeps) {
-  const { db, clock, auditLogs, store, valueStore, values, writing, find } = deps;
+  const { db, clock, auditLogs, store, valueStore, values, writing, oauth2, find } = deps;
 
   async function sealAll(scope: Scope, { value, values: some }: SecretChanges): Promise<DueValue[]> {
     const due: DueValue[] = [];
@@ -60,7 +65,7 @@ export function createSecretUpdate(deps: SecretUpdateDeps) {
     tx?: Transaction,
   ): Promise<void> {
     if (allowedHosts === undefined || !isWider(before.allowedHosts, allowedHosts)) return;
-    if (before.type === 'oauth2') throw valueIsDue('client_secret', 'is required with allowed_hosts');
+    if (before.type === 'oauth2') return;
     const sent = new Set([...(some?.keys() ?? []), ...(value ? [before.baseEnvironment] : [])]);
     const heads = await valueStore.heads(before.scope, before.id, tx);
     const missing = heads.map(({ environment }) => environment).filter((name) => !sent.has(name));
@@ -68,6 +73,12 @@ export function createSecretUpdate(deps: SecretUpdateDeps) {
     if (heads.length === 1) throw valueIsDue('value', 'is required with allowed_hosts');
     const names = missing.join(', ');
     throw valueIsDue('values', `must hold the value of every environment that has one: ${names} too`);
+  }
+
+  async function oauth2Change(caller: Caller, known: StoredSecret, changes: SecretChanges) {
+    const isLetFurther = known.type === 'oauth2' && letsFurther(known, changes);
+    if (!changes.oauth2 && !isLetFurther) return null;
+    return oauth2.prepareChange(caller, known, { ...changes.oauth2, isWider: isLetFurther });
   }
 
   async function writeAll(
@@ -86,10 +97,14 @@ export function createSecretUpdate(deps: SecretUpdateDeps) {
     const known = await find(scope, id);
     requireFitting(known, changes);
     await requireValuesAgain(known, changes);
+    const ofOAuth2 = await oauth2Change(caller, known, changes);
     const due = await sealAll(scope, changes);
     return db.transaction(async (tx) => {
       const before = await find(scope, id, tx);
       await requireValuesAgain(before, changes, tx);
+      if (before.type === 'oauth2' && letsFurther(before, changes) !== letsFurther(known, changes))
+        throw changedMeanwhile();
+      await ofOAuth2?.write(tx);
       const after: StoredSecret = { ...before, ...changes.terms, updatedAtMs: clock.nowMs() };
       await store.update(tx, after);
       await valueStore.touch(tx, scope, after.id, after.updatedAtMs);
@@ -102,8 +117,18 @@ export function createSecretUpdate(deps: SecretUpdateDeps) {
   };
 }
 
-function requireFitting({ type }: StoredSecret, { terms, value, values }: SecretChanges): void {
+function letsFurther(before: StoredSecret, { terms: { allowedHosts } }: SecretChanges): boolean {
+  return allowedHosts !== undefined && isWider(before.allowedHosts, allowedHosts);
+}
+
+function requireFitting({ type }: StoredSecret, { terms, value, values, oauth2 }: SecretChanges): void {
+  if (oauth2 && type !== 'oauth2') throw notOfType(fieldOf(oauth2), type);
   if (value && values) throw validationError('values', 'must not stand beside value');
   if (type !== 'string' && (value || values)) throw notOfType(value ? 'value' : 'values', type);
   if (type === 'certificate' && terms.allowedHosts) throw hostsOfCertificate();
+}
+
+function fieldOf({ tokenUrl, clientSecret }: OAuth2Change): string {
+  if (tokenUrl !== undefined) return 'token_url';
+  return clientSecret ? 'client_secret' : 'password';
 }

@@ -88,6 +88,18 @@ export function createConnectionStore(db: Database) {
       return rows.map(connectionOf);
     },
 
+    async counts(scope: Scope, secretIds: readonly string[]): Promise<Map<string, number>> {
+      if (secretIds.length === 0) return new Map();
+      const rows = await view
+        .scoped(scope)
+        .selectFrom('oauth2_connections')
+        .select(['secret_id', ({ fn }) => fn.countAll<number>().as('count')])
+        .where('secret_id', 'in', [...secretIds])
+        .groupBy('secret_id')
+        .execute();
+      return new Map(rows.map(({ secret_id, count }) => [secret_id, count]));
+    },
+
     async insert(
       tx: Transaction,
       scope: Scope,
@@ -251,6 +263,18 @@ export function createConnectionStore(db: Database) {
         .set({ ...NO_FAILURE, renew_at: atMs, last_error: lastError })
         .where('secret_id', '=', secretId)
         .execute();
+    },
+
+    /** Its base environment has another name, or it is gone. */
+    async removeEnvironment(tx: Transaction, scope: Scope, environment: string): Promise<number> {
+      const queries = view.scoped(scope, tx);
+      await queries.deleteFrom('oauth2_visits').where('environment_name', '=', environment).execute();
+      const rows = await queries
+        .deleteFrom('oauth2_connections')
+        .where('environment_name', '=', environment)
+        .returning('id')
+        .execute();
+      return rows.length;
     },
 
     async due(nowMs: number, limit: number): Promise<DueConnection[]> {

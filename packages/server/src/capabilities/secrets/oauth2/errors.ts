@@ -34,10 +34,18 @@ const FIELD_OF: Readonly<Record<string, string>> = {
 };
 
 /** contract README §10. */
-export function destinationMoved(missing: readonly string[]): AppError {
-  const fields = new Map([['token_url', [`is another one: send ${missing.join(' and ')} again with it`]]]);
-  for (const name of missing) fields.set(name, ['must be sent again with a new token_url']);
-  return validationErrors(fields);
+export function destinationMoved(moved: readonly string[], missing: readonly string[]): AppError {
+  const what = missing.join(' and ');
+  return validationErrors(
+    new Map(
+      [
+        ...moved.map(
+          (name) => [name, [`leads the stored credential elsewhere: send ${what} again with it`]] as const,
+        ),
+        ...missing.map((name) => [name, [`must be sent again with ${moved.join(' and ')}`]] as const),
+      ].map(([name, rules]) => [name, [...rules]]),
+    ),
+  );
 }
 
 export function changedMeanwhile(): AppError {

@@ -12,6 +12,7 @@ import {
 } from '../../../testing/authorization-server.js';
 import { forEachDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
+import { createSecretNames } from '../service.js';
 import { secretTables } from '../tables.js';
 import type { StoredSecret } from '../types.js';
 import type { Outcome } from './connecting.js';
@@ -64,16 +65,7 @@ export function oauth2Suite(): void {
           ...server.egress,
         }),
         origin: () => REDIRECT_ORIGIN,
-        findSecret: async (where, id) => {
-          const row = await (harness.db as Database)
-            .view(secretTables)
-            .scoped(where)
-            .selectFrom('secrets')
-            .selectAll()
-            .where('id', '=', id)
-            .executeTakeFirst();
-          return row && secretCalled(row.id, row.name);
-        },
+        nameOf: createSecretNames(harness.db),
       });
     }
 

@@ -73,6 +73,8 @@ export interface OAuth2Change {
   readonly tokenUrl?: string;
   readonly clientSecret?: Secret<string>;
   readonly password?: Secret<string>;
+  /** Its allowed_hosts cover further ones. */
+  readonly isWider?: boolean;
 }
 
 type Place = Pick<StoredSecret, 'id' | 'scope' | 'baseEnvironment'>;
@@ -81,15 +83,17 @@ type Place = Pick<StoredSecret, 'id' | 'scope' | 'baseEnvironment'>;
 export interface OAuth2Secrets extends OAuth2Values {
   /** Before the transaction that adds the secret: 400 of what the provider refuses, 402, 403 of where the guard does not let go. */
   prepare(caller: Caller, input: NewOAuth2): Promise<PreparedOAuth2>;
-  /** Before the transaction that changes the secret. 400 where a token URL moves without what is sent there. */
+  /**
+   * Before the transaction that changes the secret. 400 where a token URL moves, or tokens may go to further hosts, without the
+   * credentials that are stored; either drops the tokens (contract README §10).
+   */
   prepareChange(caller: Caller, secret: Place, change: OAuth2Change): Promise<PreparedChange>;
-  /** What it has of its own that has to be sent again with a wider binding (contract README §10). */
-  storedCredentials(scope: Scope, secretId: string): Promise<readonly ('client_secret' | 'password')[]>;
-  /** Nobody's tokens go to new hosts: who has no credential to send again connects again. */
-  dropTokens(tx: Transaction, scope: Scope, secretId: string): Promise<void>;
   remove(tx: Transaction, scope: Scope, secretId: string): Promise<void>;
   renameEnvironment(tx: Transaction, scope: Scope, from: string, to: string): Promise<void>;
   describe(secret: Place, environment: string | null): Promise<OAuth2Details>;
+  /** Environments with a connection of their own, in order. */
+  connectionsOf(secret: Pick<StoredSecret, 'id' | 'scope'>): Promise<readonly Connection[]>;
+  countsOf(scope: Scope, secretIds: readonly string[]): Promise<ReadonlyMap<string, number>>;
   /** Audited. 400 `invalid_type` of a secret of another type. */
   token(caller: Caller, secret: StoredSecret, environment: string | null): Promise<CurrentToken>;
   connect(caller: Caller, secret: StoredSecret, environment: string | null): Promise<BegunVisit>;
@@ -114,13 +118,13 @@ export interface OAuth2SecretsDeps {
   readonly plans: Pick<Plans, 'requireFeature'>;
   /** Public origin of this server. */
   origin(): string;
-  findSecret(scope: Scope, secretId: string): Promise<StoredSecret | undefined>;
+  nameOf(scope: Scope, secretId: string): Promise<string | undefined>;
 }
 
 export const CALLBACK_PATH = '/auth/oauth2/callback/';
 
 export function createOAuth2Secrets(deps: OAuth2SecretsDeps): OAuth2Secrets {
-  const { db, clock, ids, auditLogs, plans, findSecret } = deps;
+  const { db, clock, ids, auditLogs, plans } = deps;
   const configs = createOAuth2ConfigStore(db);
   const connections = createConnectionStore(db);
   const visits = createVisitStore(db);
@@ -130,11 +134,7 @@ export function createOAuth2Secrets(deps: OAuth2SecretsDeps): OAuth2Secrets {
   const renewals = createRenewals(parts);
   const current = createCurrentTokens({ ...parts, renewals });
   const judgeTokenUrl = createTokenUrlJudge(deps);
-  const connecting = createConnecting({
-    ...parts,
-    renewals,
-    nameOf: async (scope, secretId) => (await findSecret(scope, secretId))?.name,
-  });
+  const connecting = createConnecting({ ...parts, renewals });
   const background = createBackground({ ...parts, renewals });
 
   const redirectUriOf = (secretId: string) => `${deps.origin()}${CALLBACK_PATH}${secretId}`;
@@ -199,11 +199,12 @@ export function createOAuth2Secrets(deps: OAuth2SecretsDeps): OAuth2Secrets {
   async function sealChange(scope: Scope, config: OAuth2Config, change: OAuth2Change): Promise<Buffer> {
     const stored = await sealing.openCredentials(scope, config);
     const isMoved = change.tokenUrl !== undefined && change.tokenUrl !== config.tokenUrl;
+    const moved = [...(isMoved ? ['token_url'] : []), ...(change.isWider ? ['allowed_hosts'] : [])];
     const missing = [
       ...(stored.clientSecret && !change.clientSecret ? ['client_secret'] : []),
       ...(stored.password && !change.password ? ['password'] : []),
     ];
-    if (isMoved && missing.length > 0) throw destinationMoved(missing);
+    if (moved.length > 0 && missing.length > 0) throw destinationMoved(moved, missing);
     if (change.password && config.grantType !== 'password')
       throw validationError('password', 'is of secrets with the grant_type password alone');
     return sealing.sealCredentials(scope, config.id, {
@@ -261,7 +262,8 @@ export function createOAuth2Secrets(deps: OAuth2SecretsDeps): OAuth2Secrets {
             throw changedMeanwhile();
           const nowMs = clock.nowMs();
           await visits.dropOf(tx, scope, id);
-          if (isMoved) await connections.dropTokens(tx, scope, id, nowMs);
+          // What is sent is not compared with what is stored, so that tokens would go to whoever sends anything.
+          if (isMoved || change.isWider) await connections.dropTokens(tx, scope, id, nowMs);
           if (hasOwnGrant(former.grantType))
             await connections.beDue(tx, scope, id, { atMs: nowMs, lastError: null });
           else await connections.wake(tx, scope, id, nowMs);
@@ -269,15 +271,8 @@ export function createOAuth2Secrets(deps: OAuth2SecretsDeps): OAuth2Secrets {
       };
     },
 
-    async storedCredentials(scope, secretId) {
-      const stored = await sealing.openCredentials(scope, await configOf({ scope, id: secretId }));
-      return [
-        ...(stored.clientSecret ? (['client_secret'] as const) : []),
-        ...(stored.password ? (['password'] as const) : []),
-      ];
-    },
-
-    dropTokens: (tx, scope, secretId) => connections.dropTokens(tx, scope, secretId, clock.nowMs()),
+    connectionsOf: ({ id, scope }) => connections.list(scope, id),
+    countsOf: (scope, secretIds) => connections.counts(scope, secretIds),
     remove: (tx, scope, secretId) => configs.remove(tx, scope, secretId),
     renameEnvironment: (tx, scope, from, to) => configs.renameEnvironment(tx, scope, from, to),
 
