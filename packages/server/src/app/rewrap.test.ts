@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { boundTableOf } from '../capabilities/kms/envelope-columns.js';
+import type { RequestId } from '../kernel/ids.js';
 import { type EnvelopePlace, envelopeVersion } from '../platform/crypto/envelope-cipher.js';
 import type { Database } from '../platform/storage/database.js';
 import { createHarness, type Harness } from '../testing/harness.js';
@@ -78,6 +79,16 @@ it('reaches each registered column of each capability, whose values are then rea
     admin_username: 'admin',
     admin_password: MEMORY_PASSWORD,
   });
+  const oauth2 = { name: 'crm', provider: 'github', client_id: 'client', client_secret: 'canary' };
+  const implicit = { ...oauth2, provider: 'custom', client_secret: null, grant_type: 'implicit' };
+  const { id: secret } = await create('/v1/secrets/oauth2', { ...implicit, auth_url: 'https://idp.example.com' });
+  const connect = `/v1/secrets/${secret}/oauth2/connect`;
+  const { authorization_url } = await create(connect, {});
+  await create(connect, {});
+  const state = new URL(authorization_url).searchParams.get('state')!;
+  const params = new URLSearchParams({ state, access_token: 'token' });
+  const visitor = { requestId: 'request' as RequestId, ip: null };
+  await harness.oauth2Secrets.complete({ secretId: secret, params, visitor });
   // A rotation of the password that was broken off half way.
   const next = { table: 'dyn_db_connections', column: 'next_password_envelope' } as const;
   const place: EnvelopePlace = { tenantId: harness.tenant.id, mode: 'live', rowId: connection, ...next };

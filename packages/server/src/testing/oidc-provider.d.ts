@@ -33,6 +33,7 @@ declare module 'oidc-provider' {
     ): void;
     on(event: 'grant.success', listener: (context: TokenContext) => void): void;
     on(event: 'grant.error', listener: (context: TokenContext, error: Error) => void): void;
+    readonly Client: { readonly prototype: { redirectUriAllowed(uri: string): boolean } };
     readonly Grant: new (
       of: Readonly<Record<string, unknown>>,
     ) => Saved & { addOIDCScope(scope: string): void };

@@ -1,4 +1,5 @@
 import type { World } from './matrix-rig.js';
+import { newPasswordSecret } from './oauth2-samples.js';
 import type { RouteSample } from './route-sample.js';
 import { createTestCa } from './tls-upstream.js';
 
@@ -53,10 +54,11 @@ export const SECRET_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   [`GET ${SECRETS}/:id`]: { path: newSecret },
   [`PATCH ${SECRETS}/:id`]: {
-    path: newSecret,
+    path: (world, body) => (body && 'token_url' in body ? newPasswordSecret(world) : newSecret(world)),
     bodies: () => [
       { name: `RENAMED_${++made}`, ...SECRET_TERMS, ...BOUND, value: 'next' },
       { hosts: ['api.example.net'], values: { production: 'next' } },
+      { token_url: 'https://moved.example.com/token', client_secret: 'next', password: 'next' },
     ],
   },
   [`DELETE ${SECRETS}/:id`]: { path: newSecret },

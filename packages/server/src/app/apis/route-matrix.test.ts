@@ -63,6 +63,9 @@ const PAGES: readonly string[] = [
   // For who has the mailed link: signup/pages.test.ts.
   'GET /auth/signup',
   'POST /auth/signup',
+  // For who comes back from a provider with a state: secrets/oauth2/routes.test.ts.
+  'GET /auth/oauth2/callback/:id',
+  'POST /auth/oauth2/callback/:id',
 ];
 
 /** For whoever verifies certificates (clients-pki.md §3.4, §3.6): client-ca/routes.test.ts. */
@@ -361,8 +364,8 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     await sampleOf(definition).prepare?.(world);
     return (await sampleOf(definition).bodies?.(world)) ?? [];
   };
-  const pathOf = async (definition: RouteDefinition, world = own) =>
-    (await sampleOf(definition).path?.(world)) ?? definition.path;
+  const pathOf = async (definition: RouteDefinition, world = own, body?: Body) =>
+    (await sampleOf(definition).path?.(world, body)) ?? definition.path;
 
   /** What asks for no credential gets none: a sign-out would end the session of the token. */
   const asker = ({ access = 'tenant' }: RouteDefinition, world: World) =>
@@ -371,7 +374,7 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     (await sampleOf(definition).headers?.(world, body)) ?? {};
 
   const send = async (definition: RouteDefinition, world: World, call: TestCall) => {
-    const path = await pathOf(definition, world);
+    const path = await pathOf(definition, world, call.body as Body | undefined);
     const headers = await headersOf(definition, world, (call.body ?? {}) as Body);
     return asker(definition, world)(definition.method, path, { ...call, headers });
   };

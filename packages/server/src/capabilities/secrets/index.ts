@@ -1,6 +1,4 @@
 export { envelopeColumns } from './envelope-columns.js';
-export { coversHost } from './hosts.js';
-export { requireSecretName } from './names.js';
 export { type CallbackPage, createCallbackPage, SCRIPT_SOURCE } from './oauth2/callback-page.js';
 export { oauth2SecretJobs } from './oauth2/jobs.js';
 export { CALLBACK_PATH, createOAuth2Secrets, type OAuth2Secrets } from './oauth2/service.js';
