@@ -98,10 +98,10 @@ export const PKI_SAMPLES: Readonly<Record<string, RouteSample>> = {
     bodies: () => [{ role_name: freshMount(), ...ROLE_FIELDS }],
   },
   [`PATCH ${ROOTS}/:name/roles/:role`]: {
-    path: newRole,
+    path: (world) => newRole(world),
     bodies: () => [{ role_name: freshMount(), ...ROLE_FIELDS }],
   },
-  [`DELETE ${ROOTS}/:name/roles/:role`]: { path: newRole },
+  [`DELETE ${ROOTS}/:name/roles/:role`]: { path: (world) => newRole(world) },
   [`POST ${ROOTS}/:name/issue/:role`]: {
     path: (world) => newRole(world, 'issue'),
     bodies: () => [
