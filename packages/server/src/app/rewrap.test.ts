@@ -81,7 +81,10 @@ it('reaches each registered column of each capability, whose values are then rea
   });
   const oauth2 = { name: 'crm', provider: 'github', client_id: 'client', client_secret: 'canary' };
   const implicit = { ...oauth2, provider: 'custom', client_secret: null, grant_type: 'implicit' };
-  const { id: secret } = await create('/v1/secrets/oauth2', { ...implicit, auth_url: 'https://idp.example.com' });
+  const { id: secret } = await create('/v1/secrets/oauth2', {
+    ...implicit,
+    auth_url: 'https://idp.example.com',
+  });
   const connect = `/v1/secrets/${secret}/oauth2/connect`;
   const { authorization_url } = await create(connect, {});
   await create(connect, {});

@@ -41,8 +41,8 @@ export const CRYPTO_KEY_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`POST ${KEYS}`]: {
     bodies: () => [{ name: `key ${++made}`, key_type: 'ed25519', mode: 'bundled', description: null }],
   },
-  [`GET ${KEYS}/:name`]: { path: (world) => newNamedKey(world) },
-  [`PATCH ${KEYS}/:name`]: { path: (world) => newNamedKey(world), bodies: () => [{ deletion_allowed: true }] },
+  [`GET ${KEYS}/:name`]: { path: newNamedKey },
+  [`PATCH ${KEYS}/:name`]: { path: newNamedKey, bodies: () => [{ deletion_allowed: true }] },
   [`POST ${KEYS}/:name/rotate`]: {
     path: async (world) => `${await newNamedKey(world)}/rotate`,
     bodies: () => [{}],

@@ -7,7 +7,8 @@ export const OAUTH2_SECRETS = `${SECRETS}/oauth2`;
 
 let made = 0;
 const codeSecret = () => ({
-  name: `OAUTH2_${++made}`,
+  // Behind the names of others, whose lists begin with theirs.
+  name: `zz_OAUTH2_${++made}`,
   provider: 'custom',
   client_id: 'client',
   client_secret: 'canary',
@@ -32,7 +33,7 @@ async function newConnected(world: World): Promise<string> {
   const { id } = await world.create(OAUTH2_SECRETS, body);
   const begun = await world.create(`${SECRETS}/${id}/oauth2/connect`, {});
   const state = new URL(begun['authorization_url']!).searchParams.get('state')!;
-  const payload = new URLSearchParams({ state, access_token: 'access-token', expires_in: '3600' }).toString();
+  const payload = new URLSearchParams({ state, access_token: 'canary', expires_in: '3600' }).toString();
   const headers = { 'content-type': 'application/x-www-form-urlencoded' };
   const path = `/auth/oauth2/callback/${id}`;
   const { status, text } = await callInProcess(world.installation.app, 'POST', path, { payload, headers });
@@ -68,5 +69,14 @@ export const OAUTH2_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   [`GET ${SECRETS}/:id/oauth2/token`]: {
     path: async (world) => `${await newConnected(world)}/oauth2/token?environment=production`,
+  },
+};
+
+export const OAUTH2_KINDS = {
+  [OAUTH2_SECRETS]: {
+    make: async ({ create }: World, name: string) => ({
+      list: `${SECRETS}?per_page=100&sort=created_at&order=desc`,
+      id: (await create(OAUTH2_SECRETS, { ...codeSecret(), name })).id,
+    }),
   },
 };

@@ -98,10 +98,10 @@ export const PKI_SAMPLES: Readonly<Record<string, RouteSample>> = {
     bodies: () => [{ role_name: freshMount(), ...ROLE_FIELDS }],
   },
   [`PATCH ${ROOTS}/:name/roles/:role`]: {
-    path: (world) => newRole(world),
+    path: newRole,
     bodies: () => [{ role_name: freshMount(), ...ROLE_FIELDS }],
   },
-  [`DELETE ${ROOTS}/:name/roles/:role`]: { path: (world) => newRole(world) },
+  [`DELETE ${ROOTS}/:name/roles/:role`]: { path: newRole },
   [`POST ${ROOTS}/:name/issue/:role`]: {
     path: (world) => newRole(world, 'issue'),
     bodies: () => [

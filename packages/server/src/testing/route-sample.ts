@@ -5,11 +5,10 @@ export type Body = Readonly<Record<string, unknown>>;
 export interface RouteSample {
   /** What the call changes would be in the way of others of that user: its world is one of a new user. */
   readonly ofNewUser?: true;
-  /**
-   * The path with the names of rows of that world, made for this call alone, of the kind that the body fits. Due where the definition has
-   * `:names`.
-   */
-  path?(world: World, body?: Body): Promise<string>;
+  /** The path with the names of rows of that world, made for this call alone. Due where the definition has `:names`. */
+  path?(world: World): Promise<string>;
+  /** In its place where bodies are of rows of several kinds. */
+  pathFor?(world: World, body: Body): Promise<string>;
   /** What there has to be before, where neither path nor bodies make it. */
   prepare?(world: World): Promise<unknown>;
   /** Bodies that are taken, the first of them in both modes, and that have every member of the schema between them. */

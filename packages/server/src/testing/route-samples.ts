@@ -7,12 +7,8 @@ import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { DYN_DB_KINDS, DYN_DB_SAMPLES } from './dyn-db-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { OAUTH_KINDS, OAUTH_SAMPLES } from './oauth-samples.js';
+import { OAUTH2_KINDS, OAUTH2_SAMPLES } from './oauth2-samples.js';
 import { OIDC_BINDING_KINDS, OIDC_BINDING_SAMPLES } from './oidc-binding-samples.js';
-import { membersWithoutSample } from './malformed-bodies.js';
-import { nameOf, type World } from './matrix-rig.js';
-import { MEMORY_PASSWORD } from './memory-databases.js';
-import { askOAuth, basicOfKey } from './oauth-calls.js';
-import { OAUTH2_SAMPLES } from './oauth2-samples.js';
 import { PKI_KINDS, PKI_SAMPLES } from './pki-samples.js';
 import { PORTABLE_SAMPLES } from './portable-samples.js';
 import { PROXY_KINDS, PROXY_SAMPLES } from './proxy-samples.js';
@@ -37,8 +33,8 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...PKI_SAMPLES,
   ...PORTABLE_SAMPLES,
   ...PROXY_SAMPLES,
-  ...SECRET_SAMPLES,
   ...OAUTH2_SAMPLES,
+  ...SECRET_SAMPLES,
   ...SIGNING_SAMPLES,
   ...TENANT_KMS_SAMPLES,
   ...VAULT_SAMPLES,
@@ -55,6 +51,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...OIDC_BINDING_KINDS,
   ...PKI_KINDS,
   ...PROXY_KINDS,
+  ...OAUTH2_KINDS,
   ...SECRET_KINDS,
   ...VAULT_KINDS,
 };

@@ -54,7 +54,8 @@ export const SECRET_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   [`GET ${SECRETS}/:id`]: { path: newSecret },
   [`PATCH ${SECRETS}/:id`]: {
-    path: (world, body) => (body && 'token_url' in body ? newPasswordSecret(world) : newSecret(world)),
+    path: newSecret,
+    pathFor: (world, body) => ('token_url' in body ? newPasswordSecret(world) : newSecret(world)),
     bodies: () => [
       { name: `RENAMED_${++made}`, ...SECRET_TERMS, ...BOUND, value: 'next' },
       { hosts: ['api.example.net'], values: { production: 'next' } },

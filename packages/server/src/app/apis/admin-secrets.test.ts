@@ -29,7 +29,7 @@ afterAll(() => rig.close());
 const SECRET = /secret|token|password|passphrase|api_key|handle|private_key|code|otpauth|proof|link/;
 /** Named alike, and none: public halves, kinds, and the tokens of vaults, which stand in place of the secret. */
 const NO_SECRET =
-  /_id$|_type$|_format$|_prefix$|^tokens?$|token_endpoint|_at$|version|^user_code|country_code|codes_left|^shortcode/;
+  /_id$|_type$|_format$|_prefix$|^tokens?$|token_endpoint|_at$|version|^user_code|country_code|codes_left|_url$|^shortcode/;
 const CHARACTERS_MIN = 12;
 
 function collect(from: string, value: unknown, name = ''): void {

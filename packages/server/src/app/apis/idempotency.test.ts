@@ -50,7 +50,7 @@ describe('every route that changes something', () => {
       const sample = ROUTE_SAMPLES[name] ?? {};
       const status = sample.refused ?? definition.status ?? 200;
       for (const body of (await sample.bodies?.(world)) ?? [undefined]) {
-        const row = (await sample.path?.(world, body)) ?? path;
+        const row = (await sample.pathFor?.(world, body ?? {})) ?? (await sample.path?.(world)) ?? path;
         const call = keyed({ body });
         const before = await auditTotal();
         const first = await world.call(method, row, call);

@@ -365,7 +365,9 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
     return (await sampleOf(definition).bodies?.(world)) ?? [];
   };
   const pathOf = async (definition: RouteDefinition, world = own, body?: Body) =>
-    (await sampleOf(definition).path?.(world, body)) ?? definition.path;
+    (await sampleOf(definition).pathFor?.(world, body ?? {})) ??
+    (await sampleOf(definition).path?.(world)) ??
+    definition.path;
 
   /** What asks for no credential gets none: a sign-out would end the session of the token. */
   const asker = ({ access = 'tenant' }: RouteDefinition, world: World) =>

@@ -16,14 +16,18 @@ import type { NewOAuth2 } from './service.js';
 import { GRANT_TYPES, PROVIDERS } from './tables.js';
 
 /** RFC 6749 appendix A. */
-const VISIBLE = /^[\x20-\x7e]+$/;
+const VISIBLE = /^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/;
 const SCOPE = /^[\x21\x23-\x2b\x2d-\x5b\x5d-\x7e]+$/;
 
 const fields = {
   provider: z
     .enum(PROVIDERS, `must be one of ${PROVIDERS.join(', ')}`)
     .describe('Whose addresses are known; `custom`: they are sent.'),
-  client_id: z.string().min(1).max(LIMITS.nameCharactersMax).regex(VISIBLE, 'must be visible ASCII'),
+  client_id: z
+    .string()
+    .min(1)
+    .max(LIMITS.nameCharactersMax)
+    .regex(VISIBLE, 'must be visible ASCII, without spaces at its ends'),
   client_secret: credential.nullable().describe('Due unless the grant_type is `implicit` or `password`.'),
   grant_type: z
     .enum(GRANT_TYPES, `must be one of ${GRANT_TYPES.join(', ')}`)
