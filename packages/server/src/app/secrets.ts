@@ -6,6 +6,7 @@ import { createEnvironments } from '../capabilities/environments/index.js';
 import type { TenantKeys } from '../capabilities/kms/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import {
+  createCallbackPage,
   createOAuth2Secrets,
   createSecretEnvironments,
   createSecretNames,
@@ -45,5 +46,5 @@ export function createSecretServices(deps: SecretServicesDeps) {
     oauth2: oauth2Secrets,
     users: [],
   });
-  return { environments, secrets, oauth2Secrets };
+  return { environments, secrets, oauth2Secrets, oauth2Callback: createCallbackPage(oauth2Secrets) };
 }

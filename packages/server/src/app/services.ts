@@ -48,7 +48,7 @@ import {
 } from '../capabilities/plans/index.js';
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
-import { createCallbackPage, secretRoutes } from '../capabilities/secrets/index.js';
+import { secretRoutes } from '../capabilities/secrets/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import {
   createTenantRemoval,
@@ -247,16 +247,9 @@ export function createServices(deps: ServicesDeps) {
     clientCa,
     cacheCounts: cacheCounts(instruments, 'clients'),
   });
-  const { environments, secrets, oauth2Secrets } = createSecretServices({
-    ...deps,
-    egress,
-    accounts,
-    kms,
-    auditLogs,
-    egressAllowlist,
-    plans,
-    clients,
-  });
+  const aroundSecrets = { egress, accounts, kms, auditLogs, egressAllowlist, plans, clients };
+  const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
+  const { secrets } = secretServices;
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -326,10 +319,7 @@ export function createServices(deps: ServicesDeps) {
     authentication,
     userAuthentication,
     clients,
-    environments,
-    secrets,
-    oauth2Secrets,
-    oauth2Callback: createCallbackPage(oauth2Secrets),
+    ...secretServices,
     redaction,
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,

@@ -28,6 +28,7 @@ const kmsOf = (slug: string) => ({
 const NEEDS_THE_KEY: readonly string[] = [
   'GET /admin/secrets/:id/value',
   'GET /v1/dyn-db-credentials/:name/orphans',
+  'GET /v1/secrets/:id/oauth2/token',
   'GET /v1/vaults/:nameOrId/tokens/:idOrToken',
   'PATCH /v1/dyn-db-credentials/:name',
   'PATCH /v1/secrets/:id',
@@ -51,7 +52,9 @@ const NEEDS_THE_KEY: readonly string[] = [
   'POST /v1/pki/roots/:name/rotate-intermediate',
   'POST /v1/pki/roots/:name/sign/:role',
   'POST /v1/secrets',
+  'POST /v1/secrets/:id/oauth2/connect',
   'POST /v1/secrets/certificate',
+  'POST /v1/secrets/oauth2',
   'POST /v1/vaults',
   'POST /v1/vaults/:nameOrId/rotate',
   'POST /v1/vaults/:nameOrId/tokens',
