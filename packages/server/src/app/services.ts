@@ -249,7 +249,6 @@ export function createServices(deps: ServicesDeps) {
   });
   const aroundSecrets = { egress, accounts, kms, auditLogs, egressAllowlist, plans, clients };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
-  const { secrets } = secretServices;
   const apiLogs = createApiLogs({
     db,
     clock,
@@ -267,7 +266,7 @@ export function createServices(deps: ServicesDeps) {
       egress,
       egressAllowlist,
       vaults,
-      secrets,
+      secrets: secretServices.secrets,
       portable,
       redaction,
       plans,
