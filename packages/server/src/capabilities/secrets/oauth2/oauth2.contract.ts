@@ -429,7 +429,11 @@ export function oauth2Suite(): void {
         const waiting = tokenOf(secret).catch((error: unknown) => {
           outcome = error;
         });
-        while (outcome === null) await harness.advance(200);
+        // Its own queries are answered before the clock, by which the database has time limits too, goes on.
+        while (outcome === null) {
+          for (let i = 0; i < 4; i++) await rowOf(secret);
+          await harness.advance(200);
+        }
         await waiting;
         expect(outcome).toMatchObject({ type: 'token_error' });
         await harness.advance(60_000);
