@@ -1,5 +1,6 @@
 import { signInJobs } from '../capabilities/accounts/index.js';
 import { acmeJobs } from '../capabilities/acme/index.js';
+import { analyticsJobs } from '../capabilities/analytics/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
 import { authorityJobs } from '../capabilities/authorities/index.js';
@@ -23,7 +24,9 @@ type WithJobs = Pick<
   Services,
   | 'jobs'
   | 'outbox'
+  | 'analytics'
   | 'apiLogs'
+  | 'logAnchors'
   | 'auditChain'
   | 'auth'
   | 'acme'
@@ -49,7 +52,9 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
   const {
     jobs,
     outbox,
+    analytics,
     apiLogs,
+    logAnchors,
     auditChain,
     auth,
     acme,
@@ -72,7 +77,8 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
-    ...apiLogJobs(apiLogs),
+    ...analyticsJobs(analytics),
+    ...apiLogJobs(apiLogs, logAnchors),
     ...auditJobs(auditChain),
     ...acmeJobs(acme),
     ...authorityJobs(authorities),

@@ -3,6 +3,7 @@ import {
   envelopeColumns as acmeEnvelopeColumns,
   migrations as acmeMigrations,
 } from '../capabilities/acme/index.js';
+import { migrations as analyticsMigrations } from '../capabilities/analytics/index.js';
 import { migrations as apiKeysMigrations } from '../capabilities/api-keys/index.js';
 import { migrations as apiLogsMigrations } from '../capabilities/api-logs/index.js';
 import { migrations as auditLogsMigrations } from '../capabilities/audit-logs/index.js';
@@ -62,6 +63,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...vaultsMigrations,
   ...redactionMigrations,
   ...apiLogsMigrations,
+  ...analyticsMigrations,
   ...idempotencyMigrations,
   ...plansMigrations,
   ...limitsMigrations,

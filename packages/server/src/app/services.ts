@@ -7,8 +7,9 @@ import {
   teamRoutes,
 } from '../capabilities/accounts/index.js';
 import { acmeClientRoutes, acmeKeyRoutes } from '../capabilities/acme/index.js';
+import { analyticsRoutes } from '../capabilities/analytics/index.js';
 import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
-import { apiLogRoutes, createApiLogs } from '../capabilities/api-logs/index.js';
+import { apiLogRoutes } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import {
   createAuthentication,
@@ -64,12 +65,13 @@ import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
+import { createCallLog } from './call-log.js';
 import { createCertificateServices } from './certificates.js';
 import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
 import { createSecretServices } from './secrets.js';
 import type { ServicesDeps } from './services-deps.js';
-import { countedCalls, measuredEgress } from './telemetry.js';
+import { measuredEgress } from './telemetry.js';
 import { TENANT_TABLES } from './tenant-tables.js';
 
 export type Services = ReturnType<typeof createServices>;
@@ -249,17 +251,7 @@ export function createServices(deps: ServicesDeps) {
   });
   const aroundSecrets = { egress, accounts, kms, auditLogs, egressAllowlist, plans, clients };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
-  const apiLogs = createApiLogs({
-    db,
-    clock,
-    retention: plans,
-    onLostRow: (entry, cause) =>
-      logger.error({ err: cause, request_id: entry.requestId }, 'request-log row lost'),
-  });
-  instruments.gauge('knox_log_queue_rows', 'Log rows of finished calls that are not durable yet.', () =>
-    apiLogs.queuedRows(),
-  );
-  const callLog = countedCalls(apiLogs, instruments);
+  const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
   const proxy = (installation: Pick<ProxyDeps, 'deploymentId' | 'certificateHeader'>) =>
     createProxy({
       clock,
@@ -327,7 +319,7 @@ export function createServices(deps: ServicesDeps) {
     clientCa,
     pki,
     acme,
-    apiLogs,
+    ...callLogs,
     parity: createParity({
       switches: {
         KNOX_SIGNUP: deps.isSignupOn,
@@ -394,7 +386,8 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...pkiRoutes(services.pki),
     ...acmeKeyRoutes(services.acme),
     ...acmeClientRoutes(services.acme),
-    ...apiLogRoutes(services.apiLogs),
+    ...apiLogRoutes(services),
+    ...analyticsRoutes(services.analytics),
     ...parityRoutes(services.parity),
   ];
 }

@@ -62,6 +62,10 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'tenant_rewraps', scope: 'tenant', key: null },
   { name: 'tenant_master_keys', scope: 'tenant', key: null },
   { name: 'api_logs', scope: 'tenant+mode', key: 'id', file: 'log' },
+  // What is made of its rows, once there are none.
+  { name: 'log_anchors', scope: 'tenant+mode', key: 'from_id' },
+  { name: 'log_rollups', scope: 'tenant+mode', key: 'start' },
+  { name: 'log_rollup_positions', scope: 'tenant+mode', key: null },
 ];
 
 /** Tables that keep what they have of a deleted tenant, and why. */

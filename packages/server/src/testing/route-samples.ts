@@ -6,6 +6,7 @@ import { CLIENT_TOKEN_SAMPLES } from './client-token-samples.js';
 import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { DYN_DB_KINDS, DYN_DB_SAMPLES } from './dyn-db-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
+import { LOG_KINDS, LOG_SAMPLES } from './log-samples.js';
 import { OAUTH_KINDS, OAUTH_SAMPLES } from './oauth-samples.js';
 import { OAUTH2_KINDS, OAUTH2_SAMPLES } from './oauth2-samples.js';
 import { OIDC_BINDING_KINDS, OIDC_BINDING_SAMPLES } from './oidc-binding-samples.js';
@@ -28,6 +29,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...CRYPTO_KEY_SAMPLES,
   ...DYN_DB_SAMPLES,
   ...FACTOR_SAMPLES,
+  ...LOG_SAMPLES,
   ...OAUTH_SAMPLES,
   ...OIDC_BINDING_SAMPLES,
   ...PKI_SAMPLES,
@@ -47,6 +49,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...CLIENT_KINDS,
   ...CRYPTO_KEY_KINDS,
   ...DYN_DB_KINDS,
+  ...LOG_KINDS,
   ...OAUTH_KINDS,
   ...OIDC_BINDING_KINDS,
   ...PKI_KINDS,

@@ -63,6 +63,7 @@ const PORTABLE: Tag = {
 /** By the first segment after the mount. */
 const TAGS: Readonly<Record<string, Tag>> = {
   account: { name: 'Account', description: 'Plan, subscription and what the month has used.' },
+  analytics: { name: 'Analytics', description: 'Counts and latencies of the proxied calls.' },
   'api-keys': { name: 'API keys', description: 'Credentials of one tenant and mode.' },
   'audit-logs': {
     name: 'Audit logs',

@@ -1,8 +1,12 @@
 import type { TenantId } from '../../kernel/ids.js';
 import { batchReport, type JobDefinition } from '../../platform/jobs/definition.js';
+import type { LogAnchors } from './anchors/service.js';
 import type { ApiLogs } from './service.js';
 
-export function apiLogJobs(apiLogs: Pick<ApiLogs, 'trim'>): JobDefinition[] {
+export function apiLogJobs(
+  apiLogs: Pick<ApiLogs, 'trim'>,
+  logAnchors: Pick<LogAnchors, 'anchor'>,
+): JobDefinition[] {
   return [
     {
       kind: 'request_log_retention',
@@ -16,6 +20,13 @@ export function apiLogJobs(apiLogs: Pick<ApiLogs, 'trim'>): JobDefinition[] {
         });
         return { ...batchReport(rows, rest !== null), payload: { ...rest }, details: { days } };
       },
+    },
+    {
+      kind: 'request_log_anchor',
+      title: 'Puts the Merkle roots of new rows of the request log into the critical audit chain',
+      schedule: { everyMs: 300_000 },
+      batchMax: 100_000,
+      run: (context) => logAnchors.anchor(context),
     },
   ];
 }

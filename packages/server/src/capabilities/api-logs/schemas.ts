@@ -4,9 +4,10 @@ import { PROXY_MODES } from '../../kernel/proxy-mode.js';
 import { feedQuery, instantQuery, instantText } from '../../platform/http/pagination.js';
 import type { ApiLog } from './api-log.js';
 import { encodeCursor } from './cursor.js';
+import type { ApiLogFilter } from './filter.js';
 
-export const logListQuery = z.object({
-  ...feedQuery,
+/** Of feed and export alike. */
+const filterQuery = {
   route_id: z.string().min(1).max(64).optional().describe('Calls of this route.'),
   status_code: z.coerce
     .number()
@@ -15,12 +16,60 @@ export const logListQuery = z.object({
     .max(999)
     .optional()
     .describe('Calls that were answered with it.'),
+  status_class: z
+    .enum(['1xx', '2xx', '3xx', '4xx', '5xx'])
+    .optional()
+    .describe('Calls that were answered with a status of it.'),
   proxy_mode: z.enum(PROXY_MODES).optional().describe('Calls of this kind.'),
   environment: z.string().min(1).max(255).optional().describe('Calls under this environment.'),
   method: z.string().min(1).max(32).toUpperCase().optional().describe('Calls with this method.'),
-  from: instantQuery.optional().describe('Not before this time.'),
-  to: instantQuery.optional().describe('Before this time.'),
+  client_id: z
+    .string()
+    .min(1)
+    .max(64)
+    .optional()
+    .describe('Calls of this client; with `log:read_identity` only.'),
+  min_latency_ms: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(86_400_000)
+    .optional()
+    .describe('Calls that took at least so long, in milliseconds.'),
+  q: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('Stands in path, upstream host, error or request id; ASCII letters without case.'),
+  from: instantQuery.optional().describe('Calls that came in at this time or later.'),
+  to: instantQuery.optional().describe('Calls that came in before this time.'),
+};
+
+export const logListQuery = z.object({ ...feedQuery, ...filterQuery });
+
+export const logExportQuery = z.object({
+  format: z.enum(['csv']).default('csv').describe('The only one there is.'),
+  ...filterQuery,
 });
+
+type FilterQuery = Omit<z.output<typeof logExportQuery>, 'format'>;
+
+export function toFilter(query: FilterQuery): ApiLogFilter {
+  return {
+    routeId: query.route_id,
+    statusCode: query.status_code,
+    statusClass: query.status_class === undefined ? undefined : Number(query.status_class[0]),
+    proxyMode: query.proxy_mode,
+    environment: query.environment,
+    method: query.method,
+    clientId: query.client_id,
+    latencyMsMin: query.min_latency_ms,
+    text: query.q,
+    fromMs: query.from,
+    toMs: query.to,
+  };
+}
 
 export const logParams = z.object({
   request_id: z.string().min(1).max(64).describe('`X-Request-Id` of the call.'),
@@ -94,3 +143,10 @@ export function toLogResponse(log: ApiLog, withIdentity: boolean): z.input<typeo
     echo: log.echo && { guarded: log.echo.guarded, not_guarded: log.echo.notGuarded },
   };
 }
+
+export const csvText = z
+  .string()
+  .describe(
+    'RFC 4180, with a line of names; the members of a row without `cursor`, those of the identity tier with `log:read_identity` ' +
+      'only. A text that a spreadsheet would take for a formula has an apostrophe before it.',
+  );

@@ -5,8 +5,10 @@ import type { Scope, TenantId } from '../../kernel/ids.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { ApiLog, ApiLogEntry } from './api-log.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
+import { type ApiLogFilter, isFiltered } from './filter.js';
 import { createLogQueue, type LogQueue } from './log-queue.js';
-import { type ApiLogFilter, createApiLogStore } from './store.js';
+import { createScopeWalk, type ScopeWalk } from './scope-walk.js';
+import { createApiLogStore, type NumberedRow } from './store.js';
 
 export interface ApiLogsDeps {
   readonly db: Database;
@@ -50,9 +52,19 @@ export interface ApiLogPage {
   readonly watermarkSeconds: number;
 }
 
-export interface ApiLogs extends LogQueue {
+export interface ApiLogs extends LogQueue, ScopeWalk {
   list(scope: Scope, filter: ApiLogFilter, cursor: string | undefined, limit: number): Promise<ApiLogPage>;
   get(scope: Scope, requestId: string): Promise<ApiLog>;
+  /** Rows behind that number, ascending, among which none can appear any more: for work that takes each exactly once. */
+  settled(scope: Scope, afterId: number, limit: number): Promise<ApiLog[]>;
+  /** How long after it was written a row counts as settled, at most. */
+  readonly settledAfterMs: number;
+  /** Rows of a range of numbers, both inclusive, ascending. */
+  range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
+  /** The first row with that number or a higher one. */
+  firstFrom(scope: Scope, id: number): Promise<NumberedRow | undefined>;
+  /** A cursor of the feed behind which every call is that began at that time or later. */
+  cursorAt(scope: Scope, fromMs: number): Promise<string>;
   /** Removes rows that are kept no longer, of every tenant, until its time is over or it is asked to stop. */
   trim(rowsMax: number, isStopping: () => boolean, rest?: TrimRest | null): Promise<Trimmed>;
 }
@@ -63,6 +75,15 @@ export interface ApiLogs extends LogQueue {
  * writer numbers and commits in order.
  */
 const WATERMARK_SECONDS = { sqlite: 0, postgres: 5 } as const;
+
+/**
+ * What is taken once must not miss a row: an insertion on PostgreSQL may take 8 s until it is answered or given up, and clocks
+ * of processes may be 10 s apart (README of platform/jobs). The feed is at least once, and need not wait so long.
+ */
+const SETTLED_SECONDS = { sqlite: 0, postgres: 20 } as const;
+
+/** Numbers follow the times of writing within this, however the clock was set. */
+const DISORDER_MS = 60_000;
 
 const FEED_READS: FeedReads = { windowRows: 5_000, windowsMax: 20 };
 
@@ -76,22 +97,42 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
   const queue = createLogQueue({ ...deps, store });
   const { windowRows, windowsMax } = deps.feedReads ?? FEED_READS;
   const watermarkSeconds = WATERMARK_SECONDS[deps.db.dialect];
+  const settledAfterMs = SETTLED_SECONDS[deps.db.dialect] * 1000;
 
   return {
     ...queue,
+    ...createScopeWalk(deps, store),
+    settledAfterMs,
+    range: store.range,
+    firstFrom: store.firstFrom,
+
+    settled(scope, afterId, limit) {
+      const youngSinceMs = settledAfterMs === 0 ? null : deps.clock.nowMs() - settledAfterMs;
+      return store.settled(scope, afterId, limit, youngSinceMs);
+    },
+
+    // A call is written after it began: rows written before that time are of earlier ones, and numbers follow the writing.
+    async cursorAt(scope, fromMs) {
+      let [low, high] = [0, (await store.lastId(scope)) + 1];
+      while (high - low > 1) {
+        const middle = Math.floor((low + high) / 2);
+        const row = await store.firstFrom(scope, middle);
+        if (row === undefined || row.loggedAtMs >= fromMs - DISORDER_MS) high = middle;
+        else low = row.id;
+      }
+      return encodeCursor(low);
+    },
 
     async list(scope, filter, cursor, limit) {
       let afterId = cursor === undefined ? 0 : decodeCursor(cursor);
       // Whoever asks at once after a call finds its row.
       await queue.flush();
       const youngSinceMs = watermarkSeconds === 0 ? null : deps.clock.nowMs() - watermarkSeconds * 1000;
-      const isFiltered = Object.values(filter).some((wanted) => wanted !== undefined);
+      const windowed = isFiltered(filter);
       const found: ApiLog[] = [];
       for (let window = 0; window < windowsMax; window++) {
         // Without a filter the first rows are those that are wanted: the limit is the window.
-        const upToId = isFiltered
-          ? await store.windowEnd(scope, { afterId, youngSinceMs }, windowRows)
-          : null;
+        const upToId = windowed ? await store.windowEnd(scope, { afterId, youngSinceMs }, windowRows) : null;
         const wanted = limit + 1 - found.length;
         found.push(...(await store.feed(scope, filter, { afterId, upToId, limit: wanted, youngSinceMs })));
         if (found.length > limit) {

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
 import type { ApiLogEntry } from './api-log.js';
+import type { ApiLogFilter } from './filter.js';
 import { migrations } from './index.js';
-import { type ApiLogFilter, type ApiLogStore, createApiLogStore, type FeedWindow } from './store.js';
+import { type ApiLogStore, createApiLogStore, type FeedWindow } from './store.js';
 
 const T0 = Date.UTC(2026, 0, 15, 9, 30);
 

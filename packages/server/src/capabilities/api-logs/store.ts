@@ -4,19 +4,8 @@ import { LIMITS } from '../../kernel/limits.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Database, Insertion } from '../../platform/storage/database.js';
 import type { ApiLog, ApiLogEntry, ClientOrigin } from './api-log.js';
+import { type ApiLogFilter, filtered } from './filter.js';
 import { type ApiLogRow, apiLogTables } from './tables.js';
-
-export interface ApiLogFilter {
-  readonly routeId?: string | undefined;
-  readonly statusCode?: number | undefined;
-  readonly proxyMode?: ProxyMode | undefined;
-  readonly environment?: string | undefined;
-  readonly method?: string | undefined;
-  /** Inclusive. */
-  readonly fromMs?: number | undefined;
-  /** Exclusive. */
-  readonly toMs?: number | undefined;
-}
 
 export interface FeedWindow {
   readonly afterId: number;
@@ -25,6 +14,11 @@ export interface FeedWindow {
   readonly limit: number;
   /** Nothing at or behind the first row handed over later than this is shown; null = show all. */
   readonly youngSinceMs: number | null;
+}
+
+export interface NumberedRow {
+  readonly id: number;
+  readonly loggedAtMs: number;
 }
 
 export interface ApiLogStore {
@@ -38,8 +32,15 @@ export interface ApiLogStore {
   /** Ascending by id. */
   feed(scope: Scope, filter: ApiLogFilter, window: FeedWindow): Promise<ApiLog[]>;
   findByRequestId(scope: Scope, requestId: string): Promise<ApiLog | undefined>;
-  /** The first tenant behind that one, in the order of ids, that has rows. */
-  nextTenant(after: TenantId | null): Promise<TenantId | null>;
+  /** Those numbered behind that one, ascending, read aside; none at or behind the first row younger than that. */
+  settled(scope: Scope, afterId: number, limit: number, youngSinceMs: number | null): Promise<ApiLog[]>;
+  /** Rows with numbers of that range, both inclusive, ascending, read aside. */
+  range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
+  /** The first row with that number or a higher one. */
+  firstFrom(scope: Scope, id: number): Promise<NumberedRow | undefined>;
+  lastId(scope: Scope): Promise<number>;
+  /** The first tenant behind that one, in the order of ids, that has rows of calls that began then or later. */
+  nextTenant(after: TenantId | null, sinceMs?: number | null): Promise<TenantId | null>;
   /** Up to `limit` of the rows numbered first, where their call began before then; how many. */
   deleteOldest(scope: Scope, beforeMs: number, limit: number): Promise<number>;
 }
@@ -86,13 +87,7 @@ export function createApiLogStore(db: Database): ApiLogStore {
     async feed(scope, filter, window) {
       let { query } = await shown(scope, window);
       if (window.upToId !== null) query = query.where('id', '<=', window.upToId);
-      if (filter.routeId !== undefined) query = query.where('route_id', '=', filter.routeId);
-      if (filter.statusCode !== undefined) query = query.where('status_code', '=', filter.statusCode);
-      if (filter.proxyMode !== undefined) query = query.where('proxy_mode', '=', filter.proxyMode);
-      if (filter.environment !== undefined) query = query.where('environment', '=', filter.environment);
-      if (filter.method !== undefined) query = query.where('method', '=', filter.method);
-      if (filter.fromMs !== undefined) query = query.where('ts', '>=', filter.fromMs);
-      if (filter.toMs !== undefined) query = query.where('ts', '<', filter.toMs);
+      query = filtered(query, filter);
       return (await query.selectAll().limit(window.limit).execute()).map(fromRow);
     },
 
@@ -107,13 +102,58 @@ export function createApiLogStore(db: Database): ApiLogStore {
       return row === undefined ? undefined : fromRow(row);
     },
 
-    async nextTenant(after) {
+    async settled(scope, afterId, limit, youngSinceMs) {
+      const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
+      let query = view.aside(scope).selectFrom('api_logs').where('id', '>', afterId);
+      if (barrier !== null) query = query.where('id', '<', barrier);
+      if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
+      return (await query.selectAll().orderBy('id').limit(limit).execute()).map(fromRow);
+    },
+
+    async range(scope, fromId, toId, limit) {
+      const rows = await view
+        .aside(scope)
+        .selectFrom('api_logs')
+        .selectAll()
+        .where('id', '>=', fromId)
+        .where('id', '<=', toId)
+        .orderBy('id')
+        .limit(limit)
+        .execute();
+      return rows.map(fromRow);
+    },
+
+    async firstFrom(scope, id) {
       const row = await view
+        .scoped(scope)
+        .selectFrom('api_logs')
+        .select(['id', 'logged_at'])
+        .where('id', '>=', id)
+        .orderBy('id')
+        .limit(1)
+        .executeTakeFirst();
+      return row && { id: row.id, loggedAtMs: row.logged_at };
+    },
+
+    async lastId(scope) {
+      const row = await view
+        .scoped(scope)
+        .selectFrom('api_logs')
+        .select('id')
+        .orderBy('id', 'desc')
+        .limit(1)
+        .executeTakeFirst();
+      return row?.id ?? 0;
+    },
+
+    async nextTenant(after, sinceMs = null) {
+      let query = view
         .system('retention')
         .selectFrom('api_logs')
         .select((q) => q.fn.min('tenant_id').as('tenant_id'))
-        .where('tenant_id', '>', after ?? '')
-        .executeTakeFirst();
+        .where('tenant_id', '>', after ?? '');
+      if (sinceMs !== null) query = query.where('ts', '>=', sinceMs);
+      const row = await query.executeTakeFirst();
       return (row?.tenant_id as TenantId | null | undefined) ?? null;
     },
 

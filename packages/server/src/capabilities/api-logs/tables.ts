@@ -1,8 +1,10 @@
 import type { Generated } from 'kysely';
+import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { apiLogsMigration } from './migrations/0009-api-logs.js';
 import { echoCountsMigration } from './migrations/0026-echo-counts.js';
+import { logAnchorsMigration } from './migrations/0058-log-anchors.js';
 
 export interface ApiLogRow {
   id: Generated<number>;
@@ -31,12 +33,26 @@ export interface ApiLogRow {
   logged_at: number;
 }
 
+export interface LogAnchorRow extends TenantModeColumns {
+  id: string;
+  sequence_number: number;
+  anchored_at: number;
+  algo: string;
+  merkle_root: Buffer;
+  leaf_count: number;
+  from_id: number;
+  to_id: number;
+  chain_row_hash: Buffer;
+}
+
 export interface ApiLogTables {
   api_logs: ApiLogRow;
+  log_anchors: LogAnchorRow;
 }
 
 export const apiLogTables: TableSet<ApiLogTables> = {
   api_logs: { scope: 'tenant+mode', file: 'log' },
+  log_anchors: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [apiLogsMigration, echoCountsMigration];
+export const migrations: readonly Migration[] = [apiLogsMigration, echoCountsMigration, logAnchorsMigration];

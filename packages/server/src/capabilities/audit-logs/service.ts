@@ -1,13 +1,14 @@
 import { assert } from '../../kernel/assert.js';
 import { canonicalJson } from '../../kernel/canonical-json.js';
 import type { Clock } from '../../kernel/clock.js';
-import type { IdSource, TenantId } from '../../kernel/ids.js';
+import type { IdSource, Scope, TenantId } from '../../kernel/ids.js';
 import type { Actor } from '../../kernel/principal.js';
 import { createTotals } from '../../platform/cache/totals.js';
 import { sanitiseDetails } from '../../platform/log/mask.js';
 import type { Database, Insertion, Transaction } from '../../platform/storage/database.js';
 import { verbOf } from './action-filter.js';
-import { createCriticalChain, isCritical } from './chain/critical.js';
+import { type CriticalLink, createCriticalChain, isCritical } from './chain/critical.js';
+import type { ChainPlace } from './chain/store.js';
 import { type AuditListOptions, type AuditRow, createAuditStore, type NewAuditRow } from './store.js';
 
 export interface AuditLogsDeps {
@@ -36,11 +37,17 @@ export interface AuditLogs {
   recordAll(tx: Transaction, actor: Actor, entries: readonly AuditEntry[]): Promise<void>;
   /** The same for an act of the critical list: into both chains, the critical one numbered and sealed here and now. */
   recordCritical(tx: Transaction, actor: Actor, entry: AuditEntry): Promise<void>;
-  /** The same row as part of a group commit, for acts that change nothing else (a detokenize). */
+  /** An act of the server itself that stands in the critical chain alone; its place there. */
+  recordCriticalAlone(tx: Transaction, scope: Scope, entry: AuditEntry): Promise<ChainPlace>;
+  /** The row of the critical chain with that number. */
+  criticalRow(sequenceNumber: number): Promise<CriticalLink | undefined>;
+  /** A row as part of a group commit, for acts that change nothing else (a detokenize). */
   insertion(actor: Actor, entry: AuditEntry): Insertion;
   /** The total of more than 5,000 is at most 10 s old. */
   list(tenantId: TenantId, options: AuditListOptions): Promise<{ rows: AuditRow[]; total: number }>;
 }
+
+const NOBODY = { apiKeyId: null, userId: null, requestId: null, ip: null };
 
 export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
   const store = createAuditStore(deps.db);
@@ -102,6 +109,22 @@ export function createAuditLogs(deps: AuditLogsDeps): AuditLogs {
         details: row.details,
       });
     },
+    recordCriticalAlone(tx, scope, entry) {
+      assert(isCritical(entry.action), `${entry.action} is not an act of the critical chain`);
+      const { created_at: atMs, details } = rowOf({ ...NOBODY, scope }, entry);
+      const { action, resourceType, resourceId } = entry;
+      const { tenantId } = scope;
+      return criticalChain.append(tx, {
+        atMs,
+        tenantId,
+        actorId: null,
+        action,
+        resourceType,
+        resourceId,
+        details,
+      });
+    },
+    criticalRow: criticalChain.find,
     insertion(actor, entry) {
       deps.onWrite?.();
       return store.insertion(actor.scope.tenantId, rowOf(actor, entry));

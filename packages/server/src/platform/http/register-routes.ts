@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { assert } from '../../kernel/assert.js';
@@ -11,7 +12,7 @@ import { type Answer, type Idempotency, idempotencyKeyOf, type KeyedAct } from '
 import { checkTexts, isJsonMediaType, parseJsonBody, unsupportedMediaType } from './json-body.js';
 import type { MountedRoute } from './mounts.js';
 import { rateLimitHeaders } from './rate-limit-headers.js';
-import { type Access, bodyBytesMaxOf, type RouteDefinition, type RouteRequest } from './route.js';
+import { type Access, bodyBytesMaxOf, type RouteDefinition, type RouteRequest, TextStream } from './route.js';
 import { STEP_UP_HEADER, type StepUpCheck, type StepUpHolder } from './step-up.js';
 import { strict, validateAll } from './validate.js';
 
@@ -87,6 +88,7 @@ function registerRoute(
       const key = keyOf(request);
       if (key === undefined) {
         const result = await act.run(caller);
+        if (result instanceof TextStream) return sendStream(reply, definition, result);
         for (const cookie of definition.cookies?.(result as never, request.source) ?? [])
           reply.header('set-cookie', cookie);
         return send(reply, definition, act.answerTo(result).answer);
@@ -202,6 +204,16 @@ function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer):
   }
   reply.code(answer.status).header('content-type', `${definition.text ?? 'application/json'}; charset=utf-8`);
   return reply.send(answer.body);
+}
+
+function sendStream(reply: FastifyReply, definition: RouteDefinition, stream: TextStream): FastifyReply {
+  reply.headers(rateLimitHeaders(reply.request.caller?.rateLimit));
+  if (definition.noStore) reply.header('cache-control', 'no-store');
+  reply.header('content-disposition', `attachment; filename="${stream.filename}"`);
+  reply.code(definition.status ?? 200).header('content-type', `${definition.text}; charset=utf-8`);
+  const body = Readable.from(stream.pieces, { highWaterMark: 1 });
+  body.once('close', stream.release);
+  return reply.send(body);
 }
 
 function targetOf(request: FastifyRequest): { path: string; query: string } {

@@ -75,7 +75,7 @@ export interface RouteDefinition<
   /** `page` answers `{data: [...], meta: {total, page, ...}}`; `feed` a cursor feed; default `{data, meta:{request_id}}`. */
   readonly answer?: 'single' | 'page' | 'feed';
   /** Media type where the answer is a text as it is, at both mounts; the schema is that of a string. */
-  readonly text?: 'text/plain' | 'text/x-pem-file';
+  readonly text?: 'text/plain' | 'text/x-pem-file' | 'text/csv';
   /** `none`: `{data}` alone, as the family of OAuth clients answers (auth.md §2.9). */
   readonly meta?: 'none';
   /** Beside `data`, where there is something to warn of. */
@@ -110,6 +110,17 @@ export interface RouteRequest<Params, Query, Body, Who extends Access> {
   readonly params: Params;
   readonly query: Query;
   readonly body: Body;
+}
+
+/** What a handler of a `text` route may return: sent piece by piece, no faster than it is taken; a failure breaks it off. */
+export class TextStream {
+  constructor(
+    readonly pieces: AsyncIterable<string>,
+    /** Under which a browser keeps it. */
+    readonly filename: string,
+    /** Once, when it has been sent or nobody takes it any more. */
+    readonly release: () => void,
+  ) {}
 }
 
 /** What a handler of an `answer: 'page'` route returns. */

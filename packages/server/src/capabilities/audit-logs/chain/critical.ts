@@ -2,6 +2,7 @@ import type { TenantId } from '../../../kernel/ids.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import { auditTables } from '../tables.js';
 import { criticalRowHash, NO_HASH } from './row-hash.mjs';
+import type { ChainPlace } from './store.js';
 
 /** The acts of auth.md §8.2, with those of contract README §3 in the same row. */
 const CRITICAL_ACTIONS: ReadonlySet<string> = new Set([
@@ -30,11 +31,21 @@ export interface CriticalRow {
 
 const HEAD = 'head';
 
+/** A row of the chain as it is stored. */
+export interface CriticalLink {
+  readonly tenantId: TenantId | null;
+  readonly action: string;
+  readonly details: string;
+  readonly rowHash: Buffer;
+  /** Whether the row still hashes to what it was sealed with. */
+  readonly isIntact: boolean;
+}
+
 export function createCriticalChain(db: Database) {
   const view = db.view(auditTables);
 
   /** The number is taken in the transaction of the act, under a lock that the next act waits for. */
-  async function append(tx: Transaction, row: CriticalRow): Promise<number> {
+  async function append(tx: Transaction, row: CriticalRow): Promise<ChainPlace> {
     await tx.lock('audit_critical_head', HEAD);
     const queries = view.system('sealer', tx);
     const head = await queries
@@ -62,8 +73,26 @@ export function createCriticalChain(db: Database) {
       .set({ sequence_number, row_hash })
       .where('id', '=', HEAD)
       .execute();
-    return sequence_number;
+    return { sequenceNumber: sequence_number, rowHash: row_hash };
   }
 
-  return { append };
+  async function find(sequenceNumber: number): Promise<CriticalLink | undefined> {
+    const row = await view
+      .system('sealer')
+      .selectFrom('audit_log_critical')
+      .selectAll()
+      .where('sequence_number', '=', sequenceNumber)
+      .executeTakeFirst();
+    if (row === undefined) return undefined;
+    const { prev_hash, row_hash, sequence_number, ...fields } = row;
+    return {
+      tenantId: row.tenant_id as TenantId | null,
+      action: row.action,
+      details: row.details,
+      rowHash: row_hash,
+      isIntact: criticalRowHash(prev_hash, sequence_number, fields).equals(row_hash),
+    };
+  }
+
+  return { append, find };
 }
