@@ -101,7 +101,7 @@ for (const isCounted of [false, true, false, true]) {
   );
   rmSync(folder, { recursive: true });
 }
-if ('url' in postgres && postgres.url) {
+if (postgres?.url) {
   for (const isCounted of [false, true])
     await measure({ kind: 'postgres', url: postgres.url } as StorageOptions, isCounted);
   await postgres.stop?.();
