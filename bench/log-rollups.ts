@@ -92,7 +92,8 @@ async function measure(storage: StorageOptions, isCounted: boolean): Promise<voi
   await db.close();
 }
 
-const postgres = await providePostgres({ isDurable: true });
+/** No URL where there is none to be had. */
+const postgres = (await providePostgres({ isDurable: true })) as { url?: string; stop?: () => void };
 for (const isCounted of [false, true, false, true]) {
   const folder = mkdtempSync(join(tmpdir(), 'knox-bench-'));
   await measure(
@@ -101,7 +102,7 @@ for (const isCounted of [false, true, false, true]) {
   );
   rmSync(folder, { recursive: true });
 }
-if (postgres?.url) {
+if (postgres.url) {
   for (const isCounted of [false, true])
     await measure({ kind: 'postgres', url: postgres.url } as StorageOptions, isCounted);
   await postgres.stop?.();
