@@ -105,6 +105,10 @@ const CREATIONS: Record<string, Creation> = {
     }),
     audit: 'oidc_binding.create',
   },
+  '/v1/webhooks': {
+    body: (name) => ({ name, url: 'https://hooks.example.com/', event_types: ['audit.event'] }),
+    audit: 'webhook.create',
+  },
   '/admin/invitations': {
     body: (name) => ({ email: `${name}@example.com`, role: 'viewer' }),
     audit: 'team.invite',

@@ -16,6 +16,7 @@ import { oauth2SecretJobs } from '../capabilities/secrets/index.js';
 import { signupJobs } from '../capabilities/signup/index.js';
 import { tenantJobs } from '../capabilities/tenants/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
+import { webhookJobs } from '../capabilities/webhooks/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
 import type { Services } from './services.js';
@@ -45,6 +46,7 @@ type WithJobs = Pick<
   | 'signups'
   | 'tenantRemoval'
   | 'vaults'
+  | 'webhooks'
 >;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
@@ -73,6 +75,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     signups,
     tenantRemoval,
     vaults,
+    webhooks,
   } = services;
   return [
     ...jobs.definitions(),
@@ -98,5 +101,6 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...signupJobs(signups),
     ...tenantJobs(tenantRemoval),
     ...vaultJobs(vaults),
+    ...webhookJobs(webhooks),
   ];
 }

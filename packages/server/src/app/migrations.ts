@@ -43,6 +43,10 @@ import {
 } from '../capabilities/secrets/index.js';
 import { migrations as signupMigrations } from '../capabilities/signup/index.js';
 import { migrations as vaultsMigrations } from '../capabilities/vaults/index.js';
+import {
+  envelopeColumns as webhooksEnvelopeColumns,
+  migrations as webhooksMigrations,
+} from '../capabilities/webhooks/index.js';
 import { migrations as generationsMigrations } from '../platform/cache/generations.js';
 import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
 import { migrations as limitsMigrations } from '../platform/limits/tables.js';
@@ -82,6 +86,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...signupMigrations,
   ...environmentsMigrations,
   ...secretsMigrations,
+  ...webhooksMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */
@@ -92,4 +97,5 @@ export const ENVELOPE_COLUMNS = [
   ...authoritiesEnvelopeColumns,
   ...acmeEnvelopeColumns,
   ...secretsEnvelopeColumns,
+  ...webhooksEnvelopeColumns,
 ];

@@ -70,6 +70,14 @@ it('reaches each registered column of each capability, whose values are then rea
   await create('/v1/pki/roots/corp/roles', { role_name: 'web', allow_acme: true });
   await create('/v1/pki/roots/corp/roles/web/acme-keys', {});
   await create('/v1/secrets', { name: 'API_KEY', value: 'the value' });
+  await create('/v1/webhooks', {
+    name: 'orders',
+    url: 'https://hooks.example.com/',
+    event_types: ['audit.event'],
+    auth_type: 'bearer',
+    auth_config: { token: 'receiver-token' },
+    request_headers: { 'X-Environment': 'live' },
+  });
   const { id: connection } = await create('/v1/dyn-db-credentials', {
     name: 'orders',
     engine: 'postgres',

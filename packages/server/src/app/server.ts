@@ -24,6 +24,7 @@ import { createInstruments, type Instruments } from '../platform/telemetry/instr
 import type { Tracing } from '../platform/telemetry/tracing.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
+import { closersOf } from './closers.js';
 import { registerHttpApis } from './http-apis.js';
 import { loadRootKey, openKeys, prepareInstallation } from './installation.js';
 import { jobDefinitions } from './jobs.js';
@@ -31,7 +32,7 @@ import { MIGRATIONS } from './migrations.js';
 import { kmsSettings, privateUpstreams } from './operator-kms.js';
 import { ownEndpoints } from './own-endpoints.js';
 import { urlOf } from './self-check.js';
-import { closersOf, createServices } from './services.js';
+import { createServices } from './services.js';
 import type { RunningServer, StartHooks } from './start.js';
 import { targetDatabases } from './target-databases.js';
 import { addBuildInfo, serverMetrics } from './telemetry.js';
@@ -77,6 +78,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     logger,
     rootKey,
     egress,
+    areHttpWebhooksAllowed: config.egress.areHttpWebhooksAllowed,
     acmeValidation: acmeValidation(config, egress),
     kms,
     previousRootKey: config.previousRootKey,

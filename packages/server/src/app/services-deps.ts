@@ -29,6 +29,8 @@ export interface ServicesDeps {
   readonly logger: Logger;
   readonly rootKey: Secret<Buffer>;
   readonly egress: Egress;
+  /** `KNOX_ALLOW_HTTP_WEBHOOKS`. */
+  readonly areHttpWebhooksAllowed: boolean;
   /** Of names that ACME clients want certified. */
   readonly acmeValidation: Validation;
   readonly kms: KmsSettings;

@@ -24,6 +24,7 @@ import {
   createPortableCipher,
   createSignatures,
   createTransit,
+  createWebhookSigner,
   cryptoKeyRoutes,
   portableRoutes,
   signingRoutes,
@@ -58,6 +59,7 @@ import {
   tenantRoutes,
 } from '../capabilities/tenants/index.js';
 import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
+import { createWebhooks, webhookRoutes } from '../capabilities/webhooks/index.js';
 import { createGenerations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
@@ -94,7 +96,9 @@ export function createServices(deps: ServicesDeps) {
   instruments.gauge('knox_audit_unsealed_rows', 'Audit rows that are not in their chain yet.', () =>
     auditChain.unsealedRows(),
   );
-  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: auditChain.wake });
+  const auditReaders = [auditChain.wake];
+  const tellReaders = () => auditReaders.map((tell) => tell());
+  const auditLogs = createAuditLogs({ db, clock, ids, onWrite: tellReaders });
   const seedTenant = createFirstEnvironments({ db, clock, ids });
   const accounts = createAccounts({ db, clock, ids, generations, auditLogs, seedTenant });
   const permissions = createPermissions({ db });
@@ -249,6 +253,20 @@ export function createServices(deps: ServicesDeps) {
     clientCa,
     cacheCounts: cacheCounts(instruments, 'clients'),
   });
+  const webhooks = createWebhooks({
+    ...deps,
+    generations,
+    jobs,
+    outbox,
+    auditLogs,
+    auditChain,
+    accounts,
+    tenantKeys: kms,
+    signer: createWebhookSigner(cryptoKeys),
+    egressAllowlist,
+    cacheCounts: cacheCounts(instruments, 'webhooks'),
+  });
+  auditReaders.push(webhooks.auditFeed.onWrite);
   const aroundSecrets = { egress, accounts, kms, auditLogs, egressAllowlist, plans, clients };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
@@ -263,6 +281,7 @@ export function createServices(deps: ServicesDeps) {
       redaction,
       plans,
       apiLogs: callLog,
+      callEvents: webhooks.callEvents,
       ...installation,
     });
 
@@ -299,6 +318,7 @@ export function createServices(deps: ServicesDeps) {
     signatures,
     portable,
     vaults,
+    webhooks,
     clientTokens,
     apiKeys,
     signups,
@@ -328,26 +348,6 @@ export function createServices(deps: ServicesDeps) {
     }),
     proxy,
   };
-}
-
-/** What the services hold open, in the order in which it was opened: the last is the first to be closed. */
-export function closersOf(services: Services): (() => unknown)[] {
-  return [
-    () => services.auditChain.stop(),
-    () => services.kms.close(),
-    () => services.cryptoKeys.close(),
-    () => services.authorities.close(),
-    () => services.generations.stop(),
-    () => services.apiKeys.stop(),
-    () => services.oauthClients.stop(),
-    () => services.clients.stop(),
-    () => services.oauth2Secrets.close(),
-    () => services.limiter.stop(),
-    () => services.plans.stop(),
-    () => services.apiLogs.flush(),
-    () => services.redaction.close(),
-    () => services.auth.flush(),
-  ];
 }
 
 /** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
@@ -382,6 +382,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
     ...oidcBindingRoutes(services.oidcBindings),
+    ...webhookRoutes(services.webhooks),
     ...dynDbRoutes(services.dynDb),
     ...pkiRoutes(services.pki),
     ...acmeKeyRoutes(services.acme),

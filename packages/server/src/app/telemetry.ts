@@ -29,9 +29,9 @@ export function countedCalls<Log extends Pick<ApiLogs, 'append'>>(log: Log, inst
   );
   return {
     ...log,
-    append(entry) {
+    append(entry, beside) {
       outcomeOf(entry.error ?? 'ok').add();
-      log.append(entry);
+      log.append(entry, beside);
     },
   };
 }

@@ -205,6 +205,15 @@ export const LIMITS = {
   usernameTemplateCharactersMax: 200,
   /** Of what a target database sends during one log-in. */
   databaseAnswersBytesMax: 32 * MiB,
+  /** Of one mode. */
+  webhooksMax: 50,
+  /** Deliveries of one webhook that wait. */
+  webhookWaitingMax: 10_000,
+  webhookRequestHeadersMax: 50,
+  webhookHeaderCharactersMax: 4 * KiB,
+  webhookRouteFilterMax: 100,
+  /** Of a body in an event, request and answer each. */
+  webhookBodyBytesMax: 16 * KiB,
   oidcBindingsMax: 200,
   /** With those that were deleted in the last 90 days. */
   oidcBindingsKeptMax: 1_000,

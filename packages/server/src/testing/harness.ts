@@ -53,6 +53,8 @@ export interface HarnessOptions {
   readonly kms?: TestServicesOptions['kms'];
   /** The guard's; unless a suite brings some, it resolves no name. */
   readonly egress?: TestServicesOptions['egress'];
+  /** `KNOX_ALLOW_HTTP_WEBHOOKS`; default off. */
+  readonly areHttpWebhooksAllowed?: boolean;
   /** What the clock shows at first; a day of its own unless another server's clock has a say. */
   readonly startMs?: number;
   /** `KNOX_SIGNUP`; default on. */
@@ -105,6 +107,7 @@ export async function createHarness(options: HarnessOptions = {}): Promise<Harne
     ...(options.tiers && { tiers: options.tiers }),
     ...(options.targets && { targets: options.targets }),
     ...(options.egress && { egress: options.egress }),
+    ...(options.areHttpWebhooksAllowed && { areHttpWebhooksAllowed: true }),
     ...(options.isSignupOn !== undefined && { isSignupOn: options.isSignupOn }),
     ...(options.clouds && { clouds: options.clouds }),
     ...(options.kms && { kms: options.kms }),

@@ -128,7 +128,8 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
           string,
           string
         >;
-        const name = names[path.slice(path.lastIndexOf('/') + 1)] ?? 'id';
+        const last = path.slice(path.lastIndexOf('/') + 1);
+        const name = (!path.startsWith('/v1/webhooks/') && names[last]) || 'id';
         return (json['data'] ?? json).map((row: Record<string, string>) => row[name]);
       },
     };

@@ -282,9 +282,12 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
         append(row) {
           rows.push(row);
         },
+        appendAlone: () => {},
+        queuedRows: () => 0,
       },
       instruments,
     ),
+    callEvents: { interestIn: () => null, received: () => null, completed: () => null },
     deploymentId: DEPLOYMENT_ID,
     certificateHeader: null,
   });

@@ -18,6 +18,7 @@ import { SECRET_KINDS, SECRET_SAMPLES } from './secret-samples.js';
 import { SIGNING_SAMPLES } from './signing-samples.js';
 import { TENANT_KMS_SAMPLES } from './tenant-kms-samples.js';
 import { VAULT_KINDS, VAULT_SAMPLES } from './vault-samples.js';
+import { WEBHOOK_KINDS, WEBHOOK_SAMPLES } from './webhook-samples.js';
 
 /** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
@@ -40,6 +41,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...SIGNING_SAMPLES,
   ...TENANT_KMS_SAMPLES,
   ...VAULT_SAMPLES,
+  ...WEBHOOK_SAMPLES,
 };
 
 /** What there are several of in a tenant, by the path of its collection. */
@@ -57,4 +59,5 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...OAUTH2_KINDS,
   ...SECRET_KINDS,
   ...VAULT_KINDS,
+  ...WEBHOOK_KINDS,
 };

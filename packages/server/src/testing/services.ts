@@ -1,4 +1,5 @@
-import { closersOf, createServices, type Services } from '../app/services.js';
+import { closersOf } from '../app/closers.js';
+import { createServices, type Services } from '../app/services.js';
 import type { KmsSettings, TargetDatabases } from '../app/services-deps.js';
 import type { Clouds } from '../capabilities/kms/index.js';
 import type { Clock } from '../kernel/clock.js';
@@ -41,6 +42,8 @@ export interface TestServicesOptions {
   readonly kms?: Partial<KmsSettings>;
   /** The guard's; unless a suite brings some, it resolves no name. */
   readonly egress?: Partial<Omit<EgressDeps, 'clock'>>;
+  /** `KNOX_ALLOW_HTTP_WEBHOOKS`; default off. */
+  readonly areHttpWebhooksAllowed?: boolean;
   /** Of ACME; unless a suite brings some, it resolves no name. */
   readonly validation?: Partial<Omit<ValidationDeps, 'clock'>>;
 }
@@ -73,6 +76,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     logger,
     rootKey,
     egress,
+    areHttpWebhooksAllowed: options.areHttpWebhooksAllowed ?? false,
     acmeValidation: createValidation({
       clock,
       targets: '',

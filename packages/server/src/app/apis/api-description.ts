@@ -116,6 +116,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
     name: 'Tenant KMS',
     description: "A key in the tenant's own cloud that wraps its master keys: bring your own key.",
   },
+  webhooks: { name: 'Webhooks', description: 'What is sent to URLs of the tenant when something happens.' },
   vaults: { name: 'Vaults', description: 'Values behind tokens, each vault under a key of its own.' },
 };
 

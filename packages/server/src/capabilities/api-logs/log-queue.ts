@@ -16,7 +16,10 @@ export interface LogQueueDeps {
 export interface LogQueue {
   /** Throws `dependency_unavailable` while the database is too far behind: no call starts whose row may not fit. */
   assertRoom(): void;
-  append(entry: ApiLogEntry): void;
+  /** `beside`: what is to be durable with the row, in the same file. */
+  append(entry: ApiLogEntry, beside?: readonly Insertion[]): void;
+  /** What is written as rows are, without one. */
+  appendAlone(insertion: Insertion): void;
   queuedRows(): number;
   /** Resolves when every row appended so far is durable; rejects when the database does not take them. */
   flush(): Promise<void>;
@@ -33,8 +36,15 @@ const TURNS_TO_BUILD = 8;
 const LINGER_MS = 50;
 
 /** Collects the rows of finished calls and writes them in batches, one batch at a time, in order. */
+interface Queued {
+  readonly entry: ApiLogEntry | null;
+  readonly beside: readonly Insertion[];
+}
+
+const NOTHING: readonly Insertion[] = [];
+
 export function createLogQueue(deps: LogQueueDeps): LogQueue {
-  const queued: ApiLogEntry[] = [];
+  const queued: Queued[] = [];
   let timerSet = false;
   let writing: Promise<void> | null = null;
 
@@ -66,18 +76,21 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
   }
 
   /** The rows of 50 ms are a few milliseconds of work: in pieces, so that no call waits for all of it. */
-  async function insertionsOf(batch: readonly ApiLogEntry[], loggedAtMs: number): Promise<Insertion[]> {
+  async function insertionsOf(batch: readonly Queued[], loggedAtMs: number): Promise<Insertion[]> {
     const insertions: Insertion[] = [];
     const rowsATurn = Math.max(ROWS_A_TURN_MIN, Math.ceil(queued.length / TURNS_TO_BUILD));
-    for (const entry of batch) {
-      if (insertions.length > 0 && insertions.length % rowsATurn === 0) await nextTurn();
-      insertions.push(deps.store.insertion(entry, loggedAtMs));
+    let built = 0;
+    for (const { entry, beside } of batch) {
+      if (built > 0 && built % rowsATurn === 0) await nextTurn();
+      built++;
+      if (entry !== null) insertions.push(deps.store.insertion(entry, loggedAtMs));
+      if (beside.length > 0) insertions.push(...beside);
     }
     return insertions;
   }
 
   /** The first rows of the queue leave it once they are durable, or refused: a later failure brings none of them again. */
-  async function writeFirst(batch: readonly ApiLogEntry[]): Promise<void> {
+  async function writeFirst(batch: readonly Queued[]): Promise<void> {
     const loggedAtMs = deps.clock.nowMs();
     try {
       await deps.db.commitInserts(await insertionsOf(batch, loggedAtMs));
@@ -85,12 +98,22 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
       if (isAppError(error, 'dependency_unavailable')) throw error;
       if (batch.length > 1) {
         // One bad row must not take its neighbours with it.
-        for (const entry of batch) await writeFirst([entry]);
+        for (const one of batch) await writeFirst([one]);
         return;
       }
-      deps.onLostRow(batch[0]!, error);
+      lose(batch[0]!, error);
     }
     queued.splice(0, batch.length);
+  }
+
+  function lose({ entry }: Queued, cause: unknown): void {
+    if (entry !== null) deps.onLostRow(entry, cause);
+  }
+
+  function push(one: Queued): void {
+    if (queued.length < QUEUED_ROWS_MAX + FURTHER_ROWS_MAX) queued.push(one);
+    else lose(one, new Error('the queue of the request log is full'));
+    startTimer();
   }
 
   return {
@@ -100,11 +123,8 @@ export function createLogQueue(deps: LogQueueDeps): LogQueue {
         dependency: 'request_log',
       });
     },
-    append(entry) {
-      if (queued.length < QUEUED_ROWS_MAX + FURTHER_ROWS_MAX) queued.push(entry);
-      else deps.onLostRow(entry, new Error('the queue of the request log is full'));
-      startTimer();
-    },
+    append: (entry, beside = NOTHING) => push({ entry, beside }),
+    appendAlone: (insertion) => push({ entry: null, beside: [insertion] }),
     queuedRows: () => queued.length,
     async flush() {
       if (writing !== null) await writing;

@@ -23,6 +23,8 @@ export {
 } from './service.js';
 export { signingRoutes } from './signing/routes.js';
 export { createSignatures, type Signatures } from './signing/service.js';
+export { WEBHOOK_FORMATS, type WebhookFormat, webhookSignature } from './signing/webhook-formats.js';
+export { createWebhookSigner, type WebhookSigner } from './signing/webhook-signer.js';
 export type { ActiveKey, CryptoKey } from './store.js';
 export { cryptoKeyTables, type KeyType, migrations } from './tables.js';
 export { createTransit, type Transit } from './transit.js';

@@ -38,7 +38,7 @@ it('has every endpoint of the server in one feature, and its state follows from 
     variable: null,
   });
   expect(rows.get('vaults')!.endpoints).toBeGreaterThan(20);
-  expect(rows.get('webhooks')).toMatchObject({ state: 'not_built', endpoints: 0 });
+  expect(rows.get('workflows')).toMatchObject({ state: 'not_built', endpoints: 0 });
   expect(rows.get('billing')).toMatchObject({ state: 'hidden', parity: 'cloud_only', endpoints: 0 });
   expect(rows.get('operator_kms')).toMatchObject({ state: 'off', variable: 'KNOX_KMS_OPERATOR_PROVIDER' });
   expect(rows.get('signup')).toMatchObject({

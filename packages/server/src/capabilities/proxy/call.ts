@@ -4,7 +4,9 @@ import type { Caller } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
+import type { Insertion } from '../../platform/storage/database.js';
 import type { StepTrace } from '../../platform/telemetry/tracing.js';
+import type { ApiLogEntry } from '../api-logs/index.js';
 import type { DetokenizedValue, EchoGuard, RedactionPlan } from '../redaction/index.js';
 import { RequestHeaders } from './request-headers.js';
 
@@ -23,6 +25,13 @@ export interface Exchange {
   refuse(cause: unknown, rateLimit: RateLimitStatus | null): void;
 }
 
+/** Collects what webhooks want to know of a call (`call-watch.ts`); what is to be written of it, if anything. */
+export interface CallObserver {
+  keepRequest(body: unknown): void;
+  received(call: ProxyCall): Insertion | null;
+  completed(call: ProxyCall, entry: ApiLogEntry): Insertion | null;
+}
+
 /** What the steps of a pipeline share about one call. Results that only the next step needs are passed on instead. */
 export class ProxyCall implements ClientPresence {
   readonly headers: RequestHeaders;
@@ -39,6 +48,8 @@ export class ProxyCall implements ClientPresence {
   guard: EchoGuard | null = null;
   /** Secrets whose values are sent along: they stand in no log. */
   injected: readonly DetokenizedValue[] = [];
+  /** Null where no webhook wants to know. */
+  watch: CallObserver | null = null;
   /** Answered with what would be sent, and by nobody else (dataplane §1.1). */
   isDryRun = false;
   /** Started with the target's resolution, stopped when the call is over. */

@@ -94,6 +94,8 @@ export interface Config {
     /** Certificates of that file, PEM. */
     readonly extraCaPem: string | null;
     readonly nat64: boolean;
+    /** `KNOX_ALLOW_HTTP_WEBHOOKS`. */
+    readonly areHttpWebhooksAllowed: boolean;
   };
   readonly acme: {
     /** Entries as written. */
@@ -191,6 +193,7 @@ function configOf(
       extraCaFile: values.KNOX_EXTRA_CA_FILE ? resolve(workingDir, values.KNOX_EXTRA_CA_FILE) : null,
       extraCaPem,
       nat64: values.KNOX_EGRESS_NAT64 === 'on',
+      areHttpWebhooksAllowed: values.KNOX_ALLOW_HTTP_WEBHOOKS === 'on',
     },
     acme: {
       validationTargets: values.KNOX_ACME_VALIDATION_TARGETS ?? '',

@@ -247,6 +247,11 @@ export const VARIABLES = {
     'Port at which http-01 asks for its page. Another than 80 is for networks of one’s own: clients serve it there.',
   ),
   KNOX_EXTRA_CA_FILE: variable(plainText, 'none', 'PEM file added to the trust of outbound TLS.'),
+  KNOX_ALLOW_HTTP_WEBHOOKS: variable(
+    oneOf('on', 'off'),
+    '`off`',
+    '`on`: webhooks may go to `http:` URLs, unencrypted: for development.',
+  ),
   KNOX_EGRESS_NAT64: variable(
     oneOf('on', 'off'),
     '`off`',
@@ -334,7 +339,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_ALLOW_HTTP_WEBHOOKS: ['off'],
   KNOX_WRAP_SUBDOMAINS: ['off'],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
 };

@@ -1,4 +1,5 @@
-import type { TLSSocket } from 'node:tls';
+import type { Socket } from 'node:net';
+import { TLSSocket } from 'node:tls';
 import { Client } from 'undici';
 import type { Clock } from '../../kernel/clock.js';
 import { LIMITS } from '../../kernel/limits.js';
@@ -43,7 +44,7 @@ export interface ConnectionPools {
   takeIdle(keys: readonly string[]): Connection | null;
   sessionFor(key: string): Buffer | undefined;
   /** A fresh connection, taken. */
-  adopt(key: string, origin: string, socket: TLSSocket): Connection;
+  adopt(key: string, origin: string, socket: Socket): Connection;
   release(connection: Connection): void;
   discard(connection: Connection): void;
   size(): number;
@@ -135,7 +136,7 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
     },
     adopt(key, origin, socket) {
       const pool = poolFor(key);
-      keepSession(pool, socket, clock.monotonicMs());
+      if (socket instanceof TLSSocket) keepSession(pool, socket, clock.monotonicMs());
       const connection: Connection = { client: clientOn(origin, socket), pool, idleSinceMs: 0 };
       connection.client.on('disconnect', () => {
         if (!pool.busy.has(connection)) discard(connection);
@@ -181,8 +182,8 @@ function keepSession(pool: Pool, socket: TLSSocket, nowMs: number): void {
 }
 
 /** The client never dials: a second attempt to connect means that the connection was lost while idle. */
-function clientOn(origin: string, connected: TLSSocket): Client {
-  let socket: TLSSocket | null = connected;
+function clientOn(origin: string, connected: Socket): Client {
+  let socket: Socket | null = connected;
   return new Client(origin, {
     connect(_options, callback) {
       const ready = socket;

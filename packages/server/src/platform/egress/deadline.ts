@@ -8,10 +8,14 @@ export class Deadline implements ClientPresence {
   isGone = false;
 
   constructor(clock: Clock, timeoutMs: number) {
-    this.cancel = clock.setTimer(timeoutMs, () => {
-      this.isGone = true;
-      for (const callback of this.#callbacks) callback();
-    });
+    this.cancel = clock.setTimer(timeoutMs, () => this.end());
+  }
+
+  /** Before its time. */
+  end(): void {
+    if (this.isGone) return;
+    this.isGone = true;
+    for (const callback of this.#callbacks) callback();
   }
 
   onGone(callback: () => void): void {

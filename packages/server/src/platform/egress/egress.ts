@@ -9,6 +9,8 @@ export interface EgressPolicy {
   readonly tenantSlug: string;
   /** Hosts the tenant may reach. */
   readonly allowedHosts: HostList;
+  /** Whether `http:` will do, on port 80 too (contract README §9); absent = not. */
+  readonly mayBePlain?: boolean;
 }
 
 /** Classes a refusal may name; never the address itself (ssrf cases S119). */

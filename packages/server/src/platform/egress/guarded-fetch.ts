@@ -6,7 +6,15 @@ import { LIMITS } from '../../kernel/limits.js';
 import { classifyAddress, nat64Target } from './address-policy.js';
 import { startCallClock, within } from './call-clock.js';
 import { type Connection, createConnectionPools } from './connection-pools.js';
-import { ConnectFailure, type Dialer, type DialTarget, dialTls, tcpDialer, unreachable } from './dial.js';
+import {
+  ConnectFailure,
+  type Dialer,
+  type DialTarget,
+  dialTcp,
+  dialTls,
+  tcpDialer,
+  unreachable,
+} from './dial.js';
 import type { AddressClass, CallClock, Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
 import {
   type AddressRefusal,
@@ -101,20 +109,23 @@ export function createEgress(deps: EgressDeps): Egress {
    * Everything that needs no DNS; the same at `parse` and at `judge`, so that no URL gets by. Gives the verdict on the
    * addresses where one is kept: then name and port have been judged for this tenant already.
    */
-  function admit(hostname: string, port: number, policy: EgressPolicy): Verdict | undefined {
-    const known = names.known(hostname, policy.tenantSlug)?.verdicts.get(port);
-    if (!known) judgeNameAndPort(hostname, port, policy.tenantSlug);
+  function admit(url: URL, policy: EgressPolicy): Verdict | undefined {
+    const { hostname } = url;
+    const known = names.known(hostname, policy.tenantSlug)?.verdicts.get(verdictKeyOf(url));
+    if (!known) judgeNameAndPort(url, policy.tenantSlug);
     if (!policy.allowedHosts.covers(hostname)) throw hostNotAllowed(hostname);
     return known;
   }
 
-  function judgeNameAndPort(hostname: string, port: number, tenantSlug: string): void {
+  function judgeNameAndPort(url: URL, tenantSlug: string): void {
+    const { hostname } = url;
+    const port = portOf(url);
     const refusal = judgeName(hostname, {
       ownNames,
       isOpened: (name) => privateUpstreams.opensName(name, tenantSlug),
     });
     if (refusal) throw nameRefused(refusal);
-    if (!isPortOpenToAll(port) && !privateUpstreams.mayOpenPort(hostname, port, tenantSlug)) {
+    if (!isPortOpen(url) && !privateUpstreams.mayOpenPort(hostname, port, tenantSlug)) {
       throw invalidProxyUrl('The port is not allowed');
     }
   }
@@ -125,57 +136,49 @@ export function createEgress(deps: EgressDeps): Egress {
 
   const classOf = (address: IpAddress): AddressClass => classifyAddress(subjectOf(address));
 
-  function refusalOf(
-    hostname: string,
-    address: IpAddress,
-    port: number,
-    tenantSlug: string,
-  ): AddressRefusal | null {
+  function refusalOf(url: URL, address: IpAddress, tenantSlug: string): AddressRefusal | null {
+    const { hostname } = url;
+    const port = portOf(url);
     const subject = subjectOf(address);
     if (isOwn(subject, port)) return 'own_listener';
     const addressClass = classifyAddress(subject);
     const target = { hostname, address: subject, port, tenantSlug };
     if (addressClass !== 'public' && !privateUpstreams.opensAddress(target)) return addressClass;
-    return isPortOpenToAll(port) || privateUpstreams.opensPort(target) ? null : 'port_not_open';
+    return isPortOpen(url) || privateUpstreams.opensPort(target) ? null : 'port_not_open';
   }
 
-  function decide(
-    hostname: string,
-    addresses: readonly IpAddress[],
-    port: number,
-    tenantSlug: string,
-  ): Verdict {
+  function decide(url: URL, addresses: readonly IpAddress[], tenantSlug: string): Verdict {
+    const { hostname } = url;
+    const port = portOf(url);
     if (addresses.length > LIMITS.dnsAnswersMax) {
       return { kind: 'refused', refusal: 'too_many_addresses', detail: `${hostname}: ${addresses.length}` };
     }
     for (const address of addresses) {
-      const refusal = refusalOf(hostname, address, port, tenantSlug);
+      const refusal = refusalOf(url, address, tenantSlug);
       if (refusal) {
         return { kind: 'refused', refusal, detail: `${hostname} ${formatIpAddress(address)}:${port}` };
       }
     }
     const judged = addresses.map((address) => ({ address, text: formatIpAddress(address) }));
-    const poolKeys = judged.map(({ text }) => `${hostname} ${port} ${text} ${tenantSlug}`);
+    // A connection without TLS never serves a call that wants it.
+    const scheme = url.protocol === 'http:' ? 'http ' : '';
+    const poolKeys = judged.map(({ text }) => `${scheme}${hostname} ${port} ${text} ${tenantSlug}`);
     const addressClass = addresses.map(classOf).find((one) => one !== 'public') ?? 'public';
     return { kind: 'open', addresses: judged, poolKeys, addressClass };
   }
 
-  async function resolvedVerdict(
-    hostname: string,
-    port: number,
-    tenantSlug: string,
-    callClock: CallClock,
-  ): Promise<Verdict> {
+  async function resolvedVerdict(url: URL, tenantSlug: string, callClock: CallClock): Promise<Verdict> {
+    const { hostname } = url;
     const { resolution, verdicts } = await within(names.resolve(hostname, tenantSlug), callClock);
     if (resolution.kind === 'none') throw dnsFailure(hostname, resolution);
-    const verdict = decide(hostname, resolution.addresses, port, tenantSlug);
-    verdicts.set(port, verdict);
+    const verdict = decide(url, resolution.addresses, tenantSlug);
+    verdicts.set(verdictKeyOf(url), verdict);
     return verdict;
   }
 
-  function judged(url: URL, port: number, verdict: Verdict): JudgedTarget {
+  function judged(url: URL, verdict: Verdict): JudgedTarget {
     if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
-    return new Judged(url, url.hostname, port, verdict);
+    return new Judged(url, url.hostname, portOf(url), verdict);
   }
 
   async function open(target: JudgedTarget, verdict: OpenVerdict, call: UpstreamCall): Promise<Connection> {
@@ -185,16 +188,18 @@ export function createEgress(deps: EgressDeps): Egress {
       const poolKey = verdict.poolKeys[i]!;
       const dialTarget = { address: text, port: target.port, servername: target.hostname };
       try {
-        const socket = await dialTls({
+        const dial = {
           target: dialTarget,
           address,
           dialer,
-          trust,
-          session: pools.sessionFor(poolKey),
           ending: call.clock,
           clock,
           tcpTimeoutMs: i < tries.length - 1 ? TCP_TRY_MS : null,
-        });
+        };
+        const socket =
+          target.url.protocol === 'http:'
+            ? await dialTcp(dial)
+            : await dialTls({ ...dial, trust, session: pools.sessionFor(poolKey) });
         return pools.adopt(poolKey, originOf(target), socket);
       } catch (error) {
         if (!(error instanceof ConnectFailure)) throw error;
@@ -206,8 +211,8 @@ export function createEgress(deps: EgressDeps): Egress {
 
   return {
     parse(rawUrl, policy) {
-      const url = parseTargetUrl(rawUrl);
-      admit(url.hostname, portOf(url), policy);
+      const url = parseTargetUrl(rawUrl, policy.mayBePlain);
+      admit(url, policy);
       return url;
     },
 
@@ -218,16 +223,16 @@ export function createEgress(deps: EgressDeps): Egress {
       };
       try {
         assert(
-          url.protocol === 'https:' && url.username === '' && url.password === '',
+          (url.protocol === 'https:' || (policy.mayBePlain === true && url.protocol === 'http:')) &&
+            url.username === '' &&
+            url.password === '',
           'judge takes what parse returned',
         );
         if (callClock.ended) throw callClock.ended;
-        const { hostname } = url;
-        const port = portOf(url);
-        const known = admit(hostname, port, policy);
-        if (known) return judged(url, port, known);
-        return resolvedVerdict(hostname, port, policy.tenantSlug, callClock)
-          .then((verdict) => judged(url, port, verdict))
+        const known = admit(url, policy);
+        if (known) return judged(url, known);
+        return resolvedVerdict(url, policy.tenantSlug, callClock)
+          .then((verdict) => judged(url, verdict))
           .catch(refuse);
       } catch (error) {
         return refuse(error);
@@ -262,6 +267,18 @@ export function createEgress(deps: EgressDeps): Egress {
   };
 }
 
-function originOf({ hostname, port }: JudgedTarget): string {
+function originOf({ url, hostname, port }: JudgedTarget): string {
+  if (url.protocol === 'http:') return port === 80 ? `http://${hostname}` : `http://${hostname}:${port}`;
   return port === 443 ? `https://${hostname}` : `https://${hostname}:${port}`;
+}
+
+/** Port 80 is open to what is written with `http:` alone (contract README §9). */
+function isPortOpen(url: URL): boolean {
+  const port = portOf(url);
+  return isPortOpenToAll(port) || (port === 80 && url.protocol === 'http:');
+}
+
+/** What was decided for a call without TLS is no answer for one with it: below zero its ports are other ones. */
+function verdictKeyOf(url: URL): number {
+  return url.protocol === 'http:' ? -portOf(url) : portOf(url);
 }

@@ -8,16 +8,18 @@ const SPACE_OR_CONTROL = /[\u0000-\u0020\u007f-\u009f]/;
 const AUTHORITY = /^[a-z][a-z0-9+.-]*:[/\\]*([^/\\?#]*)/i;
 
 export function portOf(url: URL): number {
-  return url.port === '' ? 443 : Number(url.port);
+  if (url.port !== '') return Number(url.port);
+  return url.protocol === 'http:' ? 80 : 443;
 }
 
 /** The URL as it goes on: re-serialised, without fragment and root dot. Name and port are judged by the caller. */
-export function parseTargetUrl(raw: string): URL {
+export function parseTargetUrl(raw: string, mayBePlain = false): URL {
   if (Buffer.byteLength(raw) > LIMITS.proxyUrlBytesMax) throw invalidProxyUrl('The URL is longer than 8 KiB');
   // Two header fields arrive joined by a comma and a space (S05).
   if (SPACE_OR_CONTROL.test(raw)) throw invalidProxyUrl('The URL holds a space or a control character');
   const url = parsed(raw);
-  if (url.protocol !== 'https:') throw invalidProxyUrl('The URL must begin with https:');
+  if (url.protocol !== 'https:' && !(mayBePlain && url.protocol === 'http:'))
+    throw invalidProxyUrl(`The URL must begin with https:${mayBePlain ? ' or http:' : ''}`);
   if (
     url.username !== '' ||
     url.password !== '' ||

@@ -28,6 +28,7 @@ export const SYSTEM_REASONS = {
     'What authorities have revoked is signed anew before it ends, whatever tenants they belong to.',
   sealer: 'The audit sealer numbers committed rows of all tenants.',
   tenant_kms: 'No tenant may name the key of another, and sealed ones are tried again whoever they are.',
+  webhooks: 'Deliveries of all tenants are sent when they are due, and their events collected.',
   root_key: 'The check that the root key is the one the data was wrapped with.',
 } as const;
 

@@ -27,7 +27,7 @@ async function sealIn(tx: Transaction, store: ChainStore, limit: number): Promis
   const rows = await store.listUnsealed(tx, limit);
   if (rows.length === 0) return 0;
   const tenantIds = [...new Set(rows.map((row) => row.tenant_id))];
-  const known = await store.headsOf(tx, tenantIds);
+  const known = await store.headsOf(tenantIds, tx);
   const heads = new Map<TenantId, ChainPlace>();
   const sealed = rows.map((row) => {
     const tenantId = row.tenant_id;

@@ -53,6 +53,10 @@ export interface AuditChain {
     cursor: string | undefined,
     limit: number,
   ): Promise<EventPage>;
+  /** The number of the last sealed row of each that has any. */
+  heads(tenantIds: readonly TenantId[]): Promise<ReadonlyMap<TenantId, number>>;
+  /** Sealed rows above that number, in their order. */
+  rowsAfter(tenantId: TenantId, after: number, limit: number): Promise<readonly SealedAuditRow[]>;
   verify(tenantId: TenantId, range: SequenceRange): Promise<TenantVerification>;
 }
 
@@ -209,6 +213,15 @@ export function createAuditChain(deps: AuditChainDeps): AuditChain {
       const nextCursor = at < end ? encodeCursor(at) : null;
       return { rows: found, nextCursor, watermarkSeconds: WATERMARK_SECONDS[db.dialect] };
     },
+
+    async heads(tenantIds) {
+      if (tenantIds.length === 0) return new Map();
+      const heads = await store.headsOf(tenantIds);
+      return new Map([...heads].map(([id, { sequenceNumber }]) => [id, sequenceNumber]));
+    },
+
+    rowsAfter: (tenantId, after, limit) =>
+      rows.sealed(tenantId, {}, { after, upTo: Number.MAX_SAFE_INTEGER, limit }),
 
     // One at a time: each reads a whole chain.
     verify(tenantId, range) {

@@ -78,7 +78,7 @@ export function createChainStore(db: Database) {
         .execute();
     },
 
-    async headsOf(tx: Transaction, tenantIds: readonly TenantId[]): Promise<Map<TenantId, ChainPlace>> {
+    async headsOf(tenantIds: readonly TenantId[], tx?: Transaction): Promise<Map<TenantId, ChainPlace>> {
       const rows = await view
         .system('sealer', tx)
         .selectFrom('audit_chain_heads')

@@ -4,7 +4,9 @@ import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import type { Plans } from '../../plans/index.js';
 import { EchoGuard, type Redaction } from '../../redaction/index.js';
+import type { CallEvents } from '../../webhooks/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
+import { CallWatch } from '../call-watch.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, guardedValues, NO_VALUES, type ValueSources } from './detokenize.js';
 import { dryRun } from './dry-run.js';
@@ -23,6 +25,7 @@ export interface EphemeralDeps extends ValueSources {
   readonly redaction: Pick<Redaction, 'planFor'>;
   readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
   readonly apiLogs: CallLog;
+  readonly callEvents: CallEvents;
   readonly hopMarker: HopMarker;
   /** In which a proxy before us hands on its client's certificate; never sent on. */
   readonly certificateHeader: string | null;
@@ -38,6 +41,12 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const authenticated = authenticate(call);
   const caller = isPending(authenticated) ? await authenticated : authenticated;
   deps.apiLogs.assertRoom();
+  const asked = deps.callEvents.interestIn(caller.principal.scope);
+  const interest = isPending(asked) ? await asked : asked;
+  if (interest !== null) {
+    const { callEvents, clock, apiLogs } = deps;
+    call.watch = new CallWatch(interest, callEvents, clock, call.exchange.response, apiLogs.queuedRows());
+  }
   const admitted = deps.plans.admit(caller.principal);
   call.rateLimit = isPending(admitted) ? await admitted : admitted;
   requirePermission(caller, 'proxy:invoke');
@@ -62,6 +71,7 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
     : scan(call, guarded.clock, query, options.encrypted);
   const scanned = isPending(read) ? await read : read;
   trace?.step('detokenize');
+  call.watch?.keepRequest(scanned.body);
   const { hostname } = guarded.target.url;
   const values =
     scanned.template === null ? NO_VALUES : await detokenize(deps, caller, hostname, scanned.template);
@@ -70,6 +80,8 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   if (guardable.length > 0) call.guard = new EchoGuard(guardable);
   trace?.step('render');
   const outbound = render(guarded.target, scanned, values);
+  const event = call.watch?.received(call);
+  if (event) deps.apiLogs.appendAlone(event);
   trace?.stepUpstream('send', call.method, guarded.target);
   await send(deps, call, guarded, outbound, plan);
 }

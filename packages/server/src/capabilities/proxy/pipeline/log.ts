@@ -4,10 +4,10 @@ import { LIMITS } from '../../../kernel/limits.js';
 import type { ProxyMode } from '../../../kernel/proxy-mode.js';
 import { MASK_TEXT } from '../../../kernel/secret.js';
 import { ClientGone } from '../../../platform/egress/egress.js';
-import type { ApiLogs } from '../../api-logs/index.js';
+import type { ApiLogEntry, ApiLogs } from '../../api-logs/index.js';
 import type { ProxyCall } from '../call.js';
 
-export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append'>;
+export type CallLog = Pick<ApiLogs, 'assertRoom' | 'append' | 'appendAlone' | 'queuedRows'>;
 
 /** As nginx writes it: the client left before there was an answer, so no status was seen by anyone. */
 const CLIENT_GONE_STATUS = 499;
@@ -46,7 +46,7 @@ export function writeLogRow(
   const { caller, exchange } = call;
   if (caller === null) return;
   const nobodySawIt = failure instanceof ClientGone && !exchange.response.headersSent;
-  log.append({
+  const entry: ApiLogEntry = {
     scope: caller.principal.scope,
     requestId: exchange.requestId,
     routeId: null,
@@ -65,5 +65,8 @@ export function writeLogRow(
     proxyMode,
     echo: call.guard && { guarded: call.guard.guarded, notGuarded: call.guard.notGuarded },
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
-  });
+  };
+  // What was not sent is no event.
+  const event = call.isDryRun ? null : call.watch?.completed(call, entry);
+  log.append(entry, event ? [event] : undefined);
 }

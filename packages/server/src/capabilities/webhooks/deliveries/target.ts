@@ -1,0 +1,58 @@
+import { isAppError, validationError } from '../../../kernel/errors.js';
+import type { Principal } from '../../../kernel/principal.js';
+import type { ClientPresence, Egress, EgressPolicy } from '../../../platform/egress/egress.js';
+import type { EgressAllowlist } from '../../egress-allowlist/index.js';
+
+/** Where a webhook may go, before it is written; each delivery is judged again. */
+export interface TargetCheck {
+  /** 400 of the url, 403 `egress_blocked` or `ssrf_blocked`. A name that nobody knows now may be known later. */
+  check(principal: Principal, url: string): Promise<void>;
+  /** Two texts of one place. */
+  isSame(one: string, other: string): boolean;
+}
+
+export interface TargetCheckDeps {
+  readonly egress: Pick<Egress, 'parse' | 'judge' | 'startClock'>;
+  readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
+  /** `KNOX_ALLOW_HTTP_WEBHOOKS`. */
+  readonly mayBePlain: boolean;
+}
+
+const CHECK_MS = 5_000;
+const STAYS: ClientPresence = { isGone: false, onGone: () => {} };
+
+export function createTargetCheck({ egress, egressAllowlist, mayBePlain }: TargetCheckDeps): TargetCheck {
+  function parse(url: string, policy: EgressPolicy): URL {
+    try {
+      return egress.parse(url, policy);
+    } catch (error) {
+      if (isAppError(error, 'invalid_proxy_url')) throw validationError('url', error.publicMessage);
+      throw error;
+    }
+  }
+
+  return {
+    async check({ scope, tenantSlug }, rawUrl) {
+      const policy = { tenantSlug, allowedHosts: await egressAllowlist.hostsFor(scope), mayBePlain };
+      const url = parse(rawUrl, policy);
+      const clock = egress.startClock(CHECK_MS, STAYS);
+      try {
+        await egress.judge(url, policy, clock);
+      } catch (error) {
+        if (!isAppError(error, 'dns_failure') && !isAppError(error, 'upstream_timeout')) throw error;
+      } finally {
+        clock.stop();
+      }
+    },
+
+    isSame: (one, other) => hrefOf(one) === hrefOf(other),
+  };
+}
+
+/** Fragments are not sent. */
+function hrefOf(text: string): string {
+  if (!URL.canParse(text)) return text;
+  const url = new URL(text);
+  url.hash = '';
+  return url.href;
+}
