@@ -179,6 +179,8 @@ export const describeProxy: Describe = (components) => {
       'ssrf_blocked',
       'egress_blocked',
       'token_not_found',
+      'secret_not_found',
+      'secret_expired',
       'key_version_destroyed',
       'vault_disabled',
       'payload_too_large',
