@@ -35,8 +35,8 @@ forEachDatabase((_name, open) => {
   const caller = (mode: 'live' | 'test' = 'live') => harness.callerOf(harness.tenant, mode);
   const tell = (more: Partial<JobContext> = {}) => harness.pki.notices.tell({ ...aRun, ...more });
   async function told(): Promise<Record<string, unknown>[]> {
-    const [dispatcher] = harness.outbox.definitions();
-    await dispatcher?.run(aRun);
+    const dispatcher = harness.outbox.definitions().find(({ kind }) => kind === 'outbox_probe')!;
+    await dispatcher.run(aRun);
     return delivered.splice(0).map(({ payload }) => payload);
   }
   /** What each of these days before its end tells. */
@@ -89,8 +89,8 @@ forEachDatabase((_name, open) => {
       await tell();
       harness.clock.advance(root.notAfterMs - 30 * DAY_MS - harness.clock.nowMs());
       await tell();
-      const [dispatcher] = harness.outbox.definitions();
-      await dispatcher?.run(aRun);
+      const dispatcher = harness.outbox.definitions().find(({ kind }) => kind === 'outbox_probe')!;
+      await dispatcher.run(aRun);
       expect(delivered.map(({ scope, type, key, payload }) => ({ scope, type, key, payload }))).toEqual([
         {
           scope: caller('test').principal.scope,

@@ -56,8 +56,8 @@ forEachDatabase((_name, open) => {
     const tell = (more: Partial<JobContext> = {}, vaults = harness.vaults) =>
       vaults.tellOfCards({ ...aRun, ...more });
     const deliver = async () => {
-      const [dispatcher] = harness.outbox.definitions();
-      await dispatcher?.run(aRun);
+      const dispatcher = harness.outbox.definitions().find(({ kind }) => kind === 'outbox_probe')!;
+      await dispatcher.run(aRun);
       return delivered.splice(0);
     };
 
