@@ -53,12 +53,18 @@ const CREATIONS: Record<string, Creation> = {
   '/v1/environments': { body: (name) => ({ name }), audit: 'environment.create', isUnpaged: true },
   '/v1/secrets': { body: (name) => ({ name, value: 'canary' }), audit: 'secret.create' },
   '/v1/secrets/oauth2': {
-    body: (name) => ({ name, provider: 'github', client_id: 'client', client_secret: 'canary' }),
+    // Names are of all types of secrets together.
+    body: (name) => ({
+      name: `${name}-login`,
+      provider: 'github',
+      client_id: 'client',
+      client_secret: 'canary',
+    }),
     audit: 'secret.create',
     list: '/v1/secrets',
   },
   '/v1/secrets/certificate': {
-    body: (name) => ({ name, certificate_content: CERTIFICATE }),
+    body: (name) => ({ name: `${name}-certificate`, certificate_content: CERTIFICATE }),
     audit: 'secret.create',
     list: '/v1/secrets',
   },

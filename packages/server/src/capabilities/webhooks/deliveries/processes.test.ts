@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { forEachDatabase } from '../../../testing/databases.js';
-import { until } from '../../../testing/egress-rig.js';
 import { stopServices, type TestServices } from '../../../testing/services.js';
 import { type Receiver, startWebhookRig, type WebhookRig } from '../../../testing/webhook-rig.js';
 import { webhookJobs } from '../index.js';
@@ -27,10 +26,17 @@ forEachDatabase((_name, open) => {
 
     it('what one was sending when it died the other sends again, under the same id', async () => {
       const { clock, jobs } = rig.harness;
+      // What the installation's own beginning has left in the audit log is not for this endpoint.
+      await rig.settle();
       const { id } = await rig.make({ url: receiver.url, max_retries: 0 });
-      receiver.answer = () => {};
-      clock.advance(400);
-      await until(() => receiver.received.length === 1);
+      const sending = new Promise<void>((resolve) => {
+        receiver.answer = () => resolve();
+      });
+      while (receiver.received.length === 0) {
+        clock.advance(400);
+        await rig.harness.db.flush();
+        await Promise.race([jobs.idle(), sending]);
+      }
       receiver.answer = null;
 
       // The job changes hands, as when its lease ends; what was begun was not settled.
@@ -38,12 +44,10 @@ forEachDatabase((_name, open) => {
       clock.advance(0);
       await left;
       await second.jobs.start(webhookJobs(second.webhooks));
-      for (let n = 0; n < 4; n++) {
+      while (receiver.received.length === 1) {
         clock.advance(400);
         await second.jobs.idle();
       }
-      await until(() => receiver.received.length === 2);
-      await second.jobs.idle();
       const [first, again] = receiver.received.map(({ headers }) => headers['x-webhook-id']);
       expect(again).toBe(first);
       const rows = await rig.logs(id);
