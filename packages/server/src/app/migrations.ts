@@ -37,6 +37,7 @@ import { migrations as permissionsMigrations } from '../capabilities/permissions
 import { migrations as pkiMigrations } from '../capabilities/pki/index.js';
 import { migrations as plansMigrations } from '../capabilities/plans/index.js';
 import { migrations as redactionMigrations } from '../capabilities/redaction/index.js';
+import { migrations as routesMigrations } from '../capabilities/routes/index.js';
 import {
   envelopeColumns as secretsEnvelopeColumns,
   migrations as secretsMigrations,
@@ -87,6 +88,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...environmentsMigrations,
   ...secretsMigrations,
   ...webhooksMigrations,
+  ...routesMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */

@@ -14,6 +14,7 @@ export function clientRow(scope: Scope, id: string, more: Partial<Client> = {}):
     description: null,
     enabled: true,
     collectionId: null,
+    signingSecretId: null,
     createdBy: null,
     createdAtMs: 0,
     updatedAtMs: 0,

@@ -15,6 +15,7 @@ const WIRE_NAMES: Record<keyof ClientTerms, string> = {
   description: 'description',
   enabled: 'enabled',
   collectionId: 'collection_id',
+  signingSecretId: 'signing_secret_id',
 };
 
 export function clientCreateEntry(client: Client): AuditEntry {

@@ -53,6 +53,7 @@ describe('a client', () => {
       description: null,
       enabled: true,
       collection_id: null,
+      signing_secret_id: null,
       created_at: expect.stringMatching(/Z$/),
       updated_at: made['created_at'],
     };

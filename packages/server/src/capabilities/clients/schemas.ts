@@ -47,6 +47,11 @@ const fields = {
   description: z.string().max(LIMITS.descriptionCharactersMax).nullable().describe('For people.'),
   enabled: z.boolean().describe('False: none of its credentials lets anybody in.'),
   collection_id: z.uuid().toLowerCase().nullable().describe('Yours, to group clients by.'),
+  signing_secret_id: z
+    .uuid()
+    .toLowerCase()
+    .nullable()
+    .describe('Of a secret of the type string, with which its calls are signed on routes that require it.'),
 };
 
 export const clientListQuery = z.object({
@@ -66,10 +71,12 @@ export const createClientBody = z
     ip_address: fields.ip_address.default(''),
     ip_notes: fields.ip_notes.default({}),
     description: fields.description.default(null),
+    signing_secret_id: fields.signing_secret_id.default(null),
   })
   .transform(
-    ({ ip_address, ip_notes, ...rest }): NewClient => ({
+    ({ ip_address, ip_notes, signing_secret_id, ...rest }): NewClient => ({
       ...rest,
+      signingSecretId: signing_secret_id,
       ipAddress: ip_address,
       ipNotes: ip_notes,
     }),
@@ -83,12 +90,13 @@ export const updateClientBody = z
     when: ({ issues }) => issues.length === 0,
   })
   .transform(
-    ({ ip_address, ip_notes, collection_id, ...rest }) =>
+    ({ ip_address, ip_notes, collection_id, signing_secret_id, ...rest }) =>
       ({
         ...rest,
         ...(ip_address !== undefined && { ipAddress: ip_address }),
         ...(ip_notes !== undefined && { ipNotes: ip_notes }),
         ...(collection_id !== undefined && { collectionId: collection_id }),
+        ...(signing_secret_id !== undefined && { signingSecretId: signing_secret_id }),
       }) satisfies Partial<ClientTerms>,
   );
 
@@ -101,6 +109,7 @@ const row = {
   description: z.string().nullable(),
   enabled: z.boolean(),
   collection_id: rowId.nullable(),
+  signing_secret_id: rowId.nullable(),
   created_at: instantText,
   updated_at: instantText,
 };
@@ -152,6 +161,7 @@ export function clientRowWire(client: Client) {
     description: client.description,
     enabled: client.enabled,
     collection_id: client.collectionId,
+    signing_secret_id: client.signingSecretId,
     created_at: isoTime(client.createdAtMs),
     updated_at: isoTime(client.updatedAtMs),
   };

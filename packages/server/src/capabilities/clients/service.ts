@@ -197,6 +197,9 @@ export function createClients(deps: ClientsDeps): Clients {
 
 function isSeenByMatcher(before: Client, after: Client): boolean {
   return (
-    before.name !== after.name || before.ipAddress !== after.ipAddress || before.enabled !== after.enabled
+    before.name !== after.name ||
+    before.ipAddress !== after.ipAddress ||
+    before.enabled !== after.enabled ||
+    before.signingSecretId !== after.signingSecretId
   );
 }

@@ -59,6 +59,7 @@ forEachDatabase((_name, open) => {
         description: 'd',
         enabled: false,
         collectionId: uuid(9),
+        signingSecretId: uuid(8),
         createdBy: uuid(8),
       });
       await addClient(stored);

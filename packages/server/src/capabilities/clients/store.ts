@@ -16,6 +16,8 @@ export interface ClientTerms {
   readonly description: string | null;
   readonly enabled: boolean;
   readonly collectionId: string | null;
+  /** Of a secret of the type `string`, which signs its calls; null = it signs none. */
+  readonly signingSecretId: string | null;
 }
 
 export interface Client extends ClientTerms {
@@ -117,6 +119,7 @@ function columnsOf(client: Client) {
     description: client.description,
     enabled: Number(client.enabled),
     collection_id: client.collectionId,
+    signing_secret_id: client.signingSecretId,
     updated_at: client.updatedAtMs,
   };
 }
@@ -132,6 +135,7 @@ function clientOf(row: Selectable<ClientRow>): Client {
     description: row.description,
     enabled: row.enabled === 1,
     collectionId: row.collection_id,
+    signingSecretId: row.signing_secret_id,
     createdBy: row.created_by,
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,

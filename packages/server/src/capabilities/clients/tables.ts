@@ -2,6 +2,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { clientsMigration } from './migrations/0036-clients.js';
+import { clientSigningSecretMigration } from './migrations/0063-client-signing-secret.js';
 
 export const CLIENT_TYPES = ['user', 'server'] as const;
 export type ClientType = (typeof CLIENT_TYPES)[number];
@@ -21,6 +22,7 @@ export interface ClientRow extends TenantModeColumns {
   description: string | null;
   enabled: number;
   collection_id: string | null;
+  signing_secret_id: string | null;
   created_by: string | null;
   created_at: number;
   updated_at: number;
@@ -68,4 +70,4 @@ export const clientTables: TableSet<ClientTables> = {
   client_assignments: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [clientsMigration];
+export const migrations: readonly Migration[] = [clientsMigration, clientSigningSecretMigration];

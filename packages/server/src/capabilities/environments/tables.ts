@@ -2,6 +2,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { environmentsMigration } from './migrations/0053-environments.js';
+import { environmentVariablesMigration } from './migrations/0062-environment-variables.js';
 
 export interface EnvironmentRow extends TenantModeColumns {
   id: string;
@@ -10,6 +11,8 @@ export interface EnvironmentRow extends TenantModeColumns {
   description: string | null;
   color: string;
   is_default: number;
+  /** JSON text, an object; null = none. */
+  variables: string | null;
   created_at: number;
   updated_at: number;
 }
@@ -22,4 +25,4 @@ export const environmentTables: TableSet<EnvironmentTables> = {
   environments: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [environmentsMigration];
+export const migrations: readonly Migration[] = [environmentsMigration, environmentVariablesMigration];

@@ -3,7 +3,14 @@ import { forEachDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import type { NewClient } from '../service.js';
 
-const NEW: NewClient = { name: 'n', type: 'server', ipAddress: '', ipNotes: {}, description: null };
+const NEW: NewClient = {
+  name: 'n',
+  type: 'server',
+  ipAddress: '',
+  ipNotes: {},
+  description: null,
+  signingSecretId: null,
+};
 const UNKNOWN = '00000000-0000-4000-8000-00000000dead';
 let routes = 0;
 /** Each case has a route of its own. */

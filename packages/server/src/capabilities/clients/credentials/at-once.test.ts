@@ -5,7 +5,14 @@ import { forEachDatabase } from '../../../testing/databases.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import type { NewClient } from '../service.js';
 
-const NEW: NewClient = { name: 'n', type: 'server', ipAddress: '', ipNotes: {}, description: null };
+const NEW: NewClient = {
+  name: 'n',
+  type: 'server',
+  ipAddress: '',
+  ipNotes: {},
+  description: null,
+  signingSecretId: null,
+};
 
 /** How many of them were made, and what refused the others. */
 async function tally(calls: readonly Promise<unknown>[]) {

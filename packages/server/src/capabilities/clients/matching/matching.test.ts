@@ -9,7 +9,14 @@ import type { NewClient } from '../service.js';
 import type { Client } from '../store.js';
 import type { Among, ClientMatcher } from './service.js';
 
-const NEW: NewClient = { name: 'n', type: 'server', ipAddress: '', ipNotes: {}, description: null };
+const NEW: NewClient = {
+  name: 'n',
+  type: 'server',
+  ipAddress: '',
+  ipNotes: {},
+  description: null,
+  signingSecretId: null,
+};
 const ROUTE = 'cccccccc-0000-4000-8000-000000000001';
 const PRODUCTION = { routeId: ROUTE, environment: 'production' };
 const STAGING = { routeId: ROUTE, environment: 'staging' };

@@ -14,6 +14,8 @@ export interface ClientMatch {
   readonly clientName: string;
   readonly credentialId: string;
   readonly kind: CredentialKind;
+  /** Of the client: what signs its calls (clients-pki.md §1.5). */
+  readonly signingSecretId: string | null;
 }
 
 /** Those that are assigned to a route in an environment, or every client of the tenant and mode. */
@@ -48,7 +50,13 @@ export function createClientMatcher({ clock, indexes, lastMatched }: MatcherDeps
     if (!candidate) return null;
     const { id: credentialId, kind, client } = candidate;
     lastMatched.record(scope, credentialId);
-    return { clientId: client.id, clientName: client.name, credentialId, kind };
+    return {
+      clientId: client.id,
+      clientName: client.name,
+      credentialId,
+      kind,
+      signingSecretId: client.signing_secret_id,
+    };
   }
 
   return {

@@ -6,6 +6,7 @@ import { clientTables } from '../tables.js';
 export interface EnabledClient {
   readonly id: string;
   readonly name: string;
+  readonly signing_secret_id: string | null;
 }
 
 export interface EnabledCredential {
@@ -35,7 +36,7 @@ export function createMatchingStore(db: Database) {
   const clients = view.define<{ id: string }, EnabledClient>('clients_enabled', (queries, arg) =>
     queries
       .selectFrom('clients')
-      .select(['id', 'name'])
+      .select(['id', 'name', 'signing_secret_id'])
       .where('enabled', '=', 1)
       .where('id', '>', arg('id'))
       .orderBy('id')
