@@ -111,6 +111,15 @@ const CREATIONS: Record<string, Creation> = {
     }),
     audit: 'oidc_binding.create',
   },
+  '/v1/routes': {
+    body: (name) => ({ name, target_base_url: 'https://api.example.com/' }),
+    audit: 'route.create',
+  },
+  '/v1/routes/:id/actions': {
+    body: (name) => ({ direction: 'request', action: 'decrypt', selectors: ['$.a'], data_role: name }),
+    audit: 'route.action.create',
+    isUnpaged: true,
+  },
   '/v1/webhooks': {
     body: (name) => ({ name, url: 'https://hooks.example.com/', event_types: ['audit.event'] }),
     audit: 'webhook.create',
@@ -153,11 +162,13 @@ forEachDatabase((open) => {
     let bootstrap: Bootstrap;
     let adminToken: string;
     let clientId = '';
+    let routeId = '';
 
     async function call(method: string, path: string, headers: Record<string, string> = {}, body?: unknown) {
       const named = path
         .replace(':nameOrId', 'cards')
         .replace('/clients/:id', `/clients/${clientId}`)
+        .replace('/routes/:id', `/routes/${routeId}`)
         .replace('/roots/:name', '/roots/corp')
         .replace('/roles/:role', '/roles/web');
       const response = await fetch(`${server.url}${named}`, {
@@ -200,6 +211,9 @@ forEachDatabase((open) => {
       expect((await call('POST', '/v1/vaults', {}, { name: 'cards' })).status).toBe(201);
       const client = await call('POST', '/v1/clients', {}, { name: 'office' });
       clientId = client.body.data['id'] as string;
+      const target = { target_base_url: 'https://api.example.com/' };
+      const named = await call('POST', '/v1/routes', {}, { name: 'orders', ...target });
+      routeId = named.body.data['id'] as string;
       expect((await call('POST', '/v1/pki/roots', {}, { name: 'corp' })).status).toBe(201);
       expect((await call('POST', '/v1/pki/roots/corp/roles', {}, { role_name: 'web' })).status).toBe(201);
     });

@@ -1,10 +1,11 @@
 import type { Accounts } from '../capabilities/accounts/index.js';
 import type { AuditLogs } from '../capabilities/audit-logs/index.js';
-import type { Clients } from '../capabilities/clients/index.js';
+import { type Clients, createSigningSecretUser } from '../capabilities/clients/index.js';
 import type { EgressAllowlist } from '../capabilities/egress-allowlist/index.js';
 import { createEnvironments } from '../capabilities/environments/index.js';
 import type { TenantKeys } from '../capabilities/kms/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
+import { createRouteEnvironments, createRouteSecretUser } from '../capabilities/routes/index.js';
 import {
   createCallbackPage,
   createOAuth2Secrets,
@@ -14,6 +15,7 @@ import {
 } from '../capabilities/secrets/index.js';
 import { plainOrigin } from '../capabilities/signup/index.js';
 import { LIMITS } from '../kernel/limits.js';
+import type { Generations } from '../platform/cache/generations.js';
 import { createCertificateFiles } from '../platform/crypto/certificate-files.js';
 import type { ServicesDeps } from './services-deps.js';
 
@@ -24,12 +26,17 @@ interface SecretServicesDeps extends Omit<ServicesDeps, 'kms'> {
   readonly clients: Clients;
   readonly accounts: Accounts;
   readonly egressAllowlist: EgressAllowlist;
+  readonly generations: Generations;
 }
 
 /** Environments, with who refers to them by name, and secrets. */
 export function createSecretServices(deps: SecretServicesDeps) {
   const { db, clock, clients } = deps;
-  const holders = [createSecretEnvironments(db), clients.assignments.environmentHolder];
+  const holders = [
+    createSecretEnvironments(db),
+    clients.assignments.environmentHolder,
+    createRouteEnvironments(deps),
+  ];
   const environments = createEnvironments({ ...deps, holders });
   const certificateFiles = createCertificateFiles({ clock, certificatesMax: LIMITS.certificatesOfFileMax });
   const oauth2Secrets = createOAuth2Secrets({
@@ -44,7 +51,7 @@ export function createSecretServices(deps: SecretServicesDeps) {
     environments,
     certificateFiles,
     oauth2: oauth2Secrets,
-    users: [],
+    users: [createRouteSecretUser(db), createSigningSecretUser(db)],
   });
   return { environments, secrets, oauth2Secrets, oauth2Callback: createCallbackPage(oauth2Secrets) };
 }

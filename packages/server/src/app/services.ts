@@ -50,7 +50,8 @@ import {
 } from '../capabilities/plans/index.js';
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
-import { secretRoutes } from '../capabilities/secrets/index.js';
+import { createRouteNames, createRoutes, routeRoutes } from '../capabilities/routes/index.js';
+import { createSecretTypes, secretRoutes } from '../capabilities/secrets/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import {
   createTenantRemoval,
@@ -245,8 +246,11 @@ export function createServices(deps: ServicesDeps) {
     jobs,
     outbox,
   });
+  const secretType = createSecretTypes(db);
   const clients = createClients({
     ...deps,
+    routeNames: createRouteNames(db),
+    isSigningSecret: async (scope, id, tx) => (await secretType(scope, id, tx)) === 'string',
     generations,
     auditLogs,
     plans,
@@ -267,9 +271,28 @@ export function createServices(deps: ServicesDeps) {
     cacheCounts: cacheCounts(instruments, 'webhooks'),
   });
   auditReaders.push(webhooks.auditFeed.onWrite);
-  const aroundSecrets = { egress, accounts, kms, auditLogs, egressAllowlist, plans, clients };
+  const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clients };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
+  const namedRoutes = createRoutes({
+    ...deps,
+    ...secretServices,
+    egress,
+    egressAllowlist,
+    generations,
+    auditLogs,
+    plans,
+    assignments: clients.assignments,
+    cryptoKeys: cryptoRecords,
+    vaults,
+    apiLogs: callLogs.apiLogs,
+    references: {
+      isCertificate: async (scope, id, tx) => (await secretType(scope, id, tx)) === 'certificate',
+      // There are none before egress servers are.
+      isEgressServer: async () => false,
+    },
+    cacheCounts: cacheCounts(instruments, 'routes'),
+  });
   const proxy = (installation: Pick<ProxyDeps, 'deploymentId' | 'certificateHeader'>) =>
     createProxy({
       clock,
@@ -331,6 +354,7 @@ export function createServices(deps: ServicesDeps) {
     userAuthentication,
     clients,
     ...secretServices,
+    namedRoutes,
     redaction,
     egressAllowlist,
     oidcBindings: oauth.oidcBindings,
@@ -359,7 +383,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
       permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
     }),
     ...signupRoutes(services.signups, services.origins),
-    ...accountRoutes(services.plans, services),
+    ...accountRoutes(services.plans, { ...services, routes: services.namedRoutes.records }),
     ...tenantKmsRoutes(services.tenantKms, services.clouds),
     ...tenantRoutes(services.tenants),
     ...teamRoutes({ team: services.team, invitations: services.auth.invitations }),
@@ -368,6 +392,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...clientRoutes(services.clients),
     ...environmentRoutes(services.environments),
     ...secretRoutes(services.secrets),
+    ...routeRoutes(services.namedRoutes),
     ...oauthClientRoutes(services.oauthClients),
     ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),

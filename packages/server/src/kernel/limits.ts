@@ -238,6 +238,22 @@ export const LIMITS = {
   /** Of a range that the operator opens or trusts, by address family. */
   operatorPrefixMin: { 4: 8, 6: 16 },
   environmentsMax: 100,
+  environmentVariablesMax: 100,
+  environmentVariableCharactersMax: 4 * KiB,
+  /** In one mode. */
+  routesMax: 10_000,
+  routeTargetCharactersMax: 2_048,
+  routeHeadersMax: 50,
+  routeHeaderCharactersMax: 4 * KiB,
+  routeInjectedBodyBytesMax: 64 * KiB,
+  routeNetworksMax: 1_000,
+  routeRateLimitMax: 1_000_000_000,
+  routeRateWindowSecondsMax: 31 * 86_400,
+  routeActionsMax: 100,
+  routeSelectorsMax: 50,
+  routeSelectorCharactersMax: 500,
+  signatureToleranceSecondsDefault: 300,
+  signatureToleranceSecondsMax: 3_600,
   /** In one mode. */
   secretsMax: 10_000,
   secretValueBytesMax: 64 * KiB,

@@ -12,6 +12,10 @@ const CLIENT_FIELDS = {
 const newCaller = async ({ create }: World, more: Body = {}) =>
   `${CLIENTS}/${(await create(CLIENTS, { name: freshName(), ...more })).id}`;
 
+const withSecret = async ({ create }: World) => ({
+  signing_secret_id: (await create('/v1/secrets', { name: freshName(), value: 'canary' })).id,
+});
+
 let thumbprints = 0;
 /** A thumbprint that no other credential has. */
 const freshThumbprint = () => (++thumbprints).toString(16).padStart(64, '0');
@@ -29,7 +33,9 @@ async function makeClientRoot({ installation, tenant, mode }: World): Promise<vo
 }
 
 export const CLIENT_SAMPLES: Readonly<Record<string, RouteSample>> = {
-  [`POST ${CLIENTS}`]: { bodies: () => [{ name: freshName(), ...CLIENT_FIELDS }] },
+  [`POST ${CLIENTS}`]: {
+    bodies: async (world) => [{ name: freshName(), ...CLIENT_FIELDS, ...(await withSecret(world)) }],
+  },
   [`GET ${CLIENTS}/match`]: {
     async path(world) {
       await newCaller(world, { ip_address: '127.0.0.1' });
@@ -39,7 +45,15 @@ export const CLIENT_SAMPLES: Readonly<Record<string, RouteSample>> = {
   [`GET ${CLIENTS}/:id`]: { path: newCaller },
   [`PATCH ${CLIENTS}/:id`]: {
     path: newCaller,
-    bodies: () => [{ name: freshName(), ...CLIENT_FIELDS, enabled: false, collection_id: UNKNOWN }],
+    bodies: async (world) => [
+      {
+        name: freshName(),
+        ...CLIENT_FIELDS,
+        ...(await withSecret(world)),
+        enabled: false,
+        collection_id: UNKNOWN,
+      },
+    ],
   },
   [`DELETE ${CLIENTS}/:id`]: { path: newCaller },
   [`GET ${CLIENTS}/:id/credentials`]: { path: async (world) => `${await newCaller(world)}/credentials` },

@@ -7,6 +7,7 @@ import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { DYN_DB_KINDS, DYN_DB_SAMPLES } from './dyn-db-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { LOG_KINDS, LOG_SAMPLES } from './log-samples.js';
+import { NAMED_ROUTE_KINDS, NAMED_ROUTE_SAMPLES } from './named-route-samples.js';
 import { OAUTH_KINDS, OAUTH_SAMPLES } from './oauth-samples.js';
 import { OAUTH2_KINDS, OAUTH2_SAMPLES } from './oauth2-samples.js';
 import { OIDC_BINDING_KINDS, OIDC_BINDING_SAMPLES } from './oidc-binding-samples.js';
@@ -31,6 +32,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...DYN_DB_SAMPLES,
   ...FACTOR_SAMPLES,
   ...LOG_SAMPLES,
+  ...NAMED_ROUTE_SAMPLES,
   ...OAUTH_SAMPLES,
   ...OIDC_BINDING_SAMPLES,
   ...PKI_SAMPLES,
@@ -52,6 +54,7 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...CRYPTO_KEY_KINDS,
   ...DYN_DB_KINDS,
   ...LOG_KINDS,
+  ...NAMED_ROUTE_KINDS,
   ...OAUTH_KINDS,
   ...OIDC_BINDING_KINDS,
   ...PKI_KINDS,

@@ -6,10 +6,16 @@ import { createTestCa } from './tls-upstream.js';
 export const ENVIRONMENTS = '/v1/environments';
 
 let made = 0;
-const TERMS = { display_name: 'Staging', description: 'd', color: '#abcdef', is_default: false };
+const TERMS = {
+  display_name: 'Staging',
+  description: 'd',
+  color: '#abcdef',
+  is_default: false,
+  variables: { REGION: 'eu' },
+};
 const environmentOf = () => ({ name: `stage-${++made}`, ...TERMS });
 
-const newEnvironment = async (world: World) =>
+export const newEnvironment = async (world: World) =>
   `${ENVIRONMENTS}/${(await world.create(ENVIRONMENTS, environmentOf())).id}`;
 
 export const SECRETS = '/v1/secrets';
@@ -34,7 +40,7 @@ const BOUND = { allowed_hosts: ['api.example.com', '*.example.org'] };
 
 const newSecret = async (world: World) => `${SECRETS}/${(await world.create(SECRETS, secretOf())).id}`;
 
-async function newCertificate(world: World): Promise<string> {
+export async function newCertificate(world: World): Promise<string> {
   const body = { name: `CERTIFICATE_${++made}`, ...FILE };
   return `${SECRETS}/${(await world.create(`${SECRETS}/certificate`, body)).id}`;
 }

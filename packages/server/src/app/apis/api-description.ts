@@ -108,6 +108,7 @@ const TAGS: Readonly<Record<string, Tag>> = {
   proxy: { name: 'Proxy', description: 'Calls to an upstream of the caller’s choice.' },
   'redaction-rules': { name: 'Redaction rules', description: 'What is masked in answers and log rows.' },
   roles: { name: 'Roles', description: 'Sets of permissions that keys and users are given.' },
+  routes: { name: 'Routes', description: 'Configured ways to upstreams, called by name.' },
   secrets: { name: 'Secrets', description: 'Values that calls need and callers do not see, by environment.' },
   signup: { name: 'Signup', description: 'A tenant for strangers, where the operator lets them in.' },
   team: { name: 'Team', description: 'Who belongs to a tenant, and who is invited.' },

@@ -2,6 +2,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.js';
 import { notFound } from '../../kernel/errors.js';
 import type { Scope, TenantId } from '../../kernel/ids.js';
+import { offsetOf } from '../../platform/http/pagination.js';
 import type { Database } from '../../platform/storage/database.js';
 import type { ApiLog, ApiLogEntry } from './api-log.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
@@ -45,6 +46,11 @@ export interface TrimRest {
   readonly after: TenantId | null;
 }
 
+export interface RoutePage {
+  readonly page: number;
+  readonly perPage: number;
+}
+
 export interface ApiLogPage {
   readonly rows: readonly ApiLog[];
   /** Goes on behind what was looked through; null = drained to the watermark. */
@@ -63,6 +69,8 @@ export interface ApiLogs extends LogQueue, ScopeWalk {
   range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
   /** The first row with that number or a higher one. */
   firstFrom(scope: Scope, id: number): Promise<NumberedRow | undefined>;
+  /** Calls of a route, the newest first, and how many there are. */
+  ofRoute(scope: Scope, routeId: string, page: RoutePage): Promise<{ rows: ApiLog[]; total: number }>;
   /** A cursor of the feed behind which every call is that began at that time or later. */
   cursorAt(scope: Scope, fromMs: number): Promise<string>;
   /** Removes rows that are kept no longer, of every tenant, until its time is over or it is asked to stop. */
@@ -144,6 +152,16 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
         await nextTurn();
       }
       return { rows: found, nextCursor: encodeCursor(afterId), watermarkSeconds };
+    },
+
+    async ofRoute(scope, routeId, { page, perPage }) {
+      await queue.flush();
+      const offset = offsetOf(page, perPage);
+      const [rows, total] = await Promise.all([
+        store.ofRoute(scope, routeId, perPage, offset),
+        store.countOfRoute(scope, routeId),
+      ]);
+      return { rows, total };
     },
 
     async get(scope, requestId) {

@@ -36,6 +36,9 @@ export interface ApiLogStore {
   settled(scope: Scope, afterId: number, limit: number, youngSinceMs: number | null): Promise<ApiLog[]>;
   /** Rows with numbers of that range, both inclusive, ascending, read aside. */
   range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
+  /** The newest first, read aside. */
+  ofRoute(scope: Scope, routeId: string, limit: number, offset: number): Promise<ApiLog[]>;
+  countOfRoute(scope: Scope, routeId: string): Promise<number>;
   /** The first row with that number or a higher one. */
   firstFrom(scope: Scope, id: number): Promise<NumberedRow | undefined>;
   lastId(scope: Scope): Promise<number>;
@@ -121,6 +124,29 @@ export function createApiLogStore(db: Database): ApiLogStore {
         .limit(limit)
         .execute();
       return rows.map(fromRow);
+    },
+
+    async ofRoute(scope, routeId, limit, offset) {
+      const rows = await view
+        .aside(scope)
+        .selectFrom('api_logs')
+        .selectAll()
+        .where('route_id', '=', routeId)
+        .orderBy('id', 'desc')
+        .limit(limit)
+        .offset(offset)
+        .execute();
+      return rows.map(fromRow);
+    },
+
+    async countOfRoute(scope, routeId) {
+      const { total } = await view
+        .aside(scope)
+        .selectFrom('api_logs')
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .where('route_id', '=', routeId)
+        .executeTakeFirstOrThrow();
+      return total;
     },
 
     async firstFrom(scope, id) {

@@ -1,4 +1,4 @@
-import { AppError, notFound } from '../../kernel/errors.js';
+import { AppError, notFound, validationError } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { RequestSource } from '../../platform/http/request-source.js';
 
@@ -45,4 +45,8 @@ export function clientNotAuthorized(
   return new AppError('client_not_authorized', message, {
     extra: { ip: address, certificate_sha256: certificate?.sha256Thumbprint ?? null },
   });
+}
+
+export function noSigningSecret(): AppError {
+  return validationError('signing_secret_id', 'names no secret of the type string of this mode');
 }

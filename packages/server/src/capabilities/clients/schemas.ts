@@ -116,7 +116,7 @@ const row = {
 
 const routeAssignment = z.object({
   route_id: z.string(),
-  route_name: z.string().nullable().describe('Null in this version, which has no routes.'),
+  route_name: z.string().nullable().describe('Null of a route that is being deleted.'),
   environment_name: z.string(),
 });
 
@@ -170,9 +170,9 @@ export function clientRowWire(client: Client) {
 export function clientDetailWire(client: ClientDetail) {
   return {
     ...clientRowWire(client),
-    route_assignments: client.assignments.map(({ routeId, environment }) => ({
+    route_assignments: client.assignments.map(({ routeId, routeName, environment }) => ({
       route_id: routeId,
-      route_name: null,
+      route_name: routeName,
       environment_name: environment,
     })),
   };

@@ -19,7 +19,7 @@ import { clientCreateEntry, clientDeleteEntry, clientUpdateEntry } from './audit
 import { revokeIssued } from './credentials/revocation.js';
 import { type Credentials, createCredentials } from './credentials/service.js';
 import { type Credential, createCredentialStore } from './credentials/store.js';
-import { clientNotFound, tooManyClients, tooManyCredentials } from './errors.js';
+import { clientNotFound, noSigningSecret, tooManyClients, tooManyCredentials } from './errors.js';
 import { type ClientIndex, loadClientIndex } from './matching/client-index.js';
 import { type ClientMatcher, createClientMatcher } from './matching/service.js';
 import { createMatchingStore } from './matching/store.js';
@@ -27,8 +27,13 @@ import { type Client, type ClientListOptions, type ClientTerms, createClientStor
 
 export type NewClient = Omit<ClientTerms, 'enabled' | 'collectionId'>;
 
+export interface AssignedRoute extends RouteEnvironment {
+  /** Null of one that is being deleted. */
+  readonly routeName: string | null;
+}
+
 export interface ClientDetail extends Client {
-  readonly assignments: readonly RouteEnvironment[];
+  readonly assignments: readonly AssignedRoute[];
 }
 
 /** Who may call, by where they call from (clients-pki.md §1, §2). An id that no client of the caller's tenant and mode has is 404. */
@@ -59,6 +64,9 @@ export interface ClientsDeps {
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly plans: Pick<Plans, 'roomFor'>;
   readonly clientCa: ClientCa;
+  routeNames(scope: Scope, ids: readonly string[]): Promise<ReadonlyMap<string, string>>;
+  /** Whether a secret of that id is one that can sign: of the type `string`. */
+  isSigningSecret(scope: Scope, id: string, tx: Transaction): Promise<boolean>;
   readonly cacheCounts?: CacheCounts;
 }
 
@@ -85,6 +93,10 @@ export function createClients(deps: ClientsDeps): Clients {
     const client = isUuid(id) ? await store.find(scope, id.toLowerCase(), tx) : undefined;
     if (!client) throw clientNotFound();
     return client;
+  }
+
+  async function requireSigningSecret(tx: Transaction, scope: Scope, id: string | null): Promise<void> {
+    if (id !== null && !(await deps.isSigningSecret(scope, id, tx))) throw noSigningSecret();
   }
 
   function ownCredential(client: Client): Credential {
@@ -126,7 +138,10 @@ export function createClients(deps: ClientsDeps): Clients {
 
     async get({ principal: { scope } }, id) {
       const client = await findClient(scope, id);
-      return { ...client, assignments: await assignmentStore.ofClient(scope, client.id) };
+      const assigned = await assignmentStore.ofClient(scope, client.id);
+      const names = await deps.routeNames(scope, [...new Set(assigned.map(({ routeId }) => routeId))]);
+      const assignments = assigned.map((at) => ({ ...at, routeName: names.get(at.routeId) ?? null }));
+      return { ...client, assignments };
     },
 
     async create(caller, input) {
@@ -144,6 +159,7 @@ export function createClients(deps: ClientsDeps): Clients {
           createdAtMs: nowMs,
           updatedAtMs: nowMs,
         };
+        await requireSigningSecret(tx, scope, client.signingSecretId);
         const used = await store.countIn(tx, scope);
         room.require(used);
         if (used >= LIMITS.clientsMax) throw tooManyClients();
@@ -163,6 +179,8 @@ export function createClients(deps: ClientsDeps): Clients {
       return db.transaction(async (tx) => {
         const before = await findClient(scope, id, tx);
         const after: Client = { ...before, ...changes, updatedAtMs: clock.nowMs() };
+        if (after.signingSecretId !== before.signingSecretId)
+          await requireSigningSecret(tx, scope, after.signingSecretId);
         await store.update(tx, after);
         if (after.ipAddress !== before.ipAddress) await followAddress(tx, after);
         if (isSeenByMatcher(before, after)) await indexes.changed(tx, scope);

@@ -82,6 +82,16 @@ export function createClientStore(db: Database) {
       return (await query.executeTakeFirstOrThrow()).total;
     },
 
+    async countSigningBy(tx: Transaction, scope: Scope, secretId: string): Promise<number> {
+      const { total } = await view
+        .scoped(scope, tx)
+        .selectFrom('clients')
+        .select(({ fn }) => fn.countAll<number>().as('total'))
+        .where('signing_secret_id', '=', secretId)
+        .executeTakeFirstOrThrow();
+      return total;
+    },
+
     async countIn(tx: Transaction, scope: Scope): Promise<number> {
       const { total } = await view
         .scoped(scope, tx)

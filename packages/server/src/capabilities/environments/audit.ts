@@ -8,6 +8,7 @@ const WIRE_NAMES: Record<keyof EnvironmentTerms, string> = {
   description: 'description',
   color: 'color',
   isDefault: 'is_default',
+  variables: 'variables',
 };
 const NAMES = Object.keys(WIRE_NAMES) as (keyof EnvironmentTerms)[];
 

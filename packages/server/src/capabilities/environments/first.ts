@@ -12,6 +12,7 @@ export const FIRST_ENVIRONMENT: EnvironmentTerms = {
   description: null,
   color: COLOR_DEFAULT,
   isDefault: true,
+  variables: {},
 };
 
 export interface FirstEnvironmentsDeps {

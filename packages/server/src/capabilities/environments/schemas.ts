@@ -29,6 +29,18 @@ const fields = {
     .max(7)
     .regex(/^#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})$/, 'must be # and 3 or 6 hex digits')
     .describe('In which it is shown.'),
+  variables: z
+    .record(
+      z
+        .string()
+        .max(LIMITS.nameCharactersMax)
+        .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, 'must be letters, digits and _, not beginning with a digit'),
+      z.string().max(LIMITS.environmentVariableCharactersMax),
+    )
+    .refine((variables) => Object.keys(variables).length <= LIMITS.environmentVariablesMax, {
+      error: `must not hold more than ${LIMITS.environmentVariablesMax} variables`,
+    })
+    .describe('What {{var:KEY}} stands for in bodies of calls of routes. Not secret: every answer shows them.'),
   is_default: z.boolean().describe('True: what names no environment is of this one; the others are no more.'),
 };
 
@@ -41,6 +53,7 @@ export const createEnvironmentBody = z
     description: fields.description.default(null),
     color: fields.color.default(COLOR_DEFAULT),
     is_default: fields.is_default.default(false),
+    variables: fields.variables.default({}),
   })
   .transform(
     ({ display_name, is_default, ...rest }): EnvironmentTerms => ({
@@ -73,6 +86,7 @@ const row = {
   description: z.string().nullable(),
   color: z.string(),
   is_default: z.boolean(),
+  variables: z.record(z.string(), z.string()),
   created_at: instantText,
 };
 
@@ -94,6 +108,7 @@ export function environmentRowWire(environment: Environment) {
     description: environment.description,
     color: environment.color,
     is_default: environment.isDefault,
+    variables: environment.variables,
     created_at: isoTime(environment.createdAtMs),
   };
 }

@@ -17,6 +17,8 @@ export interface EnvironmentHolder {
   rename(tx: Transaction, scope: Scope, from: string, to: string): Promise<void>;
   /** What hangs on it goes with it; counts, for the audit row. */
   remove(tx: Transaction, scope: Scope, name: string): Promise<Readonly<Record<string, number>>>;
+  /** Of who keeps what `variablesOf` gave. */
+  variablesChanged?(tx: Transaction, scope: Scope, name: string): Promise<void>;
 }
 
 /** The stages of a tenant and mode (dataplane.md §4). An id that none of the caller's tenant and mode has is 404. */
@@ -31,6 +33,8 @@ export interface Environments {
   /** For those that refer to it: undefined where there is none of that name. */
   find(scope: Scope, name: string, tx?: Transaction): Promise<Environment | undefined>;
   defaultOf(scope: Scope, tx?: Transaction): Promise<Environment>;
+  /** What `{{var:KEY}}` stands for, by environment; those without variables are not in it. */
+  variablesOf(scope: Scope): Promise<ReadonlyMap<string, ReadonlyMap<string, string>>>;
   /** Those of live mode, which count for the plan. */
   countLive(tenantId: TenantId): Promise<number>;
 }
@@ -104,6 +108,9 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
           if (after.name !== before.name) {
             for (const holder of holders) await holder.rename(tx, scope, before.name, after.name);
           }
+          if (changes.variables !== undefined) {
+            for (const holder of holders) await holder.variablesChanged?.(tx, scope, after.name);
+          }
           const sent = Object.keys(changes) as (keyof EnvironmentTerms)[];
           await auditLogs.record(tx, actorOf(caller), environmentUpdateEntry(before, after, sent));
           await recordAnswer(tx, caller, after);
@@ -138,6 +145,7 @@ export function createEnvironments(deps: EnvironmentsDeps): Environments {
       return environment;
     },
 
+    variablesOf: (scope) => store.variablesOf(scope),
     countLive: (tenantId) => store.count({ tenantId, sandbox: false }),
   };
 }

@@ -25,6 +25,7 @@ const environment = (more: Partial<Environment> = {}): Environment => ({
   description: 'd',
   color: '#abcdef',
   isDefault: false,
+  variables: { REGION: 'eu' },
   createdAtMs: 5,
   updatedAtMs: 6,
   ...more,

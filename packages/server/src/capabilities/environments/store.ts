@@ -11,6 +11,8 @@ export interface EnvironmentTerms {
   readonly description: string | null;
   readonly color: string;
   readonly isDefault: boolean;
+  /** What `{{var:KEY}}` stands for, not secret (dataplane.md §2.2). */
+  readonly variables: Readonly<Record<string, string>>;
 }
 
 export interface Environment extends EnvironmentTerms {
@@ -75,6 +77,16 @@ export function createEnvironmentStore(db: Database) {
       return total;
     },
 
+    async variablesOf(scope: Scope): Promise<Map<string, ReadonlyMap<string, string>>> {
+      const rows = await view
+        .scoped(scope)
+        .selectFrom('environments')
+        .select(['name', 'variables'])
+        .where('variables', 'is not', null)
+        .execute();
+      return new Map(rows.map((row) => [row.name, new Map(Object.entries(variablesIn(row.variables)))]));
+    },
+
     async update(tx: Transaction, environment: Environment): Promise<void> {
       await view
         .scoped(environment.scope, tx)
@@ -106,6 +118,7 @@ function columnsOf(environment: Environment) {
     description: environment.description,
     color: environment.color,
     is_default: Number(environment.isDefault),
+    variables: variablesText(environment.variables),
     updated_at: environment.updatedAtMs,
   };
 }
@@ -119,7 +132,16 @@ function environmentOf(row: Selectable<EnvironmentRow>): Environment {
     description: row.description,
     color: row.color,
     isDefault: row.is_default === 1,
+    variables: variablesIn(row.variables),
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
   };
+}
+
+function variablesText(variables: Readonly<Record<string, string>>): string | null {
+  return Object.keys(variables).length === 0 ? null : JSON.stringify(variables);
+}
+
+function variablesIn(text: string | null): Readonly<Record<string, string>> {
+  return text === null ? {} : (JSON.parse(text) as Record<string, string>);
 }

@@ -8,6 +8,7 @@ import type { TenantSwitch } from './tenant-switch.js';
 
 /** What is counted elsewhere: each of a tenant's live rows. */
 export interface ResourceCounts {
+  readonly routes: LiveCount;
   readonly clients: LiveCount;
   readonly environments: LiveCount;
   readonly secrets: LiveCount;
@@ -18,6 +19,7 @@ interface LiveCount {
 }
 
 interface Counts {
+  readonly routes: number;
   readonly clients: number;
   readonly environments: number;
   readonly secrets: number;
@@ -48,13 +50,14 @@ export function accountRoutes(
       response: usageResponse,
       async handle({ caller }) {
         const { tenantId } = caller.principal.scope;
-        const [usage, clients, environments, secrets] = await Promise.all([
+        const [usage, routes, clients, environments, secrets] = await Promise.all([
           plans.usage(tenantId),
+          counts.routes.countLive(tenantId),
           counts.clients.countLive(tenantId),
           counts.environments.countLive(tenantId),
           counts.secrets.countLive(tenantId),
         ]);
-        return usageOf(usage, { clients, environments, secrets });
+        return usageOf(usage, { routes, clients, environments, secrets });
       },
     }),
   ];
@@ -103,8 +106,6 @@ function accountOf({ tenant, plan, status, dates, period }: Account) {
 }
 
 function usageOf({ plan, status, period, operations, caps }: Usage, used: Counts) {
-  // Routes do not exist in this version, so that none are used.
-  const unused = (limit: number | null) => ({ used: 0, limit });
   return {
     billing_period: {
       year: period.year,
@@ -114,7 +115,7 @@ function usageOf({ plan, status, period, operations, caps }: Usage, used: Counts
     },
     api_calls: { ...operations, percentage: percentage(operations) },
     resources: {
-      routes: unused(caps.routes),
+      routes: { used: used.routes, limit: caps.routes },
       secrets: { used: used.secrets, limit: caps.secrets },
       clients: { used: used.clients, limit: caps.clients },
       environments: { used: used.environments, limit: caps.environments },

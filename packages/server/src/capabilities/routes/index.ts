@@ -1,3 +1,11 @@
+export { createRoutes, type Routes } from './composition.js';
+export { routeRoutes } from './routes.js';
+export {
+  createRouteEgressUser,
+  createRouteEnvironments,
+  createRouteNames,
+  createRouteSecretUser,
+} from './seams.js';
 export { migrations } from './tables.js';
 export type {
   CallableRoute,

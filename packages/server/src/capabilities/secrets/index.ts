@@ -6,6 +6,7 @@ export { secretRoutes } from './routes.js';
 export {
   createSecretEnvironments,
   createSecretNames,
+  createSecretTypes,
   createSecrets,
   type Secrets,
   type SecretUser,

@@ -25,6 +25,7 @@ import { createOAuth2ConfigStore } from './oauth2/store.js';
 import { createSecretReading, type SecretReading } from './reading.js';
 import { createSecretResolving, type SecretResolving } from './resolving.js';
 import { createSecretStore, type SecretListOptions, type SecretSummary } from './store.js';
+import type { SecretType } from './tables.js';
 import type { StoredSecret } from './types.js';
 import { createSecretUpdate, type SecretChanges } from './updating.js';
 import { createSecretValueStore, type ValueHead } from './value-store.js';
@@ -309,6 +310,13 @@ function headOf({ id, environment, createdAtMs, updatedAtMs }: Connection): Valu
 /** What a certificate says of its end holds, unless the call says something else. */
 function endOf({ leaf }: CertificateInfo, sentMs: number | null | undefined): number | null {
   return sentMs === undefined ? (leaf?.notAfterMs ?? null) : sentMs;
+}
+
+/** For those that refer to secrets by their id: of which type one is, undefined where there is none. */
+export function createSecretTypes(db: Database) {
+  const store = createSecretStore(db);
+  return async (scope: Scope, id: string, tx: Transaction): Promise<SecretType | undefined> =>
+    (await store.find(scope, id, tx))?.type;
 }
 
 export function createSecretNames(db: Database) {

@@ -42,12 +42,24 @@ export function createScopeCache<V>({
     ...(weigh && { weigh }),
   });
   const inTurn = createTurns<V>();
-  const generationOf = (scope: Scope) => `${name}:${scope.tenantId}:${modeOf(scope)}`;
+  const generationOf = (scope: Scope) => generationName(name, scope);
   return {
     get(scope) {
       const generation = generationOf(scope);
       return kept.get(generation) ?? kept.load(generation, async () => inTurn(generation, () => load(scope)));
     },
-    changed: (tx, scope) => generations.bump(tx, generationOf(scope)),
+    changed: createScopeGeneration(name, generations),
   };
+}
+
+/** For whoever changes what such a cache holds and has no other use for it. */
+export function createScopeGeneration(
+  name: string,
+  generations: Pick<Generations, 'bump'>,
+): ScopeCache<unknown>['changed'] {
+  return (tx, scope) => generations.bump(tx, generationName(name, scope));
+}
+
+function generationName(name: string, scope: Scope): string {
+  return `${name}:${scope.tenantId}:${modeOf(scope)}`;
 }

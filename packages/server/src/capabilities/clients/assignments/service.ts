@@ -25,6 +25,12 @@ export interface Assignments {
   assign(caller: Caller, at: RouteEnvironment, clientId: string): Promise<void>;
   /** One that is not assigned is left as it is. */
   unassign(caller: Caller, at: RouteEnvironment, clientId: string): Promise<void>;
+  /** With a route, or with one of its environments, in the transaction that deletes it; how many there were. */
+  removeOfRoute(
+    tx: Transaction,
+    scope: Scope,
+    of: { readonly routeId: string; readonly environment?: string },
+  ): Promise<number>;
   /** They follow the name of their environment, and end with it. */
   readonly environmentHolder: EnvironmentHolder;
 }
@@ -94,6 +100,11 @@ export function createAssignments(deps: AssignmentsDeps): Assignments {
         removed: named.filter((id) => present.has(id)),
         result: undefined,
       })),
+    async removeOfRoute(tx, scope, of) {
+      const count = await store.removeOfRoute(tx, scope, of);
+      if (count > 0) await indexes.changed(tx, scope);
+      return count;
+    },
     environmentHolder: {
       neededBy: async () => null,
       async rename(tx, scope, from, to) {

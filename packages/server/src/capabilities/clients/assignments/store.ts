@@ -95,6 +95,16 @@ export function createAssignmentStore(db: Database) {
       return rows.length;
     },
 
+    async removeOfRoute(
+      tx: Transaction,
+      scope: Scope,
+      { routeId, environment }: { readonly routeId: string; readonly environment?: string },
+    ): Promise<number> {
+      let query = view.scoped(scope, tx).deleteFrom('client_assignments').where('route_id', '=', routeId);
+      if (environment !== undefined) query = query.where('environment', '=', environment);
+      return (await query.returning('client_id').execute()).length;
+    },
+
     async remove(
       tx: Transaction,
       scope: Scope,

@@ -1,0 +1,144 @@
+import { isAppError, validationError } from '../../kernel/errors.js';
+import type { Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
+import type { Principal } from '../../kernel/principal.js';
+import { withoutRootDot } from '../../platform/egress/name-policy.js';
+import type { SecretReference, Secrets } from '../secrets/index.js';
+import { CONFIG_WIRE_NAMES, type ConfigTerms, type MethodConfig, type RouteConfig } from './config.js';
+import { referencesIn } from './placeholders.js';
+import { inherited, overrideOf, settingsOf } from './settings.js';
+import type { RouteTargets } from './targets.js';
+
+/** What a route sends in an environment with one method; null = with those that have no override. */
+interface Sending {
+  readonly environment: string;
+  readonly method: string | null;
+  readonly terms: ConfigTerms;
+  readonly override: MethodConfig | null;
+  readonly targetBaseUrl: string;
+}
+
+/** Whether what is written may be written: asked before the transaction, since names are resolved. */
+export interface RouteJudge {
+  /** Of what a write lets the route do that it did not do before. */
+  check(
+    principal: Pick<Principal, 'scope' | 'tenantSlug'>,
+    baseEnvironment: string,
+    before: readonly RouteConfig[],
+    after: readonly RouteConfig[],
+  ): Promise<void>;
+}
+
+export interface RouteJudgeDeps {
+  readonly targets: RouteTargets;
+  readonly secrets: Pick<Secrets, 'check'>;
+}
+
+export function createRouteJudge({ targets, secrets }: RouteJudgeDeps): RouteJudge {
+  async function checkSecret(
+    scope: Scope,
+    sending: Sending,
+    reference: SecretReference,
+    field: string,
+  ): Promise<void> {
+    const host = withoutRootDot(new URL(sending.targetBaseUrl).hostname);
+    try {
+      await secrets.check(scope, reference, { via: 'route', environment: sending.environment, host });
+    } catch (error) {
+      // It may be renewed, or made under that name, before the route is called: the call says so if not.
+      if (isAppError(error, 'secret_expired')) return;
+      if (isAppError(error, 'secret_not_found')) {
+        if (reference.by === 'name') return;
+        throw validationError(field, `names no secret of this mode by the id ${reference.text}`);
+      }
+      if (isAppError(error, 'validation_error'))
+        throw validationError(field, 'names a certificate, which no placeholder can stand for');
+      throw error;
+    }
+  }
+
+  return {
+    async check(principal, baseEnvironment, before, after) {
+      const former = new Set(sendingsOf(baseEnvironment, before).flatMap(namesOf));
+      const sendings = sendingsOf(baseEnvironment, after);
+      for (const sending of sendings) requireComplete(sending);
+      const urls = new Map<string, string>();
+      for (const sending of sendings) {
+        const { targetBaseUrl } = sending;
+        if (!former.has(targetBaseUrl) && !urls.has(targetBaseUrl))
+          urls.set(targetBaseUrl, fieldOf(sending, 'targetBaseUrl'));
+      }
+      for (const [url, field] of urls) await targets.check(principal, url, field);
+      for (const sending of sendings) {
+        for (const { reference, field } of referencesOf(sending)) {
+          const name = nameOf(sending, reference);
+          if (former.has(name)) continue;
+          former.add(name);
+          await checkSecret(principal.scope, sending, reference, field);
+        }
+      }
+    },
+  };
+}
+
+function sendingsOf(baseEnvironment: string, configs: readonly RouteConfig[]): Sending[] {
+  const base = configs.find(({ environment }) => environment === baseEnvironment);
+  if (!base) return [];
+  return configs.flatMap((own) => {
+    const terms = own === base ? own : inherited(base, own);
+    const methods = terms.usesMethodConfigs ? Object.keys(terms.methodConfigs ?? {}) : [];
+    return [null, ...methods].map((method) => {
+      const override = method === null ? null : overrideOf(terms, method);
+      const { targetBaseUrl } = settingsOf(terms, override);
+      return { environment: own.environment, method, terms, override, targetBaseUrl };
+    });
+  });
+}
+
+function requireComplete(sending: Sending): void {
+  const { terms, override } = sending;
+  const { rateLimit } = settingsOf(terms, override);
+  if (rateLimit !== null && rateLimit.requests === 0)
+    throw validationError(
+      fieldOf(sending, 'rateLimitRequests'),
+      `is due where rate_limit_enabled is true, as in the environment "${sending.environment}"`,
+    );
+  if (terms.restrictsMethods && (terms.allowedMethods ?? []).length === 0)
+    throw validationError(
+      CONFIG_WIRE_NAMES.allowedMethods,
+      `is due where http_method_restrictions_enabled is true, as in the environment "${sending.environment}"`,
+    );
+}
+
+function referencesOf(
+  sending: Sending,
+): { readonly reference: SecretReference; readonly field: string }[] {
+  const { terms, override } = sending;
+  const found = (['injectHeaders', 'injectBody'] as const).flatMap((part) => {
+    const value = override?.[part] ?? terms[part];
+    const nothing = { injectHeaders: null, injectBody: null };
+    const field = fieldOf(sending, part);
+    return referencesIn({ ...nothing, [part]: value }).map((reference) => ({ reference, field }));
+  });
+  if (found.length > LIMITS.secretReferencesMax)
+    throw validationError(found[0]!.field, `must not hold more than ${LIMITS.secretReferencesMax} placeholders`);
+  return found;
+}
+
+/** Where the value stands that holds for it. */
+function fieldOf({ method, override }: Sending, part: keyof MethodConfig): string {
+  const name = CONFIG_WIRE_NAMES[part];
+  return override !== null && override[part] !== null ? `method_configs.${method}.${name}` : name;
+}
+
+/** Texts that are the same where nothing new is sent. */
+function namesOf(sending: Sending): string[] {
+  return [
+    sending.targetBaseUrl,
+    ...referencesOf(sending).map(({ reference }) => nameOf(sending, reference)),
+  ];
+}
+
+function nameOf({ environment, targetBaseUrl }: Sending, { by, text }: SecretReference): string {
+  return `${environment} ${new URL(targetBaseUrl).hostname} ${by} ${text}`;
+}

@@ -1,0 +1,71 @@
+import type { Scope } from '../../kernel/ids.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import { createScopeGeneration } from '../../platform/cache/scope-cache.js';
+import type { Database } from '../../platform/storage/database.js';
+import type { EnvironmentHolder } from '../environments/index.js';
+import type { SecretUser } from '../secrets/index.js';
+import { createRouteConfigStore } from './config-store.js';
+import { createRouteStore } from './store.js';
+import { ROUTE_GENERATIONS } from './table/route-table.js';
+
+const countOf = (count: number): string | null =>
+  count === 0 ? null : count === 1 ? 'a route' : `${count} routes`;
+
+export interface RouteEnvironmentsDeps {
+  readonly db: Database;
+  readonly generations: Pick<Generations, 'bump'>;
+}
+
+/** Configurations follow the name of their environment, and end with it; the base of a route stays (dataplane.md §4). */
+export function createRouteEnvironments({ db, generations }: RouteEnvironmentsDeps): EnvironmentHolder {
+  const store = createRouteStore(db);
+  const configs = createRouteConfigStore(db);
+  const changed = createScopeGeneration(ROUTE_GENERATIONS, generations);
+  return {
+    neededBy: async (tx, scope, name) => countOf(await store.countOfBase(tx, scope, name)),
+    async rename(tx, scope, from, to) {
+      const routes = await store.bumpOf(tx, scope, from);
+      await store.renameBase(tx, scope, from, to);
+      await configs.renameEnvironment(tx, scope, from, to);
+      if (routes > 0) await changed(tx, scope);
+    },
+    async remove(tx, scope, name) {
+      const routes = await store.bumpOf(tx, scope, name);
+      const count = await configs.removeEnvironment(tx, scope, name);
+      if (routes > 0) await changed(tx, scope);
+      return { route_environments_deleted: count };
+    },
+    async variablesChanged(tx, scope, name) {
+      if ((await store.bumpOf(tx, scope, name)) > 0) await changed(tx, scope);
+    },
+  };
+}
+
+/** Certificates that environments of routes show to upstreams (dataplane.md §3). */
+export function createRouteSecretUser(db: Database): SecretUser {
+  const configs = createRouteConfigStore(db);
+  return {
+    usedBy: async (tx, scope, secretId) =>
+      countOf(await configs.countUsing(tx, scope, 'mtls_certificate_id', secretId)),
+  };
+}
+
+/** What an egress server is still needed by, as an error says it; null = it may be deleted. */
+export function createRouteEgressUser(db: Database) {
+  const configs = createRouteConfigStore(db);
+  return {
+    usedBy: async (
+      tx: Parameters<SecretUser['usedBy']>[0],
+      scope: Scope,
+      serverId: string,
+    ): Promise<string | null> =>
+      countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
+  };
+}
+
+/** For those that have ids of routes alone. */
+export function createRouteNames(db: Database) {
+  const store = createRouteStore(db);
+  return (scope: Scope, ids: readonly string[]): Promise<ReadonlyMap<string, string>> =>
+    store.names(scope, ids);
+}
