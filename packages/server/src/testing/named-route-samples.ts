@@ -120,9 +120,7 @@ export const NAMED_ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   },
   [`PUT ${ROUTES}/:id/environments/:env/clients`]: {
     path: async (world) => `${await newRoute(world)}/environments/production/clients`,
-    bodies: async ({ create }) => [
-      { client_ids: [(await create('/v1/clients', { name: freshName() })).id] },
-    ],
+    bodies: async ({ create }) => [{ client_ids: [(await create('/v1/clients', { name: freshName() })).id] }],
   },
   [`POST ${ROUTES}/:id/environments/:env/clients/:clientId`]: { path: (world) => newAssigned(world, false) },
   [`DELETE ${ROUTES}/:id/environments/:env/clients/:clientId`]: { path: (world) => newAssigned(world, true) },

@@ -36,6 +36,7 @@ describe('200 and 201', () => {
           description: null,
           color: '#6366f1',
           is_default: true,
+          variables: {},
           created_at: expect.any(String),
         },
       ]);
@@ -53,6 +54,7 @@ describe('200 and 201', () => {
         description: null,
         color: '#6366f1',
         is_default: false,
+        variables: {},
         created_at: expect.any(String),
         tenant_id: harness.tenant.id,
         sandbox: false,

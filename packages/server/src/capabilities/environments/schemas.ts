@@ -40,7 +40,9 @@ const fields = {
     .refine((variables) => Object.keys(variables).length <= LIMITS.environmentVariablesMax, {
       error: `must not hold more than ${LIMITS.environmentVariablesMax} variables`,
     })
-    .describe('What {{var:KEY}} stands for in bodies of calls of routes. Not secret: every answer shows them.'),
+    .describe(
+      'What {{var:KEY}} stands for in bodies of calls of routes. Not secret: every answer shows them.',
+    ),
   is_default: z.boolean().describe('True: what names no environment is of this one; the others are no more.'),
 };
 

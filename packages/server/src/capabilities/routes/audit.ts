@@ -39,10 +39,13 @@ export function routeUpdateEntry(
   return routeEntry(isSwitch ? switched : 'route.update', after.route, {
     name: after.route.name,
     changed,
-    ...oldAndNew({ ...identityOf(before.route), ...shownOf(before.base, SHOWN) }, {
-      ...identityOf(after.route),
-      ...shownOf(after.base, SHOWN),
-    }),
+    ...oldAndNew(
+      { ...identityOf(before.route), ...shownOf(before.base, SHOWN) },
+      {
+        ...identityOf(after.route),
+        ...shownOf(after.base, SHOWN),
+      },
+    ),
   });
 }
 
@@ -98,14 +101,17 @@ function shownOf(config: RouteConfig, names: readonly (keyof ConfigTerms)[]): Re
   return Object.fromEntries(
     names.map((name) => {
       const value = config[name];
-      return [CONFIG_WIRE_NAMES[name], name === 'targetBaseUrl' ? withoutQuery(value as string | null) : value];
+      return [
+        CONFIG_WIRE_NAMES[name],
+        name === 'targetBaseUrl' ? withoutQuery(value as string | null) : value,
+      ];
     }),
   );
 }
 
 /** A query may hold a credential. */
 function withoutQuery(url: string | null): string | null {
-  return url && url.replace(/\?.*$/s, '');
+  return url?.replace(/\?.*$/s, '') ?? null;
 }
 
 function oldAndNew(before: Record<string, unknown>, after: Record<string, unknown>) {

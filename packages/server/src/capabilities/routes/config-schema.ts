@@ -44,11 +44,17 @@ const method = z
   .string()
   .max(7)
   .transform((text) => text.toUpperCase())
-  .refine((text) => ROUTE_METHODS.includes(text as RouteMethod), `must be one of ${ROUTE_METHODS.join(', ')}`);
+  .refine(
+    (text) => ROUTE_METHODS.includes(text as RouteMethod),
+    `must be one of ${ROUTE_METHODS.join(', ')}`,
+  );
 const network = z
   .string()
   .max(NETWORK_CHARACTERS_MAX)
-  .refine((text) => (parseIpAddress(text) ?? parseCidr(text)) !== null, 'must be an IP address or a CIDR range without host bits');
+  .refine(
+    (text) => (parseIpAddress(text) ?? parseCidr(text)) !== null,
+    'must be an IP address or a CIDR range without host bits',
+  );
 
 const limits = {
   rate_limit_enabled: z.boolean().nullable().describe('Due with rate_limit_requests.'),
@@ -82,7 +88,9 @@ const injecting = {
     .describe('Put in the place of headers of that name; values may hold {{secret_id:…}} and {{secret:…}}.'),
   inject_body_json: body
     .nullable()
-    .describe('Members put over those of a JSON object, with POST, PUT and PATCH; texts may hold placeholders.'),
+    .describe(
+      'Members put over those of a JSON object, with POST, PUT and PATCH; texts may hold placeholders.',
+    ),
 };
 
 const methodConfig = z
@@ -119,7 +127,10 @@ const methodConfigs = z
 export const configFields = {
   ...injecting,
   ...limits,
-  require_signature: z.boolean().nullable().describe('Calls have to be signed by the secret of their client.'),
+  require_signature: z
+    .boolean()
+    .nullable()
+    .describe('Calls have to be signed by the secret of their client.'),
   signature_tolerance_sec: z
     .number()
     .int()

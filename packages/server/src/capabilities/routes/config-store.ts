@@ -158,8 +158,8 @@ function configOf(row: Selectable<RouteConfigRow>): RouteConfig {
     environment: row.environment_name,
     enabled: row.enabled === 1,
     targetBaseUrl: row.target_base_url,
-    injectHeaders: valueOf(row.inject_headers),
-    injectBody: valueOf(row.inject_body),
+    injectHeaders: jsonOf(row.inject_headers),
+    injectBody: jsonOf(row.inject_body),
     requireSignature: switchOf(row.require_signature),
     signatureToleranceSec: row.signature_tolerance_sec,
     signatureHeader: row.signature_header,
@@ -168,14 +168,14 @@ function configOf(row: Selectable<RouteConfigRow>): RouteConfig {
     rateLimitRequests: row.rate_limit_requests,
     rateLimitWindowSec: row.rate_limit_window_sec,
     rateLimitBurst: row.rate_limit_burst,
-    allowedMethods: valueOf(row.allowed_methods),
+    allowedMethods: jsonOf(row.allowed_methods),
     restrictsMethods: switchOf(row.http_method_restrictions_enabled),
-    methodConfigs: valueOf(row.method_configs),
+    methodConfigs: jsonOf(row.method_configs),
     usesMethodConfigs: switchOf(row.use_method_specific_configs),
     egressServerId: row.egress_server_id,
     requiresClients: switchOf(row.requires_clients),
     mtlsCertificateId: row.mtls_certificate_id,
-    ipAllowlist: valueOf(row.ip_allowlist),
+    ipAllowlist: jsonOf(row.ip_allowlist),
     interceptEnabled: switchOf(row.intercept_enabled),
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
@@ -194,6 +194,6 @@ function textOf(value: object | null): string | null {
   return value === null ? null : JSON.stringify(value);
 }
 
-function valueOf<T>(text: string | null): T | null {
+function jsonOf<T>(text: string | null): T | null {
   return text === null ? null : (JSON.parse(text) as T);
 }

@@ -1,6 +1,6 @@
 import { LIMITS } from '../../kernel/limits.js';
-import type { JsonObject } from './types.js';
 import { readPlaceholders, textsOf } from './placeholders.js';
+import type { JsonObject } from './types.js';
 
 /** RFC 9110 §5.6.2. */
 const HEADER_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,255}$/;
@@ -21,7 +21,8 @@ export function isHeaderName(name: string): boolean {
 /** What of `inject_headers_json` no call could send; null = nothing. */
 export function headersProblem(headers: Readonly<Record<string, string>>): string | null {
   const names = Object.keys(headers);
-  if (names.length > LIMITS.routeHeadersMax) return `must not name more than ${LIMITS.routeHeadersMax} headers`;
+  if (names.length > LIMITS.routeHeadersMax)
+    return `must not name more than ${LIMITS.routeHeadersMax} headers`;
   const lower = names.map((name) => name.toLowerCase());
   if (new Set(lower).size < lower.length) return 'must name each header once, whatever its case';
   for (const [name, value] of Object.entries(headers)) {

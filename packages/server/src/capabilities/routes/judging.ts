@@ -100,7 +100,7 @@ function requireComplete(sending: Sending): void {
   const { rateLimit } = settingsOf(terms, override);
   if (rateLimit !== null && rateLimit.requests === 0)
     throw validationError(
-      fieldOf(sending, 'rateLimitRequests'),
+      fieldOf(sending, 'rateLimitRequests', 'rateLimitEnabled'),
       `is due where rate_limit_enabled is true, as in the environment "${sending.environment}"`,
     );
   if (terms.restrictsMethods && (terms.allowedMethods ?? []).length === 0)
@@ -110,9 +110,7 @@ function requireComplete(sending: Sending): void {
     );
 }
 
-function referencesOf(
-  sending: Sending,
-): { readonly reference: SecretReference; readonly field: string }[] {
+function referencesOf(sending: Sending): { readonly reference: SecretReference; readonly field: string }[] {
   const { terms, override } = sending;
   const found = (['injectHeaders', 'injectBody'] as const).flatMap((part) => {
     const value = override?.[part] ?? terms[part];
@@ -121,22 +119,22 @@ function referencesOf(
     return referencesIn({ ...nothing, [part]: value }).map((reference) => ({ reference, field }));
   });
   if (found.length > LIMITS.secretReferencesMax)
-    throw validationError(found[0]!.field, `must not hold more than ${LIMITS.secretReferencesMax} placeholders`);
+    throw validationError(
+      found[0]!.field,
+      `must not hold more than ${LIMITS.secretReferencesMax} placeholders`,
+    );
   return found;
 }
 
-/** Where the value stands that holds for it. */
-function fieldOf({ method, override }: Sending, part: keyof MethodConfig): string {
+/** Where the value stands that holds for it, or stood if it were there: beside what calls for it. */
+function fieldOf({ method, override }: Sending, part: keyof MethodConfig, beside = part): string {
   const name = CONFIG_WIRE_NAMES[part];
-  return override !== null && override[part] !== null ? `method_configs.${method}.${name}` : name;
+  return override !== null && override[beside] !== null ? `method_configs.${method}.${name}` : name;
 }
 
 /** Texts that are the same where nothing new is sent. */
 function namesOf(sending: Sending): string[] {
-  return [
-    sending.targetBaseUrl,
-    ...referencesOf(sending).map(({ reference }) => nameOf(sending, reference)),
-  ];
+  return [sending.targetBaseUrl, ...referencesOf(sending).map(({ reference }) => nameOf(sending, reference))];
 }
 
 function nameOf({ environment, targetBaseUrl }: Sending, { by, text }: SecretReference): string {

@@ -19,8 +19,10 @@ export function readPlaceholders(text: string): PlaceholderReading {
     OPERAND.lastIndex = opening.index + opening[0].length;
     const found = OPERAND.exec(text);
     const operand = found?.[1] ?? found?.[2] ?? found?.[3] ?? '';
-    if (operand === '') return { problem: `has a placeholder {{${keyword}:…}} that is not closed or names nothing` };
-    if (operand.length > OPERAND_CHARACTERS_MAX) return { problem: `has a placeholder {{${keyword}:…}} that is too long` };
+    if (operand === '')
+      return { problem: `has a placeholder {{${keyword}:…}} that is not closed or names nothing` };
+    if (operand.length > OPERAND_CHARACTERS_MAX)
+      return { problem: `has a placeholder {{${keyword}:…}} that is too long` };
     if (keyword === 'secret_id' && !isUuid(operand))
       return { problem: 'has a placeholder {{secret_id:…}} whose id is not a UUID' };
     references.push({ by: keyword === 'secret_id' ? 'id' : 'name', text: operand });

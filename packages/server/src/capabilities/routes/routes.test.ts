@@ -38,7 +38,13 @@ const environmentsOf = async (route: JsonTree) =>
   rowsOf(await call('GET', `${PATH}/${route['id']}/environments`));
 const auditOf = async (id: unknown) => {
   await harness.flush();
-  return rowsOf(await call('GET', `/v1/audit-logs?resource_id=${id}&order=asc`));
+  const rows: JsonTree[] = [];
+  for (let page = 1; ; page++) {
+    const path = `/v1/audit-logs?resource_type=route&order=asc&per_page=100&page=${page}`;
+    const some = rowsOf(await call('GET', path));
+    if (some.length === 0) return rows.filter((row) => row['resource_id'] === id);
+    rows.push(...some);
+  }
 };
 const secretOf = async (body: object) => dataOf(await call('POST', '/v1/secrets', body))['id'];
 
@@ -165,9 +171,9 @@ describe('a new route', () => {
     ['inject_body_json', { inject_body_json: { a: [{ b: '{{ secret : "A }}' }] } }, /not closed/],
     ['inject_body_json', { inject_body_json: { a: 'x'.repeat(64 * 1024) } }, /bytes as JSON/],
     ['inject_body_json', { inject_body_json: [] }, /./],
-    ['ip_allowlist.0', { ip_allowlist: ['10.0.0.1/8'] }, /without host bits/],
-    ['ip_allowlist.0', { ip_allowlist: ['example.com'] }, /IP address/],
-    ['allowed_methods.1', { allowed_methods: ['get', 'TRACE'] }, /one of/],
+    ['ip_allowlist[0]', { ip_allowlist: ['10.0.0.1/8'] }, /without host bits/],
+    ['ip_allowlist[0]', { ip_allowlist: ['example.com'] }, /IP address/],
+    ['allowed_methods[1]', { allowed_methods: ['get', 'TRACE'] }, /one of/],
     ['allowed_methods', { http_method_restrictions_enabled: true }, /due/],
     ['rate_limit_requests', { rate_limit_enabled: true }, /due/],
     ['rate_limit_window_sec', { rate_limit_window_sec: 0 }, /./],
@@ -175,8 +181,16 @@ describe('a new route', () => {
     ['signature_header', { signature_header: 'a b' }, /name of a header/],
     ['method_configs', { method_configs: { TRACE: {} } }, /methods alone/],
     ['method_configs', { method_configs: { get: {}, GET: {} } }, /once/],
-    ['method_configs.POST.target_base_url', { method_configs: { POST: { target_base_url: 'http://10.0.0.1/' } } }, /IP/],
-    ['method_configs.POST.rate_limit_requests', { method_configs: { POST: { rate_limit_enabled: true } } }, /due/],
+    [
+      'method_configs.POST.target_base_url',
+      { method_configs: { POST: { target_base_url: 'http://10.0.0.1/' } } },
+      /IP/,
+    ],
+    [
+      'method_configs.POST.rate_limit_requests',
+      { method_configs: { POST: { rate_limit_enabled: true } } },
+      /due/,
+    ],
     ['mtls_certificate_id', { mtls_certificate_id: UNKNOWN }, /names no secret/],
     ['egress_server_id', { egress_server_id: UNKNOWN }, /names no egress server/],
     ['data_plane_node_id', { data_plane_node_id: UNKNOWN }, /no data plane nodes/],
@@ -185,7 +199,7 @@ describe('a new route', () => {
     const answer = await call('POST', PATH, bodyOf(more));
     expect(errorOf(answer)).toEqual([400, 'validation_error']);
     const [[name, [text]]] = Object.entries(fieldsOf(answer)) as [[string, [string]]];
-    expect(name === field || `${field}.`.startsWith(`${name}.`)).toBe(true);
+    expect(name).toBe(field);
     expect(text).toMatch(rule);
   });
 
@@ -554,9 +568,9 @@ describe('actions', () => {
     ['key_name', { action: 'encrypt', key_name: 'nothing' }, /names no crypto key/],
     ['key_name', { action: 'tokenize', key_name: 'nothing' }, /names no vault/],
     ['selectors', { selectors: [] }, /./],
-    ['selectors.0', { selectors: ['a'] }, /path of the form/],
-    ['selectors.0', { selectors: ['$..a'] }, /path of the form/],
-    ['selectors.0', { selectors: ['$'] }, /path of the form/],
+    ['selectors[0]', { selectors: ['a'] }, /path of the form/],
+    ['selectors[0]', { selectors: ['$..a'] }, /path of the form/],
+    ['selectors[0]', { selectors: ['$'] }, /path of the form/],
     ['content_type', { content_type: 'text/plain; charset=utf-8' }, /media type/],
     ['sort_order', { sort_order: -1 }, /./],
   ])('refuse %s in %j', async (field, more, rule) => {
@@ -572,9 +586,9 @@ describe('actions', () => {
     const route = await make();
     await call('POST', '/v1/vaults', { name: 'cards' });
     const grants = ['routes:write', 'vaults:tokenize'];
-    const { api_key } = dataOf(await call('POST', '/v1/api-keys', { name: 'k', key_type: 'access_key', scopes: grants }));
+    const key = await keyThatMay(grants);
     const as = (action: string) =>
-      call('POST', `${PATH}/${route['id']}/actions`, { ...decrypt, action, key_name: 'cards' }, String(api_key));
+      call('POST', `${PATH}/${route['id']}/actions`, { ...decrypt, action, key_name: 'cards' }, key);
     expect((await as('tokenize')).status).toBe(201);
     expect(errorOf(await as('detokenize'))).toEqual([403, 'forbidden']);
   });
@@ -590,7 +604,7 @@ describe('lists', () => {
       rowsOf(await call('GET', `${PATH}?${query}`, undefined, test)).map(({ name }) => name);
     expect(await names('sort=name&order=asc&enabled=true')).not.toContain('a');
     expect(await names('enabled=false')).toEqual(['a']);
-    expect((await names('sort=name&order=asc')).slice(0, 1)).toEqual(['a']);
+    expect((await names('sort=name&order=asc')).slice(-2)).toEqual(['a', 'b']);
     const { json } = await call('GET', `${PATH}?per_page=1&enabled=false`, undefined, test);
     expect(json['meta']).toMatchObject({ total: 1, page: 1, per_page: 1, total_pages: 1 });
     expect((await call('GET', `${PATH}?enabled=perhaps`, undefined, test)).status).toBe(400);
@@ -618,7 +632,7 @@ it('shows its calls, the newest first, without addresses for whom may not see th
   const route = await make();
   const id = String(route['id']);
   for (const statusCode of [200, 403])
-    harness.apiLogs.record({
+    harness.apiLogs.append({
       requestId: harness.ids.uuid() as never,
       scope: { tenantId: harness.tenant.id, sandbox: false },
       routeId: id,
@@ -659,9 +673,8 @@ it('shows its calls, the newest first, without addresses for whom may not see th
       source_ip_city: null,
     },
   ]);
-  const body = { name: 'reader', key_type: 'access_key', scopes: ['log:list'] };
-  const { api_key } = dataOf(await call('POST', '/v1/api-keys', body));
-  const [row] = rowsOf(await call('GET', `${PATH}/${id}/logs`, undefined, String(api_key)));
+  const reader = await keyThatMay(['log:list']);
+  const [row] = rowsOf(await call('GET', `${PATH}/${id}/logs`, undefined, reader));
   expect(row).not.toHaveProperty('src_ip');
 });
 
@@ -670,4 +683,10 @@ async function certificateOf(): Promise<unknown> {
   const answer = await call('POST', '/v1/secrets/certificate', body);
   expect(answer.status).toBe(201);
   return dataOf(answer)['id'];
+}
+
+async function keyThatMay(scopes: readonly string[]): Promise<string> {
+  const token = await harness.signIn(harness.tenant.ownerEmail);
+  const body = { name: 'narrow', key_type: 'access_key', scopes };
+  return (await harness.call('POST', '/admin/api-keys', { token, body })).json['data'].api_key;
 }

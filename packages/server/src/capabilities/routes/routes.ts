@@ -232,7 +232,8 @@ function ofActions({ actions }: Routes): RouteDefinition[] {
     route({
       method: 'POST',
       path: ACTIONS,
-      summary: 'Have a route encrypt, decrypt, tokenize or detokenize fields, which the caller has to be allowed to',
+      summary:
+        'Have a route encrypt, decrypt, tokenize or detokenize fields, which the caller has to be allowed to',
       permission: 'routes:write',
       audit: 'route.action.create',
       params: routeParams,

@@ -58,8 +58,7 @@ export function createRouteEgressUser(db: Database) {
       tx: Parameters<SecretUser['usedBy']>[0],
       scope: Scope,
       serverId: string,
-    ): Promise<string | null> =>
-      countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
+    ): Promise<string | null> => countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
   };
 }
 

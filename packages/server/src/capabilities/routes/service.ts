@@ -24,7 +24,14 @@ import { baseStays, environmentNotFound, tooManyRoutes, unknownEnvironment } fro
 import type { RouteJudge } from './judging.js';
 import { slugsOf } from './slug.js';
 import type { RouteListOptions, RouteStore, StoredRoute } from './store.js';
-import { asBase, createRouteWriting, requireTarget, type SentTerms, sentNames, withSwitches } from './writing.js';
+import {
+  asBase,
+  type createRouteWriting,
+  requireTarget,
+  type SentTerms,
+  sentNames,
+  withSwitches,
+} from './writing.js';
 
 export interface NewRoute {
   readonly name: string;
@@ -238,7 +245,9 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
         if (!former) return [...configs, { ...fresh, routeId: route.id }];
         const after = changed(former, sent);
         if (former === base) requireTarget(after.targetBaseUrl);
-        return configs.map((config) => (config === former ? (config === base ? asBase(after) : after) : config));
+        return configs.map((config) =>
+          config === former ? (config === base ? asBase(after) : after) : config,
+        );
       };
       return writing.change(principal, reference, sent, make, async (tx, before, configs) => {
         if (!(await environments.find(scope, environment, tx))) throw environmentNotFound();

@@ -94,7 +94,11 @@ export function createRouteWriting(deps: RouteWritingDeps) {
     change,
 
     /** The next version of a route, which every cache takes for another. */
-    async touch(tx: Transaction, { route }: Pick<RouteDetail, 'route'>, changes: { name?: string; enabled?: boolean } = {}) {
+    async touch(
+      tx: Transaction,
+      { route }: Pick<RouteDetail, 'route'>,
+      changes: { name?: string; enabled?: boolean } = {},
+    ) {
       const after = { ...route, ...changes, version: route.version + 1, updatedAtMs: clock.nowMs() };
       await store.update(tx, after);
       await table.changed(tx, route.scope);

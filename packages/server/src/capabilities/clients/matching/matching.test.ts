@@ -76,6 +76,7 @@ forEachDatabase((_name, open) => {
         clientName: 'young',
         credentialId: one.id,
         kind: 'ip',
+        signingSecretId: null,
       });
       expect(await credentialOf(from(`10.${net}.1.0`))).toBe((await own(old)).id);
       expect(await credentialOf(from(`10.${net}.2.0`))).toBe((await own(wide)).id);
@@ -116,6 +117,7 @@ forEachDatabase((_name, open) => {
         clientName: 'by certificate',
         credentialId: credential.id,
         kind: 'mtls_thumbprint',
+        signingSecretId: null,
       });
       await clients().credentials.update(caller(), client.id, credential.id, { enabled: false });
       expect(await credentialOf(source)).toBe((await own(byAddress)).id);

@@ -79,9 +79,7 @@ export const actionResponse = z
   })
   .meta({ id: 'RouteAction' });
 
-export const actionsResponse = z
-  .array(actionResponse)
-  .describe('In the order in which they are applied.');
+export const actionsResponse = z.array(actionResponse).describe('In the order in which they are applied.');
 
 export const deletedActionResponse = z.object({ deleted: rowId.describe('The id of the action.') });
 
