@@ -122,6 +122,23 @@ describe('a client', () => {
     expect((await lastAudit('client.enable')).resource_id).toBe(id);
   });
 
+  it('has a signing secret, a string of its mode that is not deleted meanwhile', async () => {
+    const secret = async (key = harness.tenant.live) =>
+      (await ask('POST', '/v1/secrets', { name: harness.ids.uuid(), value: 'canary' }, key)).json['data'].id;
+    const signing_secret_id = await secret();
+    const { id } = await create({ signing_secret_id });
+    expect((await ask('GET', `${PATH}/${id}`)).json['data']).toMatchObject({ signing_secret_id });
+    for (const other of [UNKNOWN, await secret(harness.tenant.test)]) {
+      const refused = await ask('PATCH', `${PATH}/${id}`, { signing_secret_id: other });
+      expect(refused.json['fields']).toHaveProperty(['signing_secret_id']);
+      expect((await ask('POST', PATH, { name: 'x', signing_secret_id: other })).status).toBe(400);
+    }
+    expect((await ask('DELETE', `/v1/secrets/${signing_secret_id}`)).status).toBe(409);
+    const { status, json } = await ask('PATCH', `${PATH}/${id}`, { signing_secret_id: null });
+    expect([status, json['data'].signing_secret_id]).toEqual([200, null]);
+    expect((await ask('DELETE', `/v1/secrets/${signing_secret_id}`)).status).toBe(200);
+  });
+
   it('is deleted with all that it has, and its certificates are revoked', async () => {
     const { id } = await create({ ip_address: '10.0.0.1' });
     const issued = await addCredential(id, { kind: 'mtls_thumbprint', data: { mode: 'issue' } });

@@ -156,7 +156,9 @@ forEachDatabase((_name, open) => {
         for await (const window of windows) rows.push(...window);
         return rows;
       };
-      expect(await all(matching.clients(LIVE))).toEqual([{ signing_secret_id: null, id: one.id, name: 'client 1' }]);
+      expect(await all(matching.clients(LIVE))).toEqual([
+        { signing_secret_id: null, id: one.id, name: 'client 1' },
+      ]);
       const networks = await all(matching.networks(LIVE));
       expect(new Set(networks.map(({ id }) => id)).size).toBe(total);
       expect(networks).toHaveLength(total);

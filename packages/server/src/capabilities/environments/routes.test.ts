@@ -90,6 +90,17 @@ describe('200 and 201', () => {
     });
   });
 
+  it('has variables, which are replaced as a whole', async () => {
+    const variables = { REGION: 'eu', _empty: '' };
+    const { id, variables: stored } = await make('with-variables', { variables });
+    expect(stored).toEqual(variables);
+    const change = async (body: object) => (await call('PATCH', `${PATH}/${id}`, body)).json['data'];
+    expect(await change({ description: 'd' })).toMatchObject({ variables });
+    expect(await change({ variables: { A: '1' } })).toMatchObject({ variables: { A: '1' } });
+    expect((await list()).find((row) => row['id'] === id)).toMatchObject({ variables: { A: '1' } });
+    expect(await change({ variables: {} })).toMatchObject({ variables: {} });
+  });
+
   it('deletes one', async () => {
     const { id } = await make('going');
     const answer = await call('DELETE', `${PATH}/${id}`);
@@ -108,6 +119,9 @@ describe('400', () => {
     ['color', { name: 'a', color: 'red' }],
     ['is_default', { name: 'a', is_default: 'yes' }],
     ['description', { name: 'a', description: '\u0000' }],
+    ['variables', { name: 'a', variables: { '1A': 'x' } }],
+    ['variables.A', { name: 'a', variables: { A: 'x'.repeat(4097) } }],
+    ['variables.A', { name: 'a', variables: { A: 1 } }],
     ['body', { name: 'a', more: 1 }],
   ])('for a bad %s', async (field, body) => {
     const answer = await call('POST', PATH, body);

@@ -1,5 +1,6 @@
 import type { Scope } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
+import type { Transaction } from '../../platform/storage/database.js';
 import type { Assignments, RouteEnvironment } from '../clients/index.js';
 import type { RouteReading } from './aggregate.js';
 import { environmentNotFound } from './errors.js';
@@ -29,16 +30,25 @@ export function createRouteClients({ reading, assignments }: RouteClientsDeps): 
     return { routeId: route.id, environment };
   }
 
+  /** Of two calls, one of which takes the environment away, the later one sees what the first has done. */
+  const stillThere = (scope: Scope, at: RouteEnvironment) => async (tx: Transaction) => {
+    const { configs } = await reading.lock(tx, scope, at.routeId);
+    if (!configs.some(({ environment }) => environment === at.environment)) throw environmentNotFound();
+  };
+
   return {
     async list({ principal: { scope } }, route, environment) {
       return assignments.list(scope, await placeOf(scope, route, environment));
     },
     async replace(caller, route, environment, clientIds) {
-      const at = await placeOf(caller.principal.scope, route, environment);
-      return assignments.replace(caller, at, clientIds);
+      const { scope } = caller.principal;
+      const at = await placeOf(scope, route, environment);
+      return assignments.replace(caller, at, clientIds, stillThere(scope, at));
     },
     async assign(caller, route, environment, clientId) {
-      await assignments.assign(caller, await placeOf(caller.principal.scope, route, environment), clientId);
+      const { scope } = caller.principal;
+      const at = await placeOf(scope, route, environment);
+      await assignments.assign(caller, at, clientId, stillThere(scope, at));
     },
     async unassign(caller, route, environment, clientId) {
       await assignments.unassign(caller, await placeOf(caller.principal.scope, route, environment), clientId);

@@ -20,9 +20,14 @@ export interface Assignments {
   /** Ids, in their order. */
   list(scope: Scope, at: RouteEnvironment): Promise<string[]>;
   /** In place of those that were; 404 where one of the ids is none of the caller's tenant and mode, and nothing is changed. */
-  replace(caller: Caller, at: RouteEnvironment, clientIds: readonly string[]): Promise<string[]>;
+  replace(
+    caller: Caller,
+    at: RouteEnvironment,
+    clientIds: readonly string[],
+    stillThere?: StillThere,
+  ): Promise<string[]>;
   /** Once more does nothing. */
-  assign(caller: Caller, at: RouteEnvironment, clientId: string): Promise<void>;
+  assign(caller: Caller, at: RouteEnvironment, clientId: string, stillThere?: StillThere): Promise<void>;
   /** One that is not assigned is left as it is. */
   unassign(caller: Caller, at: RouteEnvironment, clientId: string): Promise<void>;
   /** With a route, or with one of its environments, in the transaction that deletes it; how many there were. */
@@ -34,6 +39,9 @@ export interface Assignments {
   /** They follow the name of their environment, and end with it. */
   readonly environmentHolder: EnvironmentHolder;
 }
+
+/** Asked in the transaction: throws where route or environment is gone by then, whose assignments would outlive it. */
+export type StillThere = (tx: Transaction) => Promise<void>;
 
 export interface AssignmentsDeps {
   readonly db: Database;
@@ -59,9 +67,11 @@ export function createAssignments(deps: AssignmentsDeps): Assignments {
     at: RouteEnvironment,
     ids: readonly string[],
     decide: (present: ReadonlySet<string>, named: readonly string[]) => Change<T>,
+    stillThere?: StillThere,
   ): Promise<T> {
     const { scope } = caller.principal;
     return db.transaction(async (tx) => {
+      await stillThere?.(tx);
       const named = await requireClients(tx, scope, ids);
       const present = new Set(await store.clientIds(scope, at, tx));
       const { added, removed, result } = decide(present, named);
@@ -79,21 +89,33 @@ export function createAssignments(deps: AssignmentsDeps): Assignments {
 
   return {
     list: (scope, at) => store.clientIds(scope, at),
-    replace: (caller, at, clientIds) =>
-      change(caller, at, clientIds, (present, named) => {
-        const wanted = new Set(named);
-        return {
+    replace: (caller, at, clientIds, stillThere) =>
+      change(
+        caller,
+        at,
+        clientIds,
+        (present, named) => {
+          const wanted = new Set(named);
+          return {
+            added: named.filter((id) => !present.has(id)),
+            removed: [...present].filter((id) => !wanted.has(id)),
+            result: [...named],
+          };
+        },
+        stillThere,
+      ),
+    assign: (caller, at, clientId, stillThere) =>
+      change(
+        caller,
+        at,
+        [clientId],
+        (present, named) => ({
           added: named.filter((id) => !present.has(id)),
-          removed: [...present].filter((id) => !wanted.has(id)),
-          result: [...named],
-        };
-      }),
-    assign: (caller, at, clientId) =>
-      change(caller, at, [clientId], (present, named) => ({
-        added: named.filter((id) => !present.has(id)),
-        removed: [],
-        result: undefined,
-      })),
+          removed: [],
+          result: undefined,
+        }),
+        stillThere,
+      ),
     unassign: (caller, at, clientId) =>
       change(caller, at, [clientId], (present, named) => ({
         added: [],
