@@ -9,13 +9,16 @@ const FEED_WATERMARK_MS = 5_001;
 let made = 0;
 
 /** What a proxied call leaves behind; no endpoint makes such a row. */
-async function newLog({ tenant, mode, installation }: World): Promise<string> {
+export async function newLog(
+  { tenant, mode, installation }: World,
+  { routeId = null }: { readonly routeId?: string | null } = {},
+): Promise<string> {
   const requestId = `${REQUEST_IDS}${String(++made).padStart(8, '0')}` as RequestId;
   const { apiLogs } = installation.services;
   apiLogs.append({
     scope: { tenantId: tenant.id, sandbox: mode === 'test' },
     requestId,
-    routeId: null,
+    routeId,
     matchedClientId: null,
     identificationMethod: 'api_key',
     method: 'GET',

@@ -1,3 +1,4 @@
+import { newLog } from './log-samples.js';
 import type { World } from './matrix-rig.js';
 import { freshName, type Kind, type RouteSample } from './route-sample.js';
 import { newCertificate, newEnvironment } from './secret-samples.js';
@@ -136,12 +137,10 @@ export const NAMED_ROUTE_KINDS: Readonly<Record<string, Kind>> = {
   [ROUTES]: {
     make: async ({ create }, name) => ({ list: ROUTES, id: (await create(ROUTES, routeOf(name))).id }),
   },
-  [`${ROUTES}/:id/environments`]: {
+  [`${ROUTES}/:id/logs`]: {
     async make(world) {
-      const override = await newOverride(world);
-      const list = override.slice(0, override.lastIndexOf('/'));
-      const { json } = await world.call('PUT', override, { body: {} });
-      return { list, id: (json['data'] as unknown as { id: string }).id };
+      const route = await newRoute(world);
+      return { list: `${route}/logs`, id: await newLog(world, { routeId: idOf(route) }) };
     },
   },
   [`${ROUTES}/:id/actions`]: {

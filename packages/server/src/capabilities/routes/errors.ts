@@ -9,6 +9,10 @@ export function environmentNotFound(): AppError {
   return notFound('Environment');
 }
 
+export function otherEnvironment(): AppError {
+  return validationError('environment_name', 'must be that of the path');
+}
+
 export function actionNotFound(): AppError {
   return notFound('Action');
 }

@@ -1,4 +1,3 @@
-import { validationError } from '../../kernel/errors.js';
 import { type RouteDefinition, route } from '../../platform/http/route.js';
 import {
   actionResponse,
@@ -145,11 +144,7 @@ function ofEnvironments({ records }: Routes): RouteDefinition[] {
       body: environmentBody,
       response: configResponse,
       errors: ['conflict', ...OF_TARGETS],
-      handle({ caller, params: { id, env }, body: { environment, sent } }) {
-        if (environment !== undefined && environment !== env)
-          throw validationError('environment_name', 'must be that of the path');
-        return records.putEnvironment(caller, id, env, sent);
-      },
+      handle: ({ caller, params, body }) => records.putEnvironment(caller, params.id, params.env, body),
       wire: configWire,
     }),
     route({

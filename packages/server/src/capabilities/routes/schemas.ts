@@ -4,9 +4,8 @@ import { LIMITS } from '../../kernel/limits.js';
 import { orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import { environmentName } from '../environments/index.js';
 import { configFields, refusedFields, target, termsOf } from './config-schema.js';
-import type { NewRoute, RouteChanges } from './service.js';
+import type { NewRoute, RouteChanges, SentEnvironment } from './service.js';
 import { isReservedSlug, SLUG_CHARACTERS_MAX } from './slug.js';
-import type { SentTerms } from './writing.js';
 
 const name = z
   .string()
@@ -115,10 +114,7 @@ export const environmentBody = z
     ...refusedFields,
   })
   .partial()
-  .transform((body): { readonly environment: string | undefined; readonly sent: SentTerms } => ({
-    environment: body.environment_name,
-    sent: termsOf(body),
-  }));
+  .transform((body): SentEnvironment => ({ name: body.environment_name, terms: termsOf(body) }));
 
 export const clientsBody = z.strictObject({
   client_ids: z

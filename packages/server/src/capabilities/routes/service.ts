@@ -20,7 +20,13 @@ import {
 } from './audit.js';
 import { NOTHING_OWN, type RouteConfig } from './config.js';
 import type { RouteConfigStore } from './config-store.js';
-import { baseStays, environmentNotFound, tooManyRoutes, unknownEnvironment } from './errors.js';
+import {
+  baseStays,
+  environmentNotFound,
+  otherEnvironment,
+  tooManyRoutes,
+  unknownEnvironment,
+} from './errors.js';
 import type { RouteJudge } from './judging.js';
 import { slugsOf } from './slug.js';
 import type { RouteListOptions, RouteStore, StoredRoute } from './store.js';
@@ -51,6 +57,12 @@ export interface RouteChanges {
   readonly terms: SentTerms;
 }
 
+export interface SentEnvironment {
+  /** Its name once more, where it was sent. */
+  readonly name: string | undefined;
+  readonly terms: SentTerms;
+}
+
 /** Configured ways to upstreams (dataplane.md §5.1). A reference that none of the caller's tenant and mode has is 404. */
 export interface RouteRecords {
   list(caller: Caller, options: RouteListOptions): Promise<Page<RouteDetail>>;
@@ -64,7 +76,7 @@ export interface RouteRecords {
     caller: Caller,
     reference: string,
     environment: string,
-    sent: SentTerms,
+    sent: SentEnvironment,
   ): Promise<RouteConfig>;
   /** 409 of the base. With its clients. */
   deleteEnvironment(caller: Caller, reference: string, environment: string): Promise<void>;
@@ -233,12 +245,13 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
       });
     },
 
-    async putEnvironment(caller, reference, environment, sent) {
+    async putEnvironment(caller, reference, environment, { name, terms: sent }) {
       const { principal } = caller;
       const { scope } = principal;
       // Whose route it is, is known first; then whether the mode has such an environment.
       await reading.find(scope, reference);
       if (!(await environments.find(scope, environment))) throw environmentNotFound();
+      if (name !== undefined && name !== environment) throw otherEnvironment();
       const fresh = newConfig(scope, '', environment, sent);
       const make = ({ route, base, configs }: RouteDetail) => {
         const former = configs.find((config) => config.environment === environment);
