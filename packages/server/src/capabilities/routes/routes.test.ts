@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEFAULT_TIERS } from '../../kernel/plan-tiers.js';
 import type { JsonTree } from '../../testing/calls.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
+import type { TestKey } from '../../testing/tenants.js';
 import { createTestCa } from '../../testing/tls-upstream.js';
 
 const PATH = '/v1/routes';
@@ -17,7 +18,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.close());
 
-const call = (method: string, path: string, body?: unknown, key = harness.tenant.live) =>
+const call = (method: string, path: string, body?: unknown, key: TestKey | string = harness.tenant.live) =>
   harness.call(method, path, { key, ...(body !== undefined && { body }) });
 type Answer = Awaited<ReturnType<typeof call>>;
 const dataOf = ({ json }: Answer) => json['data'] as JsonTree;
@@ -210,7 +211,7 @@ describe('a new route', () => {
     const both = await call('POST', PATH, { ...bodyOf(), name, slug: 'taken' }, harness.tenant.test);
     expect(both.status).toBe(201);
     await harness.tenantSwitch.changeBySlug(harness.other.slug, { plan: 'starter' });
-    const ofOther = (key: string) => call('POST', PATH, bodyOf(), key);
+    const ofOther = (key: TestKey) => call('POST', PATH, bodyOf(), key);
     expect((await ofOther(harness.other.live)).status).toBe(201);
     expect(errorOf(await ofOther(harness.other.live))).toEqual([402, 'plan_limit']);
     for (let n = 0; n < 2; n++) expect((await ofOther(harness.other.test)).status).toBe(201);
