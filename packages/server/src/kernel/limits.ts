@@ -357,6 +357,9 @@ export const LIMITS = {
   /** From the page of consent back to ours. */
   oauth2VisitMs: 900_000,
   oauth2VisitsPerSecretMax: 20,
+  /** Of one field action of a route. */
+  fieldSelectorsMax: 50,
+  fieldSelectorCharactersMax: 512,
   /** How long the answer to a finalize waits for the certificate, before the client is told to ask again. */
   acmeFinalizeWaitMs: 3_000,
 } as const;

@@ -1,10 +1,10 @@
 import { z } from 'zod';
 import { isoTime } from '../../kernel/clock.js';
 import type { Scope } from '../../kernel/ids.js';
+import { JsonPathError, parseJsonPath } from '../../kernel/json-path.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { instantText, orderQuery, pageQuery } from '../../platform/http/pagination.js';
 import { isFramingHeader } from './engine/header-rules.js';
-import { JsonPathError, parseJsonPath } from './engine/json-path.js';
 import type { RuleMatch } from './engine/rule.js';
 import { BUILTINS } from './engine/scanner.js';
 import { RegexError, refuseConstructs } from './regex/regex-syntax.js';

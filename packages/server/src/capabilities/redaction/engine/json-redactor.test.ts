@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type PathStep, parseJsonPath } from '../../../kernel/json-path.js';
 import { builtin, jsonPath, ruleSet } from '../../../testing/redaction-rules.js';
 import { fromByteText, toByteText } from './byte-text.js';
-import { type PathStep, parseJsonPath } from './json-path.js';
 import { JsonRedactor } from './json-redactor.js';
 import type { RuleSpec } from './rule.js';
 import { TextRedactor } from './text-redactor.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import { type PathStep, parseJsonPath } from '../../../kernel/json-path.js';
 import { jsonPath } from '../../../testing/redaction-rules.js';
-import { type PathStep, parseJsonPath } from './json-path.js';
 import { PathAutomaton } from './path-automaton.js';
 import type { RankedRule } from './rule.js';
 

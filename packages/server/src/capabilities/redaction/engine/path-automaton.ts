@@ -1,4 +1,4 @@
-import type { PathStep } from './json-path.js';
+import type { PathStep } from '../../../kernel/json-path.js';
 import type { RankedRule } from './rule.js';
 
 export interface PathRule {

@@ -1,6 +1,6 @@
+import { parseJsonPath } from '../../../kernel/json-path.js';
 import type { ProxyMode } from '../../../kernel/proxy-mode.js';
 import { RegexRules } from '../regex/regex-search.js';
-import { parseJsonPath } from './json-path.js';
 import { matchesType } from './media-type.js';
 import { PathAutomaton } from './path-automaton.js';
 import type { RankedRule, RuleSpec } from './rule.js';

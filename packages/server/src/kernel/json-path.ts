@@ -59,10 +59,9 @@ function parseBracket(path: string, at: number, deep: boolean): { step: PathStep
   if (index !== undefined) {
     return { step: { kind: 'index', index: Number.parseInt(index, 10), deep }, end: inside + index.length };
   }
-  if (first === '?') throw new JsonPathError('filters ([?...]) are not available in rules');
-  if (first === '-') throw new JsonPathError('negative indexes are not available in rules');
-  if (/^[\d:]/.test(path.slice(inside)))
-    throw new JsonPathError('slices and unions are not available in rules');
+  if (first === '?') throw new JsonPathError('filters ([?...]) are not available');
+  if (first === '-') throw new JsonPathError('negative indexes are not available');
+  if (/^[\d:]/.test(path.slice(inside))) throw new JsonPathError('slices and unions are not available');
   throw unexpected(path, inside);
 }
 
