@@ -250,8 +250,6 @@ export const LIMITS = {
   routeRateLimitMax: 1_000_000_000,
   routeRateWindowSecondsMax: 31 * 86_400,
   routeActionsMax: 100,
-  routeSelectorsMax: 50,
-  routeSelectorCharactersMax: 500,
   signatureToleranceSecondsDefault: 300,
   signatureToleranceSecondsMax: 3_600,
   /** In one mode. */

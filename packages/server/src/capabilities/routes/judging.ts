@@ -97,7 +97,9 @@ function sendingsOf(baseEnvironment: string, configs: readonly RouteConfig[]): S
 
 function requireComplete(sending: Sending): void {
   const { terms, override } = sending;
-  const { rateLimit } = settingsOf(terms, override);
+  const { rateLimit, signatureHeader, timestampHeader } = settingsOf(terms, override);
+  if (signatureHeader.toLowerCase() === timestampHeader.toLowerCase())
+    throw validationError('timestamp_header', 'must be another header than signature_header');
   if (rateLimit !== null && rateLimit.requests === 0)
     throw validationError(
       fieldOf(sending, 'rateLimitRequests', 'rateLimitEnabled'),

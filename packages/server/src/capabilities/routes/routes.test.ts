@@ -180,6 +180,7 @@ describe('a new route', () => {
     ['rate_limit_window_sec', { rate_limit_window_sec: 0 }, /./],
     ['signature_tolerance_sec', { signature_tolerance_sec: 3601 }, /./],
     ['signature_header', { signature_header: 'a b' }, /name of a header/],
+    ['timestamp_header', { timestamp_header: 'x-signature' }, /another header/],
     ['method_configs', { method_configs: { TRACE: {} } }, /methods alone/],
     ['method_configs', { method_configs: { get: {}, GET: {} } }, /once/],
     [
@@ -569,9 +570,8 @@ describe('actions', () => {
     ['key_name', { action: 'encrypt', key_name: 'nothing' }, /names no crypto key/],
     ['key_name', { action: 'tokenize', key_name: 'nothing' }, /names no vault/],
     ['selectors', { selectors: [] }, /./],
-    ['selectors[0]', { selectors: ['a'] }, /path of the form/],
-    ['selectors[0]', { selectors: ['$..a'] }, /path of the form/],
-    ['selectors[0]', { selectors: ['$'] }, /path of the form/],
+    ['selectors[0]', { selectors: ['a'] }, /begins with/],
+    ['selectors[1]', { selectors: ['$', '$..a'] }, /not available/],
     ['content_type', { content_type: 'text/plain; charset=utf-8' }, /media type/],
     ['sort_order', { sort_order: -1 }, /./],
   ])('refuse %s in %j', async (field, more, rule) => {

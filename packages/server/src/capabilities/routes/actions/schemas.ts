@@ -4,9 +4,6 @@ import { ACTION_DIRECTIONS, ACTION_KINDS } from '../types.js';
 import type { NewAction } from './service.js';
 import type { StoredAction } from './store.js';
 
-/** `$`, then `.name`, `['name']`, `[0]` and `[*]` (dataplane.md §5.6, RFC 9535). */
-const SELECTOR =
-  /^\$(?:\.[A-Za-z_\u0080-\uffff][\w\u0080-\uffff]*|\[\*\]|\[(?:0|[1-9]\d{0,9})\]|\['[^'\\\p{Cc}]+'\]){1,32}$/u;
 /** RFC 9110 §8.3.1, without parameters. */
 const MEDIA_TYPE = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,127}\/[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,127}$/;
 const SORT_ORDER_MAX = 1_000_000;
@@ -22,15 +19,10 @@ export const createActionBody = z
     direction: z.enum(ACTION_DIRECTIONS).describe('On requests before they are sent, or on answers.'),
     action: z.enum(ACTION_KINDS),
     selectors: z
-      .array(
-        z
-          .string()
-          .max(LIMITS.routeSelectorCharactersMax)
-          .regex(SELECTOR, "must be a path of the form $.a.b[*].c, with .name, ['name'], [0] and [*]"),
-      )
+      .array(z.string().max(LIMITS.fieldSelectorCharactersMax))
       .min(1)
-      .max(LIMITS.routeSelectorsMax)
-      .describe('Which values of a JSON body: paths of the form $.a.b[*].c.'),
+      .max(LIMITS.fieldSelectorsMax)
+      .describe('Which values of a JSON body: JSON paths of the form $.a.b[*].c, without `..`.'),
     key_name: name
       .nullable()
       .default(null)

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { isAppError, permissionMissing, validationError } from '../../../kernel/errors.js';
+import { requireFieldSelectors } from '../../../kernel/field-selectors.js';
 import { type IdSource, isUuid } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
@@ -73,6 +74,7 @@ export function createRouteActions(deps: RouteActionsDeps): RouteActions {
       const { id: routeId } = await reading.find(scope, reference);
       if (input.keyName === null && input.action !== 'decrypt')
         throw validationError('key_name', `is due with the action ${input.action}`);
+      requireFieldSelectors('selectors', input.selectors);
       await requireMay(caller, input);
       return db.transaction(async (tx) => {
         const before = await reading.lock(tx, scope, routeId);
