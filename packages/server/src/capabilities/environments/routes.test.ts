@@ -119,7 +119,7 @@ describe('400', () => {
     ['color', { name: 'a', color: 'red' }],
     ['is_default', { name: 'a', is_default: 'yes' }],
     ['description', { name: 'a', description: '\u0000' }],
-    ['variables', { name: 'a', variables: { '1A': 'x' } }],
+    ['variables.1A', { name: 'a', variables: { '1A': 'x' } }],
     ['variables.A', { name: 'a', variables: { A: 'x'.repeat(4097) } }],
     ['variables.A', { name: 'a', variables: { A: 1 } }],
     ['body', { name: 'a', more: 1 }],
