@@ -18,15 +18,22 @@ const KEY = { name: 'ECDSA', namedCurve: 'P-256' } as const;
 const SIGNATURE = { name: 'ECDSA', hash: 'SHA-256' } as const;
 const DAY_MS = 86_400_000;
 const SERVER_AUTH = '1.3.6.1.5.5.7.3.1';
+const CLIENT_AUTH = '1.3.6.1.5.5.7.3.2';
 
 export interface IssuedCertificate {
   readonly certPem: string;
   readonly keyPem: string;
 }
 
+export interface IssueOptions {
+  readonly expired?: boolean;
+  /** For who calls, not for who is called. */
+  readonly isClient?: boolean;
+}
+
 export interface TestCa {
   readonly caPem: string;
-  issue(names: readonly string[], options?: { expired?: boolean }): Promise<IssuedCertificate>;
+  issue(names: readonly string[], options?: IssueOptions): Promise<IssuedCertificate>;
 }
 
 /** A certificate authority of the test's own, in memory. */
@@ -49,7 +56,7 @@ export async function createTestCa(commonName = 'Test CA'): Promise<TestCa> {
   );
   return {
     caPem: ca.toString('pem'),
-    issue: (names, options) => issue(ca, keys.privateKey, names, options?.expired ?? false),
+    issue: (names, options) => issue(ca, keys.privateKey, names, options),
   };
 }
 
@@ -57,7 +64,7 @@ async function issue(
   ca: X509Certificate,
   signingKey: webcrypto.CryptoKey,
   names: readonly string[],
-  isExpired: boolean,
+  { expired = false, isClient = false }: IssueOptions = {},
 ): Promise<IssuedCertificate> {
   const keys = await webcrypto.subtle.generateKey(KEY, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.create(
@@ -66,14 +73,14 @@ async function issue(
       subject: `CN=${names[0]}`,
       issuer: ca.subject,
       notBefore: daysFromNow(-30),
-      notAfter: daysFromNow(isExpired ? -1 : 30),
+      notAfter: daysFromNow(expired ? -1 : 30),
       publicKey: keys.publicKey,
       signingKey,
       signingAlgorithm: SIGNATURE,
       extensions: [
         new BasicConstraintsExtension(false, undefined, true),
         new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
-        new ExtendedKeyUsageExtension([SERVER_AUTH]),
+        new ExtendedKeyUsageExtension([isClient ? CLIENT_AUTH : SERVER_AUTH]),
         new SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns' as const, value }))),
       ],
     },

@@ -1,6 +1,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { IpAddress } from '../../kernel/ip-address.js';
 import type { Promisable } from '../../kernel/promisable.js';
+import type { Secret } from '../../kernel/secret.js';
 import type { HostList } from './name-policy.js';
 
 /** On whose behalf and by which rules a call goes out. Pools and judged names are keyed by it. */
@@ -77,6 +78,15 @@ export interface UpstreamHead {
   readonly rawHeaders: readonly string[];
 }
 
+/** What we show to an upstream that asks who we are. */
+export interface ClientCertificate {
+  /** Of what is stored, unique over all tenants; with the version it keeps connections apart. */
+  readonly id: string;
+  readonly version: number;
+  /** Asked for where a connection is made. The leaf comes first. */
+  load(): Promise<{ readonly key: Secret<string>; readonly certificatePem: string }>;
+}
+
 export interface UpstreamCall {
   readonly method: string;
   /** Path and query as sent, already rendered. */
@@ -90,6 +100,8 @@ export interface UpstreamCall {
   readonly clock: CallClock;
   /** After the response headers: longest silence of the stream, ms. */
   readonly idleTimeoutMs: number;
+  /** With it a call goes over connections that were made with it, and never without TLS. */
+  readonly clientCertificate?: ClientCertificate | null;
 }
 
 export interface Egress {

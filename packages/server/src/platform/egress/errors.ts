@@ -102,6 +102,13 @@ const TLS_REASONS: Record<string, string> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: 'it does not speak TLS 1.2 or newer',
   ERR_SSL_UNSUPPORTED_PROTOCOL: 'it does not speak TLS 1.2 or newer',
+  ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: 'it asks for a client certificate',
+  ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: 'it does not know the authority of the client certificate',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_EXPIRED: 'it refuses the client certificate as expired',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_REVOKED: 'it refuses the client certificate as revoked',
+  ERR_SSL_SSLV3_ALERT_CERTIFICATE_UNKNOWN: 'it refuses the client certificate',
+  ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: 'it refuses the client certificate',
+  ERR_SSL_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE: 'it refuses the client certificate',
   ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: 'it does not speak HTTP/1.1',
 };
 
@@ -117,6 +124,20 @@ export function upstreamTlsError(cause: unknown): AppError {
       detail: `${codeOf(cause)} ${messageOf(cause)}`.trim(),
       cause,
     },
+  );
+}
+
+/** Ours, of which the upstream has seen nothing. */
+export function unusableCertificate(cause: unknown): AppError {
+  return new AppError('upstream_tls_error', 'The client certificate for the upstream cannot be used', {
+    detail: `${codeOf(cause)} ${messageOf(cause)}`.trim(),
+  });
+}
+
+export function certificateNeedsTls(): AppError {
+  return new AppError(
+    'upstream_tls_error',
+    'A client certificate is set for this upstream, whose URL is http: and shows none',
   );
 }
 

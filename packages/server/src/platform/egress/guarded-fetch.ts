@@ -5,6 +5,7 @@ import { formatIpAddress, type IpAddress } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { classifyAddress, nat64Target } from './address-policy.js';
 import { startCallClock, within } from './call-clock.js';
+import { createClientCertificates, placeOf } from './client-certificates.js';
 import { type Connection, createConnectionPools } from './connection-pools.js';
 import {
   ConnectFailure,
@@ -19,6 +20,7 @@ import type { AddressClass, CallClock, Egress, EgressPolicy, JudgedTarget, Upstr
 import {
   type AddressRefusal,
   addressRefused,
+  certificateNeedsTls,
   dnsFailure,
   hostNotAllowed,
   invalidProxyUrl,
@@ -103,6 +105,7 @@ export function createEgress(deps: EgressDeps): Egress {
   });
   const pools = createConnectionPools(clock);
   const trust = createTrust(deps.extraCaPem);
+  const clientCertificates = createClientCertificates(clock, deps.extraCaPem);
   let isOwn: IsOwnEndpoint = ownEndpointCheck([]);
 
   /**
@@ -181,11 +184,19 @@ export function createEgress(deps: EgressDeps): Egress {
     return new Judged(url, url.hostname, portOf(url), verdict);
   }
 
-  async function open(target: JudgedTarget, verdict: OpenVerdict, call: UpstreamCall): Promise<Connection> {
+  async function open(
+    target: JudgedTarget,
+    verdict: OpenVerdict,
+    poolKeys: readonly string[],
+    call: UpstreamCall,
+  ): Promise<Connection> {
+    const context = call.clientCertificate
+      ? await within(clientCertificates.contextOf(call.clientCertificate), call.clock)
+      : trust;
     const failures: { target: DialTarget; cause: unknown }[] = [];
     const tries = verdict.addresses.slice(0, TCP_TRIES_MAX);
     for (const [i, { address, text }] of tries.entries()) {
-      const poolKey = verdict.poolKeys[i]!;
+      const poolKey = poolKeys[i]!;
       const dialTarget = { address: text, port: target.port, servername: target.hostname };
       try {
         const dial = {
@@ -199,7 +210,7 @@ export function createEgress(deps: EgressDeps): Egress {
         const socket =
           target.url.protocol === 'http:'
             ? await dialTcp(dial)
-            : await dialTls({ ...dial, trust, session: pools.sessionFor(poolKey) });
+            : await dialTls({ ...dial, trust: context, session: pools.sessionFor(poolKey) });
         return pools.adopt(poolKey, originOf(target), socket);
       } catch (error) {
         if (!(error instanceof ConnectFailure)) throw error;
@@ -241,11 +252,13 @@ export function createEgress(deps: EgressDeps): Egress {
 
     async stream(target, call, onHead) {
       const verdict = Judged.verdictOf(target);
+      const poolKeys = poolKeysOf(verdict, call);
       // Until a connection has taken the body over, its errors have no other listener.
       if (call.body instanceof Readable) call.body.on('error', () => {});
       try {
+        if (call.clientCertificate && target.url.protocol === 'http:') throw certificateNeedsTls();
         for (;;) {
-          const connection = pools.takeIdle(verdict.poolKeys) ?? (await open(target, verdict, call));
+          const connection = pools.takeIdle(poolKeys) ?? (await open(target, verdict, poolKeys, call));
           if ((await exchange({ clock, pools }, connection, call, onHead)) === 'done') return;
         }
       } finally {
@@ -265,6 +278,13 @@ export function createEgress(deps: EgressDeps): Egress {
 
     close: () => pools.close(),
   };
+}
+
+/** Connections made with one certificate serve no other, and no call without one. */
+function poolKeysOf({ poolKeys }: OpenVerdict, { clientCertificate }: UpstreamCall): readonly string[] {
+  if (!clientCertificate) return poolKeys;
+  const place = placeOf(clientCertificate);
+  return poolKeys.map((key) => `${key} ${place}`);
 }
 
 function originOf({ url, hostname, port }: JudgedTarget): string {
