@@ -355,6 +355,7 @@ export const LIMITS = {
   /** From the page of consent back to ours. */
   oauth2VisitMs: 900_000,
   oauth2VisitsPerSecretMax: 20,
+  signatureNonceCharactersMax: 128,
   /** Of one field action of a route. */
   fieldSelectorsMax: 50,
   fieldSelectorCharactersMax: 512,

@@ -27,3 +27,10 @@ export function unsupportedHeader(name: string): AppError {
 export function loopDetected(): AppError {
   return new AppError('loop_detected', 'This call has already passed through this installation');
 }
+
+export function ipNotAllowed(): AppError {
+  return new AppError(
+    'ip_not_allowed',
+    'The address that this request comes from is not on the allowlist of the route',
+  );
+}

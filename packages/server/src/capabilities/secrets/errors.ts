@@ -80,6 +80,10 @@ export function notACertificate(name: string): AppError {
   return validationError('secret', `"${name}" is not a certificate`);
 }
 
+export function notASigningSecret(name: string): AppError {
+  return validationError('secret', `"${name}" is not of the type string, which signs requests`);
+}
+
 export function noPrivateKey(name: string): AppError {
   return validationError('secret', `"${name}" has no certificate with a private key`);
 }

@@ -8,6 +8,7 @@ import {
   hostNotBound,
   noPrivateKey,
   notACertificate,
+  notASigningSecret,
   placeholderNotFound,
   secretExpired,
   unboundSecret,
@@ -34,6 +35,8 @@ export interface SecretResolving {
   check(scope: Scope, reference: SecretReference, use: SecretUse): Promise<Omit<ResolvedSecret, 'value'>>;
   /** For upstream mTLS; null: the base environment. */
   certificateOf(scope: Scope, secretId: string, environment: string | null): Promise<CertificateWithKey>;
+  /** What requests are signed with: it is sent nowhere, so that `allowed_hosts` says nothing of it. */
+  signingSecretOf(scope: Scope, secretId: string, environment: string | null): Promise<Secret<string>>;
 }
 
 export interface SecretResolvingDeps {
@@ -118,7 +121,16 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
       const isExpired = judgeExpiry(found);
       const text = await values.open(scope, value);
       if (isExpired) warn(secret);
-      return certificateWithKey(text);
+      return { id: value.id, version: value.version, ...certificateWithKey(text) };
+    },
+
+    async signingSecretOf(scope, secretId, environment) {
+      const found = await find(scope, { by: 'id', text: secretId }, environment);
+      if (found.secret.type !== 'string') throw notASigningSecret(found.secret.name);
+      const isExpired = judgeExpiry(found);
+      const text = await open(found, environment);
+      if (isExpired) warn(found.secret);
+      return text;
     },
   };
 }
@@ -130,7 +142,7 @@ function requireHost({ name, allowedHosts }: StoredSecret, { via, host }: Secret
   } else if (!coversHost(allowedHosts, host)) throw hostNotBound(name, host);
 }
 
-function certificateWithKey(text: Secret<string>): CertificateWithKey {
+function certificateWithKey(text: Secret<string>): Omit<CertificateWithKey, 'id' | 'version'> {
   const { certificates, key } = bundleOf(text);
   return { key: new Secret(key!), certificatePem: certificates };
 }

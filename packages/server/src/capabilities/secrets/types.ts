@@ -48,6 +48,9 @@ export interface ResolvedSecret {
 
 /** A certificate with its key, for upstream mTLS. */
 export interface CertificateWithKey {
+  /** Of the value: each write has another one. */
+  readonly id: string;
+  readonly version: number;
   readonly key: Secret<string>;
   /** The leaf first, then what it was stored with. */
   readonly certificatePem: string;

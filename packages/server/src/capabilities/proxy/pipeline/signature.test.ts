@@ -1,0 +1,193 @@
+import { createHmac } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Secret } from '../../../kernel/secret.js';
+import type { JsonTree } from '../../../testing/calls.js';
+import { createHarness, type Harness } from '../../../testing/harness.js';
+import { createProofStore, createReplays } from '../../dpop/index.js';
+import { checkSignature, type SignedCall, type SignedRequest, verifySignature } from './signature.js';
+
+const KEY = 'a signing secret';
+const SETTINGS = {
+  signatureToleranceSec: 300,
+  signatureHeader: 'X-Signature',
+  timestampHeader: 'X-Timestamp',
+};
+const NOW_SEC = 1_800_000_000;
+const BODY = Buffer.from('{"amount":10}');
+
+const hmac = (text: string, key = KEY) => createHmac('sha256', key).update(text).digest('hex');
+
+/** As a client writes it: `timestamp + method + path + body`, and a nonce behind the timestamp where it has one. */
+function signed(change: Partial<SignedRequest> = {}, key = KEY): SignedRequest {
+  const request = {
+    method: 'POST',
+    path: '/charges?x=1',
+    timestamp: String(NOW_SEC),
+    nonce: null,
+    body: BODY,
+    ...change,
+  };
+  const text = `${request.timestamp}${request.nonce ?? ''}${request.method}${request.path}${request.body}`;
+  return { signature: hmac(text, key), ...request };
+}
+
+const outcome = (request: SignedRequest, settings = {}, key = KEY) => {
+  try {
+    verifySignature({ ...SETTINGS, ...settings }, request, new Secret(key), NOW_SEC * 1000 + 999);
+    return 'valid';
+  } catch (error) {
+    return (error as { type?: string }).type;
+  }
+};
+
+describe('a signature', () => {
+  it('of known bytes is as OpenSSL writes it', () => {
+    // printf '1800000000POST/charges?x=1{"amount":10}' | openssl dgst -sha256 -hmac 'a signing secret'
+    expect(signed().signature).toBe('68c990a88f02936cbc2670b050d8a7ab18c8ef5359dd6b5eac3c0aef22ee972f');
+    expect(outcome(signed())).toBe('valid');
+  });
+
+  it.each<[string, Partial<SignedRequest>, string]>([
+    ['another method', { method: 'PUT' }, 'invalid_signature'],
+    ['another path', { path: '/charges?x=2' }, 'invalid_signature'],
+    ['another body', { body: Buffer.from('{"amount":1000}') }, 'invalid_signature'],
+    ['another time', { timestamp: String(NOW_SEC + 1) }, 'invalid_signature'],
+    ['no signature', { signature: null }, 'signature_missing'],
+    ['an empty signature', { signature: '' }, 'signature_missing'],
+    ['no time', { timestamp: null }, 'signature_missing'],
+    ['a signature that is no hex', { signature: 'z'.repeat(64) }, 'invalid_signature'],
+    ['a short signature', { signature: 'ab' }, 'invalid_signature'],
+    ['a time that is no number', { timestamp: '1.8e9' }, 'invalid_signature'],
+    ['a time below zero', { timestamp: '-5' }, 'invalid_signature'],
+    ['a time in milliseconds', { timestamp: `${NOW_SEC}000` }, 'invalid_signature'],
+  ])('with %s is %s', (_name, change, expected) => {
+    expect(outcome({ ...signed(), ...change })).toBe(expected);
+  });
+
+  it('by another secret, or by none, is no good', () => {
+    expect(outcome(signed({}, 'another'))).toBe('invalid_signature');
+    expect(outcome(signed({}, ''), {}, '')).toBe('invalid_signature');
+  });
+
+  it('may be written in capitals, and over no body and bytes that are no text', () => {
+    const capitals = { ...signed(), signature: signed().signature!.toUpperCase() };
+    expect(outcome(capitals)).toBe('valid');
+    expect(outcome(signed({ method: 'GET', body: Buffer.alloc(0) }))).toBe('valid');
+    const body = Buffer.from([0xff, 0x00, 0xfe]);
+    const digest = createHmac('sha256', KEY).update('1800000000POST/').update(body).digest('hex');
+    expect(outcome({ ...signed({ path: '/', body }), signature: digest })).toBe('valid');
+  });
+
+  it.each([
+    [0, 300, 'valid'],
+    [-300, 300, 'valid'],
+    [300, 300, 'valid'],
+    [-301, 300, 'signature_expired'],
+    [301, 300, 'signature_expired'],
+    [0, 0, 'valid'],
+    [1, 0, 'signature_expired'],
+    [-1, 0, 'signature_expired'],
+  ])('%d s away, where %d s are taken, is %s', (distance, signatureToleranceSec, expected) => {
+    expect(outcome(signed({ timestamp: String(NOW_SEC + distance) }), { signatureToleranceSec })).toBe(
+      expected,
+    );
+  });
+
+  it('names the headers that the route names', () => {
+    const settings = { ...SETTINGS, signatureHeader: 'X-Sig', timestampHeader: 'X-Ts' };
+    const verify = () =>
+      verifySignature(settings, { ...signed(), signature: null, timestamp: null }, new Secret(KEY), 0);
+    expect(verify).toThrow(/X-Sig, X-Ts/);
+  });
+});
+
+describe('a nonce', () => {
+  const nonce = 'n0nce-0001';
+
+  it('is covered by the signature, and cannot be taken out of it', () => {
+    expect(outcome(signed({ nonce }))).toBe('valid');
+    const moved = [
+      { nonce: null },
+      { nonce: 'n0nce-0002' },
+      { nonce: null, timestamp: `${NOW_SEC}${nonce}` },
+    ];
+    for (const change of moved)
+      expect(outcome({ ...signed({ nonce }), ...change })).toBe('invalid_signature');
+    const digits = '12345678';
+    const asTime = { ...signed({ nonce: digits }), nonce: null, timestamp: `${NOW_SEC}${digits}` };
+    expect(outcome(asTime)).toBe('invalid_signature');
+  });
+
+  it("that no signature covers is the upstream's", () => {
+    expect(outcome({ ...signed(), nonce })).toBe('valid');
+  });
+});
+
+describe('a route that is signed', () => {
+  let harness: Harness;
+  let secretId: string;
+  beforeAll(async () => {
+    harness = await createHarness({ startMs: NOW_SEC * 1000 });
+    secretId = await make({ name: 'SIGNING', value: KEY, allowed_hosts: ['elsewhere.example.com'] });
+  });
+  afterAll(() => harness.close());
+
+  async function make(body: object): Promise<string> {
+    const answer = await harness.call('POST', '/v1/secrets', { key: harness.tenant.live, body });
+    expect(answer.status, answer.text).toBe(201);
+    return (answer.json['data'] as JsonTree)['id'] as string;
+  }
+  const check = (
+    change: Partial<SignedCall> = {},
+    replays = createReplays({ store: createProofStore(harness.db), clock: harness.clock }),
+  ) =>
+    checkSignature(
+      { secrets: harness.secrets, clock: harness.clock, replays },
+      {
+        scope: harness.callerOf(harness.tenant, 'live').principal.scope,
+        environment: 'production',
+        client: { id: 'one', signingSecretId: secretId },
+        settings: SETTINGS,
+        request: signed(),
+        ...change,
+      },
+    );
+  const refusal = (type: string, status = 403) => expect.objectContaining({ type, status });
+
+  it('takes the secret of the client, wherever that may be sent', async () => {
+    await expect(check()).resolves.toBeUndefined();
+  });
+
+  it('lets nobody by without a secret of its own', async () => {
+    const expired = await make({
+      name: 'OLD',
+      value: KEY,
+      expires_at: new Date(harness.clock.nowMs() + 1_000).toISOString(),
+      strict_expiry_enforcement: true,
+    });
+    harness.clock.advance(2_000);
+    const clients = [
+      null,
+      { id: 'one', signingSecretId: null },
+      { id: 'one', signingSecretId: '00000000-0000-4000-8000-00000000dead' },
+      { id: 'one', signingSecretId: expired },
+    ];
+    for (const client of clients)
+      await expect(check({ client })).rejects.toEqual(refusal('invalid_signature'));
+    const foreign = harness.callerOf(harness.other, 'live').principal.scope;
+    await expect(check({ scope: foreign })).rejects.toEqual(refusal('invalid_signature'));
+    const unsigned = { ...signed(), signature: null };
+    await expect(check({ client: null, request: unsigned })).rejects.toEqual(refusal('signature_missing'));
+  });
+
+  it("takes a nonce once, whichever process is asked, and another client's by itself", async () => {
+    const request = signed({ nonce: 'nonce-of-one' });
+    await check({ request });
+    for (let i = 0; i < 2; i++)
+      await expect(check({ request })).rejects.toEqual(refusal('invalid_signature'));
+    await check({ request, client: { id: 'two', signingSecretId: secretId } });
+    // Without one a signature is good as long as its time is.
+    await check();
+    await check();
+  });
+});
