@@ -359,6 +359,8 @@ export const LIMITS = {
   /** Of one field action of a route. */
   fieldSelectorsMax: 50,
   fieldSelectorCharactersMax: 512,
+  /** Values of one body that one action takes. */
+  fieldValuesMax: 1_000,
   /** How long the answer to a finalize waits for the certificate, before the client is told to ask again. */
   acmeFinalizeWaitMs: 3_000,
 } as const;

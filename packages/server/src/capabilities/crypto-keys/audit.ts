@@ -19,7 +19,7 @@ export interface CryptoAuditDetails {
   readonly new_version?: number;
   readonly key_type?: KeyType;
   readonly deletion_allowed?: boolean;
-  readonly via?: 'ephemeral_proxy';
+  readonly via?: 'ephemeral_proxy' | 'route';
   /** Why the server rotated it by itself. */
   readonly reason?: 'encryptions';
   /** How many of one call. */

@@ -30,12 +30,20 @@ export interface SealingBundle {
   readonly keyRef: PortableKeyRef;
 }
 
+export interface SealingTerms {
+  /** The default key where there is none. */
+  readonly key?: string;
+  readonly role: string;
+  /** Of a field action; absent = the API. */
+  readonly via?: 'route';
+}
+
 /** JSON whose values are sealed one by one, its shape kept (clients-pki.md §5; docs/decisions/0086). */
 export interface PortableDocuments {
   /** Every value but null and what is sealed under a key of the scope already. The audit row is durable before this resolves. */
-  encrypt(caller: Caller, data: JsonText, terms: { key?: string; role: string }): Promise<SealedDocument>;
+  encrypt(caller: Caller, data: JsonText, terms: SealingTerms): Promise<SealedDocument>;
   /** Every text that is a ciphertext as a whole; all or none. The audit rows are durable before this resolves. */
-  decrypt(caller: Caller, data: JsonText, role: string): Promise<Secret<JsonText>>;
+  decrypt(caller: Caller, data: JsonText, role: string, via?: 'route'): Promise<Secret<JsonText>>;
   /** What whoever seals without this server needs: nothing of it is secret. */
   sealingBundle(caller: Caller, key?: string): Promise<SealingBundle>;
 }
@@ -131,6 +139,7 @@ export function createPortableDocuments(deps: PortableDocumentsDeps): PortableDo
   }
 
   const roleOf = (role: string) => (role === '' ? {} : { role });
+  const viaOf = (via: 'route' | undefined) => (via === undefined ? {} : { via });
 
   return {
     async encrypt(caller, data, terms) {
@@ -143,7 +152,7 @@ export function createPortableDocuments(deps: PortableDocumentsDeps): PortableDo
       const ciphertext = spliced(data.bytes, leaves, (index) => `"${texts[index]}"`);
       for (const { plaintext } of leaves) plaintext.fill(0);
       const result = { ciphertext, key, version };
-      const details = { version, values: leaves.length, ...roleOf(terms.role) };
+      const details = { version, values: leaves.length, ...roleOf(terms.role), ...viaOf(terms.via) };
       await db.commitInserts([
         auditLogs.insertion(actorOf(caller), cryptoEntry('crypto.encrypt', key, details)),
         ...smallAnswerInsertions(caller, result),
@@ -151,14 +160,14 @@ export function createPortableDocuments(deps: PortableDocumentsDeps): PortableDo
       return result;
     },
 
-    async decrypt(caller, data, role) {
+    async decrypt(caller, data, role, via) {
       const leaves = sealedLeaves(data.bytes);
       const { opened, uses } = await openAll(caller, leaves, role);
       const plaintext = new Secret(spliced(data.bytes, leaves, (index) => opened[index]!.reveal()));
       const rows = uses.map(({ key, version, values }) =>
         auditLogs.insertion(
           actorOf(caller),
-          cryptoEntry('crypto.decrypt', key, { version, values, ...roleOf(role) }),
+          cryptoEntry('crypto.decrypt', key, { version, values, ...roleOf(role), ...viaOf(via) }),
         ),
       );
       rows.push(...smallAnswerInsertions(caller, plaintext));

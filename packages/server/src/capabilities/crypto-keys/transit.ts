@@ -1,5 +1,6 @@
 import { isAppError, validationError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
 import { Secret } from '../../kernel/secret.js';
@@ -53,6 +54,13 @@ export interface Transit {
     ciphertexts: readonly string[],
     wanted: TextWanted,
   ): Promise<Outcome<Decrypted>[]>;
+  /**
+   * For a field action, which acts with the leave of who wrote it: all or none, one audit row a version, durable before this
+   * resolves. An operation of RSA takes its time: of those as many as a batch has.
+   */
+  encryptForRoute(caller: Caller, name: string, plaintexts: readonly Secret<Buffer>[]): Promise<string[]>;
+  /** The same; 400 `decryption_failed` of any refuses all. */
+  decryptForRoute(caller: Caller, name: string, ciphertexts: readonly string[]): Promise<Decrypted[]>;
   /** Under the active version; the plaintext is shown to nobody. */
   rewrap(caller: Caller, name: string, ciphertext: string): Promise<Encrypted>;
 }
@@ -187,6 +195,36 @@ export function createTransit(deps: TransitDeps): Transit {
       return outcomes;
     },
 
+    async encryptForRoute(caller, name, plaintexts) {
+      const { scope } = caller.principal;
+      const key = await cryptoKeys.getActive(scope, name);
+      assertCan(key, 'encrypt');
+      assertFew(key, plaintexts.length);
+      const seal = await sealerOf(scope, key, plaintexts.length);
+      const ciphertexts: string[] = [];
+      for (const plaintext of plaintexts) ciphertexts.push((await sealed(key, seal, plaintext)).ciphertext);
+      const details = { version: key.currentVersion, values: plaintexts.length, via: 'route' } as const;
+      await commit(caller, [cryptoEntry('crypto.encrypt', key, details)], ciphertexts);
+      return ciphertexts;
+    },
+
+    async decryptForRoute(caller, name, ciphertexts) {
+      const { scope } = caller.principal;
+      const key = await cryptoKeys.identify(scope, name);
+      assertCan(key, 'decrypt');
+      assertFew(key, ciphertexts.length);
+      const opened: Decrypted[] = [];
+      for (const ciphertext of ciphertexts)
+        opened.push(await decryptOne(scope, key, ciphertext, 'where_it_is_one'));
+      const versions = new Map<number, number>();
+      for (const { keyVersion } of opened) versions.set(keyVersion, (versions.get(keyVersion) ?? 0) + 1);
+      const acts = [...versions].map(([version, values]) =>
+        cryptoEntry('crypto.decrypt', key, { version, values, via: 'route' }),
+      );
+      await commit(caller, acts, undefined);
+      return opened;
+    },
+
     async rewrap(caller, name, ciphertext) {
       const { scope } = caller.principal;
       const key = await cryptoKeys.getActive(scope, name);
@@ -199,6 +237,14 @@ export function createTransit(deps: TransitDeps): Transit {
       return result;
     },
   };
+}
+
+function assertFew({ keyType }: KeyIdentity, count: number): void {
+  if (keyType !== 'aes256-gcm' && count > LIMITS.cryptoBatchMax)
+    throw validationError(
+      'body',
+      `holds more than ${LIMITS.cryptoBatchMax} values for a key of type ${keyType}`,
+    );
 }
 
 async function sealed(

@@ -15,7 +15,7 @@ export type VaultAction =
 /** Details never hold a value, and of a token only its row id: a card token shows the card's first and last digits. */
 export interface VaultAuditDetails {
   readonly token_id?: string;
-  readonly via?: 'api' | 'ephemeral_proxy';
+  readonly via?: 'api' | 'ephemeral_proxy' | 'route';
   readonly changed?: readonly string[];
   readonly token_format?: string;
   readonly tokens_deleted?: number;

@@ -78,6 +78,21 @@ export interface VaultTokens {
    */
   detokenizeForProxy(caller: Caller, references: readonly TokenReference[]): Promise<ValueForProxy[]>;
   /**
+   * For a field action, which acts with the leave of who wrote it: the caller needs no permission of its own. A token for
+   * each text, in their order, or none at all.
+   */
+  tokenizeForRoute(
+    caller: Caller,
+    vault: string,
+    texts: readonly Secret<string>[],
+  ): Promise<readonly Token[]>;
+  /** The same for `detokenizeForProxy`; `known`: null for what is no token, where `all` refuses. */
+  detokenizeForRoute(
+    caller: Caller,
+    references: readonly TokenReference[],
+    wanted: 'all' | 'known',
+  ): Promise<(ValueForProxy | null)[]>;
+  /**
    * Refuses what `detokenizeForProxy` would, as far as that shows without reading a value: whether a dual-custody
    * vault has made a ciphertext does not.
    */
@@ -113,6 +128,12 @@ const ONE: TokenizeForm<Token> = {
 const SEVERAL: TokenizeForm<readonly Token[]> = {
   nameOf: (index, field) => `values[${index}].${field}`,
   resultOf: (tokens) => tokens,
+};
+
+const SELECTED: TokenizeForm<readonly Token[]> = {
+  nameOf: (index, field) => `selected[${index}].${field}`,
+  resultOf: (tokens) => tokens,
+  via: 'route',
 };
 
 export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
@@ -165,24 +186,28 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
   }
 
   /** Where a reference leads, judged as the contract orders: found, permitted, enabled. */
-  async function locate(caller: Caller, reference: TokenReference): Promise<Located> {
+  async function locate(
+    caller: Caller,
+    reference: TokenReference,
+    judge: (caller: Caller, vault: VaultDefinition) => void = requireDetokenize,
+  ): Promise<Located> {
     const { scope } = caller.principal;
     const naming = vaultOf(scope, reference);
     const named = isPending(naming) ? await naming : naming;
     if (named === undefined) throw tokenNotFound();
-    if (named) requireDetokenize(caller, named);
+    if (named) judge(caller, named);
     if (named?.custodyMode === 'dual') return { vault: named, token: null };
     const [token, other] = await store.findSealed(scope, named?.id ?? null, reference.token, clock.nowMs());
     if (other) throw tokenAmbiguous();
     const vault = token && (named ?? (await definitions.find(scope, token.vaultId)));
     if (!token || !vault) throw tokenNotFound();
-    requireDetokenize(caller, vault);
+    judge(caller, vault);
     return { vault, token };
   }
 
-  async function resolve(caller: Caller, reference: TokenReference) {
+  async function resolve(caller: Caller, reference: TokenReference, judge = requireDetokenize) {
     const { scope } = caller.principal;
-    const { vault, token } = await locate(caller, reference);
+    const { vault, token } = await locate(caller, reference, judge);
     if (token === null) {
       const { id, value } = await hidden(dual.open(scope, vault, reference.token));
       return { vault, tokenId: id, value };
@@ -277,6 +302,33 @@ export function createVaultTokens(deps: VaultTokensDeps): VaultTokens {
       return resolved.map(({ vault, value }) => ({ value, isEchoGuarded: vault.echoGuard }));
     },
 
+    async tokenizeForRoute(caller, nameOrId, texts) {
+      const vault = await getVault(caller.principal.scope, nameOrId);
+      requireEnabled(vault);
+      const inputs = texts.map((value) => ({ value, metadata: null, ttlSeconds: null, cardExpiry: null }));
+      return tokenizer.tokenize(caller, vault, inputs, SELECTED);
+    },
+
+    async detokenizeForRoute(caller, references, wanted) {
+      const resolved = await eachOnce(references, async (one) => {
+        try {
+          return await resolve(caller, one, (_caller, vault) => requireEnabled(vault));
+        } catch (error) {
+          if (wanted === 'known' && isAppError(error, 'token_not_found')) return null;
+          throw error;
+        }
+      });
+      const found = resolved.filter((one) => one !== null);
+      const rows = found.map(({ vault, tokenId }) =>
+        auditLogs.insertion(
+          actorOf(caller),
+          vaultEntry('vault.detokenize', vault, { token_id: tokenId, via: 'route' }),
+        ),
+      );
+      if (rows.length > 0) await db.commitInserts(rows);
+      return resolved.map((one) => one && { value: one.value, isEchoGuarded: one.vault.echoGuard });
+    },
+
     checkForProxy: (caller, references) => eachOnce(references, (one) => check(caller, one)),
   };
 }
@@ -293,6 +345,10 @@ async function hidden<T>(opening: Promisable<T>): Promise<T> {
 
 function requireUse(caller: Caller, permission: VaultUse, vault: VaultDefinition): void {
   if (!caller.principal.may(permission, vault.name)) throw vaultPermissionMissing(permission, vault.name);
+  requireEnabled(vault);
+}
+
+function requireEnabled(vault: VaultDefinition): void {
   if (!vault.enabled) throw vaultDisabled(vault.name);
 }
 

@@ -37,6 +37,8 @@ export interface TokenizeForm<Result> {
   nameOf(index: number, field: string): string;
   /** What the service returns, and so what a replay of the call answers. */
   resultOf(tokens: readonly Token[]): Result;
+  /** Of a field action; absent = the API. */
+  readonly via?: 'route';
 }
 
 export interface Tokenizer {
@@ -97,11 +99,20 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
   }
 
   /** The audit row of every token, and the answer. */
-  function records(caller: Caller, vault: VaultDefinition, tokens: readonly Token[], result: unknown) {
+  function records(
+    caller: Caller,
+    vault: VaultDefinition,
+    tokens: readonly Token[],
+    result: unknown,
+    via: 'route' | undefined,
+  ) {
     const actor = actorOf(caller);
     return [
       ...tokens.map(({ id }) =>
-        auditLogs.insertion(actor, vaultEntry('vault.tokenize', vault, { token_id: id })),
+        auditLogs.insertion(
+          actor,
+          vaultEntry('vault.tokenize', vault, { token_id: id, ...(via && { via }) }),
+        ),
       ),
       ...answerInsertions(caller, result),
     ];
@@ -113,11 +124,12 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
     vault: VaultDefinition,
     tokens: readonly NewToken[],
     result: unknown,
+    via: 'route' | undefined,
   ): Promise<boolean> {
     try {
       await db.commitInserts([
         ...tokens.map((token) => store.insertion(caller.principal.scope, token)),
-        ...records(caller, vault, tokens, result),
+        ...records(caller, vault, tokens, result, via),
       ]);
       return true;
     } catch (error) {
@@ -133,19 +145,20 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
     caller: Caller,
     vault: VaultDefinition,
     inputs: readonly TokenizeInput[],
-    resultOf: TokenizeForm<Result>['resultOf'],
+    { resultOf, via }: TokenizeForm<Result>,
   ): Promise<Result> {
     const tokens = await Promise.all(inputs.map(({ value }) => dual.seal(caller, vault, value)));
     const result = resultOf(tokens);
-    await db.commitInserts(records(caller, vault, tokens, result));
+    await db.commitInserts(records(caller, vault, tokens, result, via));
     return result;
   }
 
   return {
-    async tokenize(caller, vault, inputs, { nameOf, resultOf }) {
+    async tokenize(caller, vault, inputs, form) {
+      const { nameOf, resultOf, via } = form;
       const { scope } = caller.principal;
       requireFit(vault, inputs, nameOf);
-      if (vault.custodyMode === 'dual') return tokenizeDual(caller, vault, inputs, resultOf);
+      if (vault.custodyMode === 'dual') return tokenizeDual(caller, vault, inputs, form);
       const rows = await Promise.all(inputs.map((input) => seal(caller, vault, input)));
 
       const listTaken = (texts: readonly string[]) => store.listTaken(scope, vault.id, texts);
@@ -169,7 +182,7 @@ export function createTokenizer(deps: TokenizerDeps): Tokenizer {
       for (let commits = 0; commits < COMMITS_MAX; commits += 1) {
         const tokens = rows.map((row, index) => ({ ...row, token: texts[index] as string }));
         const result = resultOf(tokens);
-        if (await insert(caller, vault, tokens, result)) return result;
+        if (await insert(caller, vault, tokens, result, via)) return result;
         const taken = texts.length === 1 ? new Set(texts) : await listTaken(texts);
         for (const [index, text] of [...texts.entries()]) if (taken.has(text)) await draw(index);
       }
