@@ -76,6 +76,11 @@ export function certificateInText(name: string): AppError {
   return validationError('secret', `"${name}" is a certificate, which no placeholder can stand for`);
 }
 
+/** Of who set it up; whoever calls has named none. */
+export function certificateNotFound(): AppError {
+  return new AppError('secret_not_found', 'The certificate that is set for the upstream is not there');
+}
+
 export function notACertificate(name: string): AppError {
   return validationError('secret', `"${name}" is not a certificate`);
 }

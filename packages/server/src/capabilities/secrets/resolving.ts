@@ -5,6 +5,7 @@ import type { Logger } from '../../platform/log/logger.js';
 import { bundleOf } from './certificates/bundle.js';
 import {
   certificateInText,
+  certificateNotFound,
   hostNotBound,
   noPrivateKey,
   notACertificate,
@@ -59,10 +60,11 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     scope: Scope,
     reference: SecretReference,
     environment: string | null,
+    missing: (reference: SecretReference) => Error = placeholderNotFound,
   ): Promise<SecretInUse> {
     const isPossible = reference.by === 'name' || isUuid(reference.text);
     const found = isPossible ? await valueStore.inUse(scope, reference, environment) : undefined;
-    if (!found) throw placeholderNotFound(reference);
+    if (!found) throw missing(reference);
     return found;
   }
 
@@ -114,7 +116,8 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     },
 
     async certificateOf(scope, secretId, environment) {
-      const found = await find(scope, { by: 'id', text: secretId }, environment);
+      const reference = { by: 'id', text: secretId } as const;
+      const found = await find(scope, reference, environment, certificateNotFound);
       const { secret, value } = found;
       if (secret.type !== 'certificate') throw notACertificate(secret.name);
       if (!value?.certificate?.leaf || !value.certificate.hasPrivateKey) throw noPrivateKey(secret.name);
