@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { ipNotAllowed } from './errors.js';
 import { IpAllowlist, ipAllowed } from './ip-allowlist.js';
 
 it.each([
@@ -22,4 +23,9 @@ it.each([
 ])('%j covers %s: %s', (entries, ip, expected) => {
   expect(new IpAllowlist(entries).covers(ip)).toBe(expected);
   for (let i = 0; i < 2; i++) expect(ipAllowed(entries, ip)).toBe(expected);
+});
+
+it('who is not covered is told nothing of the list', () => {
+  expect(ipNotAllowed()).toMatchObject({ type: 'ip_not_allowed', status: 403 });
+  expect(ipNotAllowed().publicMessage).not.toMatch(/\d/);
 });
