@@ -66,6 +66,7 @@ export const ERROR_STATUS = {
   dns_failure: 502,
   upstream_tls_error: 502,
   redaction_failed: 502,
+  egress_unavailable: 502,
   database_error: 502,
   unseal_failed: 502,
   kms_wrap_failed: 502,

@@ -188,6 +188,7 @@ export const describeProxy: Describe = (components) => {
       'dns_failure',
       'upstream_tls_error',
       'redaction_failed',
+      'egress_unavailable',
       'tenant_sealed',
       'upstream_timeout',
       'loop_detected',

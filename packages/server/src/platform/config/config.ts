@@ -13,6 +13,7 @@ import type { Secret } from '../../kernel/secret.js';
 import { EVERY_TARGET, type TargetEntry } from '../egress/database-targets.js';
 import { privateUpstreamsProblem, validationTargetsProblem } from '../egress/private-upstreams.js';
 import type { DnsServer } from '../egress/resolver.js';
+import { sourceAddressesProblem } from '../egress/source-addresses.js';
 import type { TrustedPeers } from '../http/read-source.js';
 import { readTlsPairSync, type TlsFiles, TlsPairRefused } from '../http/tls-pair.js';
 import type { LogLevel } from '../log/logger.js';
@@ -88,6 +89,8 @@ export interface Config {
   readonly egress: {
     /** Entries as written; the egress guard parses them. */
     readonly allowPrivateUpstreams: string;
+    /** `KNOX_EGRESS_SOURCE_ADDRESSES`, as written. */
+    readonly sourceAddresses: string;
     /** Null = the servers of /etc/resolv.conf. */
     readonly dnsServers: readonly DnsServer[] | null;
     readonly extraCaFile: string | null;
@@ -189,6 +192,7 @@ function configOf(
     },
     egress: {
       allowPrivateUpstreams: values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '',
+      sourceAddresses: values.KNOX_EGRESS_SOURCE_ADDRESSES ?? '',
       dnsServers: values.KNOX_DNS_SERVERS?.length ? values.KNOX_DNS_SERVERS : null,
       extraCaFile: values.KNOX_EXTRA_CA_FILE ? resolve(workingDir, values.KNOX_EXTRA_CA_FILE) : null,
       extraCaPem,

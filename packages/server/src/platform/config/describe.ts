@@ -72,6 +72,7 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_DB_POOL_MAX: storage.kind === 'postgres' ? String(storage.poolMax) : '(SQLite)',
     KNOX_DPOP_IAT_WINDOW_SECONDS: String(config.dpop.iatWindowMs / 1000),
     KNOX_ALLOW_PRIVATE_UPSTREAMS: egress.allowPrivateUpstreams || '(none)',
+    KNOX_EGRESS_SOURCE_ADDRESSES: egress.sourceAddresses || '(none)',
     KNOX_DNS_SERVERS:
       egress.dnsServers?.map(({ address, port }) => httpHost(address, port)).join(',') ??
       '(/etc/resolv.conf)',

@@ -231,6 +231,11 @@ export const VARIABLES = {
     'empty',
     'Comma list of `<cidr or name suffix>[:ports][@tenant-slug]` that the egress guard lets through although private.',
   ),
+  KNOX_EGRESS_SOURCE_ADDRESSES: variable(
+    plainText,
+    'empty',
+    'Comma list of `<address of this machine>[@tenant-slug]` that calls of every tenant, or of that one, may be sent from. [Egress servers](../egress-servers.md).',
+  ),
   KNOX_DNS_SERVERS: variable(
     dnsServers,
     'those of `/etc/resolv.conf`',

@@ -10,13 +10,22 @@ export interface DialTarget {
   readonly address: string;
   readonly port: number;
   readonly servername: string;
+  /** Of this machine, where the call must come from it. */
+  readonly localAddress?: string;
 }
 
 /** Opens the TCP connection; tests put one here that records and dials nothing. */
 export type Dialer = (target: DialTarget) => Socket;
 
-export const tcpDialer: Dialer = ({ address, port }) =>
-  connectTcp({ host: address, port, noDelay: true, keepAlive: true, autoSelectFamily: false });
+export const tcpDialer: Dialer = ({ address, port, localAddress }) =>
+  connectTcp({
+    host: address,
+    port,
+    noDelay: true,
+    keepAlive: true,
+    autoSelectFamily: false,
+    ...(localAddress !== undefined && { localAddress }),
+  });
 
 /** The TCP connection did not come about; no byte was sent, so the next judged address may be tried. */
 export class ConnectFailure extends Error {}
@@ -51,7 +60,11 @@ export async function dialTcp(dial: TcpDial): Promise<Socket> {
 
 /** And only then the TLS hello. */
 export async function dialTls(dial: TlsDial): Promise<TLSSocket> {
-  const raw = await dialTcp(dial);
+  return secure(dial, await dialTcp(dial));
+}
+
+/** TLS with the name that was asked for, on whatever leads to a judged address. */
+export async function secure(dial: TlsDial, raw: Socket): Promise<TLSSocket> {
   const socket = connectTls({
     socket: raw,
     servername: dial.target.servername,

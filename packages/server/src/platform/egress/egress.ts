@@ -87,6 +87,26 @@ export interface ClientCertificate {
   load(): Promise<{ readonly key: Secret<string>; readonly certificatePem: string }>;
 }
 
+export const EGRESS_SERVER_KINDS = ['socks5', 'http_proxy', 'source_address'] as const;
+export type EgressServerKind = (typeof EGRESS_SERVER_KINDS)[number];
+
+/** Where calls leave from in place of this machine's own address (dataplane §8). */
+export interface EgressPlace {
+  readonly kind: EgressServerKind;
+  /** A name or an IP address; of `source_address` an IP address of this machine. */
+  readonly address: string;
+  /** Null of `source_address`. */
+  readonly port: number | null;
+}
+
+export interface EgressServer extends EgressPlace {
+  /** Of what is stored, unique over all tenants; with the version it keeps connections apart. */
+  readonly id: string;
+  readonly version: number;
+  /** Asked for where a connection is made. */
+  login(): Promise<{ readonly username: string; readonly password: Secret<string> } | null>;
+}
+
 export interface UpstreamCall {
   readonly method: string;
   /** Path and query as sent, already rendered. */
@@ -102,6 +122,8 @@ export interface UpstreamCall {
   readonly idleTimeoutMs: number;
   /** With it a call goes over connections that were made with it, and never without TLS. */
   readonly clientCertificate?: ClientCertificate | null;
+  /** In the order in which they are tried; null or absent = directly. An empty list is no way at all. */
+  readonly via?: readonly EgressServer[] | null;
 }
 
 export interface Egress {
@@ -121,10 +143,17 @@ export interface Egress {
    * emits `progress` when its client takes some of it, so that a slow client is not taken for a silent one. No
    * redirect, no retry.
    * `upstream_unreachable`, `upstream_tls_error`, `upstream_timeout`, `ssrf_blocked` (peer), `validation_error` (what
-   * cannot be sent), `ClientGone`; an `AppError` with which the request body is destroyed, or which `onHead` throws,
+   * cannot be sent), `egress_unavailable` (no server of `via`; never directly then), `ClientGone`; an `AppError` with which the request body is destroyed, or which `onHead` throws,
    * comes through as it is. An error after `onHead` destroys the writable. The raw headers lack `alt-svc` and trailers.
    */
   stream(target: JudgedTarget, call: UpstreamCall, onHead: (head: UpstreamHead) => Writable): Promise<void>;
+  /** Connects as `stream` would, by that server alone and anew, and ends it: with its errors. */
+  probe(target: JudgedTarget, server: EgressServer, clock: CallClock): Promise<void>;
+  /**
+   * Whether an egress server may stand there: `invalid_proxy_url`, `dns_failure`, `ssrf_blocked`, `upstream_timeout`. Every
+   * connection judges it again.
+   */
+  judgeServer(place: EgressPlace, tenantSlug: string, clock: CallClock): Promise<void>;
   /** Starts the one clock of a call; `client` is of that call alone. */
   startClock(timeoutMs: number, client: ClientPresence): CallClock;
   /** Our own listeners, database and cache, by address and port, known once they listen. */

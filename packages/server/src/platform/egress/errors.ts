@@ -141,6 +141,20 @@ export function certificateNeedsTls(): AppError {
   );
 }
 
+/** Never a reason to go directly (dataplane §8). */
+export function egressUnavailable(detail: string): AppError {
+  return new AppError('egress_unavailable', 'No egress server that is set for this call can be used', {
+    detail,
+  });
+}
+
+export function sourceNotOpen(): AppError {
+  return invalidProxyUrl(
+    'is not a source address that the operator has opened for this tenant',
+    'source_address',
+  );
+}
+
 export function unsendable(cause: unknown): AppError {
   return new AppError('validation_error', 'The request holds a method, path or header that cannot be sent', {
     detail: messageOf(cause),

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import { assert } from '../../kernel/assert.js';
 import type { Clock } from '../../kernel/clock.js';
-import { formatIpAddress, type IpAddress } from '../../kernel/ip-address.js';
+import { formatIpAddress, type IpAddress, parseIpAddress } from '../../kernel/ip-address.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { classifyAddress, nat64Target } from './address-policy.js';
 import { startCallClock, within } from './call-clock.js';
@@ -12,16 +12,25 @@ import {
   type Dialer,
   type DialTarget,
   dialTcp,
-  dialTls,
+  secure,
   tcpDialer,
   unreachable,
 } from './dial.js';
-import type { AddressClass, CallClock, Egress, EgressPolicy, JudgedTarget, UpstreamCall } from './egress.js';
+import type {
+  AddressClass,
+  CallClock,
+  Egress,
+  EgressPolicy,
+  EgressServer,
+  JudgedTarget,
+  UpstreamCall,
+} from './egress.js';
 import {
   type AddressRefusal,
   addressRefused,
   certificateNeedsTls,
   dnsFailure,
+  egressUnavailable,
   hostNotAllowed,
   invalidProxyUrl,
   nameRefused,
@@ -33,8 +42,12 @@ import { type IsOwnEndpoint, ownEndpointCheck } from './own-endpoints.js';
 import { isPortOpenToAll } from './port-policy.js';
 import { parsePrivateUpstreams } from './private-upstreams.js';
 import { createResolver, type DnsServer } from './resolver.js';
+import { createServerDial, type JudgedAddress } from './server-dial.js';
+import { createServerHealth, serverKeyOf } from './server-health.js';
+import { parseSourceAddresses } from './source-addresses.js';
 import { parseTargetUrl, portOf } from './target-url.js';
 import { createTrust } from './trust.js';
+import { ServerFailure } from './tunnel.js';
 
 export interface EgressDeps {
   readonly clock: Clock;
@@ -48,6 +61,8 @@ export interface EgressDeps {
   readonly nat64: boolean;
   /** Our own hosts; these and all names below them are refused. */
   readonly ownNames: readonly string[];
+  /** KNOX_EGRESS_SOURCE_ADDRESSES as written. */
+  readonly sourceAddresses?: string;
   readonly dialer?: Dialer;
 }
 
@@ -56,17 +71,13 @@ const TCP_TRY_MS = 3_000;
 /** Addresses tried for one call. */
 const TCP_TRIES_MAX = 4;
 
-interface JudgedAddress {
-  readonly address: IpAddress;
-  readonly text: string;
-}
-
 type Verdict =
   | {
       readonly kind: 'open';
       readonly addresses: readonly JudgedAddress[];
       readonly poolKeys: readonly string[];
       readonly addressClass: AddressClass;
+      readonly tenantSlug: string;
     }
   | { readonly kind: 'refused'; readonly refusal: AddressRefusal; readonly detail: string };
 
@@ -105,6 +116,14 @@ export function createEgress(deps: EgressDeps): Egress {
   });
   const pools = createConnectionPools(clock);
   const trust = createTrust(deps.extraCaPem);
+  const health = createServerHealth(clock);
+  const serverDial = createServerDial({
+    clock,
+    dialer,
+    health,
+    sources: parseSourceAddresses(deps.sourceAddresses ?? ''),
+    addressesOf: serverAddresses,
+  });
   const clientCertificates = createClientCertificates(clock, deps.extraCaPem);
   let isOwn: IsOwnEndpoint = ownEndpointCheck([]);
 
@@ -167,7 +186,7 @@ export function createEgress(deps: EgressDeps): Egress {
     const scheme = url.protocol === 'http:' ? 'http ' : '';
     const poolKeys = judged.map(({ text }) => `${scheme}${hostname} ${port} ${text} ${tenantSlug}`);
     const addressClass = addresses.map(classOf).find((one) => one !== 'public') ?? 'public';
-    return { kind: 'open', addresses: judged, poolKeys, addressClass };
+    return { kind: 'open', addresses: judged, poolKeys, addressClass, tenantSlug };
   }
 
   async function resolvedVerdict(url: URL, tenantSlug: string, callClock: CallClock): Promise<Verdict> {
@@ -184,11 +203,24 @@ export function createEgress(deps: EgressDeps): Egress {
     return new Judged(url, url.hostname, portOf(url), verdict);
   }
 
+  /** The addresses of an egress server, judged like those of an upstream. */
+  async function serverAddresses(url: URL, tenantSlug: string, ending: CallClock) {
+    const literal = parseIpAddress(url.hostname.replace(/^\[|\]$/g, ''));
+    if (!literal) judgeNameAndPort(url, tenantSlug);
+    const known = names.known(url.hostname, tenantSlug)?.verdicts.get(verdictKeyOf(url));
+    const verdict = literal
+      ? decide(url, [literal], tenantSlug)
+      : (known ?? (await resolvedVerdict(url, tenantSlug, ending)));
+    if (verdict.kind === 'refused') throw addressRefused(verdict.refusal, verdict.detail);
+    return verdict.addresses;
+  }
+
   async function open(
     target: JudgedTarget,
     verdict: OpenVerdict,
     poolKeys: readonly string[],
-    call: UpstreamCall,
+    call: ConnectingCall,
+    server: EgressServer | null,
   ): Promise<Connection> {
     const context = call.clientCertificate
       ? await within(clientCertificates.contextOf(call.clientCertificate), call.clock)
@@ -207,10 +239,13 @@ export function createEgress(deps: EgressDeps): Egress {
           clock,
           tcpTimeoutMs: i < tries.length - 1 ? TCP_TRY_MS : null,
         };
+        const raw = await (server
+          ? serverDial.dial(server, verdict.tenantSlug, dial, call.clock)
+          : dialTcp(dial));
         const socket =
           target.url.protocol === 'http:'
-            ? await dialTcp(dial)
-            : await dialTls({ ...dial, trust: context, session: pools.sessionFor(poolKey) });
+            ? raw
+            : await secure({ ...dial, trust: context, session: pools.sessionFor(poolKey) }, raw);
         return pools.adopt(poolKey, originOf(target), socket);
       } catch (error) {
         if (!(error instanceof ConnectFailure)) throw error;
@@ -218,6 +253,27 @@ export function createEgress(deps: EgressDeps): Egress {
       }
     }
     throw unreachable(failures);
+  }
+
+  /** By the first server that can be used. What it says of the upstream is said of the upstream, and ends the call. */
+  async function connectVia(
+    target: JudgedTarget,
+    verdict: OpenVerdict,
+    poolKeys: readonly string[],
+    call: ConnectingCall,
+    servers: readonly EgressServer[],
+  ): Promise<Connection> {
+    const failures: string[] = [];
+    for (const server of health.inOrder(servers)) {
+      const keys = poolKeys.map((key) => `${key} via ${serverKeyOf(server)}`);
+      try {
+        return pools.takeIdle(keys) ?? (await open(target, verdict, keys, call, server));
+      } catch (error) {
+        if (!(error instanceof ServerFailure)) throw error;
+        failures.push(`${server.id} ${error.message}`);
+      }
+    }
+    throw egressUnavailable(failures.join('; ') || 'none is enabled');
   }
 
   return {
@@ -258,13 +314,29 @@ export function createEgress(deps: EgressDeps): Egress {
       try {
         if (call.clientCertificate && target.url.protocol === 'http:') throw certificateNeedsTls();
         for (;;) {
-          const connection = pools.takeIdle(poolKeys) ?? (await open(target, verdict, poolKeys, call));
+          const connection = call.via
+            ? await connectVia(target, verdict, poolKeys, call, call.via)
+            : (pools.takeIdle(poolKeys) ?? (await open(target, verdict, poolKeys, call, null)));
           if ((await exchange({ clock, pools }, connection, call, onHead)) === 'done') return;
         }
       } finally {
         call.clock.stop();
       }
     },
+
+    async probe(target, server, callClock) {
+      const verdict = Judged.verdictOf(target);
+      const keys = verdict.poolKeys.map((key) => `${key} via ${serverKeyOf(server)}`);
+      try {
+        pools.discard(await open(target, verdict, keys, { clock: callClock }, server));
+      } catch (error) {
+        throw error instanceof ServerFailure ? egressUnavailable(error.message) : error;
+      } finally {
+        callClock.stop();
+      }
+    },
+
+    judgeServer: (place, tenantSlug, callClock) => serverDial.judge(place, tenantSlug, callClock),
 
     startClock: (timeoutMs, client) => startCallClock(clock, timeoutMs, client),
 
@@ -279,6 +351,8 @@ export function createEgress(deps: EgressDeps): Egress {
     close: () => pools.close(),
   };
 }
+
+type ConnectingCall = Pick<UpstreamCall, 'clock' | 'clientCertificate'>;
 
 /** Connections made with one certificate serve no other, and no call without one. */
 function poolKeysOf({ poolKeys }: OpenVerdict, { clientCertificate }: UpstreamCall): readonly string[] {
