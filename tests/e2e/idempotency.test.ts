@@ -120,6 +120,10 @@ const CREATIONS: Record<string, Creation> = {
     audit: 'route.action.create',
     isUnpaged: true,
   },
+  '/v1/egress/servers': {
+    body: (name) => ({ name, kind: 'socks5', address: 'proxy.example.com', port: 1080 }),
+    audit: 'egress_server.create',
+  },
   '/v1/webhooks': {
     body: (name) => ({ name, url: 'https://hooks.example.com/', event_types: ['audit.event'] }),
     audit: 'webhook.create',

@@ -23,6 +23,10 @@ import {
   migrations as dynDbMigrations,
 } from '../capabilities/dyn-db/index.js';
 import { migrations as egressAllowlistMigrations } from '../capabilities/egress-allowlist/index.js';
+import {
+  envelopeColumns as egressServersEnvelopeColumns,
+  migrations as egressServersMigrations,
+} from '../capabilities/egress-servers/index.js';
 import { migrations as environmentsMigrations } from '../capabilities/environments/index.js';
 import {
   envelopeColumns as idempotencyEnvelopeColumns,
@@ -89,6 +93,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...secretsMigrations,
   ...webhooksMigrations,
   ...routesMigrations,
+  ...egressServersMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */
@@ -100,4 +105,5 @@ export const ENVELOPE_COLUMNS = [
   ...acmeEnvelopeColumns,
   ...secretsEnvelopeColumns,
   ...webhooksEnvelopeColumns,
+  ...egressServersEnvelopeColumns,
 ];

@@ -70,6 +70,14 @@ it('reaches each registered column of each capability, whose values are then rea
   await create('/v1/pki/roots/corp/roles', { role_name: 'web', allow_acme: true });
   await create('/v1/pki/roots/corp/roles/web/acme-keys', {});
   await create('/v1/secrets', { name: 'API_KEY', value: 'the value' });
+  await create('/v1/egress/servers', {
+    name: 'out',
+    kind: 'socks5',
+    address: 'proxy.example.com',
+    port: 1080,
+    username: 'user',
+    password: 'canary',
+  });
   await create('/v1/webhooks', {
     name: 'orders',
     url: 'https://hooks.example.com/',

@@ -32,6 +32,7 @@ import {
 import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
 import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
+import { createEgressServers, egressServerRoutes } from '../capabilities/egress-servers/index.js';
 import { createFirstEnvironments, environmentRoutes } from '../capabilities/environments/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
 import { revocationRoutes, rewrapRoutes, tenantKmsRoutes } from '../capabilities/kms/index.js';
@@ -50,7 +51,7 @@ import {
 } from '../capabilities/plans/index.js';
 import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
 import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
-import { createRouteNames, createRoutes, routeRoutes } from '../capabilities/routes/index.js';
+import { createRouteEgressUser, createRouteNames, createRoutes, routeRoutes } from '../capabilities/routes/index.js';
 import { createSecretTypes, secretRoutes } from '../capabilities/secrets/index.js';
 import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
 import {
@@ -271,6 +272,15 @@ export function createServices(deps: ServicesDeps) {
     cacheCounts: cacheCounts(instruments, 'webhooks'),
   });
   auditReaders.push(webhooks.auditFeed.onWrite);
+  const egressServers = createEgressServers({
+    ...deps,
+    generations,
+    auditLogs,
+    egressAllowlist,
+    tenantKeys: kms,
+    users: [createRouteEgressUser(db)],
+    cacheCounts: cacheCounts(instruments, 'egress_servers'),
+  });
   const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clients };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
@@ -288,8 +298,7 @@ export function createServices(deps: ServicesDeps) {
     apiLogs: callLogs.apiLogs,
     references: {
       isCertificate: async (scope, id, tx) => (await secretType(scope, id, tx)) === 'certificate',
-      // There are none before egress servers are.
-      isEgressServer: async () => false,
+      isEgressServer: async (scope, id, tx) => (await egressServers.find(scope, id, tx)) !== undefined,
     },
     cacheCounts: cacheCounts(instruments, 'routes'),
   });
@@ -298,6 +307,7 @@ export function createServices(deps: ServicesDeps) {
       clock,
       egress,
       egressAllowlist,
+      egressServers,
       vaults,
       secrets: secretServices.secrets,
       portable,
@@ -357,6 +367,7 @@ export function createServices(deps: ServicesDeps) {
     namedRoutes,
     redaction,
     egressAllowlist,
+    egressServers,
     oidcBindings: oauth.oidcBindings,
     dynDb,
     authorities,
@@ -406,6 +417,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...clientTokenRoutes(services),
     ...redactionRoutes(services.redaction),
     ...egressAllowlistRoutes(services.egressAllowlist),
+    ...egressServerRoutes(services.egressServers),
     ...oidcBindingRoutes(services.oidcBindings),
     ...webhookRoutes(services.webhooks),
     ...dynDbRoutes(services.dynDb),

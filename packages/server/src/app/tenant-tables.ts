@@ -55,6 +55,8 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'crypto_key_versions', scope: 'tenant+mode', key: 'id' },
   { name: 'crypto_keys', scope: 'tenant+mode', key: 'id' },
   { name: 'redaction_rules', scope: 'tenant+mode', key: 'id' },
+  { name: 'egress_defaults', scope: 'tenant+mode', key: null },
+  { name: 'egress_servers', scope: 'tenant+mode', key: null },
   { name: 'egress_allowlists', scope: 'tenant+mode', key: null },
   { name: 'idempotency_records', scope: 'tenant+mode', key: 'id' },
   { name: 'usage_counters', scope: 'tenant', key: null },

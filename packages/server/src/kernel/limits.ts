@@ -76,6 +76,9 @@ export const LIMITS = {
   redactionRegexHeldBytesMax: KiB,
   redactionJsonDepthMax: 512,
   egressAllowlistHostsMax: 1_000,
+  egressServersMax: 50,
+  /** Of one call: a server and those that it fails over to. */
+  egressServersTriedMax: 5,
   dnsAnswersMax: 64,
   judgedNamesMax: 10_000,
   upstreamPoolsMax: 1_000,

@@ -6,6 +6,7 @@ import { registerProxyApi } from '../app/apis/proxy-api.js';
 import { countedCalls, measuredEgress, serverMetrics } from '../app/telemetry.js';
 import type { ApiLogEntry } from '../capabilities/api-logs/index.js';
 import type { PortableCipher } from '../capabilities/crypto-keys/index.js';
+import type { EgressChain } from '../capabilities/egress-servers/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import { createProxy } from '../capabilities/proxy/index.js';
 import { type HeadOptions, redactHead } from '../capabilities/redaction/engine/plan.js';
@@ -65,6 +66,8 @@ export interface ProxyFixture {
   logHasRoom: boolean;
   /** Empty = every public host. */
   allowedHosts: readonly string[];
+  /** Null = directly. */
+  via: EgressChain | null;
   plans: Pick<Plans, 'admit' | 'admitOperation'>;
   call(options?: CallOptions): Promise<Answer>;
   open(options?: CallOptions): ReturnType<typeof httpRequest>;
@@ -253,6 +256,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
   const proxy = createProxy({
     clock,
     egress: measuredEgress(egress, instruments, clock),
+    egressServers: { forCall: () => fixture.via },
     egressAllowlist: { hostsFor: async () => createHostList(fixture.allowedHosts) },
     vaults: tokenSource(detokenized),
     secrets: secretSource,
@@ -334,6 +338,7 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
     plan: { hasBodyRules: false, body: [] },
     logHasRoom: true,
     allowedHosts: [],
+    via: null,
   });
   let closing: Promise<void> | null = null;
   async function close(): Promise<void> {

@@ -5,6 +5,7 @@ import { CLIENT_KINDS, CLIENT_SAMPLES } from './client-samples.js';
 import { CLIENT_TOKEN_SAMPLES } from './client-token-samples.js';
 import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { DYN_DB_KINDS, DYN_DB_SAMPLES } from './dyn-db-samples.js';
+import { EGRESS_KINDS, EGRESS_SAMPLES } from './egress-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
 import { LOG_KINDS, LOG_SAMPLES } from './log-samples.js';
 import { NAMED_ROUTE_KINDS, NAMED_ROUTE_SAMPLES } from './named-route-samples.js';
@@ -44,6 +45,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...TENANT_KMS_SAMPLES,
   ...VAULT_SAMPLES,
   ...WEBHOOK_SAMPLES,
+  ...EGRESS_SAMPLES,
 };
 
 /** What there are several of in a tenant, by the path of its collection. */
@@ -63,4 +65,5 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...SECRET_KINDS,
   ...VAULT_KINDS,
   ...WEBHOOK_KINDS,
+  ...EGRESS_KINDS,
 };

@@ -56,7 +56,13 @@ describe('defaults', () => {
       rootKey: { kind: 'file', path: '/srv/knox/data/root.key' },
       bootstrap: { filePath: '/srv/knox/data/bootstrap.json', ownerEmail: 'owner@localhost' },
       hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
-      egress: { allowPrivateUpstreams: '', dnsServers: null, extraCaPem: null, nat64: false },
+      egress: {
+        allowPrivateUpstreams: '',
+        sourceAddresses: '',
+        dnsServers: null,
+        extraCaPem: null,
+        nat64: false,
+      },
       signup: { isOn: false },
       databaseTargets: { allow: [{ covers: { kind: 'everything' }, ports: null }], deny: [] },
       log: { level: 'info' },
@@ -509,6 +515,17 @@ describe('refusals', () => {
     expect(problemsOf({ KNOX_PLAN_FILE: '/nowhere' })).toEqual([
       'KNOX_PLAN_FILE cannot read /nowhere (ENOENT)',
     ]);
+  });
+
+  it('takes source addresses, each for all tenants or for one', () => {
+    const KNOX_EGRESS_SOURCE_ADDRESSES = '198.51.100.7, 2001:db8::7@acme';
+    expect(loadConfig({ KNOX_EGRESS_SOURCE_ADDRESSES }, dir).config.egress.sourceAddresses).toBe(
+      KNOX_EGRESS_SOURCE_ADDRESSES,
+    );
+    for (const wrong of ['10.0.0.0/8', 'gateway', '10.0.0.1@', '10.0.0.1@a@b', '10.0.0.1:80'])
+      expect(problemsOf({ KNOX_EGRESS_SOURCE_ADDRESSES: wrong })).toEqual([
+        expect.stringContaining(`KNOX_EGRESS_SOURCE_ADDRESSES has the entry ${wrong}`),
+      ]);
   });
 
   it('reports what the egress guard says of its list', () => {

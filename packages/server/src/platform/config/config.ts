@@ -148,6 +148,8 @@ export function loadConfig(source: EnvironmentSource, workingDir: string): Loade
   if (brokenRule) problems.push({ variable: 'KNOX_ALLOW_PRIVATE_UPSTREAMS', rule: brokenRule });
   const targetsRule = validationTargetsProblem(values.KNOX_ACME_VALIDATION_TARGETS ?? '');
   if (targetsRule) problems.push({ variable: 'KNOX_ACME_VALIDATION_TARGETS', rule: targetsRule });
+  const sourcesRule = sourceAddressesProblem(values.KNOX_EGRESS_SOURCE_ADDRESSES ?? '');
+  if (sourcesRule) problems.push({ variable: 'KNOX_EGRESS_SOURCE_ADDRESSES', rule: sourcesRule });
   problems.push(...tlsProblems(values, workingDir), ...certificateHeaderProblems(values, found));
   if (problems.length > 0) throw new ConfigError(problems);
   return { config: freezeDeep(configOf(values, kmsSecrets, workingDir, extraCaPem, tiers)), warnings };

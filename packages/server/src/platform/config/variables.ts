@@ -234,7 +234,7 @@ export const VARIABLES = {
   KNOX_EGRESS_SOURCE_ADDRESSES: variable(
     plainText,
     'empty',
-    'Comma list of `<address of this machine>[@tenant-slug]` that calls of every tenant, or of that one, may be sent from. [Egress servers](../egress-servers.md).',
+    'Comma list of `<address of this machine>[@tenant-slug]` that calls of every tenant, or of that one, may be sent from. [Egress servers](egress-servers.md).',
   ),
   KNOX_DNS_SERVERS: variable(
     dnsServers,

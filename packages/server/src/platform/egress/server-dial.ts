@@ -127,11 +127,12 @@ export function createServerDial(deps: ServerDialDeps): ServerDial {
   };
 }
 
-/** The form in which the guard judges places. Another reading of an address than ours ends as a name that is none. */
+/** The form in which the guard judges places. An address that only the parser of URLs reads as one is none (`010.0.0.1`). */
 function urlOf({ address, port }: EgressPlace): URL {
-  const host = parseIpAddress(address)?.family === 6 ? `[${address}]` : address;
-  const url = URL.parse(`https://${host}:${port}`);
-  if (url?.username !== '' || url.pathname !== '/' || url.search !== '' || url.hash !== '')
+  const literal = parseIpAddress(address);
+  const url = URL.parse(`https://${literal?.family === 6 ? `[${address}]` : address}:${port}`);
+  const isMore = url?.username !== '' || url.pathname !== '/' || url.search !== '' || url.hash !== '';
+  if (isMore || (!literal && parseIpAddress(url.hostname)))
     throw invalidProxyUrl('is neither a DNS name nor an IP address');
   return url;
 }

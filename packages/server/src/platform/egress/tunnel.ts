@@ -36,8 +36,8 @@ const SOCKS_UNREACHED: Readonly<Record<number, string>> = {
   5: 'connection refused',
   6: 'TTL expired',
 };
-/** The same by HTTP. What servers say of a refused connection differs: 502, 503 (Squid), 500 (Tinyproxy). */
-const HTTP_UNREACHED: ReadonlySet<number> = new Set([500, 502, 503, 504]);
+/** The same by HTTP: of a refused connection they say 500 (Tinyproxy), 502, 503 (Squid) or a number of their own. */
+const HTTP_UNREACHED_FROM = 500;
 
 /** Has the SOCKS5 server connect (RFC 1928); with a login it is told that by RFC 1929, if it asks. */
 export function tunnelBySocks(
@@ -77,7 +77,7 @@ export function tunnelByConnect(
     const status = Number(/^HTTP\/1\.[01] ([2-5]\d\d)(?: [^\r\n]*)?\r\n/.exec(head)?.[1] ?? 0);
     if (status === 0) throw new ServerFailure('the answer of the server is no HTTP');
     if (status < 300) return;
-    if (HTTP_UNREACHED.has(status))
+    if (status >= HTTP_UNREACHED_FROM)
       throw new ConnectFailure('no tunnel', { cause: new Error(`the server answers ${status}`) });
     throw new ServerFailure(status === 407 ? 'the server refuses the login' : `the server answers ${status}`);
   });

@@ -2,6 +2,7 @@ import type { Clock } from '../../../kernel/clock.js';
 import { isPending } from '../../../kernel/promisable.js';
 import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
+import type { EgressServers } from '../../egress-servers/index.js';
 import type { Plans } from '../../plans/index.js';
 import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import type { CallEvents } from '../../webhooks/index.js';
@@ -22,6 +23,7 @@ export interface EphemeralDeps extends ValueSources {
   readonly clock: Clock;
   readonly egress: Egress;
   readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
+  readonly egressServers: Pick<EgressServers, 'forCall'>;
   readonly redaction: Pick<Redaction, 'planFor'>;
   readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
   readonly apiLogs: CallLog;
@@ -63,6 +65,8 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   if (options.isDryRun) return dryRun(deps, call, caller, { options, hosts, plan });
   const judged = guardTarget(deps.egress, call, caller, hosts, options.proxyUrl, options.timeoutMs);
   const guarded = isPending(judged) ? await judged : judged;
+  const chosen = deps.egressServers.forCall(caller.principal.scope, null);
+  const via = isPending(chosen) ? await chosen : chosen;
   operations.count();
   trace?.step('scan');
   const query = joinedQuery(guarded.target.url, call.exchange.request.url ?? '');
@@ -83,7 +87,7 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const event = call.watch?.received(call);
   if (event) deps.apiLogs.appendAlone(event);
   trace?.stepUpstream('send', call.method, guarded.target);
-  await send(deps, call, guarded, outbound, plan);
+  await send(deps, call, guarded, outbound, plan, via);
 }
 
 /** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */

@@ -1,4 +1,5 @@
 import type { Egress } from '../../../platform/egress/egress.js';
+import type { EgressChain } from '../../egress-servers/index.js';
 import type { RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
 import { withIdentityEncoding } from '../request-headers.js';
@@ -40,6 +41,7 @@ export function send(
   guarded: GuardedTarget,
   outbound: Outbound,
   plan: RedactionPlan,
+  via: EgressChain | null,
 ): Promise<void> {
   const { response, requestId, trace } = call.exchange;
   const { target, clock } = guarded;
@@ -54,6 +56,7 @@ export function send(
       body: outbound.body,
       clock,
       idleTimeoutMs: clock.timeoutMs,
+      via,
     },
     (head) => {
       trace?.upstreamAnswered(head.status);

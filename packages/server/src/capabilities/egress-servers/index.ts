@@ -1,0 +1,5 @@
+export type { EgressChain } from './chains.js';
+export { envelopeColumns } from './envelope-columns.js';
+export { egressServerRoutes } from './routes.js';
+export { createEgressServers, type EgressServers, type EgressServerUser } from './service.js';
+export { migrations } from './tables.js';
