@@ -385,6 +385,18 @@ const ROWS: readonly Row[] = [
     after: () => dropRules(),
   },
   {
+    status: 502,
+    type: 'egress_unavailable',
+    how: 'a default egress server that nobody can find',
+    before: async () => {
+      const proxy = { name: 'gone', kind: 'socks5', address: 'nowhere.example.com', port: 1080 };
+      const { json } = await server.api('POST', '/v1/egress/servers', proxy);
+      await server.api('PUT', '/v1/egress/default', { egress_server_id: json.data.id });
+    },
+    call: () => ({}),
+    after: () => server.api('PUT', '/v1/egress/default', { egress_server_id: null }),
+  },
+  {
     status: 504,
     type: 'upstream_timeout',
     how: 'an upstream that is silent',
@@ -400,7 +412,6 @@ const ROWS: readonly Row[] = [
 const NOT_REACHED: Record<string, string> = {
   'template_error: an ambiguous token': 'format-preserving tokens of two vaults would have to collide',
   'egress_blocked: an escrowed credential': 'there are none yet',
-  egress_unavailable: 'there are no egress servers yet',
 };
 
 let rules: string[] = [];

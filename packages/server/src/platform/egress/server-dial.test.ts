@@ -234,13 +234,17 @@ describe('failover', () => {
     expect(locked.asked).toHaveLength(1);
   });
 
-  it('is not for an upstream that cannot be reached', async () => {
+  it('is not for an upstream that cannot be reached, as the server says', async () => {
     const closed = 'https://api.example.com:1025/';
-    for (const one of [server({ port: socks.port }), server({ kind: 'http_proxy', port: http.port })])
+    const busy = await startTalker((socket) =>
+      socket.once('data', () => socket.write('HTTP/1.1 503 Service Unavailable\r\n\r\n')),
+    );
+    for (const one of [server({ port: socks.port }), server({ kind: 'http_proxy', port: busy.port })])
       await expect(
         rig.send(closed, { via: [one, server({ port: locked.port, as: LOGIN })] }),
       ).rejects.toMatchObject({ type: 'upstream_unreachable' });
     expect(locked.asked).toEqual([]);
+    await busy.close();
   });
 });
 
