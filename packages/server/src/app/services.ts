@@ -31,8 +31,6 @@ import {
 } from '../capabilities/crypto-keys/index.js';
 import { createDpop } from '../capabilities/dpop/index.js';
 import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
-import { createEgressAllowlist, egressAllowlistRoutes } from '../capabilities/egress-allowlist/index.js';
-import { createEgressServers, egressServerRoutes } from '../capabilities/egress-servers/index.js';
 import { createFirstEnvironments, environmentRoutes } from '../capabilities/environments/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
 import { revocationRoutes, rewrapRoutes, tenantKmsRoutes } from '../capabilities/kms/index.js';
@@ -71,6 +69,7 @@ import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
 import { createCallLog } from './call-log.js';
 import { createCertificateServices } from './certificates.js';
+import { createEgressServices, egressRoutes } from './egress-services.js';
 import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
 import { createSecretServices } from './secrets.js';
@@ -176,12 +175,14 @@ export function createServices(deps: ServicesDeps) {
   const { sessions, signIns, stepUpTokens } = auth;
   const cookies = { isSecure: signIn.hasSecureCookies };
   const dpop = createDpop({ db, clock, rootKey, instruments, ...deps.dpop });
-  const egressAllowlist = createEgressAllowlist({
+  const egressServices = createEgressServices({
     ...deps,
     generations,
     auditLogs,
-    cacheCounts: cacheCounts(instruments, 'egress_allowlists'),
+    tenantKeys: kms,
+    users: [createRouteEgressUser(db)],
   });
+  const { egressAllowlist, egressServers } = egressServices;
   const oauth = createOAuth({
     ...deps,
     accounts,
@@ -272,15 +273,6 @@ export function createServices(deps: ServicesDeps) {
     cacheCounts: cacheCounts(instruments, 'webhooks'),
   });
   auditReaders.push(webhooks.auditFeed.onWrite);
-  const egressServers = createEgressServers({
-    ...deps,
-    generations,
-    auditLogs,
-    egressAllowlist,
-    tenantKeys: kms,
-    users: [createRouteEgressUser(db)],
-    cacheCounts: cacheCounts(instruments, 'egress_servers'),
-  });
   const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clients };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
@@ -366,8 +358,7 @@ export function createServices(deps: ServicesDeps) {
     ...secretServices,
     namedRoutes,
     redaction,
-    egressAllowlist,
-    egressServers,
+    ...egressServices,
     oidcBindings: oauth.oidcBindings,
     dynDb,
     authorities,
@@ -416,8 +407,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...portableRoutes(services.portable),
     ...clientTokenRoutes(services),
     ...redactionRoutes(services.redaction),
-    ...egressAllowlistRoutes(services.egressAllowlist),
-    ...egressServerRoutes(services.egressServers),
+    ...egressRoutes(services),
     ...oidcBindingRoutes(services.oidcBindings),
     ...webhookRoutes(services.webhooks),
     ...dynDbRoutes(services.dynDb),
