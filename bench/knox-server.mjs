@@ -45,6 +45,23 @@ export async function tokenize(knox) {
   return `{{ token: ${vault}.${made.data.token} }}`;
 }
 
+/** A route to the upstream under a rate limit of its own, which injects a secret where there is one; returns its slug. */
+export async function makeRoute(knox, url, secret) {
+  const slug = `bench-${secret === null ? 'plain' : 'secret'}-${Date.now()}`;
+  const { data } = expectStatus(201, await knox.call('POST', '/v1/routes', { name: slug, slug, target_base_url: url }));
+  const settings = { rate_limit_enabled: true, rate_limit_requests: 1_000_000_000, rate_limit_window_sec: 60 };
+  if (secret !== null) {
+    expectStatus(201, await knox.call('POST', '/v1/secrets', { name: slug, value: secret }));
+    settings.inject_headers_json = { Authorization: `Bearer {{secret:${slug}}}` };
+  }
+  expectStatus(200, await knox.call('PATCH', `/v1/routes/${data.id}`, settings));
+  const answer = await knox.call('POST', `/proxy/${slug}/echo`, { secret: secret ?? 'none' });
+  const echoed = expectStatus(200, answer);
+  if (secret !== null && echoed.secret !== '[SECRET]')
+    throw new Error(`the upstream received ${JSON.stringify(echoed)}`);
+  return slug;
+}
+
 /** Fails unless a call through the server reaches the upstream, and with the value in place of the token. */
 export async function checkEphemeral(knox, url, expression) {
   const headers = { 'x-knox-proxy-url': `${url}/echo`, 'content-type': 'application/json' };

@@ -46,6 +46,10 @@ export function transparentRequest(knox, url) {
   return { ...plainRequest(), head: head('POST /v1/proxy', [...headers, 'X-Knox-Proxy-Mode: transparent']) };
 }
 
+export function routeRequest(knox, slug) {
+  return { ...plainRequest(), head: head(`POST /proxy/${slug}/charge`, [`X-KnoxCall-Key: ${knox.apiKey}`, 'Content-Type: application/json']) };
+}
+
 export function ephemeralRequest(knox, url, expression) {
   const headers = [`Authorization: Bearer ${knox.apiKey}`, `X-Knox-Proxy-URL: ${url}/charge`];
   const body = JSON.stringify({ card: expression, filler: 'y'.repeat(950) });

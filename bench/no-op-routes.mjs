@@ -1,5 +1,5 @@
 // Endpoints that do nothing, with the bodies, answers, permissions and limits of encrypt and decrypt.
-import { managementRoutes as ofProduct } from '../packages/server/dist/app/services.js';
+import { managementRoutes as ofProduct } from '../packages/server/dist/app/management-routes.js';
 import {
   decryptBody,
   decryptResponse,
@@ -9,7 +9,7 @@ import {
 import { LIMITS } from '../packages/server/dist/kernel/limits.js';
 import { route } from '../packages/server/dist/platform/http/route.js';
 
-export * from '../packages/server/dist/app/services.js';
+export * from '../packages/server/dist/app/management-routes.js';
 
 const PLAINTEXT_BYTES = 1_024;
 /** Initialisation vector and tag. */

@@ -2,8 +2,8 @@
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadInTurns, timesAsFast, warnOfSpread } from './in-turns.mjs';
-import { checkEphemeral, startKnox, tokenize } from './knox-server.mjs';
-import { CONNECTIONS, ephemeralRequest, plainRequest, transparentRequest } from './load.mjs';
+import { checkEphemeral, makeRoute, startKnox, tokenize } from './knox-server.mjs';
+import { CONNECTIONS, ephemeralRequest, plainRequest, routeRequest, transparentRequest } from './load.mjs';
 import { findNginx, startNginx } from './nginx.mjs';
 import { firstLine, startNode, stop } from './processes.mjs';
 import { bar, median, note, skip, spreadPercent } from './report.mjs';
@@ -11,7 +11,7 @@ import { bar, median, note, skip, spreadPercent } from './report.mjs';
 const PEER = fileURLToPath(new URL('./peer.mjs', import.meta.url));
 const HTTP_PROXY_PEER = fileURLToPath(new URL('./http-proxy-peer.mjs', import.meta.url));
 /** What our own calls have to reach of the peer. */
-const RATIOS_MIN = { transparent: 0.6, ephemeral: 0.34 };
+const RATIOS_MIN = { transparent: 0.6, ephemeral: 0.34, route: 0.6, 'route with a secret': 0.5 };
 
 /** `plan`: `cores`, `seconds`, `upstreamPid` and `rounds`; `tell` gets a line of each round. */
 export async function compareProxies(place, url, plan, tell) {
@@ -37,6 +37,8 @@ export async function compareProxies(place, url, plan, tell) {
   }
   const expression = await tokenize(knox);
   await checkEphemeral(knox, url, expression);
+  const plainRoute = await makeRoute(knox, url, null);
+  const secretRoute = await makeRoute(knox, url, 'sk-bench-0123456789abcdef');
   const sides = {
     ...Object.fromEntries(
       Object.entries(peers).map(([name, { child, port }]) => [
@@ -46,6 +48,8 @@ export async function compareProxies(place, url, plan, tell) {
     ),
     transparent: { pid: knox.pid, port: knox.port, ...transparentRequest(knox, url) },
     ephemeral: { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) },
+    route: { pid: knox.pid, port: knox.port, ...routeRequest(knox, plainRoute) },
+    'route with a secret': { pid: knox.pid, port: knox.port, ...routeRequest(knox, secretRoute) },
   };
   const measured = await loadInTurns(sides, plan, tell);
   await knox.stop();
@@ -80,6 +84,7 @@ function judge(measured) {
 }
 
 function nameOfCall(name) {
+  if (name.startsWith('route')) return `call of a ${name}`;
   if (name === 'transparent') return 'transparent call';
   return name === 'ephemeral' ? 'ephemeral call with one detokenize' : `transparent call of ${name}`;
 }

@@ -2,7 +2,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiDescription } from '../packages/server/src/app/apis/api-description.ts';
-import { managementRoutes } from '../packages/server/src/app/services.ts';
+import { managementRoutes } from '../packages/server/src/app/management-routes.ts';
 import {
   decisionOf,
   KEY_PERMISSIONS,

@@ -1,17 +1,17 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth,rewrap,sign-in --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth,rewrap,sign-in,streams --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, leases that
 // all fall due at once, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
-// one that brings stored secrets under a new master key, and a long such pass, and sign-ins by the clock, which must not tell
-// whether an account exists.
+// one that brings stored secrets under a new master key, and a long such pass, sign-ins by the clock, which must not tell
+// whether an account exists, and streams of a route that last together.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth', 'rewrap', 'sign-in'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth', 'rewrap', 'sign-in', 'streams'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     'rewrap-kills': { type: 'string', default: '20' },
     'rewrap-long-rows': { type: 'string', default: '1000000' },
     'sign-in-samples': { type: 'string', default: '500' },
+    streams: { type: 'string', default: '5000' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -105,6 +106,14 @@ if (parts.has('rewrap')) {
       KNOX_REWRAP_KILLS: kills,
       KNOX_REWRAP_LONG_ROWS: longRows,
       KNOX_CRASH_SEED: seed,
+    }),
+  );
+}
+if (parts.has('streams')) {
+  console.log(`${options.streams} streams of a route at once`);
+  codes.push(
+    await runTests(['packages/server/src/app/apis/route-faults.test.ts', '--testTimeout=300000'], {
+      KNOX_STREAMS: options.streams,
     }),
   );
 }

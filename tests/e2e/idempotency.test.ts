@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { managementRoutes, type Services } from '../../packages/server/src/app/services.js';
+import { managementRoutes } from '../../packages/server/src/app/management-routes.js';
+import type { Services } from '../../packages/server/src/app/services.js';
 import { mountedRoutes } from '../../packages/server/src/platform/http/mounts.js';
 import { createTestCa } from '../../packages/server/src/testing/tls-upstream.js';
 import { type E2eDatabase, forEachDatabase } from './scene.js';

@@ -21,7 +21,9 @@ import { createOAuthPagesApi } from './apis/oauth-pages-api.js';
 import { createOAuth2CallbackApi } from './apis/oauth2-callback-api.js';
 import { createPkiApi } from './apis/pki-api.js';
 import { type ProxyApi, registerProxyApi } from './apis/proxy-api.js';
-import { managementRoutes, type Services } from './services.js';
+import { registerRouteApi } from './apis/route-api.js';
+import { managementRoutes } from './management-routes.js';
+import type { Services } from './services.js';
 
 export interface HttpApisDeps {
   readonly config: Pick<Config, 'hosts' | 'metricsToken' | 'trustedPeers'>;
@@ -49,7 +51,15 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
   const routes = managementRoutes(services);
   const { proxies, certificateHeader } = config.trustedPeers;
+  const routeApi = registerRouteApi(app, {
+    proxy: services.routeProxy({ deploymentId, certificateHeader: certificateHeader?.name ?? null }),
+    hosts,
+    authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
+    host: steps.host,
+    refuse: writeErrorRaw,
+  });
   const proxyApi = registerProxyApi(app, {
+    invitesItself: routeApi.isCall,
     proxy: services.proxy({ deploymentId, certificateHeader: certificateHeader?.name ?? null }),
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
@@ -79,5 +89,9 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
     }),
   );
   await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
-  return proxyApi;
+  return {
+    async settled() {
+      await Promise.all([proxyApi.settled(), routeApi.settled()]);
+    },
+  };
 }

@@ -33,7 +33,7 @@ interface SecretServicesDeps extends Omit<ServicesDeps, 'kms'> {
 export function createSecretServices(deps: SecretServicesDeps) {
   const { db, clock, clients } = deps;
   const holders = [
-    createSecretEnvironments(db),
+    createSecretEnvironments(db, deps.generations),
     clients.assignments.environmentHolder,
     createRouteEnvironments(deps),
   ];

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { KEY_PERMISSIONS, USER_PERMISSIONS } from '../capabilities/permissions/index.js';
-import { managementRoutes, type Services } from './services.js';
+import { managementRoutes } from './management-routes.js';
+import type { Services } from './services.js';
 
 it('every endpoint asks for a permission that its callers can hold, or for none', () => {
   // The handlers close over services that nobody calls here.

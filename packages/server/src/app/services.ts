@@ -1,23 +1,14 @@
 import { createInvitationPage, createMagicLinkPage } from '../capabilities/account-pages/index.js';
-import {
-  authRoutes,
-  createAccounts,
-  createAuth,
-  createTeam,
-  teamRoutes,
-} from '../capabilities/accounts/index.js';
-import { acmeClientRoutes, acmeKeyRoutes } from '../capabilities/acme/index.js';
-import { analyticsRoutes } from '../capabilities/analytics/index.js';
-import { apiKeyRoutes, createApiKeys } from '../capabilities/api-keys/index.js';
-import { apiLogRoutes } from '../capabilities/api-logs/index.js';
-import { auditLogRoutes, createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
+import { createAccounts, createAuth, createTeam } from '../capabilities/accounts/index.js';
+import { createApiKeys } from '../capabilities/api-keys/index.js';
+import { createAuditChain, createAuditLogs } from '../capabilities/audit-logs/index.js';
 import {
   createAuthentication,
   createMakers,
   createUserAuthentication,
 } from '../capabilities/authentication/index.js';
-import { clientTokenRoutes, createClientTokens } from '../capabilities/client-tokens/index.js';
-import { clientRoutes, createClients } from '../capabilities/clients/index.js';
+import { createClientTokens } from '../capabilities/client-tokens/index.js';
+import { createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeyRecords,
   createCryptoKeys,
@@ -25,53 +16,34 @@ import {
   createSignatures,
   createTransit,
   createWebhookSigner,
-  cryptoKeyRoutes,
-  portableRoutes,
-  signingRoutes,
 } from '../capabilities/crypto-keys/index.js';
 import { createDpop } from '../capabilities/dpop/index.js';
-import { createDynDb, dynDbRoutes } from '../capabilities/dyn-db/index.js';
-import { createFirstEnvironments, environmentRoutes } from '../capabilities/environments/index.js';
+import { createDynDb } from '../capabilities/dyn-db/index.js';
+import { createFirstEnvironments } from '../capabilities/environments/index.js';
 import { createIdempotency } from '../capabilities/idempotency/index.js';
-import { revocationRoutes, rewrapRoutes, tenantKmsRoutes } from '../capabilities/kms/index.js';
-import { oauthRoutes } from '../capabilities/oauth/index.js';
-import { oauthClientRoutes } from '../capabilities/oauth-clients/index.js';
 import { createBrowsers } from '../capabilities/oauth-consent/index.js';
-import { oidcBindingRoutes } from '../capabilities/oidc-bindings/index.js';
-import { createParity, parityRoutes } from '../capabilities/parity/index.js';
-import { createPermissions, decisionOfUser, roleRoutes } from '../capabilities/permissions/index.js';
-import { pkiRoutes } from '../capabilities/pki/index.js';
-import {
-  accountRoutes,
-  createPlans,
-  createTenantSwitch,
-  tenantSwitchRoutes,
-} from '../capabilities/plans/index.js';
-import { createProxy, type ProxyDeps } from '../capabilities/proxy/index.js';
-import { createRedaction, redactionRoutes } from '../capabilities/redaction/index.js';
-import { createRouteEgressUser, createRouteNames, createRoutes, routeRoutes } from '../capabilities/routes/index.js';
-import { createSecretTypes, secretRoutes } from '../capabilities/secrets/index.js';
-import { createSignupPages, createSignups, plainOrigin, signupRoutes } from '../capabilities/signup/index.js';
-import {
-  createTenantRemoval,
-  createTenants,
-  REMOVAL_JOB,
-  tenantRoutes,
-} from '../capabilities/tenants/index.js';
-import { createVaults, vaultRoutes } from '../capabilities/vaults/index.js';
-import { createWebhooks, webhookRoutes } from '../capabilities/webhooks/index.js';
+import { createParity } from '../capabilities/parity/index.js';
+import { createPermissions } from '../capabilities/permissions/index.js';
+import { createPlans, createTenantSwitch } from '../capabilities/plans/index.js';
+import { createRedaction } from '../capabilities/redaction/index.js';
+import { createRouteEgressUser, createRouteNames, createRoutes } from '../capabilities/routes/index.js';
+import { createSecretTypes } from '../capabilities/secrets/index.js';
+import { createSignupPages, createSignups, plainOrigin } from '../capabilities/signup/index.js';
+import { createTenantRemoval, createTenants, REMOVAL_JOB } from '../capabilities/tenants/index.js';
+import { createVaults } from '../capabilities/vaults/index.js';
+import { createWebhooks } from '../capabilities/webhooks/index.js';
 import { createGenerations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
 import { createPasswordHasher } from '../platform/crypto/password-hash.js';
-import type { RouteDefinition } from '../platform/http/route.js';
 import { createJobs } from '../platform/jobs/jobs.js';
 import { createRateLimiter } from '../platform/limits/rate-limiter.js';
 import { createOutbox } from '../platform/outbox/outbox.js';
 import { createCallLog } from './call-log.js';
 import { createCertificateServices } from './certificates.js';
-import { createEgressServices, egressRoutes } from './egress-services.js';
+import { createEgressServices } from './egress-services.js';
 import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
+import { createProxies } from './proxies.js';
 import { createSecretServices } from './secrets.js';
 import type { ServicesDeps } from './services-deps.js';
 import { measuredEgress } from './telemetry.js';
@@ -294,21 +266,25 @@ export function createServices(deps: ServicesDeps) {
     },
     cacheCounts: cacheCounts(instruments, 'routes'),
   });
-  const proxy = (installation: Pick<ProxyDeps, 'deploymentId' | 'certificateHeader'>) =>
-    createProxy({
-      clock,
-      egress,
-      egressAllowlist,
-      egressServers,
-      vaults,
-      secrets: secretServices.secrets,
-      portable,
-      redaction,
-      plans,
-      apiLogs: callLog,
-      callEvents: webhooks.callEvents,
-      ...installation,
-    });
+  const { proxy, routeProxy } = createProxies({
+    ...deps,
+    ...egressServices,
+    egress,
+    accounts,
+    generations,
+    limiter,
+    plans,
+    clients: clients.matcher,
+    secrets: secretServices.secrets,
+    routes: namedRoutes.table,
+    vaults,
+    transit,
+    portable,
+    cryptoKeys,
+    redaction,
+    apiLogs: callLog,
+    callEvents: webhooks.callEvents,
+  });
 
   return {
     generations,
@@ -373,49 +349,6 @@ export function createServices(deps: ServicesDeps) {
       },
     }),
     proxy,
+    routeProxy,
   };
-}
-
-/** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
-export function managementRoutes(services: Services): RouteDefinition[] {
-  return [
-    ...authRoutes({
-      auth: services.auth,
-      cookies: services.cookies,
-      permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
-    }),
-    ...signupRoutes(services.signups, services.origins),
-    ...accountRoutes(services.plans, { ...services, routes: services.namedRoutes.records }),
-    ...tenantKmsRoutes(services.tenantKms, services.clouds),
-    ...tenantRoutes(services.tenants),
-    ...teamRoutes({ team: services.team, invitations: services.auth.invitations }),
-    ...tenantSwitchRoutes(services.tenantSwitch),
-    ...apiKeyRoutes(services.apiKeys),
-    ...clientRoutes(services.clients),
-    ...environmentRoutes(services.environments),
-    ...secretRoutes(services.secrets),
-    ...routeRoutes(services.namedRoutes),
-    ...oauthClientRoutes(services.oauthClients),
-    ...oauthRoutes(services.oauth),
-    ...roleRoutes(services.permissions),
-    ...rewrapRoutes(services.rewraps),
-    ...revocationRoutes(services.revocations),
-    ...auditLogRoutes(services.auditLogs, services.auditChain),
-    ...vaultRoutes(services.vaults),
-    ...cryptoKeyRoutes({ ...services, records: services.cryptoRecords }),
-    ...signingRoutes(services.signatures),
-    ...portableRoutes(services.portable),
-    ...clientTokenRoutes(services),
-    ...redactionRoutes(services.redaction),
-    ...egressRoutes(services),
-    ...oidcBindingRoutes(services.oidcBindings),
-    ...webhookRoutes(services.webhooks),
-    ...dynDbRoutes(services.dynDb),
-    ...pkiRoutes(services.pki),
-    ...acmeKeyRoutes(services.acme),
-    ...acmeClientRoutes(services.acme),
-    ...apiLogRoutes(services),
-    ...analyticsRoutes(services.analytics),
-    ...parityRoutes(services.parity),
-  ];
 }

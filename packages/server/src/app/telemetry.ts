@@ -8,6 +8,7 @@ import { type Counter, type Instruments, SECONDS_BOUNDS } from '../platform/tele
 /** Parts of the server that metrics tell apart. */
 const SURFACES: readonly Surface[] = [
   { name: 'proxy', paths: ['/v1/proxy'] },
+  { name: 'route', paths: ['/proxy'] },
   { name: 'management', paths: ['/v1'] },
   { name: 'admin', paths: ['/admin'] },
   { name: 'oauth', paths: ['/oauth', '/.well-known/oauth-authorization-server'] },

@@ -20,7 +20,7 @@ export interface Grant {
 }
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
-export type Principal = ApiKeyPrincipal | UserPrincipal | OAuthPrincipal;
+export type Principal = ApiKeyPrincipal | UserPrincipal | OAuthPrincipal | ClientPrincipal;
 
 interface PrincipalInTenant {
   readonly scope: Scope;
@@ -70,6 +70,15 @@ export interface OAuthPrincipal extends PrincipalInTenant {
   readonly userId: UserId | null;
   /** That of the user at this moment, where the token acts for one. */
   readonly role: UserRole | null;
+}
+
+/** Who is known by address or certificate alone (clients-pki.md §1.4): calls the routes that it is assigned to. */
+export interface ClientPrincipal extends PrincipalInTenant {
+  readonly kind: 'client';
+  readonly clientId: string;
+  readonly apiKeyId: null;
+  readonly keyId: null;
+  readonly userId: null;
 }
 
 /** contract README §12. */
@@ -143,6 +152,7 @@ export interface SessionCaller extends Visitor {
 
 /** The row id of whom the caller acts for: a user, else a key, a client or a binding. */
 export function subjectOf(principal: Principal): string {
+  if (principal.kind === 'client') return principal.clientId;
   if (principal.kind !== 'oauth_token') return principal.userId ?? principal.apiKeyId;
   const { userId, apiKeyId, oauthClientId, bindingId, tokenId } = principal;
   return userId ?? apiKeyId ?? oauthClientId ?? bindingId ?? tokenId;

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { registerHttpApis } from '../app/http-apis.js';
 import { prepareInstallation } from '../app/installation.js';
 import { MIGRATIONS } from '../app/migrations.js';
-import { managementRoutes } from '../app/services.js';
+import { managementRoutes } from '../app/management-routes.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { Clouds } from '../capabilities/kms/index.js';
 import { Secret } from '../kernel/secret.js';

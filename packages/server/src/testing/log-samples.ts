@@ -34,6 +34,7 @@ export async function newLog(
     proxyMode: 'ephemeral',
     clientOrigin: 'direct',
     echo: null,
+    signatureValid: null,
   });
   await apiLogs.flush();
   installation.clock.advance(FEED_WATERMARK_MS);

@@ -3,7 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ERROR_STATUS } from '../../kernel/errors.js';
 import { mountedRoutes } from '../../platform/http/mounts.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
-import { managementRoutes, type Services } from '../services.js';
+import { managementRoutes } from '../management-routes.js';
+import type { Services } from '../services.js';
 import { apiDescription } from './api-description.js';
 import { createApiDocs } from './api-docs.js';
 

@@ -387,6 +387,7 @@ describe('the log row', () => {
       proxyMode: 'ephemeral',
       clientOrigin: 'sdk_intercept',
       echo: { guarded: 0, notGuarded: 0 },
+      signatureValid: null,
     });
     expect(JSON.stringify(row)).not.toMatch(/canary|4111/);
   });

@@ -1,4 +1,4 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { EphemeralProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
@@ -16,12 +16,15 @@ export interface ProxyApiDeps {
    * looked for in `rawHeaders`, from which an `x-api-key` that is meant for the upstream has been left out.
    */
   authenticate(request: FastifyRequest, rawHeaders: readonly string[]): Promisable<Caller>;
+  /** Other calls whose bodies are invited by their pipeline. */
+  readonly invitesItself?: (request: IncomingMessage) => boolean;
   /** Writes an error on an answer that Fastify no longer owns. */
   refuse(
     request: FastifyRequest,
     response: ServerResponse,
     cause: unknown,
     rateLimit: RateLimitStatus | null,
+    block: Readonly<Record<string, string>>,
   ): void;
 }
 
@@ -39,7 +42,7 @@ const PATH = '/v1/proxy';
 export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): ProxyApi {
   // The HTTP server knows only of sockets; the last of them may close before a call has written its row.
   const underWay = new Set<Promise<void>>();
-  deferContinue(app);
+  deferContinue(app, deps.invitesItself ?? (() => false));
   app.route({
     method: app.supportedMethods,
     url: PATH,
@@ -53,7 +56,7 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         trace: request.trace,
         authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
         refusedCaller: () => request.caller,
-        refuse: (cause, rateLimit) => deps.refuse(request, reply.raw, cause, rateLimit),
+        refuse: (cause, rateLimit, block) => deps.refuse(request, reply.raw, cause, rateLimit, block),
       });
       underWay.add(call);
       const isOver = () => underWay.delete(call);
@@ -70,10 +73,10 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
 }
 
 /** Node would invite every body at once; on the proxy's path the pipeline does, after its checks. */
-function deferContinue(app: FastifyInstance): void {
+function deferContinue(app: FastifyInstance, invitesItself: (request: IncomingMessage) => boolean): void {
   app.server.on('checkContinue', (request, response) => {
     const url = request.url ?? '';
-    if (url !== PATH && !url.startsWith(`${PATH}?`)) response.writeContinue();
+    if (url !== PATH && !url.startsWith(`${PATH}?`) && !invitesItself(request)) response.writeContinue();
     app.server.emit('request', request, response);
   });
 }

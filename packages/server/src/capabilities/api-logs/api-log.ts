@@ -27,6 +27,8 @@ export interface ApiLogEntry {
   readonly clientOrigin: ClientOrigin;
   /** What the echo guard did; null where nothing was detokenized for the call. */
   readonly echo: EchoCounts | null;
+  /** Null where none was asked for, or the call was refused before it. */
+  readonly signatureValid: boolean | null;
 }
 
 export interface EchoCounts {

@@ -34,6 +34,7 @@ export function entry(scope: Scope, requestId: string, over: Partial<ApiLogEntry
     proxyMode: 'ephemeral',
     clientOrigin: 'direct',
     echo: null,
+    signatureValid: null,
     ...over,
   };
 }

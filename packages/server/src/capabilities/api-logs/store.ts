@@ -217,6 +217,7 @@ function toColumns(entry: ApiLogEntry, loggedAtMs: number): Record<string, strin
     client_origin: entry.clientOrigin,
     echo_guarded: entry.echo?.guarded ?? null,
     echo_not_guarded: entry.echo?.notGuarded ?? null,
+    signature_valid: entry.signatureValid === null ? null : Number(entry.signatureValid),
     logged_at: loggedAtMs,
   };
 }
@@ -245,5 +246,6 @@ function fromRow(row: Selectable<ApiLogRow>): ApiLog {
       row.echo_guarded === null || row.echo_not_guarded === null
         ? null
         : { guarded: row.echo_guarded, notGuarded: row.echo_not_guarded },
+    signatureValid: row.signature_valid === null ? null : row.signature_valid === 1,
   };
 }

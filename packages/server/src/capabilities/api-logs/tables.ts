@@ -5,6 +5,7 @@ import type { Migration } from '../../platform/storage/migration.js';
 import { apiLogsMigration } from './migrations/0009-api-logs.js';
 import { echoCountsMigration } from './migrations/0026-echo-counts.js';
 import { logAnchorsMigration } from './migrations/0058-log-anchors.js';
+import { signatureValidMigration } from './migrations/0064-signature-valid.js';
 
 export interface ApiLogRow {
   id: Generated<number>;
@@ -29,6 +30,7 @@ export interface ApiLogRow {
   /** Both null where nothing was detokenized. */
   echo_guarded: number | null;
   echo_not_guarded: number | null;
+  signature_valid: number | null;
   /** When the row was handed to the database; the feed's watermark compares it. */
   logged_at: number;
 }
@@ -55,4 +57,9 @@ export const apiLogTables: TableSet<ApiLogTables> = {
   log_anchors: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [apiLogsMigration, echoCountsMigration, logAnchorsMigration];
+export const migrations: readonly Migration[] = [
+  apiLogsMigration,
+  echoCountsMigration,
+  logAnchorsMigration,
+  signatureValidMigration,
+];

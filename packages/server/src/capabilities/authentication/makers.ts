@@ -38,6 +38,8 @@ export function makerOf(principal: Principal): Maker {
       return { kind: 'user', id: principal.sessionId };
     case 'oauth_token':
       return { kind: 'oauth_token', id: principal.tokenId };
+    case 'client':
+      throw new Error('a client calls routes alone');
   }
 }
 

@@ -268,6 +268,7 @@ function recordId({ caller: { principal }, method, path, key }: KeyedCall): stri
 function credentialOf(principal: Principal): string {
   if (principal.kind === 'user') return `user:${principal.userId}`;
   if (principal.kind === 'api_key') return `api_key:${principal.apiKeyId}`;
+  if (principal.kind === 'client') return `client:${principal.clientId}`;
   // The source, not the token: a retry may come with the next one. One of less scope gets no answer of one of more.
   const { apiKeyId, oauthClientId, userId, bindingId, grants } = principal;
   const ids = [apiKeyId, oauthClientId, userId, bindingId].map((id) => id ?? '');

@@ -3,7 +3,7 @@ import { notFound } from '../../kernel/errors.js';
 import type { ApiKeyId, IdSource, Scope, TenantId } from '../../kernel/ids.js';
 import type { CappedResource, Plan, PlanFeature, PlanTier, PlanTiers } from '../../kernel/plan-tiers.js';
 import type { Principal } from '../../kernel/principal.js';
-import type { Promisable } from '../../kernel/promisable.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { KeyRateLimit, RateLimitStatus } from '../../kernel/rate-limit.js';
 import { createShare } from '../../kernel/share.js';
 import type { Generations } from '../../platform/cache/generations.js';
@@ -56,6 +56,8 @@ export interface Room {
 }
 
 export interface Plans extends RequestLimits {
+  /** With the limits of what is called between those of the tenant and of the credential (dataplane.md §9). */
+  admit(principal: Principal, ofCalled?: readonly Allowance[]): Promisable<RateLimitStatus | null>;
   /** Step 2 of dataplane.md §1.3: the switch, the operations of the month, then the requests of a second. */
   admitOperation(scope: Scope): Promisable<OperationMeter>;
   /** 402 where the tenant's tier does not have it; asked when something is created or enabled, never on a read. */
@@ -100,6 +102,7 @@ interface TenantLimits extends Validity {
   readonly test: ModeLimits;
 }
 
+const NO_LIMITS: readonly Allowance[] = [];
 const NOT_METERED: OperationMeter = { count() {} };
 
 export function createPlans(deps: PlansDeps): Plans {
@@ -196,11 +199,11 @@ export function createPlans(deps: PlansDeps): Plans {
   }
 
   return {
-    admit(principal) {
+    admit(principal, ofCalled = NO_LIMITS) {
       const limits = knownLimits(principal.scope.tenantId);
       if (limits === undefined)
-        return readLimits(principal.scope.tenantId).then((read) => take(read, principal));
-      return take(limits, principal);
+        return readLimits(principal.scope.tenantId).then((read) => take(read, principal, ofCalled));
+      return take(limits, principal, ofCalled);
     },
 
     admitOperation(scope) {
@@ -256,11 +259,13 @@ export function createPlans(deps: PlansDeps): Plans {
   function take(
     limits: TenantLimits,
     principal: Principal,
-  ): RateLimitStatus | null | Promise<RateLimitStatus> {
+    ofCalled: readonly Allowance[],
+  ): Promisable<RateLimitStatus | null> {
     const { requests } = principal.scope.sandbox ? limits.test : limits.live;
     const ofKey = allowanceOfKey(principal);
-    if (requests !== null) return takeBoth(requests, ofKey);
-    return ofKey === null ? null : takeBoth(ofKey, null);
+    if (requests !== null && ofKey === null && ofCalled.length === 0) return takeOne(requests);
+    const all = [...(requests === null ? [] : [requests]), ...ofCalled, ...(ofKey === null ? [] : [ofKey])];
+    return all.length === 0 ? null : takeAll(all);
   }
 }
 
@@ -270,17 +275,41 @@ async function takeSecond(hasRoom: Promisable<void>, ofSecond: Allowance | null)
   if (status && !status.isAllowed) throw requestLimitExceeded(status);
 }
 
-/** The tenant's limit first (dataplane.md §9); what it gave is given back when the second refuses. */
-async function takeBoth(first: Allowance, second: Allowance | null): Promise<RateLimitStatus> {
-  const status = await first.take();
+function takeOne(allowance: Allowance): Promisable<RateLimitStatus> {
+  const status = allowance.take();
+  return isPending(status) ? status.then(admitted) : admitted(status);
+}
+
+function admitted(status: RateLimitStatus): RateLimitStatus {
   if (!status.isAllowed) throw requestLimitExceeded(status);
-  if (second === null) return status;
-  try {
-    const further = await second.take();
-    if (!further.isAllowed) throw requestLimitExceeded(further);
-    return further.remaining < status.remaining ? further : status;
-  } catch (error) {
-    first.giveBack();
-    throw error;
+  return status;
+}
+
+/** In their order, the tenant's first (dataplane.md §9); what was given is given back when a later one refuses. */
+function takeAll(
+  allowances: readonly Allowance[],
+  from = 0,
+  narrowest: RateLimitStatus | null = null,
+): Promisable<RateLimitStatus> {
+  let least = narrowest;
+  for (let at = from; at < allowances.length; at++) {
+    const giveBack = (error: unknown): never => {
+      for (const given of allowances.slice(0, at)) given.giveBack();
+      throw error;
+    };
+    const narrower = (status: RateLimitStatus): RateLimitStatus => {
+      admitted(status);
+      return least === null || status.remaining < least.remaining ? status : least;
+    };
+    let taken: Promisable<RateLimitStatus>;
+    try {
+      taken = allowances[at]!.take();
+      if (!isPending(taken)) least = narrower(taken);
+    } catch (error) {
+      return giveBack(error);
+    }
+    if (isPending(taken))
+      return taken.then(narrower).catch(giveBack).then((status) => takeAll(allowances, at + 1, status));
   }
+  return least!;
 }

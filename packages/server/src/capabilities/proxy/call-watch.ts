@@ -50,10 +50,10 @@ export class CallWatch implements CallObserver {
     if (caller === null) return null;
     const data: CallData = {
       request_id: exchange.requestId,
-      route_id: null,
-      route_name: null,
-      environment: null,
-      proxy_mode: 'ephemeral',
+      route_id: call.route?.id ?? null,
+      route_name: call.route?.name ?? null,
+      environment: call.route?.environment ?? null,
+      proxy_mode: call.mode,
       request: { method, path: shownPath(call, path), ip: caller.ip, ...this.#requestParts(call) },
       response: null,
       error: null,
@@ -66,7 +66,7 @@ export class CallWatch implements CallObserver {
     const data: CallData = {
       request_id: entry.requestId,
       route_id: entry.routeId,
-      route_name: null,
+      route_name: call.route?.name ?? null,
       environment: entry.environment,
       proxy_mode: entry.proxyMode,
       request: {

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
+import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { type CallClock, ClientGone, type ClientPresence } from '../../platform/egress/egress.js';
 import type { Insertion } from '../../platform/storage/database.js';
@@ -22,8 +23,25 @@ export interface Exchange {
   /** Whose valid credential `authenticate` refused, where it did. */
   refusedCaller(): Caller | null;
   /** Writes the error in the common shape, or breaks off an answer that has begun. */
-  refuse(cause: unknown, rateLimit: RateLimitStatus | null): void;
+  refuse(cause: unknown, rateLimit: RateLimitStatus | null, block: Readonly<Record<string, string>>): void;
 }
+
+/** Which route a call went to, as its answer, its log row and its webhooks tell it. */
+export interface CalledRoute {
+  readonly id: string;
+  readonly name: string;
+  readonly environment: string;
+}
+
+/** Whose call it is to its route's lists. */
+export interface CallingClient {
+  readonly id: string;
+  /** Which of its credentials was recognised. */
+  readonly kind: string;
+  readonly signingSecretId: string | null;
+}
+
+const NO_BLOCK: Readonly<Record<string, string>> = {};
 
 /** Collects what webhooks want to know of a call (`call-watch.ts`); what is to be written of it, if anything. */
 export interface CallObserver {
@@ -48,6 +66,13 @@ export class ProxyCall implements ClientPresence {
   guard: EchoGuard | null = null;
   /** Secrets whose values are sent along: they stand in no log. */
   injected: readonly DetokenizedValue[] = [];
+  /** Null until it is found, and of an ephemeral call. */
+  route: CalledRoute | null = null;
+  client: CallingClient | null = null;
+  /** Null where no signature was asked for. */
+  signatureValid: boolean | null = null;
+  /** A body that a step had to read whole. */
+  body: Buffer | null = null;
   /** Null where no webhook wants to know. */
   watch: CallObserver | null = null;
   /** Answered with what would be sent, and by nobody else (dataplane §1.1). */
@@ -62,8 +87,9 @@ export class ProxyCall implements ClientPresence {
     readonly receivedAtMs: number,
     readonly startedMs: number,
     certificateHeader: string | null,
+    readonly mode: ProxyMode = 'ephemeral',
   ) {
-    this.headers = new RequestHeaders(exchange.request.rawHeaders, certificateHeader);
+    this.headers = new RequestHeaders(exchange.request.rawHeaders, certificateHeader, mode);
     const { response } = exchange;
     response.once('close', () => {
       if (response.writableFinished || wasBrokenOffHere(response)) return;
@@ -83,6 +109,21 @@ export class ProxyCall implements ClientPresence {
 
   get method(): string {
     return this.exchange.request.method ?? 'GET';
+  }
+
+  /** What our own answers say of the route (dataplane §5.4). */
+  get block(): Readonly<Record<string, string>> {
+    if (this.route === null) return NO_BLOCK;
+    return { 'x-knox-route-id': this.route.id, 'x-knox-environment': this.route.environment };
+  }
+
+  /** What tells that the upstream answered, and which it was. */
+  stamp(rawHeaders: string[], status: number): void {
+    if (this.mode === 'ephemeral') rawHeaders.push('X-Knox-Destination-Status', String(status));
+    else rawHeaders.push('X-Knox-Upstream-Status', String(status));
+    rawHeaders.push('X-Request-Id', this.exchange.requestId);
+    if (this.route === null) return;
+    rawHeaders.push('X-Knox-Route-Id', this.route.id, 'X-Knox-Environment', this.route.environment);
   }
 
   assertClientPresent(): void {

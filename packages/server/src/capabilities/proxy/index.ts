@@ -1,2 +1,11 @@
 export type { Exchange } from './call.js';
-export { createProxy, type EphemeralProxy, type ProxyDeps } from './service.js';
+export { createFieldActions, type FieldActions } from './field-actions/field-actions.js';
+export type { HostTenants, RouteEntry, RouteExchange } from './pipeline/route/exchange.js';
+export {
+  createProxy,
+  createRouteProxy,
+  type EphemeralProxy,
+  type ProxyDeps,
+  type RouteProxy,
+  type RouteProxyDeps,
+} from './service.js';

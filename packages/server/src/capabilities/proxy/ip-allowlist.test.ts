@@ -26,6 +26,10 @@ it.each([
 });
 
 it('who is not covered is told nothing of the list', () => {
-  expect(ipNotAllowed()).toMatchObject({ type: 'ip_not_allowed', status: 403 });
-  expect(ipNotAllowed().publicMessage).not.toMatch(/\d/);
+  expect(ipNotAllowed('192.0.2.1')).toMatchObject({
+    type: 'ip_not_allowed',
+    status: 403,
+    extra: { ip: '192.0.2.1' },
+  });
+  expect(ipNotAllowed('192.0.2.1').publicMessage).not.toMatch(/\d/);
 });

@@ -1,7 +1,9 @@
+import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import { Secret } from '../../kernel/secret.js';
+import { splitAuthorization } from '../../platform/http/authorization.js';
 import { judgedOnce, withoutNamed } from './header-fates.js';
 
-/** What becomes of an inbound header (dataplane §1.2). */
+/** What becomes of an inbound header (dataplane §1.2, §5.2). */
 type Fate =
   | 'forward'
   | 'strip'
@@ -18,6 +20,10 @@ type Fate =
   | 'via'
   | 'expect'
   | 'origin'
+  | 'idempotency-key'
+  | 'knoxcall-key'
+  | 'knoxcall-route'
+  | 'knoxcall-environment'
   | 'proxy-url'
   | 'timeout'
   | 'mode'
@@ -40,7 +46,6 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
     'proxy-authenticate',
     'http2-settings',
     'host',
-    'x-idempotency-key',
     'knoxcall-version',
     'forwarded',
     // With which proxies tell of the caller's certificate (clients-pki.md §8.3): from nobody a proof for the upstream.
@@ -59,6 +64,10 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['via', 'via'],
   ['expect', 'expect'],
   ['x-knoxcall-origin', 'origin'],
+  ['x-idempotency-key', 'idempotency-key'],
+  ['x-knoxcall-key', 'knoxcall-key'],
+  ['x-knoxcall-route', 'knoxcall-route'],
+  ['x-knoxcall-environment', 'knoxcall-environment'],
   ['x-knox-proxy-url', 'proxy-url'],
   ['x-knox-timeout-ms', 'timeout'],
   ['x-knox-proxy-mode', 'mode'],
@@ -67,6 +76,18 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-knox-upstream-authorization', 'upstream-authorization'],
   ['x-knox-upstream-auth-secret', 'upstream-auth-secret'],
   ['x-knox-upstream-auth-scheme', 'unsupported'],
+]);
+
+/** What only an ephemeral call is told by. */
+const ROUTE_STRIPS: ReadonlySet<Fate> = new Set<Fate>([
+  'proxy-url',
+  'timeout',
+  'mode',
+  'dry-run',
+  'encrypted',
+  'upstream-authorization',
+  'upstream-auth-secret',
+  'unsupported',
 ]);
 
 const STRIPPED_PREFIXES = [
@@ -100,6 +121,14 @@ function isOwnCredential(value: string): boolean {
   return value.split(',').some((part) => /^\s*(tk_|kc_|AKE)/.test(part));
 }
 
+/** What authenticates a route call or is refused; any other credential is the upstream's (dataplane §5.2, auth.md §1.4). */
+const KNOXCALL_CREDENTIAL = /^\s*(?:tk_[A-Za-z0-9]+_|kc_(?:live|test)_|AKE[A-Za-z0-9]+_)/;
+
+function isOurAuthorization(value: string): boolean {
+  const { scheme, credential } = splitAuthorization(value);
+  return (scheme === 'bearer' || scheme === 'dpop') && KNOXCALL_CREDENTIAL.test(credential);
+}
+
 /** Cookies of our own host, which a browser adds by itself; the others are meant for the upstream. */
 function foreignCookies(header: string): string {
   if (!header.includes('knox')) return header;
@@ -125,6 +154,9 @@ export class RequestHeaders {
   timeoutMs: string | null = null;
   mode: string | null = null;
   dryRun: string | null = null;
+  /** How a route call names route and environment; null where it does not. */
+  route: string | null = null;
+  environment: string | null = null;
   encrypted: string | null = null;
   upstreamAuthorization: Secret<string> | null = null;
   hasUpstreamAuthSecret = false;
@@ -136,12 +168,21 @@ export class RequestHeaders {
   #credentials: string[] = [];
   #foreignApiKeys: string[] = [];
   #hasAuthorization = false;
+  /** Proofs of possession: ours to see where the credential is ours. */
+  readonly #proofs: string[] = [];
+  readonly #mode: ProxyMode;
   /** Names of headers that are for this hop alone, each with a comma behind it. */
   #hopNames = '';
 
   /** `certificateHeader`: that of `KNOX_CLIENT_CERT_HEADER`. */
-  constructor(rawHeaders: readonly string[], certificateHeader: string | null = null) {
+  constructor(
+    rawHeaders: readonly string[],
+    certificateHeader: string | null = null,
+    mode: ProxyMode = 'ephemeral',
+  ) {
+    this.#mode = mode;
     for (let i = 0; i < rawHeaders.length; i += 2) this.#take(rawHeaders[i]!, rawHeaders[i + 1]!);
+    if (this.#proofs.length > 0) this.#placeProofs();
     if (this.#hasAuthorization) for (const key of this.#foreignApiKeys) this.forward.push('x-api-key', key);
     if (this.#hopNames !== '') this.#stripNamed();
     if (certificateHeader !== null) this.#stripSpellings(hyphensOf(certificateHeader));
@@ -152,8 +193,13 @@ export class RequestHeaders {
    * second credential of ours.
    */
   get credentials(): readonly string[] {
-    if (this.#hasAuthorization) return this.#credentials;
+    if (this.#hasAuthorization || this.#mode === 'route') return this.#credentials;
     return [...this.#credentials, ...this.#foreignApiKeys.flatMap((key) => ['x-api-key', key])];
+  }
+
+  /** Whether the call shows anything that only KnoxCall could know. */
+  get hasCredential(): boolean {
+    return this.#credentials.length > 0;
   }
 
   get hasBody(): boolean {
@@ -161,7 +207,9 @@ export class RequestHeaders {
   }
 
   #take(name: string, value: string): void {
-    switch (knownFateOf(name)) {
+    const fate = knownFateOf(name);
+    if (this.#mode === 'route' && this.#takeOfRoute(fate, name, value)) return;
+    switch (fate) {
       case 'forward':
       case 'accept-encoding':
         this.forward.push(name, value);
@@ -185,7 +233,7 @@ export class RequestHeaders {
         this.#takeConnection(value);
         return;
       case 'dpop':
-        this.#credentials.push(name, value);
+        this.#proofs.push(name, value);
         return;
       case 'authorization':
         this.#hasAuthorization = true;
@@ -238,9 +286,50 @@ export class RequestHeaders {
         this.hasUpstreamAuthSecret = true;
         this.unsupported ??= 'x-knox-upstream-auth-secret';
         return;
+      case 'idempotency-key':
+      case 'knoxcall-key':
+      case 'knoxcall-route':
+      case 'knoxcall-environment':
       case 'strip':
         return;
     }
+  }
+
+  /** What a route call treats in another way; false where it is as in every call. */
+  #takeOfRoute(fate: Fate, name: string, value: string): boolean {
+    switch (fate) {
+      case 'authorization':
+        if (!isOurAuthorization(value)) {
+          this.forward.push(name, value);
+          return true;
+        }
+        this.#hasAuthorization = true;
+        this.#credentials.push(name, value);
+        return true;
+      case 'x-api-key':
+        if (KNOXCALL_CREDENTIAL.test(value)) this.#credentials.push(name, value);
+        else this.forward.push(name, value);
+        return true;
+      case 'knoxcall-key':
+        this.#credentials.push('x-api-key', value);
+        return true;
+      case 'knoxcall-route':
+        this.route = this.#only('x-knoxcall-route', this.route, value);
+        return true;
+      case 'knoxcall-environment':
+        this.environment = this.#only('x-knoxcall-environment', this.environment, value);
+        return true;
+      case 'idempotency-key':
+        this.forward.push(name, value);
+        return true;
+      default:
+        return ROUTE_STRIPS.has(fate);
+    }
+  }
+
+  #placeProofs(): void {
+    const isOurs = this.#mode === 'ephemeral' || this.#hasAuthorization;
+    (isOurs ? this.#credentials : this.forward).push(...this.#proofs);
   }
 
   /** Of a header that may come once: the last one stands, and that it came again is told. */

@@ -6,6 +6,7 @@ export {
   createRouteNames,
   createRouteSecretUser,
 } from './seams.js';
+export { isReservedSlug } from './slug.js';
 export { migrations } from './tables.js';
 export type {
   CallableRoute,

@@ -246,7 +246,7 @@ export function routeLogWire(log: ApiLog, withIdentity: boolean) {
     error: log.error,
     environment: log.environment,
     rate_limited: log.rateLimited,
-    signature_valid: null,
+    signature_valid: log.signatureValid,
     source_ip_country: null,
     source_ip_city: null,
   };

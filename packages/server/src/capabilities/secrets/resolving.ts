@@ -1,5 +1,6 @@
 import { type Clock, isoTime } from '../../kernel/clock.js';
 import { isUuid, type Scope } from '../../kernel/ids.js';
+import { isPending } from '../../kernel/promisable.js';
 import { Secret } from '../../kernel/secret.js';
 import type { Logger } from '../../platform/log/logger.js';
 import { bundleOf } from './certificates/bundle.js';
@@ -15,6 +16,7 @@ import {
   unboundSecret,
 } from './errors.js';
 import { coversHost } from './hosts.js';
+import type { SecretsInUse } from './in-use.js';
 import type {
   CertificateWithKey,
   OAuth2Values,
@@ -23,7 +25,7 @@ import type {
   SecretUse,
   StoredSecret,
 } from './types.js';
-import type { SecretInUse, SecretValueStore } from './value-store.js';
+import type { SecretInUse, StoredValue } from './value-store.js';
 import type { SecretValues } from './values.js';
 
 export interface SecretResolving {
@@ -43,7 +45,7 @@ export interface SecretResolving {
 export interface SecretResolvingDeps {
   readonly clock: Clock;
   readonly logger: Pick<Logger, 'warn'>;
-  readonly valueStore: SecretValueStore;
+  readonly inUse: SecretsInUse;
   readonly values: SecretValues;
   readonly oauth2: OAuth2Values;
 }
@@ -53,7 +55,7 @@ const WARNED_EVERY_MS = 3_600_000;
 const WARNED_MAX = 1_000;
 
 export function createSecretResolving(deps: SecretResolvingDeps): SecretResolving {
-  const { clock, logger, valueStore, values, oauth2 } = deps;
+  const { clock, logger, inUse, values, oauth2 } = deps;
   const warnedAtMs = new Map<string, number>();
 
   async function find(
@@ -63,7 +65,8 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     missing: (reference: SecretReference) => Error = placeholderNotFound,
   ): Promise<SecretInUse> {
     const isPossible = reference.by === 'name' || isUuid(reference.text);
-    const found = isPossible ? await valueStore.inUse(scope, reference, environment) : undefined;
+    const known = isPossible ? inUse.find(scope, reference, environment) : undefined;
+    const found = isPending(known) ? await known : known;
     if (!found) throw missing(reference);
     return found;
   }
@@ -94,12 +97,27 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     logger.warn({ tenant_id: scope.tenantId, secret_id: id }, 'an expired secret is in use');
   }
 
+  /** What is known may have been sealed anew meanwhile, under a key that is all there is by now. */
+  async function openValue(
+    { id, scope }: StoredSecret,
+    value: StoredValue,
+    environment: string | null,
+  ): Promise<Secret<string>> {
+    try {
+      return await values.open(scope, value);
+    } catch (error) {
+      const anew = await inUse.findAnew(scope, { by: 'id', text: id }, environment);
+      if (!anew?.value || anew.value.envelope.equals(value.envelope)) throw error;
+      return values.open(scope, anew.value);
+    }
+  }
+
   function open({ secret, value }: SecretInUse, environment: string | null): Promise<Secret<string>> {
     if (secret.type === 'oauth2')
       return oauth2.render(secret.scope, secret, environment ?? secret.baseEnvironment);
     // Its base environment always has one.
     if (value === null) throw placeholderNotFound({ by: 'id', text: secret.id });
-    return values.open(secret.scope, value);
+    return openValue(secret, value, environment);
   }
 
   return {
@@ -122,7 +140,7 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
       if (secret.type !== 'certificate') throw notACertificate(secret.name);
       if (!value?.certificate?.leaf || !value.certificate.hasPrivateKey) throw noPrivateKey(secret.name);
       const isExpired = judgeExpiry(found);
-      const text = await values.open(scope, value);
+      const text = await openValue(secret, value, environment);
       if (isExpired) warn(secret);
       return { id: value.id, version: value.version, ...certificateWithKey(text) };
     },

@@ -3,6 +3,7 @@ import { permissionMissing } from '../../kernel/errors.js';
 import { type IdSource, isUuid, type Scope, type TenantId } from '../../kernel/ids.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
+import type { Generations } from '../../platform/cache/generations.js';
 import type { CertificateFile, CertificateFiles } from '../../platform/crypto/certificate-files.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
@@ -22,6 +23,7 @@ import { createOAuth2Creating } from './oauth2/creating.js';
 import type { CurrentToken } from './oauth2/current-tokens.js';
 import type { NewOAuth2, OAuth2Details, OAuth2Secrets } from './oauth2/service.js';
 import { createOAuth2ConfigStore } from './oauth2/store.js';
+import { createSecretsChanged, createSecretsInUse } from './in-use.js';
 import { createSecretReading, type SecretReading } from './reading.js';
 import { createSecretResolving, type SecretResolving } from './resolving.js';
 import { createSecretStore, type SecretListOptions, type SecretSummary } from './store.js';
@@ -111,6 +113,7 @@ export interface Secrets extends SecretResolving, SecretReading {
 
 export interface SecretsDeps {
   readonly db: Database;
+  readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Pick<Logger, 'warn'>;
@@ -125,11 +128,13 @@ export interface SecretsDeps {
 
 export function createSecrets(deps: SecretsDeps): Secrets {
   const { db, auditLogs, certificateFiles, environments, oauth2, users } = deps;
-  const store = createSecretStore(db);
-  const valueStore = createSecretValueStore(db);
+  const changed = createSecretsChanged(deps.generations);
+  const store = createSecretStore(db, changed);
+  const valueStore = createSecretValueStore(db, changed);
+  const inUse = createSecretsInUse(valueStore, deps.generations);
   const values = createSecretValues(deps);
   const writing = createSecretWriting({ ...deps, store, valueStore });
-  const parts = { ...deps, store, valueStore, values, writing, find };
+  const parts = { ...deps, store, valueStore, inUse, values, writing, find };
 
   async function find(scope: Scope, id: string, tx?: Transaction): Promise<StoredSecret> {
     const secret = isUuid(id) ? await store.find(scope, id.toLowerCase(), tx) : undefined;
@@ -325,9 +330,13 @@ export function createSecretNames(db: Database) {
 }
 
 /** Values follow the name of their environment, and end with it; the base of a secret stays. */
-export function createSecretEnvironments(db: Database): EnvironmentHolder {
-  const store = createSecretStore(db);
-  const valueStore = createSecretValueStore(db);
+export function createSecretEnvironments(
+  db: Database,
+  generations: Pick<Generations, 'bump'>,
+): EnvironmentHolder {
+  const changed = createSecretsChanged(generations);
+  const store = createSecretStore(db, changed);
+  const valueStore = createSecretValueStore(db, changed);
   return {
     async neededBy(tx, scope, name) {
       const count = await store.countOfBase(tx, scope, name);

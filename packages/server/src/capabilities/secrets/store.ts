@@ -6,6 +6,7 @@ import { sameName } from './errors.js';
 import { foldName } from './names.js';
 import { type SecretRow, type SecretType, secretTables } from './tables.js';
 import type { StoredSecret } from './types.js';
+import type { OnSecretWrite } from './value-store.js';
 
 export type SecretListOptions = ListOptions<'created_at' | 'name' | 'base_environment'>;
 
@@ -16,7 +17,7 @@ export interface SecretSummary extends StoredSecret {
 
 export type SecretStore = ReturnType<typeof createSecretStore>;
 
-export function createSecretStore(db: Database) {
+export function createSecretStore(db: Database, onWrite: OnSecretWrite = async () => {}) {
   const view = db.view(secretTables);
 
   async function one(
@@ -37,6 +38,7 @@ export function createSecretStore(db: Database) {
   return {
     /** 409 where a secret of the mode is called that. */
     async insert(tx: Transaction, secret: StoredSecret): Promise<void> {
+      await onWrite(tx, secret.scope);
       await refusingSameName(secret.name, () =>
         view
           .scoped(secret.scope, tx)
@@ -113,6 +115,7 @@ export function createSecretStore(db: Database) {
     },
 
     async update(tx: Transaction, secret: StoredSecret): Promise<void> {
+      await onWrite(tx, secret.scope);
       await refusingSameName(secret.name, () =>
         view
           .scoped(secret.scope, tx)
@@ -125,6 +128,7 @@ export function createSecretStore(db: Database) {
 
     /** With its values; what else belongs to it goes first. */
     async delete(tx: Transaction, scope: Scope, id: string): Promise<void> {
+      await onWrite(tx, scope);
       const queries = view.scoped(scope, tx);
       await queries.deleteFrom('secret_values').where('secret_id', '=', id).execute();
       await queries.deleteFrom('secrets').where('id', '=', id).execute();
@@ -141,6 +145,7 @@ export function createSecretStore(db: Database) {
     },
 
     async renameEnvironment(tx: Transaction, scope: Scope, from: string, to: string): Promise<void> {
+      await onWrite(tx, scope);
       const queries = view.scoped(scope, tx);
       await queries
         .updateTable('secrets')

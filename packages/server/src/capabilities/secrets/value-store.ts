@@ -52,7 +52,10 @@ type InUseRow = Selectable<SecretRow> & {
 
 export type SecretValueStore = ReturnType<typeof createSecretValueStore>;
 
-export function createSecretValueStore(db: Database) {
+/** Told of every write, in its transaction. */
+export type OnSecretWrite = (tx: Transaction, scope: Scope) => Promise<void>;
+
+export function createSecretValueStore(db: Database, onWrite: OnSecretWrite = async () => {}) {
   const view = db.view(secretTables);
 
   /** One statement: a list of hosts and a value that were changed together are never read apart. */
@@ -119,6 +122,7 @@ export function createSecretValueStore(db: Database) {
     },
 
     async insert(tx: Transaction, scope: Scope, secretId: string, value: StoredValue): Promise<void> {
+      await onWrite(tx, scope);
       await view
         .scoped(scope, tx)
         .insertInto('secret_values')
@@ -128,6 +132,7 @@ export function createSecretValueStore(db: Database) {
 
     /** In the place of the one that the environment has. */
     async replace(tx: Transaction, scope: Scope, secretId: string, value: StoredValue): Promise<void> {
+      await onWrite(tx, scope);
       await view
         .scoped(scope, tx)
         .updateTable('secret_values')
@@ -139,6 +144,7 @@ export function createSecretValueStore(db: Database) {
 
     /** What was changed of the secret was changed of each of its values. */
     async touch(tx: Transaction, scope: Scope, secretId: string, nowMs: number): Promise<void> {
+      await onWrite(tx, scope);
       await view
         .scoped(scope, tx)
         .updateTable('secret_values')
@@ -148,6 +154,7 @@ export function createSecretValueStore(db: Database) {
     },
 
     async removeEnvironment(tx: Transaction, scope: Scope, environment: string): Promise<number> {
+      await onWrite(tx, scope);
       const rows = await view
         .scoped(scope, tx)
         .deleteFrom('secret_values')

@@ -45,3 +45,7 @@ export function notUtf8Text(): AppError {
       'send UTF-8, or X-Knox-Proxy-Mode: transparent to forward it as it is',
   );
 }
+
+export function unknownVariable(key: string): AppError {
+  return templateError(`The environment has no variable ${JSON.stringify(key.slice(0, 100))}`);
+}

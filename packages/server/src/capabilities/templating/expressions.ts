@@ -3,7 +3,19 @@ import type { Secret } from '../../kernel/secret.js';
 import { PORTABLE_PREFIX, type Portable } from '../crypto-keys/index.js';
 import type { SecretReference } from '../secrets/index.js';
 import { type EncryptedDocument, readPath } from './encrypted.js';
-import { readsTooMuch, templateError, tooManyPortables, tooManySecrets, tooManyTokens } from './errors.js';
+import {
+  readsTooMuch,
+  templateError,
+  tooManyPortables,
+  tooManySecrets,
+  tooManyTokens,
+  unknownVariable,
+} from './errors.js';
+
+/** Which expressions are ours: of ephemeral calls (§2.1), of the bodies of route calls, of what routes inject (§2.2). */
+export type Dialect = 'ephemeral' | 'route' | 'injected';
+
+const NO_VARIABLES: ReadonlyMap<string, string> = new Map();
 
 /**
  * Every token operand of one call in order of appearance, body and query counted together (dataplane §2.1).
@@ -21,10 +33,16 @@ export class Operands {
   readonly slots: Slot[] = [];
 
   readonly #document: EncryptedDocument | null;
+  readonly #variables: ReadonlyMap<string, string>;
   #charactersRead = 0;
 
-  constructor(document: EncryptedDocument | null = null) {
+  constructor(
+    document: EncryptedDocument | null = null,
+    readonly dialect: Dialect = 'ephemeral',
+    variables: ReadonlyMap<string, string> = NO_VARIABLES,
+  ) {
     this.#document = document;
+    this.#variables = variables;
   }
 
   add(operand: string): number {
@@ -55,6 +73,15 @@ export class Operands {
     return text;
   }
 
+  /** What a variable of the environment stands for: plain text, and looked at no more. */
+  variable(key: string): string {
+    const text = this.#variables.get(key);
+    if (text === undefined) throw unknownVariable(key);
+    this.#charactersRead += text.length;
+    if (this.#charactersRead > LIMITS.templatedBodyBytesMax) throw readsTooMuch();
+    return text;
+  }
+
   #slot(of: Slot['of'], count: number): number {
     return this.slots.push({ of, index: count - 1 }) - 1;
   }
@@ -78,7 +105,7 @@ const PORTABLE_CHARACTERS_MAX = 2 * LIMITS.vaultValueBytesMax;
 /** No token holds a control character or half a surrogate pair, and the database takes neither. */
 const UNUSABLE = /[\u0000-\u001f\u007f]|\p{Cs}/u;
 
-type Keyword = 'token' | 'encrypted' | 'secret' | 'secret_id';
+type Keyword = 'token' | 'encrypted' | 'secret' | 'secret_id' | 'var';
 
 interface Opening {
   readonly keyword: Keyword;
@@ -109,13 +136,15 @@ function opening(
 }
 
 /** Tells one of our expressions from the braces of Handlebars, Liquid and their like, which pass through. */
-function openingAt(text: string, braces: number): Opening | null {
+function openingAt(text: string, braces: number, dialect: Dialect): Opening | null {
   const at = skipSpace(text, braces + 2);
   switch (text[at]) {
     case 't':
-      return opening(text, at, 'token', 'token', ':');
+      return dialect === 'ephemeral' ? opening(text, at, 'token', 'token', ':') : null;
     case 'e':
-      return opening(text, at, 'encrypted', 'encrypted', '|');
+      return dialect === 'ephemeral' ? opening(text, at, 'encrypted', 'encrypted', '|') : null;
+    case 'v':
+      return dialect === 'route' ? opening(text, at, 'var', 'var', ':') : null;
     case 's':
       return opening(text, at, 'secret', 'secret', ':') ?? opening(text, at, 'secret_id', 'secret_id', ':');
     default:
@@ -130,7 +159,7 @@ function operandEnd(text: string, from: number): number {
 }
 
 /** `ws operand ws }}`, the operand bare or in one pair of quotes. Returns it and where the text goes on. */
-function operandAt(text: string, from: number, what: 'token' | 'secret'): { operand: string; end: number } {
+function operandAt(text: string, from: number, what: 'token' | 'secret' | 'var'): { operand: string; end: number } {
   let at = skipSpace(text, from);
   const quote = text[at];
   let operand: string;
@@ -210,7 +239,8 @@ function pieceAt(
   operands: Operands,
 ): { piece: string | number; end: number } {
   if (keyword === 'encrypted') return encryptedAt(text, from, operands);
-  const { operand, end } = operandAt(text, from, keyword === 'token' ? 'token' : 'secret');
+  const { operand, end } = operandAt(text, from, keyword === 'secret_id' ? 'secret' : keyword);
+  if (keyword === 'var') return { piece: operands.variable(operand), end };
   if (keyword === 'token') return { piece: operands.add(operand), end };
   const by = keyword === 'secret_id' ? 'id' : 'name';
   return { piece: operands.secret({ by, text: operand }), end };
@@ -226,7 +256,7 @@ export function parseText(text: string, operands: Operands): Pieces | null {
   const pieces: (string | number)[] = [];
   let literalFrom = 0;
   while (braces !== -1) {
-    const found = openingAt(text, braces);
+    const found = openingAt(text, braces, operands.dialect);
     if (found === null) {
       braces = text.indexOf('{{', braces + 1);
       continue;
@@ -248,9 +278,9 @@ export function parseText(text: string, operands: Operands): Pieces | null {
 }
 
 /** Whether one of our expressions opens anywhere, escaped or not. */
-export function holdsExpression(text: string): boolean {
+export function holdsExpression(text: string, dialect: Dialect = 'ephemeral'): boolean {
   for (let at = text.indexOf('{{'); at !== -1; at = text.indexOf('{{', at + 1)) {
-    if (openingAt(text, at) !== null) return true;
+    if (openingAt(text, at, dialect) !== null) return true;
   }
   return false;
 }

@@ -49,7 +49,8 @@ function finder(bytes: Buffer, text: string): (start: number, end: number) => bo
  * could rely on rendering; else it is the upstream's matter.
  */
 export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate | null {
-  if (!mayHoldBraces(bytes) && bytes.indexOf(PORTABLE_PREFIX) === -1) {
+  const mayOpen = operands.dialect === 'ephemeral';
+  if (!mayHoldBraces(bytes) && !(mayOpen && bytes.indexOf(PORTABLE_PREFIX) !== -1)) {
     if (bytes.indexOf(BRACES_UTF16) !== -1) throw malformedJson('not UTF-8');
     return null;
   }
@@ -59,7 +60,7 @@ export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate |
   const collect = (start: number, end: number): void => {
     if (bytes[start] !== QUOTE) return;
     const portable =
-      bytes[start + 1] === K ? parsePortable(bytes.toString('latin1', start + 1, end - 1)) : null;
+      mayOpen && bytes[start + 1] === K ? parsePortable(bytes.toString('latin1', start + 1, end - 1)) : null;
     if (portable !== null) splices.push({ start, end, slot: operands.open(portable) });
     if (!holdsBraces(start, end) && !holdsEscape(start, end)) return;
     const pieces = parseText(JSON.parse(bytes.toString('utf8', start, end)) as string, operands);
@@ -67,7 +68,7 @@ export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate |
   };
   const problem = isUtf8(bytes) ? scanJson(bytes, { scalar: collect }) : 'not UTF-8';
   if (problem === null) return splices.length === 0 ? null : { bytes, splices };
-  if (splices.length > 0 || holdsExpression(bytes.toString('latin1'))) throw malformedJson(problem);
+  if (splices.length > 0 || holdsExpression(bytes.toString('latin1'), operands.dialect)) throw malformedJson(problem);
   return null;
 }
 

@@ -72,7 +72,25 @@ export function parseCall(
   contentType: string | null,
   document: EncryptedDocument | null = null,
 ): CallTemplate | null {
-  const operands = new Operands(document);
+  return templateOf(parts, kind, contentType, new Operands(document));
+}
+
+/** Of a call of a route: its body alone is rendered, and knows secrets and variables (dataplane §2.2). */
+export function parseRouteBody(
+  body: Buffer,
+  kind: BodyKind,
+  contentType: string | null,
+  variables: ReadonlyMap<string, string>,
+): CallTemplate | null {
+  return templateOf({ query: '', body }, kind, contentType, new Operands(null, 'route', variables));
+}
+
+function templateOf(
+  parts: CallParts,
+  kind: BodyKind,
+  contentType: string | null,
+  operands: Operands,
+): CallTemplate | null {
   const query = parsePairs(parts.query, 'query', operands);
   const body = parts.body === null ? null : parseBody(parts.body, kind, contentType ?? '', operands);
   if (query === null && body === null) return null;

@@ -91,6 +91,8 @@ export interface CallerSteps {
   /** `/admin` only. */
   readonly session?: (request: FastifyRequest) => Promise<SessionCaller>;
   readonly public: (request: FastifyRequest) => Visitor;
+  /** What is checked of a request whoever sends it: version and host. */
+  readonly host: (request: FastifyRequest) => ResolvedHost;
   /** `/v1` only. Tells first whose pages may read the answer, so that they can read a refusal too. */
   readonly capability?: (
     request: FastifyRequest,
@@ -173,6 +175,7 @@ export function createCallerSteps({
         return { ...session, ...visitorOf(request) };
       },
     }),
+    host: hostOf,
     public(request) {
       hostOf(request);
       return visitorOf(request);

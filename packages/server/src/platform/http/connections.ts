@@ -64,10 +64,11 @@ export function limitConnections(
 export function boundBody(
   app: FastifyInstance,
   clock: Clock,
-  { raw, routeOptions }: FastifyRequest,
+  request: FastifyRequest,
   { raw: response }: FastifyReply,
   bodyMs: number,
 ): void {
+  const { raw, routeOptions } = request;
   const hasBody = raw.headers['transfer-encoding'] !== undefined || Number(raw.headers['content-length']) > 0;
   if (!hasBody || routeOptions.config.hasLongBody) return;
   const cancel = clock.setTimer(bodyMs, () => {
@@ -77,5 +78,6 @@ export function boundBody(
     else
       app.server.emit('clientError', Object.assign(new Error('slow body'), { code: TOO_SLOW }), raw.socket);
   });
+  request.unboundBody = cancel;
   raw.once('close', cancel);
 }

@@ -99,6 +99,7 @@ export function writeErrorRaw(
   response: ServerResponse,
   cause: unknown,
   rateLimit: RateLimitStatus | null = null,
+  block: Readonly<Record<string, string>> = {},
 ): void {
   const error = toAppError(cause);
   logError(request, error);
@@ -109,7 +110,7 @@ export function writeErrorRaw(
   const answer = errorAnswer(error, request.id, rateLimit, request.caller?.principal);
   const length = String(Buffer.byteLength(answer.body));
   for (const name of response.getHeaderNames()) response.removeHeader(name);
-  response.writeHead(answer.status, { ...answer.headers, 'content-length': length });
+  response.writeHead(answer.status, { ...answer.headers, ...block, 'content-length': length });
   response.end(request.method === 'HEAD' ? undefined : answer.body);
 }
 

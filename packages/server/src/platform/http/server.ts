@@ -41,6 +41,10 @@ declare module 'fastify' {
     refusal: Refusal | null;
     /** `null` where no traces are kept. */
     trace: RequestTrace | null;
+    /** Takes back the time that its body has; `null` where it has all. */
+    unboundBody: (() => void) | null;
+    /** Where metrics count it in the place of its path; `null` = there. */
+    countedAs: string | null;
   }
 }
 
@@ -104,6 +108,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.decorateRequest('source');
   app.decorateRequest('refusal', null);
   app.decorateRequest('trace', null);
+  app.decorateRequest('unboundBody', null);
+  app.decorateRequest('countedAs', null);
   const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
     deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
   );
@@ -229,8 +235,9 @@ function watchEnd(
     const { caller, refusal } = request;
     const principal = caller?.principal;
     const durationMs = clock.monotonicMs() - startedMs;
-    metrics?.(request.method, request.raw.url ?? '', response, refusal, durationMs);
-    request.trace?.end(request.routeOptions.url, response, refusal?.type ?? null, caller);
+    const { countedAs } = request;
+    metrics?.(request.method, countedAs ?? request.raw.url ?? '', response, refusal, durationMs);
+    request.trace?.end(countedAs ?? request.routeOptions.url, response, refusal?.type ?? null, caller);
     const inboundId = request.raw.headers['x-request-id'];
     requestLog({
       method: request.method,

@@ -1,33 +1,35 @@
 import type { ServerResponse } from 'node:http';
 import { pipeline, type Transform, Writable } from 'node:stream';
 import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
-import type { RequestId } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import type { RateLimitStatus } from '../../../kernel/rate-limit.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
 import { pushRateLimit } from '../../../platform/http/rate-limit-headers.js';
-import type { EchoGuard, EchoScanner, RedactionPlan } from '../../redaction/index.js';
+import type { EchoScanner, RedactionPlan } from '../../redaction/index.js';
+import type { ProxyCall } from '../call.js';
+import { type AnswerRules, answerActions } from './answer-rules.js';
 import { hasHeader, hasRateLimit, headerValue, passedHeaders } from '../response-headers.js';
 
 /** Writes the upstream's answer to the caller: head rewritten, body passed on, guarded or through redaction. */
 export function beginAnswer(
-  response: ServerResponse,
-  method: string,
-  requestId: RequestId,
+  call: ProxyCall,
   plan: RedactionPlan,
-  guard: EchoGuard | null,
   upstream: UpstreamHead,
-  rateLimit: RateLimitStatus | null,
+  onAnswer: AnswerRules | null = null,
 ): Writable {
+  const { method, guard, rateLimit } = call;
+  const { response } = call.exchange;
   const { status } = upstream;
-  const planned = plan.head(status, passedHeaders(upstream.rawHeaders), method, guard);
   const isBodiless = method === 'HEAD' || status === 204 || status === 304;
-  const { body, echo } = planned;
+  const passed = passedHeaders(upstream.rawHeaders);
+  const acting = onAnswer === null || isBodiless ? null : answerActions(onAnswer, passed);
+  const planned = plan.head(status, acting === null ? passed : acting.rawHeaders, method, guard);
+  const { echo } = planned;
+  const body = acting === null ? planned.body : [acting.transform, ...planned.body];
   const head = (): string[] => {
     const isCounted = echo === null || echo.scanner.isEnded;
     const isSame = echo !== null && isCounted && body.length === 0 && !echo.scanner.hasReplaced;
     const rawHeaders = isSame ? echo.unchangedHeaders : planned.rawHeaders;
-    rawHeaders.push('X-Knox-Destination-Status', String(status), 'X-Request-Id', requestId);
+    call.stamp(rawHeaders, status);
     if (guard && isCounted && guard.guarded > 0)
       rawHeaders.push('X-Knox-Echo-Guarded', String(guard.guarded));
     // An upstream's own limits are what its clients act on: ours do not mix with them (docs/decisions/0035).
@@ -42,10 +44,10 @@ export function beginAnswer(
   }
   const isRecords = isRecordStream(headerValue(planned.rawHeaders, 'content-type'));
   const heldBytesMax = echo?.mayWait && !isRecords ? LIMITS.echoHeldBytesMax : 0;
-  const scanner = body.length === 0 ? (echo?.scanner ?? null) : null;
+  const scanner = planned.body.length === 0 ? (echo?.scanner ?? null) : null;
   const sink = new HeldAnswer({ response, status, head, heldBytesMax, scanner });
   if (isRecords) sink.begin();
-  return scanner ? sink : new InspectedAnswer(body, sink);
+  return body.length === 0 ? sink : new InspectedAnswer(body, sink);
 }
 
 /** A head whose body is still to come must not wait for it; one whose body follows at once shares its packet. */

@@ -50,6 +50,12 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
   });
 }
 
+/** What was read of a body before it was known to be long, and what may refuse the rest. */
+interface BegunBody {
+  readonly start: Buffer;
+  judge(chunk: Buffer): void;
+}
+
 /**
  * The body as it comes, counted on the way. It stands between the client's request and the upstream's client, which
  * destroys what it could not send: that must not take the client's connection with it, on which the answer is due.
@@ -57,16 +63,27 @@ export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number):
 export class StreamedBody extends Readable {
   readonly #request: IncomingMessage;
   readonly #bytesMax: number;
-  #bytes = 0;
+  readonly #judge: ((chunk: Buffer) => void) | null;
+  #start: Buffer | null;
+  #bytes: number;
   #isReading = false;
 
-  constructor(request: IncomingMessage, bytesMax: number) {
+  constructor(request: IncomingMessage, bytesMax: number, begun: BegunBody | null = null) {
     super();
     this.#request = request;
     this.#bytesMax = bytesMax;
+    this.#judge = begun?.judge ?? null;
+    this.#start = begun?.start ?? null;
+    this.#bytes = begun?.start.length ?? 0;
   }
 
   override _read(): void {
+    if (this.#start !== null) {
+      const start = this.#start;
+      this.#start = null;
+      this.push(start);
+      return;
+    }
     if (this.#isReading) {
       this.#request.resume();
       return;
@@ -77,6 +94,8 @@ export class StreamedBody extends Readable {
       .on('end', this.#onEnd)
       .on('error', this.#onLost)
       .on('close', this.#onLost);
+    // Whoever read its start has paused it.
+    if (this.#judge !== null) this.#request.resume();
   }
 
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
@@ -92,8 +111,17 @@ export class StreamedBody extends Readable {
 
   readonly #onData = (chunk: Buffer): void => {
     this.#bytes += chunk.length;
-    if (this.#bytes > this.#bytesMax) this.destroy(payloadTooLarge(this.#bytesMax));
-    else if (!this.push(chunk)) this.#request.pause();
+    if (this.#bytes > this.#bytesMax) {
+      this.destroy(payloadTooLarge(this.#bytesMax));
+      return;
+    }
+    try {
+      this.#judge?.(chunk);
+    } catch (error) {
+      this.destroy(error as Error);
+      return;
+    }
+    if (!this.push(chunk)) this.#request.pause();
   };
 
   readonly #onEnd = (): void => {
@@ -120,4 +148,55 @@ export function passBody(
     return bufferBody(call, clock, bytesMax);
   invite(call);
   return new StreamedBody(call.exchange.request, bytesMax);
+}
+
+export interface StartOptions {
+  /** Up to here a body is read whole. */
+  readonly wholeBytesMax: number;
+  readonly bytesMax: number;
+  /** Of each piece of one that is longer, before it goes on; throws where it may not. */
+  judge(chunk: Buffer): void;
+}
+
+/** The whole of a body, or one that streams on from where it became too long to be read whole. */
+export function readStart(
+  call: ProxyCall,
+  clock: CallClock,
+  { wholeBytesMax, bytesMax, judge }: StartOptions,
+): Promisable<Buffer | StreamedBody> {
+  refuseDeclaredSize(call, bytesMax);
+  const { request } = call.exchange;
+  if ((call.headers.contentLength ?? Number.POSITIVE_INFINITY) <= wholeBytesMax)
+    return bufferBody(call, clock, wholeBytesMax);
+  if (clock.ended) throw clock.ended;
+  return new Promise((resolve, reject) => {
+    const collected = new GrowingBuffer();
+    const onData = (chunk: Buffer): void => {
+      collected.append(chunk);
+      if (collected.length <= wholeBytesMax) return;
+      request.pause();
+      settle(() => {
+        const start = collected.take(collected.length);
+        judge(start);
+        resolve(new StreamedBody(request, bytesMax, { start, judge }));
+      });
+    };
+    const onEnd = (): void => settle(() => resolve(collected.take(collected.length)));
+    const onLost = (): void => settle(() => reject(new ClientGone()));
+    const onAbort = (): void => settle(() => reject(clock.ended));
+    function settle(finish: () => void): void {
+      request.off('data', onData).off('end', onEnd).off('error', onLost).off('close', onLost);
+      leaveClock();
+      try {
+        finish();
+      } catch (error) {
+        // What is left is read and dropped, as of every body that is refused.
+        request.resume();
+        reject(error as Error);
+      }
+    }
+    const leaveClock = clock.onEnd(onAbort);
+    request.on('data', onData).on('end', onEnd).on('error', onLost).on('close', onLost);
+    invite(call);
+  });
 }

@@ -45,7 +45,7 @@ export async function detokenize(
   const { scope } = caller.principal;
   // First, so that no token is read out for a caller who may not open the rest.
   const opened = opens.length === 0 ? [] : await portable.openForProxy(caller, opens);
-  const secrets = await secretsFor(template.secrets, host, async (reference, use) => {
+  const secrets = await secretsFor(template.secrets, ephemeralUse(host), async (reference, use) => {
     const { value } = await source.resolve(scope, reference, use);
     return value;
   });
@@ -56,10 +56,14 @@ export async function detokenize(
   return { tokens, secrets, portables: { sealed, opened } };
 }
 
+function ephemeralUse(host: string): SecretUse {
+  return { via: 'ephemeral', environment: null, host };
+}
+
 /** Each secret once, in order of appearance; what stands for it in an answer is the caller's own placeholder. */
-async function secretsFor(
+export async function secretsFor(
   references: readonly SecretReference[],
-  host: string,
+  use: SecretUse,
   read: (reference: SecretReference, use: SecretUse) => Promise<Secret<string>>,
 ): Promise<DetokenizedValue[]> {
   const known = new Map<string, DetokenizedValue>();
@@ -68,7 +72,6 @@ async function secretsFor(
     const token = `{{${reference.by === 'id' ? 'secret_id' : 'secret'}:${reference.text}}}`;
     let value = known.get(token);
     if (!value) {
-      const use: SecretUse = { via: 'ephemeral', environment: null, host };
       value = { value: await read(reference, use), token, isGuarded: true };
       known.set(token, value);
     }
@@ -103,7 +106,7 @@ export async function maskValues(
 ): Promise<CallValues> {
   const { operands, seals, opens } = template;
   if (opens.length > 0) await portable.checkForProxy(caller, opens);
-  const secrets = await secretsFor(template.secrets, host, async (reference, use) => {
+  const secrets = await secretsFor(template.secrets, ephemeralUse(host), async (reference, use) => {
     await source.check(caller.principal.scope, reference, use);
     return MASK;
   });

@@ -7,7 +7,6 @@ import type { Plans } from '../../plans/index.js';
 import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import type { CallEvents } from '../../webhooks/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
-import { CallWatch } from '../call-watch.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, guardedValues, NO_VALUES, type ValueSources } from './detokenize.js';
 import { dryRun } from './dry-run.js';
@@ -18,6 +17,7 @@ import { render } from './render.js';
 import { joinedQuery, passThrough, scan } from './scan.js';
 import { send } from './send.js';
 import { guardTarget } from './target.js';
+import { watchCall } from './watch.js';
 
 export interface EphemeralDeps extends ValueSources {
   readonly clock: Clock;
@@ -43,12 +43,8 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const authenticated = authenticate(call);
   const caller = isPending(authenticated) ? await authenticated : authenticated;
   deps.apiLogs.assertRoom();
-  const asked = deps.callEvents.interestIn(caller.principal.scope);
-  const interest = isPending(asked) ? await asked : asked;
-  if (interest !== null) {
-    const { callEvents, clock, apiLogs } = deps;
-    call.watch = new CallWatch(interest, callEvents, clock, call.exchange.response, apiLogs.queuedRows());
-  }
+  const watched = watchCall(deps, call, caller);
+  if (isPending(watched)) await watched;
   const admitted = deps.plans.admit(caller.principal);
   call.rateLimit = isPending(admitted) ? await admitted : admitted;
   requirePermission(caller, 'proxy:invoke');
@@ -87,7 +83,7 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   const event = call.watch?.received(call);
   if (event) deps.apiLogs.appendAlone(event);
   trace?.stepUpstream('send', call.method, guarded.target);
-  await send(deps, call, guarded, outbound, plan, via);
+  await send(deps, call, guarded, outbound, plan, { via, clientCertificate: null, onAnswer: null });
 }
 
 /** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */
@@ -101,8 +97,8 @@ export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): P
     failure = call.isGone ? new ClientGone() : cause;
     call.caller ??= exchange.refusedCaller();
     if (failure instanceof ClientGone) exchange.response.destroy();
-    else exchange.refuse(failure, call.rateLimit);
+    else exchange.refuse(failure, call.rateLimit, call.block);
   }
   call.clock?.stop();
-  writeLogRow(deps.apiLogs, deps.clock, call, 'ephemeral', failure);
+  writeLogRow(deps.apiLogs, deps.clock, call, failure);
 }

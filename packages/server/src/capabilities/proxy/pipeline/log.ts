@@ -1,7 +1,7 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { AppError, isAppError } from '../../../kernel/errors.js';
 import { LIMITS } from '../../../kernel/limits.js';
-import type { ProxyMode } from '../../../kernel/proxy-mode.js';
+import type { Caller } from '../../../kernel/principal.js';
 import { MASK_TEXT } from '../../../kernel/secret.js';
 import { ClientGone } from '../../../platform/egress/egress.js';
 import type { ApiLogEntry, ApiLogs } from '../../api-logs/index.js';
@@ -35,12 +35,16 @@ function pathOf({ path, plan, injected }: ProxyCall): string | null {
   return text;
 }
 
+/** Whoever shows a key is known by it; a client without one by its address or its certificate. */
+function identificationOf({ client }: ProxyCall, { principal: { kind } }: Caller): string {
+  return kind === 'client' && client !== null ? client.kind : kind;
+}
+
 /** Every call with a valid credential leaves one row, refused or not (dataplane §1.7). */
 export function writeLogRow(
   log: CallLog,
   clock: Clock,
   call: ProxyCall,
-  proxyMode: ProxyMode,
   failure: unknown,
 ): void {
   const { caller, exchange } = call;
@@ -49,20 +53,21 @@ export function writeLogRow(
   const entry: ApiLogEntry = {
     scope: caller.principal.scope,
     requestId: exchange.requestId,
-    routeId: null,
-    matchedClientId: null,
-    identificationMethod: caller.principal.kind,
+    routeId: call.route?.id ?? null,
+    matchedClientId: call.client?.id ?? null,
+    identificationMethod: identificationOf(call, caller),
     method: call.method,
     statusCode: nobodySawIt ? CLIENT_GONE_STATUS : exchange.response.statusCode,
     srcIp: caller.ip,
-    environment: null,
+    environment: call.route?.environment ?? null,
     tsMs: call.receivedAtMs,
     path: pathOf(call),
     latencyMs: Math.round(clock.monotonicMs() - call.startedMs),
     upstreamHost: call.upstreamHost,
     error: errorName(failure) ?? (call.isDryRun ? DRY_RUN : null),
     rateLimited: isAppError(failure, 'rate_limit_exceeded'),
-    proxyMode,
+    proxyMode: call.mode,
+    signatureValid: call.signatureValid,
     echo: call.guard && { guarded: call.guard.guarded, notGuarded: call.guard.notGuarded },
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   };

@@ -1,9 +1,10 @@
-import type { Egress } from '../../../platform/egress/egress.js';
+import type { ClientCertificate, Egress } from '../../../platform/egress/egress.js';
 import type { EgressChain } from '../../egress-servers/index.js';
 import type { RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
 import { withIdentityEncoding } from '../request-headers.js';
 import { beginAnswer } from './answer.js';
+import type { AnswerRules } from './answer-rules.js';
 import { StreamedBody } from './body.js';
 import type { HopMarker } from './hop-marker.js';
 import type { Outbound } from './render.js';
@@ -34,6 +35,14 @@ export function upstreamHeaders(
   return headers;
 }
 
+export interface SendOptions {
+  /** What the call leaves by; null = this machine's own address. */
+  readonly via: EgressChain | null;
+  readonly clientCertificate: ClientCertificate | null;
+  /** What the route does to its answer; null = nothing. */
+  readonly onAnswer: AnswerRules | null;
+}
+
 /** One attempt, to the judged addresses only; resolves when the caller's answer is complete. */
 export function send(
   deps: SendDeps,
@@ -41,11 +50,11 @@ export function send(
   guarded: GuardedTarget,
   outbound: Outbound,
   plan: RedactionPlan,
-  via: EgressChain | null,
+  { via, clientCertificate, onAnswer }: SendOptions,
 ): Promise<void> {
-  const { response, requestId, trace } = call.exchange;
+  const { trace } = call.exchange;
   const { target, clock } = guarded;
-  const isRead = plan.hasBodyRules || (call.guard?.isActive ?? false);
+  const isRead = plan.hasBodyRules || (call.guard?.isActive ?? false) || onAnswer !== null;
   call.assertClientPresent();
   return deps.egress.stream(
     target,
@@ -57,10 +66,11 @@ export function send(
       clock,
       idleTimeoutMs: clock.timeoutMs,
       via,
+      clientCertificate,
     },
     (head) => {
       trace?.upstreamAnswered(head.status);
-      return beginAnswer(response, call.method, requestId, plan, call.guard, head, call.rateLimit);
+      return beginAnswer(call, plan, head, onAnswer);
     },
   );
 }

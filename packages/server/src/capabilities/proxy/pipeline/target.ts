@@ -26,8 +26,17 @@ export function guardTarget(
   const url = egress.parse(rawUrl, policy);
   call.upstreamHost = url.hostname;
   call.path = url.pathname;
-  const clock = egress.startClock(timeoutMs, call);
-  call.clock = clock;
+  const clock = startClock(egress, call, timeoutMs);
   const judged = egress.judge(url, policy, clock);
   return isPending(judged) ? judged.then((target) => ({ target, clock })) : { target: judged, clock };
+}
+
+/** The one clock of a call: a step that reads the body before the target is judged has started it. */
+export function startClock(
+  egress: Pick<Egress, 'startClock'>,
+  call: ProxyCall,
+  timeoutMs: number,
+): CallClock {
+  call.clock ??= egress.startClock(timeoutMs, call);
+  return call.clock;
 }
