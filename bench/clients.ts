@@ -46,6 +46,8 @@ const { matcher } = createClients({
   generations,
   auditLogs: { record: unasked },
   plans: { roomFor: async () => ({ require() {} }) },
+  routeNames: async () => new Map(),
+  isSigningSecret: async () => false,
   clientCa: { prepare: () => Promise.reject(new Error('nothing is issued')), revoke: async () => 0 },
 });
 const scope: Scope = { tenantId: systemIds.uuid() as TenantId, sandbox: false };

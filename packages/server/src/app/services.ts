@@ -8,7 +8,6 @@ import {
   createUserAuthentication,
 } from '../capabilities/authentication/index.js';
 import { createClientTokens } from '../capabilities/client-tokens/index.js';
-import { createClients } from '../capabilities/clients/index.js';
 import {
   createCryptoKeyRecords,
   createCryptoKeys,
@@ -26,8 +25,7 @@ import { createParity } from '../capabilities/parity/index.js';
 import { createPermissions } from '../capabilities/permissions/index.js';
 import { createPlans, createTenantSwitch } from '../capabilities/plans/index.js';
 import { createRedaction } from '../capabilities/redaction/index.js';
-import { createRouteEgressUser, createRouteNames, createRoutes } from '../capabilities/routes/index.js';
-import { createSecretTypes } from '../capabilities/secrets/index.js';
+import { createRouteEgressUser } from '../capabilities/routes/index.js';
 import { createSignupPages, createSignups, plainOrigin } from '../capabilities/signup/index.js';
 import { createTenantRemoval, createTenants, REMOVAL_JOB } from '../capabilities/tenants/index.js';
 import { createVaults } from '../capabilities/vaults/index.js';
@@ -44,6 +42,7 @@ import { createEgressServices } from './egress-services.js';
 import { createKmsServices } from './kms.js';
 import { createOAuth } from './oauth.js';
 import { createProxies } from './proxies.js';
+import { createRouteServices } from './routes.js';
 import { createSecretServices } from './secrets.js';
 import type { ServicesDeps } from './services-deps.js';
 import { measuredEgress } from './telemetry.js';
@@ -220,17 +219,6 @@ export function createServices(deps: ServicesDeps) {
     jobs,
     outbox,
   });
-  const secretType = createSecretTypes(db);
-  const clients = createClients({
-    ...deps,
-    routeNames: createRouteNames(db),
-    isSigningSecret: async (scope, id, tx) => (await secretType(scope, id, tx)) === 'string',
-    generations,
-    auditLogs,
-    plans,
-    clientCa,
-    cacheCounts: cacheCounts(instruments, 'clients'),
-  });
   const webhooks = createWebhooks({
     ...deps,
     generations,
@@ -245,26 +233,17 @@ export function createServices(deps: ServicesDeps) {
     cacheCounts: cacheCounts(instruments, 'webhooks'),
   });
   auditReaders.push(webhooks.auditFeed.onWrite);
-  const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clients };
+  const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clientCa };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
-  const namedRoutes = createRoutes({
+  const namedRoutes = createRouteServices({
     ...deps,
     ...secretServices,
-    egress,
-    egressAllowlist,
-    generations,
-    auditLogs,
-    plans,
-    assignments: clients.assignments,
-    cryptoKeys: cryptoRecords,
+    ...aroundSecrets,
+    egressServers,
+    cryptoRecords,
     vaults,
     apiLogs: callLogs.apiLogs,
-    references: {
-      isCertificate: async (scope, id, tx) => (await secretType(scope, id, tx)) === 'certificate',
-      isEgressServer: async (scope, id, tx) => (await egressServers.find(scope, id, tx)) !== undefined,
-    },
-    cacheCounts: cacheCounts(instruments, 'routes'),
   });
   const { proxy, routeProxy } = createProxies({
     ...deps,
@@ -274,7 +253,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     limiter,
     plans,
-    clients: clients.matcher,
+    clients: secretServices.clients.matcher,
     secrets: secretServices.secrets,
     routes: namedRoutes.table,
     vaults,
@@ -330,7 +309,6 @@ export function createServices(deps: ServicesDeps) {
     origins,
     authentication,
     userAuthentication,
-    clients,
     ...secretServices,
     namedRoutes,
     redaction,

@@ -1,7 +1,6 @@
 export { createRoutes, type Routes } from './composition.js';
 export { routeRoutes } from './routes.js';
 export {
-  createRouteEgressUser,
   createRouteEnvironments,
   createRouteNames,
   createRouteSecretUser,

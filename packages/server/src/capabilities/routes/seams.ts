@@ -50,18 +50,6 @@ export function createRouteSecretUser(db: Database): SecretUser {
   };
 }
 
-/** What an egress server is still needed by, as an error says it; null = it may be deleted. */
-export function createRouteEgressUser(db: Database) {
-  const configs = createRouteConfigStore(db);
-  return {
-    usedBy: async (
-      tx: Parameters<SecretUser['usedBy']>[0],
-      scope: Scope,
-      serverId: string,
-    ): Promise<string | null> => countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
-  };
-}
-
 /** For those that have ids of routes alone. */
 export function createRouteNames(db: Database) {
   const store = createRouteStore(db);

@@ -6,8 +6,8 @@ export { secretRoutes } from './routes.js';
 export {
   createSecretEnvironments,
   createSecretNames,
+  createSecretOfType,
   createSecrets,
-  createSecretTypes,
   type Secrets,
   type SecretUser,
 } from './service.js';

@@ -317,11 +317,11 @@ function endOf({ leaf }: CertificateInfo, sentMs: number | null | undefined): nu
   return sentMs === undefined ? (leaf?.notAfterMs ?? null) : sentMs;
 }
 
-/** For those that refer to secrets by their id: of which type one is, undefined where there is none. */
-export function createSecretTypes(db: Database) {
+/** For those that refer to secrets by their id: whether there is one, and of that type. */
+export function createSecretOfType(db: Database, type: SecretType) {
   const store = createSecretStore(db);
-  return async (scope: Scope, id: string, tx: Transaction): Promise<SecretType | undefined> =>
-    (await store.find(scope, id, tx))?.type;
+  return async (scope: Scope, id: string, tx: Transaction): Promise<boolean> =>
+    (await store.find(scope, id, tx))?.type === type;
 }
 
 export function createSecretNames(db: Database) {

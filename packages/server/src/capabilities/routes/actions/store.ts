@@ -10,8 +10,6 @@ export interface StoredAction extends FieldAction {
   readonly createdAtMs: number;
 }
 
-export type RouteActionStore = ReturnType<typeof createRouteActionStore>;
-
 export function createRouteActionStore(db: Database) {
   const view = db.view(routeTables);
 
