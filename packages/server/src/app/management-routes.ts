@@ -37,7 +37,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
       permissionsOf: (role) => decisionOfUser(role).grants.map(({ permission }) => permission),
     }),
     ...signupRoutes(services.signups, services.origins),
-    ...accountRoutes(services.plans, { ...services, routes: services.namedRoutes.records }),
+    ...accountRoutes(services.plans, services),
     ...tenantKmsRoutes(services.tenantKms, services.clouds),
     ...tenantRoutes(services.tenants),
     ...teamRoutes({ team: services.team, invitations: services.auth.invitations }),

@@ -8,7 +8,7 @@ import type { TenantSwitch } from './tenant-switch.js';
 
 /** What is counted elsewhere: each of a tenant's live rows. */
 export interface ResourceCounts {
-  readonly routes: LiveCount;
+  readonly namedRoutes: { readonly records: LiveCount };
   readonly clients: LiveCount;
   readonly environments: LiveCount;
   readonly secrets: LiveCount;
@@ -52,7 +52,7 @@ export function accountRoutes(
         const { tenantId } = caller.principal.scope;
         const [usage, routes, clients, environments, secrets] = await Promise.all([
           plans.usage(tenantId),
-          counts.routes.countLive(tenantId),
+          counts.namedRoutes.records.countLive(tenantId),
           counts.clients.countLive(tenantId),
           counts.environments.countLive(tenantId),
           counts.secrets.countLive(tenantId),

@@ -55,7 +55,7 @@ export function routeRoutes(routes: Routes): RouteDefinition[] {
   ];
 }
 
-function ofRecords({ records }: Routes): RouteDefinition[] {
+function ofRecords(routes: Routes): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -67,7 +67,7 @@ function ofRecords({ records }: Routes): RouteDefinition[] {
       response: routeRowResponse,
       answer: 'page',
       async handle({ caller, query: { per_page, enabled, ...query } }) {
-        const page = await records.list(caller, { ...query, perPage: per_page, enabled });
+        const page = await routes.records.list(caller, { ...query, perPage: per_page, enabled });
         return { ...page, rows: page.rows.map(routeRowWire) };
       },
     }),
@@ -81,7 +81,7 @@ function ofRecords({ records }: Routes): RouteDefinition[] {
       response: routeResponse,
       errors: ['plan_limit', 'conflict', ...OF_TARGETS],
       status: 201,
-      handle: ({ caller, body }) => records.create(caller, body),
+      handle: ({ caller, body }) => routes.records.create(caller, body),
       wire: routeWire,
     }),
     route({
@@ -92,7 +92,7 @@ function ofRecords({ records }: Routes): RouteDefinition[] {
       audit: null,
       params: routeParams,
       response: routeDetailResponse,
-      handle: async ({ caller, params }) => routeDetailWire(await records.get(caller, params.id)),
+      handle: async ({ caller, params }) => routeDetailWire(await routes.records.get(caller, params.id)),
     }),
     route({
       method: 'PATCH',
@@ -105,7 +105,7 @@ function ofRecords({ records }: Routes): RouteDefinition[] {
       body: updateRouteBody,
       response: routeResponse,
       errors: ['conflict', ...OF_TARGETS],
-      handle: ({ caller, params, body }) => records.update(caller, params.id, body),
+      handle: ({ caller, params, body }) => routes.records.update(caller, params.id, body),
       wire: routeWire,
     }),
     route({
@@ -116,13 +116,13 @@ function ofRecords({ records }: Routes): RouteDefinition[] {
       audit: 'route.delete',
       params: routeParams,
       response: deletedResponse,
-      handle: ({ caller, params }) => records.delete(caller, params.id),
+      handle: ({ caller, params }) => routes.records.delete(caller, params.id),
       wire: deleted,
     }),
   ];
 }
 
-function ofEnvironments({ records }: Routes): RouteDefinition[] {
+function ofEnvironments(routes: Routes): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -132,7 +132,8 @@ function ofEnvironments({ records }: Routes): RouteDefinition[] {
       audit: null,
       params: routeParams,
       response: configsResponse,
-      handle: async ({ caller, params }) => (await records.get(caller, params.id)).configs.map(configWire),
+      handle: async ({ caller, params }) =>
+        (await routes.records.get(caller, params.id)).configs.map(configWire),
     }),
     route({
       method: 'PUT',
@@ -144,7 +145,8 @@ function ofEnvironments({ records }: Routes): RouteDefinition[] {
       body: environmentBody,
       response: configResponse,
       errors: ['conflict', ...OF_TARGETS],
-      handle: ({ caller, params, body }) => records.putEnvironment(caller, params.id, params.env, body),
+      handle: ({ caller, params, body }) =>
+        routes.records.putEnvironment(caller, params.id, params.env, body),
       wire: configWire,
     }),
     route({
@@ -156,13 +158,13 @@ function ofEnvironments({ records }: Routes): RouteDefinition[] {
       params: environmentParams,
       response: deletedResponse,
       errors: ['conflict'],
-      handle: ({ caller, params }) => records.deleteEnvironment(caller, params.id, params.env),
+      handle: ({ caller, params }) => routes.records.deleteEnvironment(caller, params.id, params.env),
       wire: deleted,
     }),
   ];
 }
 
-function ofClients({ clients }: Routes): RouteDefinition[] {
+function ofClients(routes: Routes): RouteDefinition[] {
   const idsWire = (client_ids: string[]) => ({ client_ids });
   return [
     route({
@@ -173,7 +175,7 @@ function ofClients({ clients }: Routes): RouteDefinition[] {
       audit: null,
       params: environmentParams,
       response: clientsResponse,
-      handle: async ({ caller, params }) => idsWire(await clients.list(caller, params.id, params.env)),
+      handle: async ({ caller, params }) => idsWire(await routes.clients.list(caller, params.id, params.env)),
     }),
     route({
       method: 'PUT',
@@ -184,7 +186,8 @@ function ofClients({ clients }: Routes): RouteDefinition[] {
       params: environmentParams,
       body: clientsBody,
       response: clientsResponse,
-      handle: ({ caller, params, body }) => clients.replace(caller, params.id, params.env, body.client_ids),
+      handle: ({ caller, params, body }) =>
+        routes.clients.replace(caller, params.id, params.env, body.client_ids),
       wire: idsWire,
     }),
     route({
@@ -195,7 +198,7 @@ function ofClients({ clients }: Routes): RouteDefinition[] {
       audit: 'client.assign',
       params: clientParams,
       response: assignedResponse,
-      handle: ({ caller, params }) => clients.assign(caller, params.id, params.env, params.clientId),
+      handle: ({ caller, params }) => routes.clients.assign(caller, params.id, params.env, params.clientId),
       wire: () => ({ assigned: true }),
     }),
     route({
@@ -206,13 +209,13 @@ function ofClients({ clients }: Routes): RouteDefinition[] {
       audit: 'client.unassign',
       params: clientParams,
       response: deletedResponse,
-      handle: ({ caller, params }) => clients.unassign(caller, params.id, params.env, params.clientId),
+      handle: ({ caller, params }) => routes.clients.unassign(caller, params.id, params.env, params.clientId),
       wire: deleted,
     }),
   ];
 }
 
-function ofActions({ actions }: Routes): RouteDefinition[] {
+function ofActions(routes: Routes): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -222,7 +225,7 @@ function ofActions({ actions }: Routes): RouteDefinition[] {
       audit: null,
       params: routeParams,
       response: actionsResponse,
-      handle: async ({ caller, params }) => (await actions.list(caller, params.id)).map(actionWire),
+      handle: async ({ caller, params }) => (await routes.actions.list(caller, params.id)).map(actionWire),
     }),
     route({
       method: 'POST',
@@ -236,7 +239,7 @@ function ofActions({ actions }: Routes): RouteDefinition[] {
       response: actionResponse,
       errors: ['conflict'],
       status: 201,
-      handle: ({ caller, params, body }) => actions.create(caller, params.id, body),
+      handle: ({ caller, params, body }) => routes.actions.create(caller, params.id, body),
       wire: actionWire,
     }),
     route({
@@ -247,13 +250,13 @@ function ofActions({ actions }: Routes): RouteDefinition[] {
       audit: 'route.action.delete',
       params: actionParams,
       response: deletedActionResponse,
-      handle: ({ caller, params }) => actions.delete(caller, params.id, params.actionId),
+      handle: ({ caller, params }) => routes.actions.delete(caller, params.id, params.actionId),
       wire: (id) => ({ deleted: id }),
     }),
   ];
 }
 
-function ofLogs({ logs }: Routes): RouteDefinition[] {
+function ofLogs(routes: Routes): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -267,7 +270,7 @@ function ofLogs({ logs }: Routes): RouteDefinition[] {
       answer: 'page',
       async handle({ caller, params, query }) {
         const withIdentity = caller.principal.may('log:read_identity');
-        const page = await logs.list(caller, params.id, { page: query.page, perPage: query.per_page });
+        const page = await routes.logs.list(caller, params.id, { page: query.page, perPage: query.per_page });
         return { ...page, rows: page.rows.map((log) => routeLogWire(log, withIdentity)) };
       },
     }),
