@@ -1,6 +1,7 @@
 export { createRoutes, type Routes } from './composition.js';
 export { routeRoutes } from './routes.js';
 export {
+  createRouteEgressUser,
   createRouteEnvironments,
   createRouteNames,
   createRouteSecretUser,

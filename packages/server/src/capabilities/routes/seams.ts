@@ -2,6 +2,7 @@ import type { Scope } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createScopeGeneration } from '../../platform/cache/scope-cache.js';
 import type { Database } from '../../platform/storage/database.js';
+import type { EgressServerUser } from '../egress-servers/index.js';
 import type { EnvironmentHolder } from '../environments/index.js';
 import type { SecretUser } from '../secrets/index.js';
 import { createRouteConfigStore } from './config-store.js';
@@ -47,6 +48,15 @@ export function createRouteSecretUser(db: Database): SecretUser {
   return {
     usedBy: async (tx, scope, secretId) =>
       countOf(await configs.countUsing(tx, scope, 'mtls_certificate_id', secretId)),
+  };
+}
+
+/** Egress servers that environments of routes leave by (dataplane.md §8). */
+export function createRouteEgressUser(db: Database): EgressServerUser {
+  const configs = createRouteConfigStore(db);
+  return {
+    usedBy: async (tx, scope, serverId) =>
+      countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
   };
 }
 
