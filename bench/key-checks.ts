@@ -47,7 +47,7 @@ const authentication = createAuthentication({
   generations,
   tokens: { find: async () => undefined },
   dpop: { algorithms: [], verify: noProof, consume: noProof },
-  origins: { of: () => '' },
+  origins: { of: () => '', ofWrapLabel: () => '' },
 });
 
 const tenantId = systemIds.uuid() as TenantId;

@@ -11,6 +11,7 @@ export function closersOf(services: Services): (() => unknown)[] {
     () => services.apiKeys.stop(),
     () => services.oauthClients.stop(),
     () => services.clients.stop(),
+    () => services.wrap.stop(),
     () => services.oauth2Secrets.close(),
     () => services.limiter.stop(),
     () => services.plans.stop(),

@@ -11,6 +11,7 @@ import type { Instruments } from '../platform/telemetry/instruments.js';
 import { createAcmeApi } from './apis/acme-api.js';
 import { apiDescription } from './apis/api-description.js';
 import { createApiDocs } from './apis/api-docs.js';
+import { isGatewayCall, registerGatewayApi } from './apis/gateway-api.js';
 import { createHealth } from './apis/health.js';
 import { createLinkPageApi } from './apis/link-page-api.js';
 import { createMagicLinkPageApi } from './apis/magic-link-page-api.js';
@@ -51,16 +52,21 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   const userSteps = createCallerSteps({ hosts, authenticator: services.userAuthentication, limits });
   const routes = managementRoutes(services);
   const { proxies, certificateHeader } = config.trustedPeers;
+  const installation = { deploymentId, certificateHeader: certificateHeader?.name ?? null };
+  const proxy = services.proxy(installation);
+  // First: at the hosts of gateway tokens nothing else is looked for.
+  const gatewayApi = registerGatewayApi(app, { proxy, wrap: services.wrap, hosts, refuse: writeErrorRaw });
   const routeApi = registerRouteApi(app, {
-    proxy: services.routeProxy({ deploymentId, certificateHeader: certificateHeader?.name ?? null }),
+    proxy: services.routeProxy(installation),
     hosts,
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     host: steps.host,
     refuse: writeErrorRaw,
   });
+  const isOfGateway = isGatewayCall(hosts);
   const proxyApi = registerProxyApi(app, {
-    invitesItself: routeApi.isCall,
-    proxy: services.proxy({ deploymentId, certificateHeader: certificateHeader?.name ?? null }),
+    proxy,
+    invitesItself: (request) => isOfGateway(request) || routeApi.isCall(request),
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     refuse: writeErrorRaw,
   });
@@ -91,7 +97,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
   return {
     async settled() {
-      await Promise.all([proxyApi.settled(), routeApi.settled()]);
+      await Promise.all([proxyApi.settled(), gatewayApi.settled(), routeApi.settled()]);
     },
   };
 }

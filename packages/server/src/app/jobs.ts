@@ -17,6 +17,7 @@ import { signupJobs } from '../capabilities/signup/index.js';
 import { tenantJobs } from '../capabilities/tenants/index.js';
 import { vaultJobs } from '../capabilities/vaults/index.js';
 import { webhookJobs } from '../capabilities/webhooks/index.js';
+import { wrapJobs } from '../capabilities/wrap/index.js';
 import type { JobDefinition } from '../platform/jobs/definition.js';
 import { rateLimitRetention } from '../platform/limits/retention.js';
 import type { Services } from './services.js';
@@ -47,6 +48,7 @@ type WithJobs = Pick<
   | 'tenantRemoval'
   | 'vaults'
   | 'webhooks'
+  | 'wrap'
 >;
 
 /** All background work of the server: the one list. What it holds is checked in as docs/operations/jobs.md. */
@@ -76,6 +78,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     tenantRemoval,
     vaults,
     webhooks,
+    wrap,
   } = services;
   return [
     ...jobs.definitions(),
@@ -102,5 +105,6 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...tenantJobs(tenantRemoval),
     ...vaultJobs(vaults),
     ...webhookJobs(webhooks),
+    ...wrapJobs(wrap),
   ];
 }

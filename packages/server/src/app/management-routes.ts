@@ -24,6 +24,7 @@ import { signupRoutes } from '../capabilities/signup/index.js';
 import { tenantRoutes } from '../capabilities/tenants/index.js';
 import { vaultRoutes } from '../capabilities/vaults/index.js';
 import { webhookRoutes } from '../capabilities/webhooks/index.js';
+import { wrapRoutes } from '../capabilities/wrap/index.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { egressRoutes } from './egress-services.js';
 import type { Services } from './services.js';
@@ -47,6 +48,7 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...environmentRoutes(services.environments),
     ...secretRoutes(services.secrets),
     ...routeRoutes(services.namedRoutes),
+    ...wrapRoutes(services),
     ...oauthClientRoutes(services.oauthClients),
     ...oauthRoutes(services.oauth),
     ...roleRoutes(services.permissions),

@@ -52,6 +52,7 @@ import {
   envelopeColumns as webhooksEnvelopeColumns,
   migrations as webhooksMigrations,
 } from '../capabilities/webhooks/index.js';
+import { migrations as wrapMigrations } from '../capabilities/wrap/index.js';
 import { migrations as generationsMigrations } from '../platform/cache/generations.js';
 import { migrations as jobsMigrations } from '../platform/jobs/tables.js';
 import { migrations as limitsMigrations } from '../platform/limits/tables.js';
@@ -94,6 +95,7 @@ export const MIGRATIONS: readonly Migration[] = [
   ...webhooksMigrations,
   ...routesMigrations,
   ...egressServersMigrations,
+  ...wrapMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */

@@ -7,6 +7,7 @@ import { createEnvironments } from '../capabilities/environments/index.js';
 import type { TenantKeys } from '../capabilities/kms/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
 import {
+  createInterceptedRoutes,
   createRouteEnvironments,
   createRouteNames,
   createRouteSecretUser,
@@ -20,6 +21,7 @@ import {
   createSecrets,
 } from '../capabilities/secrets/index.js';
 import { plainOrigin } from '../capabilities/signup/index.js';
+import { createInterceptManifest, createWrap, createWrapSecretUser } from '../capabilities/wrap/index.js';
 import { LIMITS } from '../kernel/limits.js';
 import type { Generations } from '../platform/cache/generations.js';
 import { cacheCounts } from '../platform/cache/lru.js';
@@ -64,7 +66,16 @@ export function createSecretServices(deps: SecretServicesDeps) {
     environments,
     certificateFiles,
     oauth2: oauth2Secrets,
-    users: [createRouteSecretUser(db), createSigningSecretUser(db)],
+    users: [createRouteSecretUser(db), createSigningSecretUser(db), createWrapSecretUser(deps)],
   });
-  return { clients, environments, secrets, oauth2Secrets, oauth2Callback: createCallbackPage(oauth2Secrets) };
+  const wrap = createWrap({ ...deps, secrets, origin: () => plainOrigin(deps.origins) });
+  return {
+    clients,
+    environments,
+    secrets,
+    wrap,
+    interceptManifest: createInterceptManifest({ environments, intercepted: createInterceptedRoutes(db) }),
+    oauth2Secrets,
+    oauth2Callback: createCallbackPage(oauth2Secrets),
+  };
 }

@@ -93,6 +93,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     mailer,
     isSignupOn: config.signup.isOn,
     origins: createOrigins(config.hosts, () => baseUrl),
+    hasWrapSubdomains: config.hosts.hasWrapSubdomains,
     publicUrl: config.hosts.publicUrl,
     dpop: config.dpop,
     instruments,

@@ -49,6 +49,8 @@ export interface ServicesDeps {
   readonly isSignupOn: boolean;
   /** By which callers reach the server. */
   readonly origins: Origins;
+  /** `KNOX_WRAP_SUBDOMAINS`. */
+  readonly hasWrapSubdomains: boolean;
   /** `KNOX_PUBLIC_URL`: what stands in certificates, which a guess must not. */
   readonly publicUrl: string | null;
   readonly dpop: { readonly iatWindowMs: number };

@@ -7,7 +7,7 @@ import { type Counter, type Instruments, SECONDS_BOUNDS } from '../platform/tele
 
 /** Parts of the server that metrics tell apart. */
 const SURFACES: readonly Surface[] = [
-  { name: 'proxy', paths: ['/v1/proxy'] },
+  { name: 'proxy', paths: ['/v1/proxy', '/wg'] },
   { name: 'route', paths: ['/proxy'] },
   { name: 'management', paths: ['/v1'] },
   { name: 'admin', paths: ['/admin'] },

@@ -16,6 +16,7 @@ export type OAuthTokenId = Branded<'OAuthTokenId'>;
 export type OAuthFamilyId = Branded<'OAuthFamilyId'>;
 export type OidcBindingId = Branded<'OidcBindingId'>;
 export type ClientTokenId = Branded<'ClientTokenId'>;
+export type WrapTokenId = Branded<'WrapTokenId'>;
 export type RequestId = Branded<'RequestId'>;
 
 /** Source of row ids; injected so that tests can fix them. */

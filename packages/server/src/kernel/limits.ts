@@ -165,6 +165,19 @@ export const LIMITS = {
   /** Of one network, tokens that are not valid. */
   clientTokenFailuresPerMinute: 100,
   clientTokenKeptMs: 3_600_000,
+  wrapTokenSecondsDefault: 30 * 86_400,
+  wrapTokenSecondsMin: 60,
+  wrapTokenSecondsMax: 90 * 86_400,
+  /** Of one mode, that have neither ended nor been revoked. */
+  wrapTokensMax: 1_000,
+  /** Ended ones too. */
+  wrapTokensListed: 2_000,
+  /** After its end, so that it can still be seen. */
+  wrapTokenKeptMs: 30 * 86_400_000,
+  egressObservationsMax: 200,
+  /** Kept of one mode: kinds of calls, each counted. */
+  egressObservationKindsMax: 1_000,
+  egressObservationKeptMs: 90 * 86_400_000,
   oauthBodyBytesMax: 64 * KiB,
   oauthClientsMax: 1_000,
   /** Revoked ones too. */

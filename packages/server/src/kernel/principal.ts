@@ -10,6 +10,7 @@ import type {
   TenantId,
   UserId,
   VaultId,
+  WrapTokenId,
 } from './ids.js';
 import type { KeyRateLimit, RateLimitStatus } from './rate-limit.js';
 
@@ -20,7 +21,12 @@ export interface Grant {
 }
 
 /** Who is calling, decided once a request. Services take it as an argument and never look at headers. */
-export type Principal = ApiKeyPrincipal | UserPrincipal | OAuthPrincipal | ClientPrincipal;
+export type Principal =
+  | ApiKeyPrincipal
+  | UserPrincipal
+  | OAuthPrincipal
+  | ClientPrincipal
+  | WrapTokenPrincipal;
 
 interface PrincipalInTenant {
   readonly scope: Scope;
@@ -76,6 +82,15 @@ export interface OAuthPrincipal extends PrincipalInTenant {
 export interface ClientPrincipal extends PrincipalInTenant {
   readonly kind: 'client';
   readonly clientId: string;
+  readonly apiKeyId: null;
+  readonly keyId: null;
+  readonly userId: null;
+}
+
+/** A gateway token: it calls one host with one secret, and is nobody's credential for anything else (dataplane.md §3.1). */
+export interface WrapTokenPrincipal extends PrincipalInTenant {
+  readonly kind: 'wrap_token';
+  readonly wrapTokenId: WrapTokenId;
   readonly apiKeyId: null;
   readonly keyId: null;
   readonly userId: null;
@@ -153,6 +168,7 @@ export interface SessionCaller extends Visitor {
 /** The row id of whom the caller acts for: a user, else a key, a client or a binding. */
 export function subjectOf(principal: Principal): string {
   if (principal.kind === 'client') return principal.clientId;
+  if (principal.kind === 'wrap_token') return principal.wrapTokenId;
   if (principal.kind !== 'oauth_token') return principal.userId ?? principal.apiKeyId;
   const { userId, apiKeyId, oauthClientId, bindingId, tokenId } = principal;
   return userId ?? apiKeyId ?? oauthClientId ?? bindingId ?? tokenId;

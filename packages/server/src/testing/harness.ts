@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { createHealth } from '../app/apis/health.js';
 import { createManagementApi } from '../app/apis/management-api.js';
-import { MIGRATIONS } from '../app/migrations.js';
 import { managementRoutes } from '../app/management-routes.js';
+import { MIGRATIONS } from '../app/migrations.js';
 import type { TargetDatabases } from '../app/services-deps.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { IdSource, Mode, RequestId, TenantId } from '../kernel/ids.js';

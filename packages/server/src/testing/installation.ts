@@ -1,8 +1,8 @@
 import type { FastifyInstance } from 'fastify';
 import { registerHttpApis } from '../app/http-apis.js';
 import { prepareInstallation } from '../app/installation.js';
-import { MIGRATIONS } from '../app/migrations.js';
 import { managementRoutes } from '../app/management-routes.js';
+import { MIGRATIONS } from '../app/migrations.js';
 import { commitHook } from '../capabilities/audit-logs/index.js';
 import type { Clouds } from '../capabilities/kms/index.js';
 import { Secret } from '../kernel/secret.js';
@@ -51,6 +51,10 @@ export interface InstallationOptions {
   readonly clouds?: Clouds;
   /** Of ACME; unless a suite brings some, it resolves no name. */
   readonly validation?: TestServicesOptions['validation'];
+  /** The guard's; unless a suite brings some, it resolves no name. */
+  readonly egress?: TestServicesOptions['egress'];
+  /** `KNOX_WRAP_SUBDOMAINS`; default off. */
+  readonly hasWrapSubdomains?: boolean;
   /** Nobody unless a suite says so. */
   readonly trustedPeers?: TrustedPeers;
   /** Registers more than the server has. */
@@ -58,7 +62,7 @@ export interface InstallationOptions {
 }
 
 export async function openInstallation(options: InstallationOptions = {}): Promise<TestInstallation> {
-  const { trustedPeers = NO_TRUSTED_PEERS } = options;
+  const { trustedPeers = NO_TRUSTED_PEERS, hasWrapSubdomains = false } = options;
   const clock = createManualClock(options.startMs);
   const logLines: string[] = [];
   const sink = { write: (line: string) => logLines.push(line) };
@@ -74,6 +78,8 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
     ...(configuredUrl && { configuredUrl }),
     ...(options.clouds && { clouds: options.clouds }),
     ...(options.validation && { validation: options.validation }),
+    ...(options.egress && { egress: options.egress }),
+    hasWrapSubdomains,
   });
   await services.generations.start();
   const installation = await prepareInstallation({
@@ -99,7 +105,7 @@ export async function openInstallation(options: InstallationOptions = {}): Promi
   });
   const proxyApi = await registerHttpApis(app, {
     config: {
-      hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [] },
+      hosts: { baseDomain: 'localhost', publicUrl: null, customHosts: [], hasWrapSubdomains },
       metricsToken: new Secret(METRICS_TOKEN),
       trustedPeers,
     },

@@ -130,7 +130,10 @@ export async function openMatrixRig(options: InstallationOptions = {}): Promise<
         >;
         const last = path.slice(path.lastIndexOf('/') + 1);
         const name = (!path.startsWith('/v1/webhooks/') && names[last]) || 'id';
-        return (json['data'] ?? json).map((row: Record<string, string>) => row[name]);
+        const data = json['data'] ?? json;
+        // Some lists have a name of their own (contract README §5).
+        const rows = Array.isArray(data) ? data : (Object.values(data)[0] as Record<string, string>[]);
+        return rows.map((row: Record<string, string>) => row[name]!);
       },
     };
   }

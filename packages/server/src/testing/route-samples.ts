@@ -21,6 +21,7 @@ import { SIGNING_SAMPLES } from './signing-samples.js';
 import { TENANT_KMS_SAMPLES } from './tenant-kms-samples.js';
 import { VAULT_KINDS, VAULT_SAMPLES } from './vault-samples.js';
 import { WEBHOOK_KINDS, WEBHOOK_SAMPLES } from './webhook-samples.js';
+import { WRAP_KINDS, WRAP_SAMPLES } from './wrap-samples.js';
 
 /** By definition, as `GET /v1/vaults/:nameOrId`; the twin under `/admin` takes the same. */
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
@@ -46,6 +47,7 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...VAULT_SAMPLES,
   ...WEBHOOK_SAMPLES,
   ...EGRESS_SAMPLES,
+  ...WRAP_SAMPLES,
 };
 
 /** What there are several of in a tenant, by the path of its collection. */
@@ -66,4 +68,5 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   ...VAULT_KINDS,
   ...WEBHOOK_KINDS,
   ...EGRESS_KINDS,
+  ...WRAP_KINDS,
 };

@@ -44,6 +44,8 @@ export interface TestServicesOptions {
   readonly egress?: Partial<Omit<EgressDeps, 'clock'>>;
   /** `KNOX_ALLOW_HTTP_WEBHOOKS`; default off. */
   readonly areHttpWebhooksAllowed?: boolean;
+  /** `KNOX_WRAP_SUBDOMAINS`; default off. */
+  readonly hasWrapSubdomains?: boolean;
   /** Of ACME; unless a suite brings some, it resolves no name. */
   readonly validation?: Partial<Omit<ValidationDeps, 'clock'>>;
 }
@@ -98,6 +100,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     isSignupOn: options.isSignupOn ?? true,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },
+    hasWrapSubdomains: options.hasWrapSubdomains ?? false,
     publicUrl: options.configuredUrl ?? null,
     origins: createOrigins({ baseDomain: 'localhost' }, options.publicUrl ?? (() => 'http://127.0.0.1:8787')),
     signIn: { tokenKey: null, hasSecureCookies: false, onSignIn: () => {} },

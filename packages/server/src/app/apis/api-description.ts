@@ -118,6 +118,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
     description: "A key in the tenant's own cloud that wraps its master keys: bring your own key.",
   },
   webhooks: { name: 'Webhooks', description: 'What is sent to URLs of the tenant when something happens.' },
+  wrap: {
+    name: 'Wrap',
+    description: 'Credentials that are used by those who do not hold them, and calls that go past the proxy.',
+  },
   vaults: { name: 'Vaults', description: 'Values behind tokens, each vault under a key of its own.' },
 };
 

@@ -331,7 +331,7 @@ describe('what refuses a dry run itself, as any call', () => {
     ['without proxy:invoke', 403, 'forbidden', { key: 'tk_live_none' }],
     ['no target', 400, 'missing_proxy_url', { headers: to('') }],
     ['a bad timeout', 400, 'validation_error', { headers: { 'x-knox-timeout-ms': '0' } }],
-    ['an escrowed credential', 400, 'validation_error', { headers: { 'x-knox-upstream-auth-secret': 'a' } }],
+    ['a scheme alone', 400, 'validation_error', { headers: { 'x-knox-upstream-auth-scheme': 'none' } }],
     ['a loop', 508, 'loop_detected', { headers: { via: `1.1 knoxcall-${DEPLOYMENT_ID}` } }],
   ];
   test.each(cases)('%s: %i %s', async (_name, status, type, options) => {

@@ -33,6 +33,7 @@ const SINGLE: Readonly<Record<string, string>> = {
 /** What no list shows. */
 const UNLISTED: Readonly<Record<string, string>> = {
   '/v1/client-tokens': 'clients-pki.md §5: shown once, for ten minutes at most',
+  '/v1/wrap/egress-observations': 'its rows have no names: capabilities/wrap/observations/routes.test.ts',
 };
 const SHARED_ROWS: Readonly<Record<string, string>> = {
   'PATCH /admin/tenants/:id': 'auth.md §6: the tenant is shared',

@@ -125,6 +125,19 @@ export const describeProxy: Describe = (components) => {
       description: 'Becomes the `Authorization` header of the upstream as it is. Stands in no log.',
       schema: { type: 'string' },
     }),
+    components.add('parameters', 'ProxyUpstreamAuthSecret', {
+      name: 'X-Knox-Upstream-Auth-Secret',
+      in: 'header',
+      description:
+        'Name of a stored secret that becomes the `Authorization` header of the upstream; its `allowed_hosts` must cover the host. Not together with `X-Knox-Upstream-Authorization`.',
+      schema: { type: 'string' },
+    }),
+    components.add('parameters', 'ProxyUpstreamAuthScheme', {
+      name: 'X-Knox-Upstream-Auth-Scheme',
+      in: 'header',
+      description: 'What stands before the value of that secret; `none`: nothing does.',
+      schema: { type: 'string', default: 'Bearer' },
+    }),
     components.add('parameters', 'ProxyDryRun', {
       name: 'X-Knox-Dry-Run',
       in: 'header',
@@ -178,6 +191,8 @@ export const describeProxy: Describe = (components) => {
       'invalid_proxy_url',
       'template_error',
       'too_many_tokens',
+      'secret_not_found',
+      'secret_expired',
       'decryption_failed',
       'ssrf_blocked',
       'egress_blocked',

@@ -31,8 +31,8 @@ export interface RouteApi {
   isCall(request: IncomingMessage): boolean;
 }
 
-/** Where metrics and traces find calls of routes, whose own paths are anybody's. */
-const COUNTED_AS = '/proxy';
+/** Where logs, metrics and traces find calls of routes, whose own paths are anybody's. */
+const KNOWN_AS = '/proxy';
 
 /**
  * Every entry of a call of a route (dataplane §5.2). Looked for before anything is routed to an endpoint: with the header
@@ -47,7 +47,7 @@ export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): Rout
       return;
     }
     reply.hijack();
-    request.countedAs = COUNTED_AS;
+    request.knownAs = KNOWN_AS;
     request.unboundBody?.();
     const call = deps.proxy.serveRoute(exchangeOf(deps, request, reply.raw, entry));
     underWay.add(call);

@@ -23,7 +23,7 @@ export interface KnownCredentialsDeps {
 
 /** What is known of a credential, as of a generation of its tenant's credentials. */
 export interface KnownCredential {
-  readonly principal: Exclude<Principal, { kind: 'user' }>;
+  readonly principal: Exclude<Principal, { kind: 'user' | 'wrap_token' }>;
   /** Of a token: the key it is bound to, and whether proofs of that key need a nonce. */
   readonly binding: { readonly jkt: string | null; readonly isNonceRequired: boolean } | null;
   readonly isActive: boolean;

@@ -40,6 +40,8 @@ export function makerOf(principal: Principal): Maker {
       return { kind: 'oauth_token', id: principal.tokenId };
     case 'client':
       throw new Error('a client calls routes alone');
+    case 'wrap_token':
+      throw new Error('a gateway token makes nothing');
   }
 }
 

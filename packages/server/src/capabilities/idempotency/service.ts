@@ -269,6 +269,7 @@ function credentialOf(principal: Principal): string {
   if (principal.kind === 'user') return `user:${principal.userId}`;
   if (principal.kind === 'api_key') return `api_key:${principal.apiKeyId}`;
   if (principal.kind === 'client') return `client:${principal.clientId}`;
+  if (principal.kind === 'wrap_token') return `wrap_token:${principal.wrapTokenId}`;
   // The source, not the token: a retry may come with the next one. One of less scope gets no answer of one of more.
   const { apiKeyId, oauthClientId, userId, bindingId, grants } = principal;
   const ids = [apiKeyId, oauthClientId, userId, bindingId].map((id) => id ?? '');

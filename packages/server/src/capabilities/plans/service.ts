@@ -309,7 +309,10 @@ function takeAll(
       return giveBack(error);
     }
     if (isPending(taken))
-      return taken.then(narrower).catch(giveBack).then((status) => takeAll(allowances, at + 1, status));
+      return taken
+        .then(narrower)
+        .catch(giveBack)
+        .then((status) => takeAll(allowances, at + 1, status));
   }
   return least!;
 }

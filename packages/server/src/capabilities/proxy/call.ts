@@ -9,6 +9,7 @@ import type { Insertion } from '../../platform/storage/database.js';
 import type { StepTrace } from '../../platform/telemetry/tracing.js';
 import type { ApiLogEntry } from '../api-logs/index.js';
 import type { DetokenizedValue, EchoGuard, RedactionPlan } from '../redaction/index.js';
+import type { CredentialHeader } from './credential.js';
 import { RequestHeaders } from './request-headers.js';
 
 /** One request as the HTTP floor hands it over: raw, its body unread, its answer unwritten. */
@@ -73,6 +74,8 @@ export class ProxyCall implements ClientPresence {
   signatureValid: boolean | null = null;
   /** A body that a step had to read whole. */
   body: Buffer | null = null;
+  /** Of ours, that goes upstream. */
+  credential: CredentialHeader | null = null;
   /** Null where no webhook wants to know. */
   watch: CallObserver | null = null;
   /** Answered with what would be sent, and by nobody else (dataplane §1.1). */

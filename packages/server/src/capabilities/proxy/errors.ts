@@ -19,9 +19,26 @@ export function twoUpstreamCredentials(): AppError {
   );
 }
 
-/** A caller who sends it relies on what it does: forwarding without it would do something else. */
-export function unsupportedHeader(name: string): AppError {
-  return validationError(name, 'is not supported by this version');
+/** It says how a secret is sent: without one it would say nothing. */
+export function schemeWithoutSecret(): AppError {
+  return validationError('X-Knox-Upstream-Auth-Scheme', 'is sent together with X-Knox-Upstream-Auth-Secret');
+}
+
+export function upstreamSecretNotFound(): AppError {
+  return new AppError(
+    'secret_not_found',
+    'X-Knox-Upstream-Auth-Secret names no secret of this tenant and mode',
+  );
+}
+
+/** A certificate, or what no header can hold. */
+export function unsendableSecret(rule: string): AppError {
+  return validationError('X-Knox-Upstream-Auth-Secret', rule);
+}
+
+/** Whoever sends it relies on what it does at `/v1/proxy`; a gateway token has said it already. */
+export function notOfGateway(name: string): AppError {
+  return validationError(name, 'is not for calls with a gateway token, which names credential and host');
 }
 
 export function loopDetected(): AppError {
@@ -86,5 +103,8 @@ export function tooLongToRender(bytesMax: number): AppError {
 }
 
 export function actedOnEncoded(): AppError {
-  return new AppError('redaction_failed', 'The answer is encoded, and the field actions of the route cannot read it');
+  return new AppError(
+    'redaction_failed',
+    'The answer is encoded, and the field actions of the route cannot read it',
+  );
 }

@@ -1,5 +1,6 @@
 export type { Exchange } from './call.js';
 export { createFieldActions, type FieldActions } from './field-actions/field-actions.js';
+export { KEY_HEADERS } from './pipeline/gateway.js';
 export type { HostTenants, RouteEntry, RouteExchange } from './pipeline/route/exchange.js';
 export {
   createProxy,

@@ -31,7 +31,7 @@ type Fate =
   | 'encrypted'
   | 'upstream-authorization'
   | 'upstream-auth-secret'
-  | 'unsupported';
+  | 'upstream-auth-scheme';
 
 const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['connection', 'connection'],
@@ -75,7 +75,7 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   ['x-knox-encrypted', 'encrypted'],
   ['x-knox-upstream-authorization', 'upstream-authorization'],
   ['x-knox-upstream-auth-secret', 'upstream-auth-secret'],
-  ['x-knox-upstream-auth-scheme', 'unsupported'],
+  ['x-knox-upstream-auth-scheme', 'upstream-auth-scheme'],
 ]);
 
 /** What only an ephemeral call is told by. */
@@ -87,7 +87,7 @@ const ROUTE_STRIPS: ReadonlySet<Fate> = new Set<Fate>([
   'encrypted',
   'upstream-authorization',
   'upstream-auth-secret',
-  'unsupported',
+  'upstream-auth-scheme',
 ]);
 
 const STRIPPED_PREFIXES = [
@@ -118,7 +118,7 @@ const knownFateOf = judgedOnce(fateOf);
 /** Ours by shape: such a key never leaves, whatever authenticated the call. */
 function isOwnCredential(value: string): boolean {
   // RFC 9110 §5.3: a list in one line is the same as several lines.
-  return value.split(',').some((part) => /^\s*(tk_|kc_|AKE)/.test(part));
+  return value.split(',').some((part) => /^\s*(tk_|kc_|wkt_|AKE)/.test(part));
 }
 
 /** What authenticates a route call or is refused; any other credential is the upstream's (dataplane §5.2, auth.md §1.4). */
@@ -159,9 +159,8 @@ export class RequestHeaders {
   environment: string | null = null;
   encrypted: string | null = null;
   upstreamAuthorization: Secret<string> | null = null;
-  hasUpstreamAuthSecret = false;
-  /** A header of the contract that this version does not carry out. */
-  unsupported: string | null = null;
+  upstreamAuthSecret: string | null = null;
+  upstreamAuthScheme: string | null = null;
   /** A header that may stand once and stood twice. */
   repeated: string | null = null;
   /** Flat name, value list of what may name the caller, a proof of possession with it. */
@@ -257,9 +256,6 @@ export class RequestHeaders {
       case 'origin':
         this.isFromSdkIntercept = value === 'sdk-intercept';
         return;
-      case 'unsupported':
-        this.unsupported ??= name.toLowerCase();
-        return;
       case 'proxy-url':
         this.proxyUrl = this.#only('x-knox-proxy-url', this.proxyUrl, value);
         return;
@@ -283,8 +279,10 @@ export class RequestHeaders {
         );
         return;
       case 'upstream-auth-secret':
-        this.hasUpstreamAuthSecret = true;
-        this.unsupported ??= 'x-knox-upstream-auth-secret';
+        this.upstreamAuthSecret = this.#only('x-knox-upstream-auth-secret', this.upstreamAuthSecret, value);
+        return;
+      case 'upstream-auth-scheme':
+        this.upstreamAuthScheme = this.#only('x-knox-upstream-auth-scheme', this.upstreamAuthScheme, value);
         return;
       case 'idempotency-key':
       case 'knoxcall-key':

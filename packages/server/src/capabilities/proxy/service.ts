@@ -1,5 +1,6 @@
 import type { Exchange } from './call.js';
 import { type EphemeralDeps, serveEphemeral } from './pipeline/ephemeral.js';
+import { type GatewayTarget, gatewayOptions } from './pipeline/gateway.js';
 import { createHopMarker } from './pipeline/hop-marker.js';
 import type { RouteExchange } from './pipeline/route/exchange.js';
 import { type RoutePipelineDeps, serveRoute } from './pipeline/route.js';
@@ -14,6 +15,8 @@ export type RouteProxyDeps = Omit<RoutePipelineDeps, 'hopMarker'> & Installation
 
 export interface EphemeralProxy {
   serveEphemeral(exchange: Exchange): Promise<void>;
+  /** The same steps; `target` is asked once the exchange has admitted the token. */
+  serveGateway(exchange: Exchange, target: () => GatewayTarget): Promise<void>;
 }
 
 export interface RouteProxy {
@@ -22,7 +25,11 @@ export interface RouteProxy {
 
 export function createProxy(deps: ProxyDeps): EphemeralProxy {
   const withMarker: EphemeralDeps = { ...deps, hopMarker: createHopMarker(deps.deploymentId) };
-  return { serveEphemeral: (exchange) => serveEphemeral(withMarker, exchange) };
+  return {
+    serveEphemeral: (exchange) => serveEphemeral(withMarker, exchange),
+    serveGateway: (exchange, target) =>
+      serveEphemeral(withMarker, exchange, (headers) => gatewayOptions(headers, target())),
+  };
 }
 
 /** Calls of routes (dataplane §5). */

@@ -1,4 +1,5 @@
 export { createRoutes, type Routes } from './composition.js';
+export { createInterceptedRoutes, type InterceptedRoutes } from './intercepted.js';
 export { routeRoutes } from './routes.js';
 export {
   createRouteEgressUser,

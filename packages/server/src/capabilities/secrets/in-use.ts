@@ -9,9 +9,17 @@ import type { SecretInUse, SecretValueStore } from './value-store.js';
 /** Secrets as calls find them, sealed: until a change of one of the tenant and mode is committed anywhere. */
 export interface SecretsInUse {
   /** At once where it is known. Undefined where there is none, which is not kept. */
-  find(scope: Scope, reference: SecretReference, environment: string | null): Promisable<SecretInUse | undefined>;
+  find(
+    scope: Scope,
+    reference: SecretReference,
+    environment: string | null,
+  ): Promisable<SecretInUse | undefined>;
   /** Not what is known: for who could not open that. */
-  findAnew(scope: Scope, reference: SecretReference, environment: string | null): Promise<SecretInUse | undefined>;
+  findAnew(
+    scope: Scope,
+    reference: SecretReference,
+    environment: string | null,
+  ): Promise<SecretInUse | undefined>;
 }
 
 interface Kept {

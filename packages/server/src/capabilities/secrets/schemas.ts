@@ -23,7 +23,7 @@ const name = z
   .describe('What placeholders name it by: spaces become underscores, and case does not tell names apart.')
   .meta({ examples: ['STRIPE_API_KEY'] });
 
-const value = z
+export const secretValue = z
   .string()
   .min(1, 'must not be empty')
   .refine(
@@ -100,7 +100,7 @@ export const createSecretBody = z
     secret_type: z
       .literal('string', 'must be string: certificates are made by POST /v1/secrets/certificate')
       .default('string'),
-    value,
+    value: secretValue,
     expires_at: terms.expires_at.default(null),
   })
   .refine(hasOneList, ONE_LIST)
@@ -180,11 +180,11 @@ export const updateSecretBody = z
     expires_at: terms.expires_at.optional(),
     strict_expiry_enforcement: terms.strict_expiry_enforcement.optional(),
     ...hostLists,
-    value: value
+    value: secretValue
       .optional()
       .describe('Of the base environment; due where allowed_hosts covers a further host.'),
     values: z
-      .record(environmentName, value)
+      .record(environmentName, secretValue)
       .refine((some) => {
         const { length } = Object.keys(some);
         return length > 0 && length <= LIMITS.environmentsMax;
@@ -219,7 +219,7 @@ export const updateSecretBody = z
 
 export const setValueBody = z
   .strictObject({
-    value,
+    value: secretValue,
     environment: environment.describe('Absent: the base environment.'),
     expires_at_override: terms.expires_at
       .optional()

@@ -16,6 +16,7 @@ import type { Plans } from '../plans/index.js';
 import { secretCreateEntry, secretDeleteEntry, secretRotateEntry, type WrittenValue } from './audit.js';
 import { type CertificateInfo, readCertificate } from './certificates/bundle.js';
 import { notOfType, secretNotFound, stillUsed, unknownEnvironment } from './errors.js';
+import { createSecretsChanged, createSecretsInUse } from './in-use.js';
 import type { BegunVisit } from './oauth2/connecting.js';
 import { type Connection, createConnectionStore } from './oauth2/connection-store.js';
 import type { CreatedOAuth2Secret } from './oauth2/creating.js';
@@ -23,7 +24,6 @@ import { createOAuth2Creating } from './oauth2/creating.js';
 import type { CurrentToken } from './oauth2/current-tokens.js';
 import type { NewOAuth2, OAuth2Details, OAuth2Secrets } from './oauth2/service.js';
 import { createOAuth2ConfigStore } from './oauth2/store.js';
-import { createSecretsChanged, createSecretsInUse } from './in-use.js';
 import { createSecretReading, type SecretReading } from './reading.js';
 import { createSecretResolving, type SecretResolving } from './resolving.js';
 import { createSecretStore, type SecretListOptions, type SecretSummary } from './store.js';
@@ -82,6 +82,8 @@ export interface SecretsOfOAuth2 {
 export interface SecretUser {
   /** By what it is used, as an error says it; null = it may be deleted. */
   usedBy(tx: Transaction, scope: Scope, secretId: string): Promise<string | null>;
+  /** What ends with it. */
+  removed?(tx: Transaction, scope: Scope, secretId: string): Promise<void>;
 }
 
 /** Values that calls need and callers do not see (dataplane.md §3). An id that none of the caller's tenant and mode has is 404. */
@@ -90,6 +92,7 @@ export interface Secrets extends SecretResolving, SecretReading {
   get(caller: Caller, id: string): Promise<SecretDetail>;
   /** For those that know a name: undefined where there is none. */
   findByName(scope: Scope, name: string, tx?: Transaction): Promise<StoredSecret | undefined>;
+  findById(scope: Scope, id: string, tx?: Transaction): Promise<StoredSecret | undefined>;
   /** In order. */
   listNames(scope: Scope): Promise<string[]>;
   /** 402 where the plan has no room for another, 409 of a name that there is. */
@@ -197,6 +200,7 @@ export function createSecrets(deps: SecretsDeps): Secrets {
     },
 
     findByName: (scope, name, tx) => store.findByName(scope, name, tx),
+    findById: async (scope, id, tx) => (isUuid(id) ? store.find(scope, id.toLowerCase(), tx) : undefined),
     listNames: (scope) => store.names(scope),
 
     async create(caller, { value, ...terms }) {
@@ -264,6 +268,7 @@ export function createSecrets(deps: SecretsDeps): Secrets {
           const by = await user.usedBy(tx, scope, secret.id);
           if (by !== null) throw stillUsed(by);
         }
+        for (const user of users) await user.removed?.(tx, scope, secret.id);
         const { length } = await valueStore.heads(scope, secret.id, tx);
         await oauth2.remove(tx, scope, secret.id);
         await store.delete(tx, scope, secret.id);

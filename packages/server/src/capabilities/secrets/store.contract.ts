@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Scope, TenantId } from '../../kernel/ids.js';
-import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
 import { createGenerations } from '../../platform/cache/generations.js';
+import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
 import { createManualClock } from '../../testing/manual-clock.js';
 import { createSecretEnvironments } from './service.js';
 import { createSecretStore, type SecretStore } from './store.js';

@@ -16,7 +16,9 @@ const CARRIED_CHARACTERS = 256;
 export function createExpressionWatch(kind: BodyKind): (chunk: Buffer) => boolean {
   const brace = BRACES[kind];
   const spaces = '(?:\\s|\\+|%20|%0[9aAdD]|\\\\[tnr])*';
-  const opening = new RegExp(`${brace}{2}${spaces}(?:(?:secret|secret_id|var)${spaces}(?::|%3[aA])|\\\\u00|%[67])`);
+  const opening = new RegExp(
+    `${brace}{2}${spaces}(?:(?:secret|secret_id|var)${spaces}(?::|%3[aA])|\\\\u00|%[67])`,
+  );
   let carried = '';
   return (chunk) => {
     const text = carried + chunk.toString('latin1');

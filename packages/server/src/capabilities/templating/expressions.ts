@@ -159,7 +159,11 @@ function operandEnd(text: string, from: number): number {
 }
 
 /** `ws operand ws }}`, the operand bare or in one pair of quotes. Returns it and where the text goes on. */
-function operandAt(text: string, from: number, what: 'token' | 'secret' | 'var'): { operand: string; end: number } {
+function operandAt(
+  text: string,
+  from: number,
+  what: 'token' | 'secret' | 'var',
+): { operand: string; end: number } {
   let at = skipSpace(text, from);
   const quote = text[at];
   let operand: string;

@@ -48,7 +48,9 @@ function renderOf(value: unknown, operands: Operands): Render<unknown> {
     return (values) => items.map((render) => render(values));
   }
   if (typeof value === 'object' && value !== null) {
-    const members = Object.entries(value).map(([name, member]) => [name, renderOf(member, operands)] as const);
+    const members = Object.entries(value).map(
+      ([name, member]) => [name, renderOf(member, operands)] as const,
+    );
     // From entries: a member may be called `__proto__`.
     return (values) => Object.fromEntries(members.map(([name, render]) => [name, render(values)]));
   }

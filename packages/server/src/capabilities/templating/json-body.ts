@@ -68,7 +68,8 @@ export function parseJsonBody(bytes: Buffer, operands: Operands): JsonTemplate |
   };
   const problem = isUtf8(bytes) ? scanJson(bytes, { scalar: collect }) : 'not UTF-8';
   if (problem === null) return splices.length === 0 ? null : { bytes, splices };
-  if (splices.length > 0 || holdsExpression(bytes.toString('latin1'), operands.dialect)) throw malformedJson(problem);
+  if (splices.length > 0 || holdsExpression(bytes.toString('latin1'), operands.dialect))
+    throw malformedJson(problem);
   return null;
 }
 

@@ -70,7 +70,8 @@ function mayHoldBraces(text: string): boolean {
 function parseValue(text: string, part: 'query' | 'form', operands: Operands): Pieces | null {
   const decoded = decodeFormBytes(Buffer.from(text, 'latin1'));
   if (isUtf8(decoded)) return parseText(decoded.toString('utf8'), operands);
-  if (holdsExpression(decoded.toString('latin1'), operands.dialect)) throw templateError(`A ${part} value is not UTF-8`);
+  if (holdsExpression(decoded.toString('latin1'), operands.dialect))
+    throw templateError(`A ${part} value is not UTF-8`);
   return null;
 }
 

@@ -29,7 +29,7 @@ export type StorageConfig =
   | { readonly kind: 'postgres'; readonly url: Secret<string>; readonly poolMax: number };
 
 /** Callers come over TLS, which something in front of this listener ends. */
-export function isBehindTls({ publicUrl }: Config['hosts']): boolean {
+export function isBehindTls({ publicUrl }: Pick<Config['hosts'], 'publicUrl'>): boolean {
   return publicUrl?.startsWith('https:') ?? false;
 }
 
@@ -40,7 +40,7 @@ export function isBehindTls({ publicUrl }: Config['hosts']): boolean {
 export function hasPublicName({ baseDomain, publicUrl, customHosts }: Config['hosts']): boolean {
   const names = [baseDomain, ...customHosts.map(({ host }) => host)];
   if (publicUrl !== null) names.push(new URL(publicUrl).hostname);
-  return isBehindTls({ baseDomain, publicUrl, customHosts }) || !names.every(isLoopbackHost);
+  return isBehindTls({ publicUrl }) || !names.every(isLoopbackHost);
 }
 
 /** As the storage floor opens it: the one place where the database's password leaves its wrapping. */
@@ -85,6 +85,8 @@ export interface Config {
     /** Null = the address that the server listens on, known once it does. */
     readonly publicUrl: string | null;
     readonly customHosts: readonly CustomHost[];
+    /** `KNOX_WRAP_SUBDOMAINS`. */
+    readonly hasWrapSubdomains: boolean;
   };
   readonly egress: {
     /** Entries as written; the egress guard parses them. */
@@ -191,6 +193,7 @@ function configOf(
       baseDomain: values.KNOX_BASE_DOMAIN ?? 'localhost',
       publicUrl: values.KNOX_PUBLIC_URL ?? null,
       customHosts: values.KNOX_CUSTOM_HOSTS ?? [],
+      hasWrapSubdomains: values.KNOX_WRAP_SUBDOMAINS === 'on',
     },
     egress: {
       allowPrivateUpstreams: values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '',

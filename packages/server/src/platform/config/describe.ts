@@ -79,6 +79,7 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_ACME_VALIDATION_TARGETS: config.acme.validationTargets || '(none)',
     KNOX_ACME_HTTP01_PORT: String(config.acme.http01Port),
     KNOX_EXTRA_CA_FILE: egress.extraCaFile ?? '(none)',
+    KNOX_WRAP_SUBDOMAINS: hosts.hasWrapSubdomains ? 'on' : 'off',
     KNOX_EGRESS_NAT64: egress.nat64 ? 'on' : 'off',
     KNOX_ALLOW_HTTP_WEBHOOKS: egress.areHttpWebhooksAllowed ? 'on' : 'off',
     KNOX_LEASE_WORKER_PAUSED: leaseWorker.isPaused ? 'on' : 'off',

@@ -257,6 +257,11 @@ export const VARIABLES = {
     '`off`',
     '`on`: webhooks may go to `http:` URLs, unencrypted: for development.',
   ),
+  KNOX_WRAP_SUBDOMAINS: variable(
+    oneOf('on', 'off'),
+    '`off`',
+    '`on`: gateway tokens may be given hosts of their own, `<label>.wrap.<KNOX_BASE_DOMAIN>`, which DNS and certificate have to cover. [Wrap](wrap.md).',
+  ),
   KNOX_EGRESS_NAT64: variable(
     oneOf('on', 'off'),
     '`off`',
@@ -344,7 +349,6 @@ export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_TWILIO_ACCOUNT_SID: [],
   KNOX_TWILIO_AUTH_TOKEN: [],
   KNOX_TWILIO_FROM: [],
-  KNOX_WRAP_SUBDOMAINS: ['off'],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
 };
 

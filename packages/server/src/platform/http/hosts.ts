@@ -14,6 +14,8 @@ export interface ResolvedHost {
 export interface Hosts {
   /** Takes raw headers, because a repeated `Host` must be seen and not folded. */
   resolve(rawHeaders: readonly string[], httpVersion: string): ResolvedHost;
+  /** The label of `<label>.wrap.<base domain>`, where that form is served; null of every other host. */
+  wrapLabel(rawHeaders: readonly string[], httpVersion: string): string | null;
 }
 
 export interface HostsConfig {
@@ -22,6 +24,8 @@ export interface HostsConfig {
   readonly publicUrl: string | null;
   /** `KNOX_CUSTOM_HOSTS`: host to slug, or to `sandbox-<slug>` for that tenant's sandbox. */
   readonly customHosts: readonly { readonly host: string; readonly slug: string }[];
+  /** `KNOX_WRAP_SUBDOMAINS`. */
+  readonly hasWrapSubdomains?: boolean;
 }
 
 /** dataplane.md §0: labels under the base domain that are never tenants, nor mapped to anything. */
@@ -30,6 +34,8 @@ const UNMAPPED_LABELS = new Set(['api-staging', 'sandbox-staging', 'www', 'stagi
 const UNSERVED_LABELS = new Set(['hooks', 'wrap']);
 
 const PLAIN: ResolvedHost = { kind: 'plain', mode: null, tenantSlug: null };
+/** Below it stand the hosts of gateway tokens, and nothing else is served there (dataplane.md §3.1). */
+const WRAP_SUFFIX = '.wrap';
 const SANDBOX_PREFIX = 'sandbox-';
 const HOST_CHARACTERS_MAX = 260;
 /** A name or an address, and a port. An empty one is valid (RFC 9112 §3.2). */
@@ -51,6 +57,7 @@ export function servesAt({ mode, tenantSlug }: ResolvedHost, scope: Scope, slug:
 
 export function createHosts(config: HostsConfig): Hosts {
   const suffix = `.${normaliseHost(config.baseDomain)}`;
+  const wrapSuffix = `${WRAP_SUFFIX}${suffix}`;
   const publicHost = config.publicUrl === null ? null : normaliseHost(new URL(config.publicUrl).host);
   const custom = new Map(config.customHosts.map(({ host, slug }) => [normaliseHost(host), slug]));
 
@@ -66,13 +73,18 @@ export function createHosts(config: HostsConfig): Hosts {
       const given = hostHeader(rawHeaders, httpVersion);
       return given === null ? PLAIN : resolveName(normaliseHost(given));
     },
+    wrapLabel(rawHeaders, httpVersion) {
+      if (!config.hasWrapSubdomains) return null;
+      const name = normaliseHost(hostHeader(rawHeaders, httpVersion) ?? '');
+      return name.endsWith(wrapSuffix) && !custom.has(name) ? name.slice(0, -wrapSuffix.length) : null;
+    },
   };
 }
 
 function underBase(label: string): ResolvedHost {
   if (label === 'api') return { kind: 'management', mode: 'live', tenantSlug: null };
   if (label === 'sandbox') return { kind: 'management', mode: 'test', tenantSlug: null };
-  if (UNSERVED_LABELS.has(label)) throw notFound();
+  if (UNSERVED_LABELS.has(label) || label.endsWith(WRAP_SUFFIX)) throw notFound();
   if (label === '' || label.includes('.') || UNMAPPED_LABELS.has(label)) return PLAIN;
   return tenantHost(label);
 }

@@ -6,6 +6,8 @@ import type { HostsConfig, ResolvedHost } from './hosts.js';
  */
 export interface Origins {
   of(host: ResolvedHost): string;
+  /** Of a gateway token's own name under the base domain. */
+  ofWrapLabel(label: string): string;
 }
 
 /** `publicUrl` is asked at each call: without `KNOX_PUBLIC_URL` it is known once the server listens. */
@@ -27,6 +29,10 @@ export function createOrigins(
   }
 
   return {
+    ofWrapLabel(label) {
+      const { protocol, port } = parsed();
+      return `${protocol}//${label}.wrap.${base}${port}`;
+    },
     of(host) {
       const { origin, protocol, port } = parsed();
       const name = host.customName ?? mappedName(host, base);

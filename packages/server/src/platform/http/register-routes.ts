@@ -91,6 +91,7 @@ function registerRoute(
         if (result instanceof TextStream) return sendStream(reply, definition, result);
         for (const cookie of definition.cookies?.(result as never, request.source) ?? [])
           reply.header('set-cookie', cookie);
+        if (isKnown(request, reply, definition.etag?.(result as never))) return sendNotModified(reply);
         return send(reply, definition, act.answerTo(result).answer);
       }
       const call = {
@@ -204,6 +205,26 @@ function send(reply: FastifyReply, definition: RouteDefinition, answer: Answer):
   }
   reply.code(answer.status).header('content-type', `${definition.text ?? 'application/json'}; charset=utf-8`);
   return reply.send(answer.body);
+}
+
+/** Whether the caller has what it would be sent; sets the validator. */
+function isKnown(request: FastifyRequest, reply: FastifyReply, etag: string | undefined): boolean {
+  if (etag === undefined) return false;
+  // It depends on who asks.
+  reply.header('etag', etag).header('cache-control', 'private, no-cache');
+  const named = request.raw.headers['if-none-match'];
+  if (named === undefined) return false;
+  return named.trim() === '*' || named.split(',').some((one) => opaqueTag(one) === opaqueTag(etag));
+}
+
+/** Compared weakly (RFC 9110 §8.8.3.2); no tag of ours holds a comma. */
+function opaqueTag(text: string): string {
+  return text.trim().replace(/^W\//, '');
+}
+
+function sendNotModified(reply: FastifyReply): FastifyReply {
+  reply.headers(rateLimitHeaders(reply.request.caller?.rateLimit));
+  return reply.code(304).send();
 }
 
 function sendStream(reply: FastifyReply, definition: RouteDefinition, stream: TextStream): FastifyReply {

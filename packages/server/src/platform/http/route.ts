@@ -88,6 +88,8 @@ export interface RouteDefinition<
   readonly errors?: readonly ErrorType[];
   /** Default: `bodyBytesMaxOf`. */
   readonly bodyBytesMax?: number;
+  /** Weak validator of a GET's answer: who names it in `If-None-Match` gets 304 (RFC 9110 §13.1.2). */
+  etag?(data: never): string;
   /** Sets `Cache-Control: no-store`: the answer holds a secret, token or password. */
   readonly noStore?: boolean;
   /** `Set-Cookie` values of a success, made from the handler's result. */

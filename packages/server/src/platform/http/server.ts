@@ -39,12 +39,12 @@ declare module 'fastify' {
     source: ConnectionSource;
     /** With what it was refused; `null` while it is not. */
     refusal: Refusal | null;
+    /** What logs and metrics know it by, where the path holds a credential or is an upstream's; `null` = the path. */
+    knownAs: string | null;
     /** `null` where no traces are kept. */
     trace: RequestTrace | null;
     /** Takes back the time that its body has; `null` where it has all. */
     unboundBody: (() => void) | null;
-    /** Where metrics count it in the place of its path; `null` = there. */
-    countedAs: string | null;
   }
 }
 
@@ -107,9 +107,9 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   // Set before a request is routed: nothing that is asked for it comes earlier.
   app.decorateRequest('source');
   app.decorateRequest('refusal', null);
+  app.decorateRequest('knownAs', null);
   app.decorateRequest('trace', null);
   app.decorateRequest('unboundBody', null);
-  app.decorateRequest('countedAs', null);
   const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
     deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
   );
@@ -235,13 +235,13 @@ function watchEnd(
     const { caller, refusal } = request;
     const principal = caller?.principal;
     const durationMs = clock.monotonicMs() - startedMs;
-    const { countedAs } = request;
-    metrics?.(request.method, countedAs ?? request.raw.url ?? '', response, refusal, durationMs);
-    request.trace?.end(countedAs ?? request.routeOptions.url, response, refusal?.type ?? null, caller);
+    const { knownAs } = request;
+    metrics?.(request.method, knownAs ?? request.raw.url ?? '', response, refusal, durationMs);
+    request.trace?.end(knownAs ?? request.routeOptions.url, response, refusal?.type ?? null, caller);
     const inboundId = request.raw.headers['x-request-id'];
     requestLog({
       method: request.method,
-      path: maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
+      path: request.knownAs ?? maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
       status: response.statusCode,
       ms: Math.round(durationMs * 10) / 10,
       request_id: request.id,

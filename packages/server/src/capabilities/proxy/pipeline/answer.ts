@@ -6,8 +6,8 @@ import type { UpstreamHead } from '../../../platform/egress/egress.js';
 import { pushRateLimit } from '../../../platform/http/rate-limit-headers.js';
 import type { EchoScanner, RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
-import { type AnswerRules, answerActions } from './answer-rules.js';
 import { hasHeader, hasRateLimit, headerValue, passedHeaders } from '../response-headers.js';
+import { type AnswerRules, answerActions } from './answer-rules.js';
 
 /** Writes the upstream's answer to the caller: head rewritten, body passed on, guarded or through redaction. */
 export function beginAnswer(

@@ -14,6 +14,7 @@ import { pushRateLimit } from '../../../platform/http/rate-limit-headers.js';
 import { EchoGuard, type RedactionPlan } from '../../redaction/index.js';
 import { maskedDocument } from '../../templating/index.js';
 import type { ProxyCall } from '../call.js';
+import { maskCredential } from '../credential.js';
 import { type DryRunResult, dryRunWire, type Preview, RULES, type Rule } from '../schemas.js';
 import { StreamedBody } from './body.js';
 import { guardedValues, maskValues, NO_VALUES, type ValueSources } from './detokenize.js';
@@ -89,10 +90,15 @@ async function rehearse(
   progress.stage = 'values';
   trace?.step('check');
   const { hostname } = guarded.target.url;
+  if (options.credential !== null) {
+    const { scope } = caller.principal;
+    call.credential = await maskCredential(deps.secrets, scope, hostname, options.credential);
+  }
   const values =
     scanned.template === null ? NO_VALUES : await maskValues(deps, caller, hostname, scanned.template);
   trace?.step('render');
-  const isRead = plan.hasBodyRules || new EchoGuard(guardedValues(values)).isActive;
+  const isGuarded = call.credential !== null || new EchoGuard(guardedValues(values)).isActive;
+  const isRead = plan.hasBodyRules || isGuarded;
   return previewOf(deps, call, guarded, render(guarded.target, scanned, values), isRead);
 }
 

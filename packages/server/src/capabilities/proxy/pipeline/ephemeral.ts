@@ -7,12 +7,14 @@ import type { Plans } from '../../plans/index.js';
 import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import type { CallEvents } from '../../webhooks/index.js';
 import { type Exchange, ProxyCall } from '../call.js';
+import { readCredential } from '../credential.js';
+import type { RequestHeaders } from '../request-headers.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, guardedValues, NO_VALUES, type ValueSources } from './detokenize.js';
 import { dryRun } from './dry-run.js';
 import type { HopMarker } from './hop-marker.js';
 import { type CallLog, writeLogRow } from './log.js';
-import { readOptions } from './options.js';
+import { type EphemeralOptions, readOptions as optionsOf } from './options.js';
 import { render } from './render.js';
 import { joinedQuery, passThrough, scan } from './scan.js';
 import { send } from './send.js';
@@ -33,11 +35,14 @@ export interface EphemeralDeps extends ValueSources {
   readonly certificateHeader: string | null;
 }
 
+/** What is asked for: by headers at `/v1/proxy`, by a token at the gateway. */
+export type ReadOptions = (headers: RequestHeaders) => EphemeralOptions;
+
 /**
  * The steps of dataplane §1.3 in their order. Nothing is sent upstream unless all before `send` went well. A step that
  * knows its result returns it at once: for most calls all do, and an `await` for each would cost a tenth of the call.
  */
-async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
+async function run(deps: EphemeralDeps, call: ProxyCall, readOptions: ReadOptions): Promise<void> {
   const { trace } = call.exchange;
   trace?.step('authenticate');
   const authenticated = authenticate(call);
@@ -73,10 +78,16 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
   trace?.step('detokenize');
   call.watch?.keepRequest(scanned.body);
   const { hostname } = guarded.target.url;
+  // First, so that no token is read out for a call that may not be sent.
+  const own =
+    options.credential === null
+      ? null
+      : await readCredential(deps.secrets, caller.principal.scope, hostname, options.credential);
   const values =
     scanned.template === null ? NO_VALUES : await detokenize(deps, caller, hostname, scanned.template);
-  call.injected = values.secrets;
-  const guardable = guardedValues(values);
+  call.credential = own?.header ?? null;
+  call.injected = own === null ? values.secrets : [...values.secrets, own.guarded];
+  const guardable = own === null ? guardedValues(values) : [...guardedValues(values), own.guarded];
   if (guardable.length > 0) call.guard = new EchoGuard(guardable);
   trace?.step('render');
   const outbound = render(guarded.target, scanned, values);
@@ -87,12 +98,16 @@ async function run(deps: EphemeralDeps, call: ProxyCall): Promise<void> {
 }
 
 /** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */
-export async function serveEphemeral(deps: EphemeralDeps, exchange: Exchange): Promise<void> {
+export async function serveEphemeral(
+  deps: EphemeralDeps,
+  exchange: Exchange,
+  readOptions: ReadOptions = optionsOf,
+): Promise<void> {
   const { clock, certificateHeader } = deps;
   const call = new ProxyCall(exchange, clock.nowMs(), clock.monotonicMs(), certificateHeader);
   let failure: unknown = null;
   try {
-    await run(deps, call);
+    await run(deps, call, readOptions);
   } catch (cause) {
     failure = call.isGone ? new ClientGone() : cause;
     call.caller ??= exchange.refusedCaller();

@@ -41,12 +41,7 @@ function identificationOf({ client }: ProxyCall, { principal: { kind } }: Caller
 }
 
 /** Every call with a valid credential leaves one row, refused or not (dataplane §1.7). */
-export function writeLogRow(
-  log: CallLog,
-  clock: Clock,
-  call: ProxyCall,
-  failure: unknown,
-): void {
+export function writeLogRow(log: CallLog, clock: Clock, call: ProxyCall, failure: unknown): void {
   const { caller, exchange } = call;
   if (caller === null) return;
   const nobodySawIt = failure instanceof ClientGone && !exchange.response.headersSent;

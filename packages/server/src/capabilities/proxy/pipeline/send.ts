@@ -2,6 +2,7 @@ import type { ClientCertificate, Egress } from '../../../platform/egress/egress.
 import type { EgressChain } from '../../egress-servers/index.js';
 import type { RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
+import { withoutNamed } from '../header-fates.js';
 import { withIdentityEncoding } from '../request-headers.js';
 import { beginAnswer } from './answer.js';
 import type { AnswerRules } from './answer-rules.js';
@@ -24,13 +25,16 @@ export function upstreamHeaders(
 ): string[] {
   const inbound = call.headers;
   const authorization = inbound.upstreamAuthorization;
-  const headers = isRead ? withIdentityEncoding(inbound.forward) : inbound.forward;
+  const credential = call.credential;
+  const forward = credential === null ? inbound.forward : without(inbound.forward, credential.name);
+  const headers = isRead ? withIdentityEncoding(forward) : forward;
   // A buffered body's length is set where it is sent; a streamed one keeps the length it came with.
   if (outbound.body instanceof StreamedBody && inbound.contentLength !== null) {
     headers.push('content-length', String(inbound.contentLength));
   }
   // Behind what `Connection` took away, so that the caller cannot take it away.
   if (authorization !== null) headers.push('authorization', authorization.reveal());
+  if (credential !== null) headers.push(credential.name, credential.value.reveal());
   headers.push('via', inbound.via === '' ? deps.hopMarker.via : `${inbound.via}, ${deps.hopMarker.via}`);
   return headers;
 }
@@ -41,6 +45,11 @@ export interface SendOptions {
   readonly clientCertificate: ClientCertificate | null;
   /** What the route does to its answer; null = nothing. */
   readonly onAnswer: AnswerRules | null;
+}
+
+/** The caller's own would stand beside ours, and upstreams differ in which of two they believe. */
+function without(forward: readonly string[], name: string): string[] {
+  return withoutNamed(forward, new Set([name]));
 }
 
 /** One attempt, to the judged addresses only; resolves when the caller's answer is complete. */

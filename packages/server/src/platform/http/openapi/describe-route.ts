@@ -37,11 +37,14 @@ function credentialOf({ definition: { access }, mount }: MountedRoute): Describe
 }
 
 function answersOf(mounted: MountedRoute, components: Components): Described['answers'] {
-  const { status = 200, isPending } = mounted.definition;
+  const { status = 200, isPending, etag } = mounted.definition;
   const done = { [status]: success(mounted, components, status) };
+  if (etag) return { ...done, 304: NOT_MODIFIED };
   return isPending ? { ...done, 202: success(mounted, components, 202) } : done;
 }
 
+/** `If-None-Match` is what HTTP says of every GET with a validator (RFC 9110 §13.1.2). */
+const NOT_MODIFIED = { description: 'What `If-None-Match` names still holds.' };
 const SUCCESS = { 200: 'Done.', 201: 'Created.', 202: 'Accepted; it is not done yet.' } as const;
 
 function descriptionOf({ audit, stepUp }: RouteDefinition): { description?: string } {

@@ -87,6 +87,6 @@ function clientPrincipal(scope: Scope, tenantSlug: string, { clientId }: ClientM
 
 /** A header that may stand once and stood twice: which was meant cannot be told. */
 export function refuseRepeated({ headers: { repeated } }: ProxyCall): void {
-  if (repeated === 'x-knoxcall-route' || repeated === 'x-knoxcall-environment') throw repeatedHeader(repeated);
+  if (repeated === 'x-knoxcall-route' || repeated === 'x-knoxcall-environment')
+    throw repeatedHeader(repeated);
 }
-

@@ -80,4 +80,3 @@ export async function changedBody(
 function valuesOf(values: readonly DetokenizedValue[]) {
   return values.map(({ value }) => value);
 }
-

@@ -1,7 +1,12 @@
 import { LIMITS } from '../../../../kernel/limits.js';
 import { isPending, type Promisable } from '../../../../kernel/promisable.js';
 import type { CallClock } from '../../../../platform/egress/egress.js';
-import { bodyKind, type CallTemplate, createExpressionWatch, parseRouteBody } from '../../../templating/index.js';
+import {
+  bodyKind,
+  type CallTemplate,
+  createExpressionWatch,
+  parseRouteBody,
+} from '../../../templating/index.js';
 import type { ProxyCall } from '../../call.js';
 import { tooLongToRender } from '../../errors.js';
 import { bufferBody, passBody, readStart, type StreamedBody } from '../body.js';

@@ -31,4 +31,3 @@ export interface HostTenant {
 export interface HostTenants {
   bySlug(slug: string): Promisable<HostTenant | undefined>;
 }
-

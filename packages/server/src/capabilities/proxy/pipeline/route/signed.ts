@@ -37,7 +37,13 @@ export async function requireSignature(
   }
   const environment = call.route!.environment;
   const body = call.body ?? NOTHING;
-  await checkSignature(deps, { scope, environment, client: call.client, settings, request: { ...signed, body } });
+  await checkSignature(deps, {
+    scope,
+    environment,
+    client: call.client,
+    settings,
+    request: { ...signed, body },
+  });
   call.signatureValid = true;
 }
 

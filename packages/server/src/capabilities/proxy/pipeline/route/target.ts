@@ -1,6 +1,6 @@
+import { LIMITS } from '../../../../kernel/limits.js';
 import type { Caller } from '../../../../kernel/principal.js';
 import { isPending, type Promisable } from '../../../../kernel/promisable.js';
-import { LIMITS } from '../../../../kernel/limits.js';
 import type { Egress, EgressPolicy } from '../../../../platform/egress/egress.js';
 import type { HostList } from '../../../../platform/egress/name-policy.js';
 import type { RouteSettings } from '../../../routes/index.js';

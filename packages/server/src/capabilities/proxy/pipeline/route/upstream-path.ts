@@ -39,7 +39,8 @@ function baseOf(settings: RouteSettings, { pathname, search }: URL): Base {
  * empty segments, parameters behind a semicolon. No reading may leave the base path.
  */
 function refuseUnsafe(path: string): void {
-  if (FORBIDDEN.test(path)) throw pathRefused('must not hold a backslash, a line break or NUL, encoded or not');
+  if (FORBIDDEN.test(path))
+    throw pathRefused('must not hold a backslash, a line break or NUL, encoded or not');
   if (!MAY_CLIMB.test(path)) return;
   const read = path.replace(/%(?:25)*2e/gi, '.').replace(/%(?:25)*2f/gi, '/');
   let depth = 0;
