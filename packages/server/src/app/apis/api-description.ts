@@ -11,6 +11,7 @@ import { describeMetrics } from './metrics.js';
 import { describeOAuth } from './oauth-description.js';
 import { describePki } from './pki-description.js';
 import { describeProxy } from './proxy-api.js';
+import { describeRouteCalls } from './route-description.js';
 
 const INFO: JsonObject = {
   title: 'KnoxCall',
@@ -146,6 +147,7 @@ export function apiDescription(definitions: readonly RouteDefinition[]): JsonObj
     routes: mountedRoutes(definitions),
     described: [
       describeProxy,
+      describeRouteCalls,
       describeOAuth,
       describePki,
       describeAcme,
