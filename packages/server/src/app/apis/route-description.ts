@@ -14,7 +14,8 @@ export const describeRouteCalls: Describe = (components) => {
       name: 'route',
       in: 'path',
       required: true,
-      description: 'Its id, slug or name. The header `x-knoxcall-route` names it on any host and with any path.',
+      description:
+        'Its id, slug or name. The header `x-knoxcall-route` names it on any host and with any path.',
       schema: { type: 'string' },
     }),
     components.add('parameters', 'CalledPath', {

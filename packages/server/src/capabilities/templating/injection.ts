@@ -5,6 +5,7 @@ import { Operands, type Pieces, parseText, renderPieces } from './expressions.js
 
 /** What a route injects, its placeholders found once (dataplane §2.2). */
 export interface Injection {
+  readonly isEmpty: boolean;
   /** One an occurrence, headers first. */
   readonly references: readonly SecretReference[];
   /** In lower case. */
@@ -22,6 +23,7 @@ export function createInjection(headers: ReadonlyMap<string, string>, body: Json
   const parsed = [...headers].map(([name, text]) => ({ name, pieces: piecesOf(text, operands) }));
   const renderBody = body === null ? null : (renderOf(body, operands) as Render<JsonObject>);
   return {
+    isEmpty: headers.size === 0 && body === null,
     references: operands.secrets,
     headerNames: new Set(parsed.map(({ name }) => name.toLowerCase())),
     renderHeaders(values) {

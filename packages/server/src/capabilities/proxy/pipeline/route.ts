@@ -83,7 +83,8 @@ async function run(deps: RoutePipelineDeps, call: ProxyCall, exchange: RouteExch
   const path = upstreamPath(settings, guarded.target.url, exchange.entry.path);
 
   trace?.step('render');
-  const body = await changedBody(deps, call, caller, guarded, called);
+  const changed = changedBody(deps, call, caller, guarded, called);
+  const body = isPending(changed) ? await changed : changed;
   const certificate = settings.mtlsCertificateId === null ? null : await certificateOf(deps, caller, called);
   const event = call.watch?.received(call);
   if (event) deps.apiLogs.appendAlone(event);

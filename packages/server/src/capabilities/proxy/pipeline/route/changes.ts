@@ -1,5 +1,5 @@
 import type { Caller } from '../../../../kernel/principal.js';
-import { isPending } from '../../../../kernel/promisable.js';
+import { isPending, type Promisable } from '../../../../kernel/promisable.js';
 import type { Logger } from '../../../../platform/log/logger.js';
 import { type DetokenizedValue, EchoGuard } from '../../../redaction/index.js';
 import type { SecretUse } from '../../../secrets/index.js';
@@ -10,7 +10,7 @@ import type { StreamedBody } from '../body.js';
 import type { SecretSource } from '../detokenize.js';
 import type { GuardedTarget } from '../target.js';
 import type { CalledSettings } from './admission.js';
-import { isRendered, readContent } from './content.js';
+import { isRendered, type RouteContent, readContent } from './content.js';
 import { injectHeaders, injectInto, injectionOf, routeSecrets, unnamed } from './injected.js';
 
 export interface ChangesDeps {
@@ -21,14 +21,35 @@ export interface ChangesDeps {
 
 /**
  * Step 9 of dataplane §5.3 up to what is sent: the client's placeholders, what the route injects, its field actions. All
- * of it is known before the first byte goes out; `null` where the body goes on as it came.
+ * of it is known before the first byte goes out; `null` where there is no body.
  */
-export async function changedBody(
+export function changedBody(
+  deps: ChangesDeps,
+  call: ProxyCall,
+  caller: Caller,
+  guarded: GuardedTarget,
+  called: CalledSettings,
+): Promisable<Buffer | StreamedBody | null> {
+  const injection = injectionOf(called.settings);
+  if (called.route.actions.length > 0 || !injection.isEmpty)
+    return change(deps, call, caller, guarded, called, null);
+  // Most calls of such a route change nothing, and are not made to wait.
+  const goOn = (content: RouteContent) => {
+    if (content.template !== null) return change(deps, call, caller, guarded, called, content);
+    call.watch?.keepRequest(content.body);
+    return content.body;
+  };
+  const read = readContent(call, guarded.clock, called.environment.variables, false);
+  return isPending(read) ? read.then(goOn) : goOn(read);
+}
+
+async function change(
   deps: ChangesDeps,
   call: ProxyCall,
   caller: Caller,
   { target, clock }: GuardedTarget,
   { route, environment, settings }: CalledSettings,
+  known: RouteContent | null,
 ): Promise<Buffer | StreamedBody | null> {
   const { headers } = call;
   const { scope } = caller.principal;
@@ -38,7 +59,7 @@ export async function changedBody(
     injection.renderBody !== null &&
     isRendered(call.method) &&
     bodyKind(headers.contentType, headers.contentEncoding) === 'json';
-  const read = readContent(call, clock, environment.variables, injects || rules.length > 0);
+  const read = known ?? readContent(call, clock, environment.variables, injects || rules.length > 0);
   const content = isPending(read) ? await read : read;
   call.watch?.keepRequest(content.body);
   const use: SecretUse = { via: 'route', environment: environment.name, host: target.hostname };
