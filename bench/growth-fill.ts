@@ -220,6 +220,7 @@ export function logEntry({ principal }: Caller) {
     proxyMode: 'ephemeral',
     clientOrigin: 'direct',
     echo: null,
+    signatureValid: null,
   } as const;
 }
 

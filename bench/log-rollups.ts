@@ -71,6 +71,7 @@ async function measure(storage: StorageOptions, isCounted: boolean): Promise<voi
       proxyMode: 'route',
       clientOrigin: 'direct',
       echo: null,
+      signatureValid: null,
     });
   }
   await writer.apiLogs.flush();

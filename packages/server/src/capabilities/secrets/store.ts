@@ -5,8 +5,7 @@ import { type Database, type Transaction, UniqueViolation } from '../../platform
 import { sameName } from './errors.js';
 import { foldName } from './names.js';
 import { type SecretRow, type SecretType, secretTables } from './tables.js';
-import type { StoredSecret } from './types.js';
-import type { OnSecretWrite } from './value-store.js';
+import type { OnSecretWrite, StoredSecret } from './types.js';
 
 export type SecretListOptions = ListOptions<'created_at' | 'name' | 'base_environment'>;
 

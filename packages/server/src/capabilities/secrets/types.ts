@@ -1,5 +1,6 @@
 import type { Scope } from '../../kernel/ids.js';
 import type { Secret } from '../../kernel/secret.js';
+import type { Transaction } from '../../platform/storage/database.js';
 import type { SecretType } from './tables.js';
 
 /** What every type of secret has; its values are by environment, and those of `oauth2` in tables of their own. */
@@ -61,3 +62,6 @@ export interface OAuth2Values {
   /** The current access token, refreshed first where it has expired. May call its token endpoint: never in a transaction. */
   render(scope: Scope, secret: StoredSecret, environment: string): Promise<Secret<string>>;
 }
+
+/** Told of every write of secrets and values, in its transaction. */
+export type OnSecretWrite = (tx: Transaction, scope: Scope) => Promise<void>;

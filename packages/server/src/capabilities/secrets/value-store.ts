@@ -5,7 +5,7 @@ import type { CertificateInfo } from './certificates/bundle.js';
 import { foldName, normalizeName } from './names.js';
 import { secretOf } from './store.js';
 import { type SecretRow, type SecretValueRow, secretTables } from './tables.js';
-import type { SecretReference, StoredSecret } from './types.js';
+import type { OnSecretWrite, SecretReference, StoredSecret } from './types.js';
 import type { SealedValue } from './values.js';
 
 /** What may be known of a value. */
@@ -51,9 +51,6 @@ type InUseRow = Selectable<SecretRow> & {
 };
 
 export type SecretValueStore = ReturnType<typeof createSecretValueStore>;
-
-/** Told of every write, in its transaction. */
-export type OnSecretWrite = (tx: Transaction, scope: Scope) => Promise<void>;
 
 export function createSecretValueStore(db: Database, onWrite: OnSecretWrite = async () => {}) {
   const view = db.view(secretTables);
