@@ -1,8 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Scope, TenantId } from '../../kernel/ids.js';
-import { createGenerations } from '../../platform/cache/generations.js';
 import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js';
-import { createManualClock } from '../../testing/manual-clock.js';
 import { createSecretEnvironments } from './service.js';
 import { createSecretStore, type SecretStore } from './store.js';
 import { migrations } from './tables.js';
@@ -175,7 +173,7 @@ export function describeSecretStore(open: OpenTestDatabase): void {
       await add(secret(1), value(11, 'production'), value(12, 'staging'));
       for (const scope of OTHERS)
         await add(secret(1, { scope }), value(11, 'production'), value(12, 'staging'));
-      const holder = createSecretEnvironments(db, createGenerations({ db, clock: createManualClock() }));
+      const holder = createSecretEnvironments(db, { bump: async () => {} });
       expect(await db.transaction((tx) => holder.neededBy(tx, LIVE, 'production'))).toBe('a secret');
       expect(await db.transaction((tx) => holder.neededBy(tx, LIVE, 'staging'))).toBeNull();
       await db.transaction(async (tx) => {
