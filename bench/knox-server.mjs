@@ -48,8 +48,15 @@ export async function tokenize(knox) {
 /** A route to the upstream under a rate limit of its own, which injects a secret where there is one; returns its slug. */
 export async function makeRoute(knox, url, secret) {
   const slug = `bench-${secret === null ? 'plain' : 'secret'}-${Date.now()}`;
-  const { data } = expectStatus(201, await knox.call('POST', '/v1/routes', { name: slug, slug, target_base_url: url }));
-  const settings = { rate_limit_enabled: true, rate_limit_requests: 1_000_000_000, rate_limit_window_sec: 60 };
+  const { data } = expectStatus(
+    201,
+    await knox.call('POST', '/v1/routes', { name: slug, slug, target_base_url: url }),
+  );
+  const settings = {
+    rate_limit_enabled: true,
+    rate_limit_requests: 1_000_000_000,
+    rate_limit_window_sec: 60,
+  };
   if (secret !== null) {
     expectStatus(201, await knox.call('POST', '/v1/secrets', { name: slug, value: secret }));
     settings.inject_headers_json = { Authorization: `Bearer {{secret:${slug}}}` };

@@ -47,7 +47,13 @@ export function transparentRequest(knox, url) {
 }
 
 export function routeRequest(knox, slug) {
-  return { ...plainRequest(), head: head(`POST /proxy/${slug}/charge`, [`X-KnoxCall-Key: ${knox.apiKey}`, 'Content-Type: application/json']) };
+  return {
+    ...plainRequest(),
+    head: head(`POST /proxy/${slug}/charge`, [
+      `X-KnoxCall-Key: ${knox.apiKey}`,
+      'Content-Type: application/json',
+    ]),
+  };
 }
 
 export function ephemeralRequest(knox, url, expression) {

@@ -21,8 +21,8 @@ export function routeAllowances(
 ): readonly Allowance[] {
   const { rateLimit } = settings;
   if (rateLimit === null) return NONE;
-  let ofLimiter = known.get(limiter);
-  if (!ofLimiter) known.set(limiter, (ofLimiter = new WeakMap()));
+  const ofLimiter = known.get(limiter) ?? new WeakMap<CalledSettings['settings'], readonly Allowance[]>();
+  known.set(limiter, ofLimiter);
   const made = ofLimiter.get(settings);
   if (made) return made;
   const { requests, windowSec, burst } = rateLimit;
