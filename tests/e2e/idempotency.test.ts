@@ -140,6 +140,24 @@ const CREATIONS: Record<string, Creation> = {
     body: (name) => ({ name, url: 'https://hooks.example.com/', event_types: ['audit.event'] }),
     audit: 'webhook.create',
   },
+  '/v1/inbound-webhooks': {
+    body: (name) => ({
+      name,
+      format: 'stripe',
+      secret: 'whsec_of-some-sender',
+      target_url: 'https://orders.example.com/',
+    }),
+    audit: 'webhook.create',
+  },
+  '/admin/alerts': {
+    body: (name) => ({
+      name,
+      type: 'rate_limit_exceeded',
+      condition: {},
+      channels: [{ type: 'email', to: 'ops@example.com' }],
+    }),
+    audit: 'alert.create',
+  },
   '/admin/invitations': {
     body: (name) => ({ email: `${name}@example.com`, role: 'viewer' }),
     audit: 'team.invite',

@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { INVITATION_PATH } from '../capabilities/accounts/index.js';
+import { createHopMarker } from '../capabilities/proxy/index.js';
 import { CONFIRM_PATH } from '../capabilities/signup/index.js';
 import { type Config, hasPublicName } from '../platform/config/config.js';
 import { createCallerSteps } from '../platform/http/caller.js';
@@ -13,6 +14,7 @@ import { apiDescription } from './apis/api-description.js';
 import { createApiDocs } from './apis/api-docs.js';
 import { isGatewayCall, registerGatewayApi } from './apis/gateway-api.js';
 import { createHealth } from './apis/health.js';
+import { createHooksApi } from './apis/hooks-api.js';
 import { createLinkPageApi } from './apis/link-page-api.js';
 import { createMagicLinkPageApi } from './apis/magic-link-page-api.js';
 import { createManagementApi } from './apis/management-api.js';
@@ -80,6 +82,9 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createAcmeApi({ hosts, origins, acme: services.acme }));
+  const via = createHopMarker(deploymentId).via;
+  const hookHeaders = { via, certificateHeader: certificateHeader?.name ?? null };
+  await app.register(createHooksApi({ hosts, entry: services.inboundWebhooks.entry(hookHeaders) }));
   await app.register(createPkiApi({ authorities: services.authorities }));
   await app.register(
     createHealth({

@@ -1,5 +1,6 @@
 import { signInJobs } from '../capabilities/accounts/index.js';
 import { acmeJobs } from '../capabilities/acme/index.js';
+import { alertJobs } from '../capabilities/alerts/index.js';
 import { analyticsJobs } from '../capabilities/analytics/index.js';
 import { apiLogJobs } from '../capabilities/api-logs/index.js';
 import { auditJobs } from '../capabilities/audit-logs/index.js';
@@ -8,6 +9,7 @@ import { clientTokenJobs } from '../capabilities/client-tokens/index.js';
 import { dpopJobs } from '../capabilities/dpop/index.js';
 import { dynDbJobs } from '../capabilities/dyn-db/index.js';
 import { idempotencyJobs } from '../capabilities/idempotency/index.js';
+import { inboundWebhookJobs } from '../capabilities/inbound-webhooks/index.js';
 import { tenantKmsJobs } from '../capabilities/kms/index.js';
 import { oauthJobs } from '../capabilities/oauth/index.js';
 import { oidcBindingJobs } from '../capabilities/oidc-bindings/index.js';
@@ -26,6 +28,7 @@ type WithJobs = Pick<
   Services,
   | 'jobs'
   | 'outbox'
+  | 'alerts'
   | 'analytics'
   | 'apiLogs'
   | 'logAnchors'
@@ -37,6 +40,7 @@ type WithJobs = Pick<
   | 'dpop'
   | 'dynDb'
   | 'idempotency'
+  | 'inboundWebhooks'
   | 'kmsVerification'
   | 'limiter'
   | 'oauth'
@@ -56,6 +60,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
   const {
     jobs,
     outbox,
+    alerts,
     analytics,
     apiLogs,
     logAnchors,
@@ -67,6 +72,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     dpop,
     dynDb,
     idempotency,
+    inboundWebhooks,
     kmsVerification,
     limiter,
     oauth,
@@ -83,6 +89,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
   return [
     ...jobs.definitions(),
     ...outbox.definitions(),
+    ...alertJobs(alerts),
     ...analyticsJobs(analytics),
     ...apiLogJobs(apiLogs, logAnchors),
     ...auditJobs(auditChain),
@@ -92,6 +99,7 @@ export function jobDefinitions(services: WithJobs): JobDefinition[] {
     ...dpopJobs(dpop),
     ...dynDbJobs(dynDb),
     ...idempotencyJobs(idempotency),
+    ...inboundWebhookJobs(inboundWebhooks),
     ...tenantKmsJobs(kmsVerification),
     ...oauthJobs(oauth.tokens),
     ...oauth2SecretJobs(oauth2Secrets),

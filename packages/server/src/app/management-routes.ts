@@ -1,6 +1,5 @@
 import { authRoutes, teamRoutes } from '../capabilities/accounts/index.js';
 import { acmeClientRoutes, acmeKeyRoutes } from '../capabilities/acme/index.js';
-import { analyticsRoutes } from '../capabilities/analytics/index.js';
 import { apiKeyRoutes } from '../capabilities/api-keys/index.js';
 import { apiLogRoutes } from '../capabilities/api-logs/index.js';
 import { auditLogRoutes } from '../capabilities/audit-logs/index.js';
@@ -28,6 +27,7 @@ import { wrapRoutes } from '../capabilities/wrap/index.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { egressRoutes } from './egress-services.js';
 import type { Services } from './services.js';
+import { watchRoutes } from './watch.js';
 
 /** Every endpoint of both mounts that has a definition; the proxy is not one of them. */
 export function managementRoutes(services: Services): RouteDefinition[] {
@@ -64,12 +64,12 @@ export function managementRoutes(services: Services): RouteDefinition[] {
     ...egressRoutes(services),
     ...oidcBindingRoutes(services.oidcBindings),
     ...webhookRoutes(services.webhooks),
+    ...watchRoutes(services),
     ...dynDbRoutes(services.dynDb),
     ...pkiRoutes(services.pki),
     ...acmeKeyRoutes(services.acme),
     ...acmeClientRoutes(services.acme),
     ...apiLogRoutes(services),
-    ...analyticsRoutes(services.analytics),
     ...parityRoutes(services.parity),
   ];
 }

@@ -3,6 +3,10 @@ import {
   envelopeColumns as acmeEnvelopeColumns,
   migrations as acmeMigrations,
 } from '../capabilities/acme/index.js';
+import {
+  envelopeColumns as alertsEnvelopeColumns,
+  migrations as alertsMigrations,
+} from '../capabilities/alerts/index.js';
 import { migrations as analyticsMigrations } from '../capabilities/analytics/index.js';
 import { migrations as apiKeysMigrations } from '../capabilities/api-keys/index.js';
 import { migrations as apiLogsMigrations } from '../capabilities/api-logs/index.js';
@@ -32,6 +36,10 @@ import {
   envelopeColumns as idempotencyEnvelopeColumns,
   migrations as idempotencyMigrations,
 } from '../capabilities/idempotency/index.js';
+import {
+  envelopeColumns as inboundWebhooksEnvelopeColumns,
+  migrations as inboundWebhooksMigrations,
+} from '../capabilities/inbound-webhooks/index.js';
 import { migrations as kmsMigrations } from '../capabilities/kms/index.js';
 import { migrations as oauthMigrations } from '../capabilities/oauth/index.js';
 import { migrations as oauthClientsMigrations } from '../capabilities/oauth-clients/index.js';
@@ -96,6 +104,8 @@ export const MIGRATIONS: readonly Migration[] = [
   ...routesMigrations,
   ...egressServersMigrations,
   ...wrapMigrations,
+  ...alertsMigrations,
+  ...inboundWebhooksMigrations,
 ];
 
 /** What is stored under a tenant's key, for whoever changes the root key. */
@@ -108,4 +118,6 @@ export const ENVELOPE_COLUMNS = [
   ...secretsEnvelopeColumns,
   ...webhooksEnvelopeColumns,
   ...egressServersEnvelopeColumns,
+  ...alertsEnvelopeColumns,
+  ...inboundWebhooksEnvelopeColumns,
 ];

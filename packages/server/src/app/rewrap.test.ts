@@ -86,6 +86,21 @@ it('reaches each registered column of each capability, whose values are then rea
     auth_config: { token: 'receiver-token' },
     request_headers: { 'X-Environment': 'live' },
   });
+  await create('/v1/inbound-webhooks', {
+    name: 'payments',
+    format: 'stripe',
+    secret: 'whsec_of-some-sender',
+    target_url: 'https://orders.example.com/',
+  });
+  await harness.call('POST', '/admin/alerts', {
+    token: await harness.signIn(harness.tenant.ownerEmail),
+    body: {
+      name: 'errors',
+      type: 'unauthorized_client',
+      condition: {},
+      channels: [{ type: 'slack', url: 'https://slack.example.com/services/x' }],
+    },
+  });
   const { id: connection } = await create('/v1/dyn-db-credentials', {
     name: 'orders',
     engine: 'postgres',

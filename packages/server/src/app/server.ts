@@ -10,6 +10,7 @@ import { systemIds, systemRandom } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import { createEgress } from '../platform/egress/guarded-fetch.js';
 import { createValidation, type Validation } from '../platform/egress/validation.js';
+import { createHosts } from '../platform/http/hosts.js';
 import { createOrigins } from '../platform/http/origins.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
 import { openTlsListener, type TlsListener } from '../platform/http/tls-listener.js';
@@ -22,6 +23,7 @@ import { lockDataDir } from '../platform/storage/lock.js';
 import { openDatabase } from '../platform/storage/open-database.js';
 import { createInstruments, type Instruments } from '../platform/telemetry/instruments.js';
 import type { Tracing } from '../platform/telemetry/tracing.js';
+import { hooksPath } from './apis/hooks-api.js';
 import { bootstrapInstallation } from './bootstrap.js';
 import { expireBootstrapFile, removeBootstrapFileOf } from './bootstrap-file.js';
 import { closersOf } from './closers.js';
@@ -91,6 +93,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
       onSignIn: ({ email }) => filePath && removeBootstrapFileOf(filePath, email, logger),
     },
     mailer,
+    sms: config.sms,
     isSignupOn: config.signup.isOn,
     origins: createOrigins(config.hosts, () => baseUrl),
     hasWrapSubdomains: config.hosts.hasWrapSubdomains,
@@ -119,6 +122,7 @@ async function start(config: Config, hooks: StartHooks, closers: (() => unknown)
     instruments,
     tracing,
     trustedPeers,
+    rewriteUrl: hooksPath(createHosts(config.hosts)),
   });
   const isStopping = () => state.isStopping;
   const proxyApi = await registerHttpApis(app, {

@@ -10,6 +10,7 @@ import type { Clock } from '../kernel/clock.js';
 import type { IdSource } from '../kernel/ids.js';
 import type { PlanTiers } from '../kernel/plan-tiers.js';
 import type { Secret } from '../kernel/secret.js';
+import type { SmsSettings } from '../platform/config/mail-settings.js';
 import type { Random } from '../platform/crypto/random.js';
 import type { Egress } from '../platform/egress/egress.js';
 import type { Validation } from '../platform/egress/validation.js';
@@ -45,6 +46,8 @@ export interface ServicesDeps {
   readonly counter: SharedCounter | null;
   readonly signIn: SignInSettings;
   readonly mailer: Mailer;
+  /** Where `KNOX_TWILIO_*` are set. */
+  readonly sms: SmsSettings | null;
   /** `KNOX_SIGNUP`. */
   readonly isSignupOn: boolean;
   /** By which callers reach the server. */

@@ -47,6 +47,7 @@ import { createSecretServices } from './secrets.js';
 import type { ServicesDeps } from './services-deps.js';
 import { measuredEgress } from './telemetry.js';
 import { TENANT_TABLES } from './tenant-tables.js';
+import { createWatchServices } from './watch.js';
 
 export type Services = ReturnType<typeof createServices>;
 
@@ -236,6 +237,15 @@ export function createServices(deps: ServicesDeps) {
   const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clientCa };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
+  const watching = createWatchServices({
+    ...deps,
+    ...aroundSecrets,
+    ...callLogs,
+    callLog,
+    cryptoKeys,
+    jobs,
+    outbox,
+  });
   const namedRoutes = createRouteServices({
     ...deps,
     ...secretServices,
@@ -299,6 +309,7 @@ export function createServices(deps: ServicesDeps) {
     portable,
     vaults,
     webhooks,
+    ...watching,
     clientTokens,
     apiKeys,
     signups,

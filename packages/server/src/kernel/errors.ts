@@ -39,6 +39,7 @@ export const ERROR_STATUS = {
   signature_missing: 403,
   signature_expired: 403,
   invalid_signature: 403,
+  replay_window_exceeded: 403,
   not_found: 404,
   route_not_found: 404,
   environment_not_configured: 404,

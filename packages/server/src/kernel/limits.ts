@@ -230,6 +230,17 @@ export const LIMITS = {
   webhookRouteFilterMax: 100,
   /** Of a body in an event, request and answer each. */
   webhookBodyBytesMax: 16 * KiB,
+  /** Of one mode. */
+  inboundWebhooksMax: 100,
+  /** Of a request to one, read before anybody is known. */
+  inboundWebhookBodyBytesMax: 2 * MiB,
+  /** In a minute. */
+  inboundRequestsPerNetworkMax: 6_000,
+  /** Without a valid signature, in a minute. */
+  inboundFailuresPerNetworkMax: 120,
+  /** Of one mode. */
+  alertsMax: 50,
+  alertChannelsMax: 10,
   oidcBindingsMax: 200,
   /** With those that were deleted in the last 90 days. */
   oidcBindingsKeptMax: 1_000,

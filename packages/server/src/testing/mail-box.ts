@@ -12,6 +12,7 @@ export function createMailBox(): MailBox {
   return {
     mails,
     send: (mail) => void mails.push(mail),
+    deliver: async (mail) => void mails.push(mail),
     stop: async () => {},
     lastTo(address) {
       const mail = mails.findLast(({ to }) => to === address);

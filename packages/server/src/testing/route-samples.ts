@@ -1,5 +1,6 @@
 import { ACCOUNT_SAMPLES } from './account-samples.js';
 import { ACME_KINDS, ACME_SAMPLES } from './acme-samples.js';
+import { ALERT_KINDS, ALERT_SAMPLES } from './alert-samples.js';
 import { API_KEY_KINDS, API_KEY_SAMPLES } from './api-key-samples.js';
 import { CLIENT_KINDS, CLIENT_SAMPLES } from './client-samples.js';
 import { CLIENT_TOKEN_SAMPLES } from './client-token-samples.js';
@@ -7,6 +8,7 @@ import { CRYPTO_KEY_KINDS, CRYPTO_KEY_SAMPLES } from './crypto-key-samples.js';
 import { DYN_DB_KINDS, DYN_DB_SAMPLES } from './dyn-db-samples.js';
 import { EGRESS_KINDS, EGRESS_SAMPLES } from './egress-samples.js';
 import { FACTOR_SAMPLES } from './factor-samples.js';
+import { INBOUND_WEBHOOK_KINDS, INBOUND_WEBHOOK_SAMPLES } from './inbound-webhook-samples.js';
 import { LOG_KINDS, LOG_SAMPLES } from './log-samples.js';
 import { NAMED_ROUTE_KINDS, NAMED_ROUTE_SAMPLES } from './named-route-samples.js';
 import { OAUTH_KINDS, OAUTH_SAMPLES } from './oauth-samples.js';
@@ -27,12 +29,14 @@ import { WRAP_KINDS, WRAP_SAMPLES } from './wrap-samples.js';
 export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
   ...ACCOUNT_SAMPLES,
   ...ACME_SAMPLES,
+  ...ALERT_SAMPLES,
   ...API_KEY_SAMPLES,
   ...CLIENT_SAMPLES,
   ...CLIENT_TOKEN_SAMPLES,
   ...CRYPTO_KEY_SAMPLES,
   ...DYN_DB_SAMPLES,
   ...FACTOR_SAMPLES,
+  ...INBOUND_WEBHOOK_SAMPLES,
   ...LOG_SAMPLES,
   ...NAMED_ROUTE_SAMPLES,
   ...OAUTH_SAMPLES,
@@ -53,10 +57,12 @@ export const ROUTE_SAMPLES: Readonly<Record<string, RouteSample>> = {
 /** What there are several of in a tenant, by the path of its collection. */
 export const KINDS: Readonly<Record<string, Kind>> = {
   ...ACME_KINDS,
+  ...ALERT_KINDS,
   ...API_KEY_KINDS,
   ...CLIENT_KINDS,
   ...CRYPTO_KEY_KINDS,
   ...DYN_DB_KINDS,
+  ...INBOUND_WEBHOOK_KINDS,
   ...LOG_KINDS,
   ...NAMED_ROUTE_KINDS,
   ...OAUTH_KINDS,

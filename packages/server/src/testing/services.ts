@@ -97,6 +97,7 @@ export function createTestServices(options: TestServicesOptions): TestServices {
     counter: null,
     instruments,
     mailer: mailBox,
+    sms: null,
     isSignupOn: options.isSignupOn ?? true,
     targets: options.targets ?? { ...createMemoryDatabases(), extraCa: null, isWorkerPaused: false },
     dpop: { iatWindowMs: LIMITS.dpopIatWindowMs },

@@ -2,9 +2,8 @@ import type { IncomingHttpHeaders, RequestListener, ServerResponse } from 'node:
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { webhookJobs } from '../capabilities/webhooks/index.js';
-import type { OpenTestDatabase } from './databases.js';
 import { startDnsServer, type TestDnsServer } from './dns-server.js';
-import { createHarness, type Harness } from './harness.js';
+import { createHarness, type Harness, type HarnessOptions } from './harness.js';
 import { createTestServices, type TestServices } from './services.js';
 import type { TestKey } from './tenants.js';
 import { createTestCa, startTlsUpstream, type TestCa } from './tls-upstream.js';
@@ -43,10 +42,10 @@ export interface WebhookRig {
   close(): Promise<void>;
 }
 
+export type WebhookRigOptions = Pick<HarnessOptions, 'open' | 'areHttpWebhooksAllowed' | 'startMs' | 'tiers'>;
+
 /** The whole server in this process, with receivers on loopback and its webhook jobs started. */
-export async function startWebhookRig(
-  options: { readonly open?: OpenTestDatabase; readonly areHttpWebhooksAllowed?: boolean } = {},
-): Promise<WebhookRig> {
+export async function startWebhookRig(options: WebhookRigOptions = {}): Promise<WebhookRig> {
   const ca = await createTestCa();
   const dns = await startDnsServer();
   const egress = { dnsServers: [dns], extraCaPem: ca.caPem, allowPrivateUpstreams: '127.0.0.0/8' };

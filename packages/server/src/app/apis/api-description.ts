@@ -7,6 +7,7 @@ import type { RouteDefinition } from '../../platform/http/route.js';
 import { describeAcme } from './acme-description.js';
 import { describeApiDocs } from './api-docs.js';
 import { describeHealth } from './health.js';
+import { describeHooks } from './hooks-description.js';
 import { describeMetrics } from './metrics.js';
 import { describeOAuth } from './oauth-description.js';
 import { describePki } from './pki-description.js';
@@ -65,6 +66,7 @@ const PORTABLE: Tag = {
 const TAGS: Readonly<Record<string, Tag>> = {
   account: { name: 'Account', description: 'Plan, subscription and what the month has used.' },
   analytics: { name: 'Analytics', description: 'Counts and latencies of the proxied calls.' },
+  alerts: { name: 'Alerts', description: 'Who is told when calls fail, are slow or are refused.' },
   'api-keys': { name: 'API keys', description: 'Credentials of one tenant and mode.' },
   'audit-logs': {
     name: 'Audit logs',
@@ -91,6 +93,10 @@ const TAGS: Readonly<Record<string, Tag>> = {
   environments: {
     name: 'Environments',
     description: 'Stages, each with values and configuration of its own.',
+  },
+  'inbound-webhooks': {
+    name: 'Inbound webhooks',
+    description: 'Signed requests of others, verified and passed on.',
   },
   inspect: PORTABLE,
   invitations: { name: 'Team', description: 'Who belongs to a tenant, and who is invited.' },
@@ -131,6 +137,7 @@ const OPERATIONS: Tag = { name: 'Operations', description: 'For those who run th
 function tagOf(path: string): Tag {
   if (/^\/(oauth|\.well-known)\//.test(path)) return TAGS['oauth']!;
   if (path.startsWith('/pki/')) return TAGS['pki']!;
+  if (path.startsWith('/hooks/')) return TAGS['inbound-webhooks']!;
   const segment = /^\/(?:v1|admin)\/([^/]+)/.exec(path)?.[1];
   if (segment === undefined) return OPERATIONS;
   const tag = TAGS[segment];
@@ -148,6 +155,7 @@ export function apiDescription(definitions: readonly RouteDefinition[]): JsonObj
     described: [
       describeProxy,
       describeRouteCalls,
+      describeHooks,
       describeOAuth,
       describePki,
       describeAcme,

@@ -36,7 +36,9 @@ const listsOf = (answer: RouteDefinition['answer']) =>
         .replace('/webhooks/:id/', `/webhooks/${webhookId}/`)
         .replace('/roots/:name/', '/roots/corp/')
         .replace('/roles/:role/', '/roles/web/'),
-    );
+    )
+    // Of a row that would have to be made: its own suite looks at it.
+    .filter((path) => !path.includes(':'));
 const get = (path: string) => installation.call('GET', path, {});
 const metaOf = async (path: string) => (await get(path)).json.meta;
 const statusOf = async (path: string) => [path, (await get(path)).status];

@@ -77,6 +77,9 @@ const PKI: readonly string[] = [
   'GET /pki/:tenantId/:rootId/:keyId/ocsp/*',
 ];
 
+/** For senders that sign: hooks-api.test.ts. */
+const HOOKS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'].map((method) => `${method} /hooks/:tenant/:name`);
+
 /** For clients that sign what they ask, of whom RFC 8555 says what is refused: capabilities/acme. */
 const ACME: readonly string[] = [
   'GET directory',
@@ -113,6 +116,7 @@ function uncovered(registered: readonly string[], routes: readonly MountedRoute[
     ...OAUTH,
     ...PAGES,
     ...PKI,
+    ...HOOKS,
     ...ACME,
   ]);
   const isCovered = (name: string) =>
@@ -423,7 +427,8 @@ describe.each(MOUNTS)('every route under /%s', (mount) => {
   it('lists nothing of another tenant, even beside a row of its name', async () => {
     /** Where the row is of a parent, the list of the other tenant's own. */
     const lists = new Map<string, string>();
-    for (const { make } of Object.values(KINDS)) {
+    for (const [collection, { make }] of Object.entries(KINDS)) {
+      if (mount === 'v1' && collection.startsWith('/admin/')) continue;
       const name = freshName();
       const [row, theirs] = [await make(own, name), await make(others, name)];
       expect(await own.idsIn(row.list)).toContain(row.id);

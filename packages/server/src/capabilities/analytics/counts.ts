@@ -7,9 +7,14 @@ interface ClassCounts {
   readonly latency: Histogram;
   refused: number;
   rateLimited: number;
+  /** Of a client that a route does not let in. */
+  unauthorized: number;
 }
 
 export type CountedCall = Pick<ApiLogEntry, 'statusCode' | 'latencyMs' | 'error' | 'rateLimited'>;
+
+/** What a route says to whom it does not know (dataplane.md §5.3). */
+const UNAUTHORIZED: ReadonlySet<string> = new Set(['client_not_authorized', 'ip_not_allowed']);
 
 /** What rollups hold of calls: everything that an answer is made of. Two of them add up to that of all their calls. */
 export class Counts {
@@ -22,6 +27,7 @@ export class Counts {
     of.latency.add(call.latencyMs);
     if (call.error !== null) of.refused++;
     if (call.rateLimited) of.rateLimited++;
+    if (call.error !== null && UNAUTHORIZED.has(call.error)) of.unauthorized++;
   }
 
   /** All of the other, or what it has of one class. */
@@ -33,6 +39,7 @@ export class Counts {
       of.latency.merge(more.latency);
       of.refused += more.refused;
       of.rateLimited += more.rateLimited;
+      of.unauthorized += more.unauthorized;
     }
   }
 
@@ -52,35 +59,37 @@ export class Counts {
   #of(statusClass: number): ClassCounts {
     const known = this.classes.get(statusClass);
     if (known) return known;
-    const made = { codes: new Map(), latency: new Histogram(), refused: 0, rateLimited: 0 };
+    const made = { codes: new Map(), latency: new Histogram(), refused: 0, rateLimited: 0, unauthorized: 0 };
     this.classes.set(statusClass, made);
     return made;
   }
 }
 
-/** By class: codes, latencies, refused, rate limited. */
-type Stored = Record<string, { c: [number, number][]; l: number[]; r?: number; t?: number }>;
+/** By class: codes, latencies, refused, rate limited, of unauthorized clients. */
+type Stored = Record<string, { c: [number, number][]; l: number[]; r?: number; t?: number; u?: number }>;
 
 export function toText({ classes }: Counts): string {
   const stored: Stored = {};
-  for (const [name, { codes, latency, refused, rateLimited }] of classes)
+  for (const [name, { codes, latency, refused, rateLimited, unauthorized }] of classes)
     stored[name] = {
       c: [...codes],
       l: latency.toJSON(),
       ...(refused > 0 && { r: refused }),
       ...(rateLimited > 0 && { t: rateLimited }),
+      ...(unauthorized > 0 && { u: unauthorized }),
     };
   return JSON.stringify(stored);
 }
 
 export function fromText(text: string): Counts {
   const counts = new Counts();
-  for (const [name, { c, l, r = 0, t = 0 }] of Object.entries(JSON.parse(text) as Stored))
+  for (const [name, { c, l, r = 0, t = 0, u = 0 }] of Object.entries(JSON.parse(text) as Stored))
     counts.classes.set(Number(name), {
       codes: new Map(c),
       latency: Histogram.from(l),
       refused: r,
       rateLimited: t,
+      unauthorized: u,
     });
   return counts;
 }

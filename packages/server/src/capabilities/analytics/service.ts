@@ -8,7 +8,7 @@ import type { Plans } from '../plans/index.js';
 import { type Counting, createCounting } from './counting.js';
 import { Counts } from './counts.js';
 import { type Group, OTHERS } from './groups.js';
-import { createRollupStore, type RollupFilter } from './store.js';
+import { createRollupStore, type RollupFilter, type Span } from './store.js';
 import { UNIT_MS, type Unit } from './units.js';
 
 export interface AnalyticsDeps {
@@ -53,15 +53,20 @@ export interface AnalyticsReport {
 
 export interface Analytics extends Counting {
   report(scope: Scope, query: AnalyticsQuery): Promise<AnalyticsReport>;
+  /** What was written to the log before then is counted. */
+  countedToMs(scope: Scope): Promise<number>;
+  /** Of the calls that began from that minute on; for the server itself, whatever the plan has. */
+  since(scope: Scope, fromMs: number, filter: RollupFilter): Promise<Counts>;
 }
 
 const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
 export const POINTS_MAX = 1_500;
 export const GROUPS_SHOWN_MAX = 100;
 /** Intervals read at once: each has a thousand groups at most. */
 const INTERVALS_AT_ONCE = 24;
 /** The finest unit that a range of that length is shown in, where none is asked for. */
-const MINUTES_UP_TO_MS = 3 * 3_600_000;
+const MINUTES_UP_TO_MS = 3 * HOUR_MS;
 const HOURS_UP_TO_MS = 14 * DAY_MS;
 
 export function createAnalytics({ db, clock, apiLogs, plans }: AnalyticsDeps): Analytics {
@@ -75,6 +80,18 @@ export function createAnalytics({ db, clock, apiLogs, plans }: AnalyticsDeps): A
 
   return {
     ...createCounting({ db, clock, store, apiLogs, plans }),
+
+    countedToMs: countedTo,
+
+    async since(scope, fromMs, filter) {
+      const counts = new Counts();
+      // A call of this very moment is in it.
+      for (const span of spansSince(fromMs, clock.nowMs() + 1)) {
+        for (const group of await store.within(scope, span, filter)) counts.merge(group.counts);
+        await nextTurn();
+      }
+      return counts;
+    },
 
     async report(scope, query) {
       await plans.requireFeature(scope.tenantId, 'analytics');
@@ -115,6 +132,20 @@ export function createAnalytics({ db, clock, apiLogs, plans }: AnalyticsDeps): A
       };
     },
   };
+}
+
+/** Whole hours as such, what is before and behind them by the minute. */
+function* spansSince(fromMs: number, toMs: number): Generator<Span> {
+  const hoursFromMs = Math.ceil(fromMs / HOUR_MS) * HOUR_MS;
+  const hoursToMs = Math.max(hoursFromMs, Math.floor(toMs / HOUR_MS) * HOUR_MS);
+  yield* stepsOf({ unit: 'minute', fromMs, toMs: Math.min(hoursFromMs, toMs) });
+  yield* stepsOf({ unit: 'hour', fromMs: hoursFromMs, toMs: hoursToMs });
+  yield* stepsOf({ unit: 'minute', fromMs: hoursToMs, toMs });
+}
+
+function* stepsOf({ unit, fromMs, toMs }: Span): Generator<Span> {
+  const step = INTERVALS_AT_ONCE * UNIT_MS[unit];
+  for (let at = fromMs; at < toMs; at += step) yield { unit, fromMs: at, toMs: Math.min(at + step, toMs) };
 }
 
 /** Whole units around the range that is asked for; by default the last 24 hours. */

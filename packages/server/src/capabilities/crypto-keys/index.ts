@@ -23,7 +23,13 @@ export {
 } from './service.js';
 export { signingRoutes } from './signing/routes.js';
 export { createSignatures, type Signatures } from './signing/service.js';
-export { WEBHOOK_FORMATS, type WebhookFormat, webhookSignature } from './signing/webhook-formats.js';
+export {
+  SIGNATURE_HEADERS,
+  SLACK_TIMESTAMP,
+  WEBHOOK_FORMATS,
+  type WebhookFormat,
+  webhookSignature,
+} from './signing/webhook-formats.js';
 export { createWebhookSigner, type WebhookSigner } from './signing/webhook-signer.js';
 export type { ActiveKey, CryptoKey } from './store.js';
 export { cryptoKeyTables, type KeyType, migrations } from './tables.js';

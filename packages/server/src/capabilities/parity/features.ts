@@ -45,7 +45,7 @@ export const FEATURES: readonly Feature[] = [
     parity: 'differs',
     note: 'On a server of one’s own KNOX_ALLOW_PRIVATE_UPSTREAMS opens targets in one’s own network.',
   },
-  same('webhooks', 'Webhooks', '/v1/webhooks'),
+  same('webhooks', 'Webhooks', '/v1/webhooks', '/v1/inbound-webhooks', '/hooks'),
   same('workflows', 'Workflows', '/v1/workflows'),
   same('audit_logs', 'Audit log', '/v1/audit-logs'),
   same('request_logs', 'Request log', '/v1/logs'),

@@ -11,7 +11,7 @@ export const EVENT_TYPES = {
   'audit.event': ['Audit event', 'The audit log has another row.'],
   'webhook.test': ['Test', 'Somebody asked for a test of the webhook.'],
   'vault.token.expiring': ['Card expiring', 'A card in a vault ends in 60 days, or in 30.'],
-  'alert.triggered': ['Alert triggered', 'An alert has gone off. Nothing sends it in this version.'],
+  'alert.triggered': ['Alert triggered', 'An alert has gone off.'],
   'tenant_kms.sealed': ['Tenant sealed', 'The own key of the tenant does not open any more.'],
   'tenant_kms.unsealed': ['Tenant unsealed', 'The own key of the tenant opens again.'],
   'pki.certificate.expiring': [
@@ -28,6 +28,7 @@ export const TEST_EVENT: EventType = 'webhook.test';
 /** Those that come by the outbox, as they were published. */
 export const PUBLISHED: ReadonlySet<string> = new Set<EventType>([
   'vault.token.expiring',
+  'alert.triggered',
   'tenant_kms.sealed',
   'tenant_kms.unsealed',
   'pki.certificate.expiring',

@@ -1,3 +1,4 @@
+export { createTargetCheck, type TargetCheck } from './deliveries/target.js';
 export { envelopeColumns } from './envelope-columns.js';
 export type { CallEvents, CallInterest } from './feeds/call-events.js';
 export type { CallData } from './feeds/call-store.js';

@@ -20,7 +20,14 @@ import type { LogLevel } from '../log/logger.js';
 import type { StorageOptions } from '../storage/open-database.js';
 import { type ConfigProblem, type Environment, type EnvironmentSource, readEnvironment } from './env.js';
 import { type KmsConfig, kmsOf, operatorKmsProblems } from './kms-settings.js';
-import { type MailSettings, mailOf, mailProblems } from './mail-settings.js';
+import {
+  type MailSettings,
+  mailOf,
+  mailProblems,
+  type SmsSettings,
+  smsOf,
+  smsProblems,
+} from './mail-settings.js';
 import { type CustomHost, RuleBroken } from './parsers.js';
 import { codeOf } from './private-files.js';
 
@@ -118,6 +125,8 @@ export interface Config {
   readonly signup: { readonly isOn: boolean };
   /** Null = what would be sent is printed in the log. */
   readonly mail: MailSettings | null;
+  /** Null = alerts have no SMS. */
+  readonly sms: SmsSettings | null;
   readonly dpop: { readonly iatWindowMs: number };
   /** Null = for ever. */
   readonly audit: { readonly retentionMs: number | null };
@@ -143,7 +152,12 @@ export interface LoadedConfig {
 
 export function loadConfig(source: EnvironmentSource, workingDir: string): LoadedConfig {
   const { values, kmsSecrets, problems: found, warnings } = readEnvironment(source);
-  const problems = [...found, ...operatorKmsProblems(values, found), ...mailProblems(values, found)];
+  const problems = [
+    ...found,
+    ...operatorKmsProblems(values, found),
+    ...mailProblems(values, found),
+    ...smsProblems(values, found),
+  ];
   const extraCaPem = readExtraCa(values, workingDir, problems);
   const tiers = readPlanFile(values, workingDir, problems);
   const brokenRule = privateUpstreamsProblem(values.KNOX_ALLOW_PRIVATE_UPSTREAMS ?? '');
@@ -216,6 +230,7 @@ function configOf(
     },
     signup: { isOn: values.KNOX_SIGNUP === 'on' },
     mail: mailOf(values),
+    sms: smsOf(values),
     dpop: { iatWindowMs: iatWindowMs(values) },
     audit: { retentionMs: retentionMs(values.KNOX_AUDIT_RETENTION_DAYS ?? 365) },
     log: { level: values.KNOX_LOG_LEVEL ?? 'info' },

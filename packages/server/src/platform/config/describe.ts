@@ -54,6 +54,9 @@ function shownValues(config: Config, source: EnvironmentSource): Record<Variable
     KNOX_SIGNUP: config.signup.isOn ? 'on' : 'off',
     KNOX_SMTP_URL: config.mail ? maskedUrl(config.mail.url.reveal()) : '(printed in the log)',
     KNOX_MAIL_FROM: config.mail?.from ?? '(none)',
+    KNOX_TWILIO_ACCOUNT_SID: config.sms?.accountSid ?? '(none)',
+    KNOX_TWILIO_AUTH_TOKEN: config.sms === null ? '(none)' : String(config.sms.authToken),
+    KNOX_TWILIO_FROM: config.sms?.from ?? '(none)',
     KNOX_LOG_RETENTION_DAYS:
       config.plans.logRetentionDays === null ? '(by plan)' : String(config.plans.logRetentionDays),
     KNOX_AUDIT_RETENTION_DAYS: String((config.audit.retentionMs ?? 0) / DAY_MS),

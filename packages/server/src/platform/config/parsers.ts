@@ -294,3 +294,14 @@ export const databaseTargets: Parse<readonly TargetEntry[]> = (text) => {
   if (typeof list === 'string') throw new RuleBroken(list);
   return list;
 };
+
+export const twilioAccount: Parse<string> = (text) => {
+  if (!/^AC[0-9a-f]{32}$/.test(text)) throw new RuleBroken('must be AC and 32 hex digits');
+  return text;
+};
+
+export const twilioSender: Parse<string> = (text) => {
+  if (!/^(\+[1-9]\d{1,14}|MG[0-9a-f]{32})$/.test(text))
+    throw new RuleBroken('must be a number with + and country code, or MG and 32 hex digits');
+  return text;
+};

@@ -27,6 +27,8 @@ import {
   share,
   signingKey,
   smtpUrl,
+  twilioAccount,
+  twilioSender,
 } from './parsers.js';
 
 export interface Variable<T> {
@@ -167,6 +169,17 @@ export const VARIABLES = {
     mailSender,
     'none',
     'Whom mail is from: `knox@example.com` or `KnoxCall <knox@example.com>`; needed beside `KNOX_SMTP_URL`.',
+  ),
+  KNOX_TWILIO_ACCOUNT_SID: variable(
+    twilioAccount,
+    'none',
+    'Account at Twilio that alerts are sent by as SMS; needed beside the next two. Without them alerts have no SMS. [Alerts](alerts.md).',
+  ),
+  KNOX_TWILIO_AUTH_TOKEN: variable(bearerToken, 'none', 'Its auth token.', true),
+  KNOX_TWILIO_FROM: variable(
+    twilioSender,
+    'none',
+    'Number that SMS are from (`+15005550006`), or a messaging service (`MG…`).',
   ),
   KNOX_LOG_RETENTION_DAYS: variable(
     integer(1, 3_650),
@@ -346,9 +359,6 @@ export type VariableValue<Name extends VariableName> =
  */
 export const NOT_CARRIED_OUT: Readonly<Record<string, readonly string[]>> = {
   KNOX_DEPLOYMENT_MODE: ['self_hosted'],
-  KNOX_TWILIO_ACCOUNT_SID: [],
-  KNOX_TWILIO_AUTH_TOKEN: [],
-  KNOX_TWILIO_FROM: [],
   KNOX_STRICT_TAMPER_CHECK: ['off'],
 };
 

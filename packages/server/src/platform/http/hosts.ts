@@ -16,6 +16,8 @@ export interface Hosts {
   resolve(rawHeaders: readonly string[], httpVersion: string): ResolvedHost;
   /** The label of `<label>.wrap.<base domain>`, where that form is served; null of every other host. */
   wrapLabel(rawHeaders: readonly string[], httpVersion: string): string | null;
+  /** The host of inbound webhooks, where nothing else is served; throws nothing. */
+  isHooks(rawHeaders: readonly string[]): boolean;
 }
 
 export interface HostsConfig {
@@ -30,7 +32,7 @@ export interface HostsConfig {
 
 /** dataplane.md §0: labels under the base domain that are never tenants, nor mapped to anything. */
 const UNMAPPED_LABELS = new Set(['api-staging', 'sandbox-staging', 'www', 'staging', 'admin']);
-/** Mapped names whose planes this version does not serve. */
+/** Mapped names that only planes of their own serve, or none yet. */
 const UNSERVED_LABELS = new Set(['hooks', 'wrap']);
 
 const PLAIN: ResolvedHost = { kind: 'plain', mode: null, tenantSlug: null };
@@ -69,6 +71,11 @@ export function createHosts(config: HostsConfig): Hosts {
   }
 
   return {
+    isHooks(rawHeaders) {
+      const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'host');
+      return at !== -1 && normaliseHost(rawHeaders[at + 1] ?? '') === `hooks${suffix}`;
+    },
+
     resolve(rawHeaders, httpVersion) {
       const given = hostHeader(rawHeaders, httpVersion);
       return given === null ? PLAIN : resolveName(normaliseHost(given));

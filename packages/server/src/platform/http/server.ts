@@ -60,6 +60,8 @@ export interface HttpServerDeps {
   /** Nobody's word is taken unless it says so. */
   readonly trustedPeers?: TrustedPeers;
   readonly tracing?: Tracing | null;
+  /** The path that a request is served by. */
+  readonly rewriteUrl?: (request: IncomingMessage) => string;
 }
 
 const INBOUND_ID_CHARACTERS_MAX = 128;
@@ -72,6 +74,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
     logger: false,
     genReqId: () => deps.ids.uuid(),
     requestIdHeader: false,
+    ...(deps.rewriteUrl && { rewriteUrl: deps.rewriteUrl }),
     trustProxy: false,
     return503OnClosing: false,
     requestTimeout: limits.requestMs,

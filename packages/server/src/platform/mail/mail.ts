@@ -15,8 +15,15 @@ export interface Mailer {
    * recipient's sake.
    */
   send(mail: Mail): void;
+  /** One try, over when the mail server has taken it; rejects with `MailNotSent`. Whoever calls keeps it and tries again. */
+  deliver(mail: Mail): Promise<void>;
   /** What waits is given up; what is under way may end within its time. */
   stop(): Promise<void>;
+}
+
+/** Its message holds codes alone: what the server said may repeat what it was sent. */
+export class MailNotSent extends Error {
+  override readonly name = 'MailNotSent';
 }
 
 const LOCAL_CHARACTERS_MAX = 64;
@@ -44,9 +51,11 @@ export function quotedName(name: string): string {
  * goes to the log, because the contract asks for it (docs/decisions/0061).
  */
 export function createLogMailer(logger: Pick<Logger, 'warn'>): Mailer {
+  const send = ({ to, subject, text }: Mail) =>
+    logger.warn({ to, subject, text: text.reveal() }, 'KNOX_SMTP_URL is not set: a mail was not sent');
   return {
-    send: ({ to, subject, text }) =>
-      logger.warn({ to, subject, text: text.reveal() }, 'KNOX_SMTP_URL is not set: a mail was not sent'),
+    send,
+    deliver: async (mail) => send(mail),
     stop: async () => {},
   };
 }

@@ -4,7 +4,7 @@ import { isLoopbackHost } from '../../kernel/ip-address.js';
 import type { Secret } from '../../kernel/secret.js';
 import { trustedAuthorities } from '../egress/trust.js';
 import type { Logger } from '../log/logger.js';
-import { isMailAddress, type Mail, type Mailer } from './mail.js';
+import { isMailAddress, type Mail, type Mailer, MailNotSent } from './mail.js';
 
 export interface SmtpOptions {
   /** `smtp://` or `smtps://`, with user and password where the server asks for them. */
@@ -65,18 +65,9 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
   }
 
   async function deliver({ mail, failures }: Queued): Promise<void> {
-    const { to, subject, text } = mail;
+    const { subject } = mail;
     try {
-      await transport.sendMail({
-        from,
-        to: { name: '', address: to },
-        envelope: { from: addressOf(from), to: [to] },
-        subject,
-        text: text.reveal(),
-        disableFileAccess: true,
-        disableUrlAccess: true,
-        signal: endOfStop.signal,
-      });
+      await handOver(mail);
     } catch (error) {
       if (isStopping) return;
       const waitMs = isFinal(error) ? undefined : WAITS_MS[failures];
@@ -94,7 +85,30 @@ export function openSmtpMailer(options: SmtpOptions): Mailer {
     }
   }
 
+  async function handOver({ to, subject, text }: Mail): Promise<void> {
+    await transport.sendMail({
+      from,
+      to: { name: '', address: to },
+      envelope: { from: addressOf(from), to: [to] },
+      subject,
+      text: text.reveal(),
+      disableFileAccess: true,
+      disableUrlAccess: true,
+      signal: endOfStop.signal,
+    });
+  }
+
   return {
+    async deliver(mail) {
+      if (!isMailAddress(mail.to)) throw new MailNotSent('what it goes to is no address');
+      try {
+        await handOver(mail);
+      } catch (error) {
+        const codes = Object.values(codesOf(error)).join(' ');
+        throw new MailNotSent(`the mail server did not take it${codes && ` (${codes})`}`);
+      }
+    },
+
     send(mail) {
       if (isStopping) return;
       if (isMailAddress(mail.to)) enqueue({ mail, failures: 0 });

@@ -29,6 +29,7 @@ export const SYSTEM_REASONS = {
   sealer: 'The audit sealer numbers committed rows of all tenants.',
   tenant_kms: 'No tenant may name the key of another, and sealed ones are tried again whoever they are.',
   webhooks: 'Deliveries of all tenants are sent when they are due, and their events collected.',
+  alerts: 'Alerts of all tenants are judged when counts have changed.',
   root_key: 'The check that the root key is the one the data was wrapped with.',
 } as const;
 

@@ -4,6 +4,18 @@ import { hmacSha256 } from '../../../platform/crypto/hashing.js';
 export const WEBHOOK_FORMATS = ['stripe', 'legacy', 'github', 'slack', 'aws-sns', 'custom'] as const;
 export type WebhookFormat = (typeof WEBHOOK_FORMATS)[number];
 
+/** Where each stands; of `custom` its owner says it. */
+export const SIGNATURE_HEADERS: Readonly<Record<WebhookFormat, string>> = {
+  legacy: 'X-Webhook-Signature',
+  github: 'X-Hub-Signature-256',
+  custom: '',
+  'aws-sns': 'x-amz-sns-signature',
+  stripe: 'Stripe-Signature',
+  slack: 'X-Slack-Signature',
+};
+/** Beside that of `slack`. */
+export const SLACK_TIMESTAMP = 'X-Slack-Request-Timestamp';
+
 interface Format {
   /** What is signed before the payload. */
   readonly prefix?: (timestampSeconds: number) => string;

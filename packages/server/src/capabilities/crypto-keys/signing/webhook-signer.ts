@@ -1,3 +1,4 @@
+import { isAppError } from '../../../kernel/errors.js';
 import type { Scope } from '../../../kernel/ids.js';
 import { assertCan } from '../operation-of.js';
 import type { CryptoKeys } from '../service.js';
@@ -16,6 +17,12 @@ export interface WebhookSigner {
     keyId: string,
     message: { readonly format: WebhookFormat; readonly timestampSeconds: number; readonly body: Uint8Array },
   ): Promise<string>;
+  /** What may stand under a message: by the version that is active, and by the one before it while there is one. */
+  signatures(
+    scope: Scope,
+    keyId: string,
+    message: { readonly format: WebhookFormat; readonly timestampSeconds: number; readonly body: Uint8Array },
+  ): Promise<string[]>;
 }
 
 export function createWebhookSigner(cryptoKeys: Pick<CryptoKeys, 'getActive' | 'use'>): WebhookSigner {
@@ -29,6 +36,20 @@ export function createWebhookSigner(cryptoKeys: Pick<CryptoKeys, 'getActive' | '
       return cryptoKeys.use(scope, key.id, key.currentVersion, (secret) =>
         webhookSignature(format, secret, timestampSeconds, body),
       );
+    },
+
+    async signatures(scope, keyId, { format, timestampSeconds, body }) {
+      const { id, currentVersion } = await cryptoKeys.getActive(scope, keyId);
+      const values: string[] = [];
+      for (const version of [currentVersion, currentVersion - 1].filter((one) => one > 0)) {
+        try {
+          const sign = (secret: Buffer) => webhookSignature(format, secret, timestampSeconds, body);
+          values.push(await cryptoKeys.use(scope, id, version, sign));
+        } catch (error) {
+          if (version === currentVersion || !isAppError(error, 'key_version_destroyed')) throw error;
+        }
+      }
+      return values;
     },
   };
 }

@@ -1,6 +1,11 @@
 import { isoTime } from '../../../kernel/clock.js';
 import type { Secret } from '../../../kernel/secret.js';
-import { type WebhookFormat, webhookSignature } from '../../crypto-keys/index.js';
+import {
+  SIGNATURE_HEADERS,
+  SLACK_TIMESTAMP,
+  type WebhookFormat,
+  webhookSignature,
+} from '../../crypto-keys/index.js';
 import { AUDIT_EVENT } from '../event-types.js';
 import type { OpenedParts } from '../sealed-parts.js';
 import type { Webhook } from '../store.js';
@@ -27,16 +32,6 @@ export interface Message {
   /** Null of a GET, which has none: its signature is that of no bytes. */
   readonly body: Buffer | null;
 }
-
-const SIGNATURE_HEADERS: Readonly<Record<WebhookFormat, string>> = {
-  legacy: 'X-Webhook-Signature',
-  github: 'X-Hub-Signature-256',
-  custom: '',
-  'aws-sns': 'x-amz-sns-signature',
-  stripe: 'Stripe-Signature',
-  slack: 'X-Slack-Signature',
-};
-const SLACK_TIMESTAMP = 'X-Slack-Request-Timestamp';
 
 /** Ours in every delivery; in lower case. */
 export const OWN_HEADERS: ReadonlySet<string> = new Set([

@@ -5,8 +5,8 @@ import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 
 /** Where a webhook may go, before it is written; each delivery is judged again. */
 export interface TargetCheck {
-  /** 400 of the url, 403 `egress_blocked` or `ssrf_blocked`. A name that nobody knows now may be known later. */
-  check(principal: Principal, url: string): Promise<void>;
+  /** 400 of the field, 403 `egress_blocked` or `ssrf_blocked`. A name that nobody knows now may be known later. */
+  check(principal: Principal, url: string, field?: string): Promise<void>;
   /** Two texts of one place. */
   isSame(one: string, other: string): boolean;
 }
@@ -22,19 +22,19 @@ const CHECK_MS = 5_000;
 const STAYS: ClientPresence = { isGone: false, onGone: () => {} };
 
 export function createTargetCheck({ egress, egressAllowlist, mayBePlain }: TargetCheckDeps): TargetCheck {
-  function parse(url: string, policy: EgressPolicy): URL {
+  function parse(url: string, policy: EgressPolicy, field: string): URL {
     try {
       return egress.parse(url, policy);
     } catch (error) {
-      if (isAppError(error, 'invalid_proxy_url')) throw validationError('url', error.publicMessage);
+      if (isAppError(error, 'invalid_proxy_url')) throw validationError(field, error.publicMessage);
       throw error;
     }
   }
 
   return {
-    async check({ scope, tenantSlug }, rawUrl) {
+    async check({ scope, tenantSlug }, rawUrl, field = 'url') {
       const policy = { tenantSlug, allowedHosts: await egressAllowlist.hostsFor(scope), mayBePlain };
-      const url = parse(rawUrl, policy);
+      const url = parse(rawUrl, policy, field);
       const clock = egress.startClock(CHECK_MS, STAYS);
       try {
         await egress.judge(url, policy, clock);

@@ -1,0 +1,2 @@
+export const EVALUATION_JOB = 'alert_evaluation';
+export const RETENTION_JOB = 'alert_retention';

@@ -1,0 +1,10 @@
+import type { EnvelopeColumn } from '../kms/index.js';
+
+export const SECRET = {
+  table: 'inbound_webhooks',
+  column: 'secret_envelope',
+  idColumn: 'id',
+  mode: 'row',
+} as const satisfies EnvelopeColumn;
+
+export const envelopeColumns: readonly EnvelopeColumn[] = [SECRET];
