@@ -44,7 +44,12 @@ function tellWhatCame(request, response) {
   request.on('data', (chunk) => chunks.push(chunk));
   request.on('end', () => {
     const { method, url: path, headers } = request;
-    const came = { method, path, authorization: headers.authorization, body: Buffer.concat(chunks).toString() };
+    const came = {
+      method,
+      path,
+      authorization: headers.authorization,
+      body: Buffer.concat(chunks).toString(),
+    };
     console.log(JSON.stringify(came));
     response.setHeader('content-type', 'application/json');
     response.end(JSON.stringify(came));
