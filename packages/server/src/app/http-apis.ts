@@ -82,9 +82,12 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createAcmeApi({ hosts, origins, acme: services.acme }));
-  const via = createHopMarker(deploymentId).via;
-  const hookHeaders = { via, certificateHeader: certificateHeader?.name ?? null };
-  await app.register(createHooksApi({ hosts, entry: services.inboundWebhooks.entry(hookHeaders) }));
+  const hookHeaders = {
+    hopMarker: createHopMarker(deploymentId),
+    certificateHeader: certificateHeader?.name ?? null,
+  };
+  const hooksApi = createHooksApi({ hosts, entry: services.inboundWebhooks.entry(hookHeaders) });
+  await app.register(hooksApi.plugin);
   await app.register(createPkiApi({ authorities: services.authorities }));
   await app.register(
     createHealth({
@@ -102,7 +105,7 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createApiDocs({ describe: () => apiDescription(routes) }));
   return {
     async settled() {
-      await Promise.all([proxyApi.settled(), gatewayApi.settled(), routeApi.settled()]);
+      await Promise.all([proxyApi, gatewayApi, routeApi, hooksApi].map((api) => api.settled()));
     },
   };
 }

@@ -240,6 +240,8 @@ export const LIMITS = {
   inboundFailuresPerNetworkMax: 120,
   /** Of one mode. */
   alertsMax: 50,
+  /** Tests of the alerts of one tenant, by one process: each tells every channel. */
+  alertTestsPerMinuteMax: 5,
   alertChannelsMax: 10,
   oidcBindingsMax: 200,
   /** With those that were deleted in the last 90 days. */

@@ -11,6 +11,12 @@ export interface HooksApiDeps {
   readonly entry: InboundEntry;
 }
 
+export interface HooksApi {
+  readonly plugin: FastifyPluginAsync;
+  /** Resolves when every request that has begun is over and has its log row queued. */
+  settled(): Promise<void>;
+}
+
 export const HOOKS_PATH = '/hooks/:tenant/:name';
 export const HOOKS_METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'];
 const EMPTY = Buffer.alloc(0);
@@ -19,13 +25,15 @@ const EMPTY = Buffer.alloc(0);
  * Inbound webhooks (dataplane.md §11.3): on plain addresses, and on the `hooks.` host, whose paths `hooksPath` has brought under
  * the same prefix.
  */
-export function createHooksApi({ hosts, entry }: HooksApiDeps): FastifyPluginAsync {
+export function createHooksApi({ hosts, entry }: HooksApiDeps): HooksApi {
+  const underWay = new Set<Promise<void>>();
+
   function requireServed({ raw: { rawHeaders, httpVersion } }: FastifyRequest): void {
     if (hosts.isHooks(rawHeaders)) return;
     if (hosts.resolve(rawHeaders, httpVersion).kind !== 'plain') throw notFound();
   }
 
-  return async (scope) => {
+  const plugin: FastifyPluginAsync = async (scope) => {
     scope.removeAllContentTypeParsers();
     // Signed is what was sent, byte by byte.
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, async (_: FastifyRequest, body: Buffer) => body);
@@ -43,22 +51,32 @@ export function createHooksApi({ hosts, entry }: HooksApiDeps): FastifyPluginAsy
         const { raw } = request;
         const at = (raw.url ?? '').indexOf('?');
         reply.hijack();
+        const served = entry.serve({
+          ...visitorOf(request),
+          method: raw.method ?? 'GET',
+          tenant,
+          name,
+          query: at === -1 ? '' : raw.url!.slice(at),
+          rawHeaders: raw.rawHeaders,
+          body: (request.body as Buffer | undefined) ?? EMPTY,
+          response: reply.raw,
+        });
+        underWay.add(served);
         try {
-          await entry.serve({
-            ...visitorOf(request),
-            method: raw.method ?? 'GET',
-            tenant,
-            name,
-            query: at === -1 ? '' : raw.url!.slice(at),
-            rawHeaders: raw.rawHeaders,
-            body: (request.body as Buffer | undefined) ?? EMPTY,
-            response: reply.raw,
-          });
+          await served;
         } catch (error) {
           if (!reply.raw.destroyed) writeErrorRaw(request, reply.raw, error);
+        } finally {
+          underWay.delete(served);
         }
       },
     });
+  };
+  return {
+    plugin,
+    async settled() {
+      await Promise.allSettled(underWay);
+    },
   };
 }
 

@@ -72,6 +72,7 @@ export const describeRouteCalls: Describe = (components) => {
       'client_not_authorized',
       'ip_not_allowed',
       'method_not_allowed',
+      'egress_unavailable',
       'signature_missing',
       'signature_expired',
       'invalid_signature',

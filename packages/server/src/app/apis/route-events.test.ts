@@ -76,6 +76,70 @@ describe('webhooks of a route', () => {
         request: { path: expect.stringMatching(/^\/(x|fails)$/) },
       });
   }, 30_000);
+
+  it('are told nothing that a route puts in, and no body that its field actions change', async () => {
+    const card = '4242424242424242';
+    const tracking = 'trk-51c0a7e29d';
+    await api('POST', '/v1/secrets', { name: 'TRACKING', value: tracking });
+    await api('POST', '/v1/vaults', { name: 'cards', token_format: 'pan' });
+    const route = await api('POST', '/v1/routes', {
+      name: 'acted',
+      slug: 'acted',
+      target_base_url: server.target,
+      inject_headers_json: { 'X-Run': '{{secret:TRACKING}}' },
+    });
+    for (const [direction, action] of [
+      ['request', 'tokenize'],
+      ['response', 'detokenize'],
+    ])
+      await api('POST', `/v1/routes/${route.id}/actions`, {
+        direction,
+        action,
+        selectors: ['$.card'],
+        key_name: 'cards',
+      });
+    await api('POST', '/v1/webhooks', {
+      name: 'all of it',
+      url: `${server.target}/hook`,
+      event_types: ['request.received', 'request.success'],
+      route_filter: [route.id],
+      include_headers: true,
+      include_request_body: true,
+      include_response_body: true,
+    });
+    const before = heard.length;
+    const got: { headers: unknown; body: string }[] = [];
+    const { answer } = server;
+    server.answer = (request, response) => {
+      if (request.url === '/hook') return answer(request, response);
+      let body = '';
+      request.on('data', (chunk) => {
+        body += chunk;
+      });
+      request.on('end', () => {
+        got.push({ headers: request.headers, body });
+        response.setHeader('content-type', 'application/json');
+        response.end(body);
+      });
+    };
+    const called = await callRoute(server, '/proxy/acted/x', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'x-run': 'of the caller' },
+      body: JSON.stringify({ card }),
+    });
+    expect([called.status, JSON.parse(called.text)]).toEqual([200, { card }]);
+    expect(got).toEqual([
+      { headers: expect.objectContaining({ 'x-run': tracking }), body: expect.anything() },
+    ]);
+    expect(got[0]!.body).not.toContain(card);
+    await expect.poll(() => heard.length, { timeout: 20_000 }).toBe(before + 2);
+    const told = heard.slice(before).map(({ data }) => data as { request: object; response: object | null });
+    for (const { request } of told)
+      expect(request).toMatchObject({ body: null, headers: { 'x-run': 'of the caller' } });
+    expect(told.map(({ response }) => response)).toContainEqual(expect.objectContaining({ body: null }));
+    expect(JSON.stringify(told)).not.toContain(card);
+    expect(JSON.stringify(told)).not.toContain(tracking);
+  }, 30_000);
 });
 
 describe('a route', () => {

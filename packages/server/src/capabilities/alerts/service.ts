@@ -1,11 +1,12 @@
 import type { Clock } from '../../kernel/clock.js';
-import { notFound } from '../../kernel/errors.js';
+import { notFound, rateLimitExceeded } from '../../kernel/errors.js';
 import { type IdSource, isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller, type Principal } from '../../kernel/principal.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Page } from '../../platform/http/route.js';
+import { createCountWindows } from '../../platform/limits/count-windows.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { Plans } from '../plans/index.js';
@@ -67,6 +68,7 @@ export interface AlertRecordsDeps {
 
 export function createAlertRecords(deps: AlertRecordsDeps): AlertRecords {
   const { db, clock, ids, store, sealed, sender, targets, plans, auditLogs, hasSms } = deps;
+  const tests = createCountWindows(clock, { windowMs: 60_000, namesMax: 10_000 });
 
   async function find(scope: Scope, id: string, tx?: Transaction): Promise<Alert> {
     const alert = isUuid(id) ? await store.find(scope, id.toLowerCase(), tx) : undefined;
@@ -102,6 +104,16 @@ export function createAlertRecords(deps: AlertRecordsDeps): AlertRecords {
       ...terms,
       condition: condition === undefined ? before.condition : readCondition(type, condition),
     };
+  }
+
+  /** A test passes the cooldown, and any address may be mailed or texted. */
+  function admitTest({ tenantId }: Scope): void {
+    const window = tests(tenantId);
+    if (window.count >= LIMITS.alertTestsPerMinuteMax)
+      throw rateLimitExceeded(`At most ${LIMITS.alertTestsPerMinuteMax} tests of alerts a minute`, {
+        retryAfterSeconds: Math.max(1, Math.ceil(window.leftMs() / 1_000)),
+      });
+    window.count++;
   }
 
   return {
@@ -198,6 +210,7 @@ export function createAlertRecords(deps: AlertRecordsDeps): AlertRecords {
 
     async test(caller, id) {
       const alert = await find(caller.principal.scope, id);
+      admitTest(alert.scope);
       const firing = sampleOf(alert, ids.uuid(), clock.nowMs());
       const results = await Promise.all(
         alert.channels.map(async (channel) => ({

@@ -142,8 +142,12 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
     const policy = { tenantSlug, allowedHosts: await egressAllowlist.hostsFor(scope) };
     const url = egress.parse(`https://${host}/`, policy);
     const ending = egress.startClock(TEST_MS, STAYS);
-    const target = await egress.judge(url, policy, ending);
-    await egress.probe(target, egressServer(logins, server), ending);
+    try {
+      const target = await egress.judge(url, policy, ending);
+      await egress.probe(target, egressServer(logins, server), ending);
+    } finally {
+      ending.stop();
+    }
   }
 
   return {

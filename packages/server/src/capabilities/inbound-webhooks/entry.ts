@@ -9,7 +9,7 @@ import type { Random } from '../../platform/crypto/random.js';
 import { ClientGone } from '../../platform/egress/egress.js';
 import { isTenantSlug } from '../../platform/http/hosts.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
-import type { Accounts, Tenant } from '../accounts/index.js';
+import { type Accounts, isSubscriptionActive, type Tenant } from '../accounts/index.js';
 import type { ApiLogs } from '../api-logs/index.js';
 import { type WebhookSigner, webhookSignature } from '../crypto-keys/index.js';
 import { invalidSignature, replayWindowExceeded, signatureMissing } from './errors.js';
@@ -63,6 +63,7 @@ interface Found {
 }
 
 const MINUTE_MS = 60_000;
+const UNDATED_KEPT_MS = 30 * 24 * 60 * MINUTE_MS;
 const NETWORKS_MAX = 10_000;
 const SANDBOX_PREFIX = 'sandbox-';
 /** Of nobody: what is asked for a tenant that does not exist. */
@@ -83,7 +84,8 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
     const tenant = await accounts.tenantBySlug(isTenantSlug(slug) ? slug : '');
     const scope = { tenantId: tenant?.id ?? NO_TENANT, sandbox };
     const webhook = await store.findByName(scope, NAME.test(name) ? name : '');
-    const isServed = tenant !== undefined && isActive(tenant) && webhook?.enabled;
+    const isServed =
+      tenant !== undefined && isSubscriptionActive(tenant.subscriptionStatus) && webhook?.enabled;
     return isServed ? { tenant, webhook } : null;
   }
 
@@ -98,7 +100,7 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
     return [value];
   }
 
-  /** The MAC that fits. */
+  /** What it was signed with, where that fits. */
   async function verify(found: Found | null, { rawHeaders, body }: InboundRequest) {
     const given = found && readSignature(found.webhook, rawHeaders);
     if (found === null || given === null || !isSigned(found.webhook.format, given)) {
@@ -108,19 +110,15 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
     }
     const { format } = found.webhook;
     const values = await expected(found.webhook, given, body);
-    const mac = fits(
-      given.candidates,
-      values.map((value) => macText(format, value)),
-    );
-    if (mac === null) throw invalidSignature();
-    return { given, mac };
+    const macs = values.map((value) => macText(format, value));
+    if (!fits(given.candidates, macs)) throw invalidSignature();
+    return given;
   }
 
   /** Neither too old nor here before. The name of what is kept of it, null where neither is judged. */
   async function takeOnce(
     { scope, id, format, toleranceSeconds }: InboundWebhook,
     given: GivenSignature,
-    mac: string,
     body: Buffer,
   ): Promise<string | null> {
     if (toleranceSeconds === 0) return null;
@@ -131,19 +129,19 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
       throw replayWindowExceeded('does not say in its body when it was sent');
     if (sentMs !== undefined && Math.abs(nowMs - sentMs) > toleranceMs)
       throw replayWindowExceeded(`is older than ${toleranceSeconds} seconds, or from the future`);
-    const receipt = sha256(Buffer.from(`${id}\0${given.timestampSeconds ?? ''}\0${mac}`)).toString(
-      'base64url',
-    );
-    // As long as it could be sent again and pass.
-    const endsMs = Math.max(nowMs, sentMs ?? nowMs) + toleranceMs;
+    // Not by the MAC: while a key has two versions one request can carry one of each.
+    const what = `${id}\0${given.timestampSeconds ?? ''}\0${sha256(body).toString('base64url')}`;
+    const receipt = sha256(Buffer.from(what)).toString('base64url');
+    // As long as it could be sent again and pass: where nothing says when it was sent, that has no end of its own.
+    const endsMs = sentMs === undefined ? nowMs + UNDATED_KEPT_MS : Math.max(nowMs, sentMs) + toleranceMs;
     if (!(await store.take(scope, receipt, endsMs, nowMs))) throw replayWindowExceeded('was here before');
     return receipt;
   }
 
   async function passOn(found: Found, request: InboundRequest): Promise<void> {
     const { webhook, tenant } = found;
-    const { given, mac } = await verify(found, request);
-    const receipt = await takeOnce(webhook, given, mac, request.body);
+    const given = await verify(found, request);
+    const receipt = await takeOnce(webhook, given, request.body);
     let status = 0;
     try {
       status = await forward.send(webhook, tenant.slug, request);
@@ -221,10 +219,6 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
       }
     },
   };
-}
-
-function isActive({ subscriptionStatus }: Tenant): boolean {
-  return subscriptionStatus !== 'paused' && subscriptionStatus !== 'cancelled';
 }
 
 const statusOf = (failure: unknown) => (failure instanceof AppError ? failure.status : 500);

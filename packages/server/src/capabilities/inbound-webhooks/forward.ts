@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 import type { RequestId } from '../../kernel/ids.js';
 import type { ClientPresence, Egress } from '../../platform/egress/egress.js';
 import type { EgressAllowlist } from '../egress-allowlist/index.js';
-import { passedHeaders, RequestHeaders } from '../proxy/index.js';
+import { type HopMarker, passedHeaders, RequestHeaders } from '../proxy/index.js';
 import type { InboundWebhook } from './store.js';
 
 /** A request that was verified. */
@@ -16,7 +16,7 @@ export interface VerifiedRequest {
   readonly response: ServerResponse;
 }
 
-/** Where verified requests go. NOTE: by URL today; a route of the tenant would be another of these. */
+/** Where verified requests go: URLs. Routes are not taken as targets (docs/decisions/0099). */
 export interface Forward {
   /** Writes the answer; resolves with its status when all of it is written. */
   send(webhook: InboundWebhook, tenantSlug: string, request: VerifiedRequest): Promise<number>;
@@ -28,8 +28,7 @@ export interface ForwardDeps {
   readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
   /** `KNOX_ALLOW_HTTP_WEBHOOKS`. */
   readonly mayBePlain: boolean;
-  /** Our entry of `Via`. */
-  readonly via: string;
+  readonly hopMarker: HopMarker;
   /** Of `KNOX_CLIENT_CERT_HEADER`. */
   readonly certificateHeader: string | null;
 }
@@ -37,11 +36,13 @@ export interface ForwardDeps {
 const FORWARD_MS = 30_000;
 
 export function createForward(deps: ForwardDeps): Forward {
-  const { egress, egressAllowlist, mayBePlain, via, certificateHeader } = deps;
+  const { egress, egressAllowlist, mayBePlain, hopMarker, certificateHeader } = deps;
 
+  /** 508 of what has been here before. */
   function headersOf({ rawHeaders, requestId }: VerifiedRequest): string[] {
     // Strips what is of this hop and whatever says X-Knox-…, so that nobody else says verified.
     const inbound = new RequestHeaders(rawHeaders, certificateHeader);
+    hopMarker.refuseLoop(inbound.via);
     return [
       ...without(inbound.forward, 'x-request-id'),
       'X-Knox-Verified',
@@ -49,7 +50,7 @@ export function createForward(deps: ForwardDeps): Forward {
       'X-Request-Id',
       requestId,
       'Via',
-      inbound.via === '' ? via : `${inbound.via}, ${via}`,
+      inbound.via === '' ? hopMarker.via : `${inbound.via}, ${hopMarker.via}`,
     ];
   }
 

@@ -47,7 +47,7 @@ export function createInboundWebhooks(deps: InboundWebhooksDeps) {
     }),
 
     /** What an installation knows of itself only once it has begun. */
-    entry: (installation: Pick<ForwardDeps, 'via' | 'certificateHeader'>) =>
+    entry: (installation: Pick<ForwardDeps, 'hopMarker' | 'certificateHeader'>) =>
       createInboundEntry({
         ...deps,
         store,

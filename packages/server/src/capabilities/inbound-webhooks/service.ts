@@ -88,7 +88,6 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
       const secretEnvelope = secret && (await sealed.seal(scope, id, secret));
       const webhook = { ...terms, id, scope, secretEnvelope, createdAtMs: nowMs, updatedAtMs: nowMs };
       return db.transaction(async (tx) => {
-        await tx.lock('inbound_webhooks', scope.tenantId);
         if ((await store.count(scope, tx)) >= LIMITS.inboundWebhooksMax) throw tooManyInboundWebhooks();
         await requireFree(tx, webhook);
         await store.insert(tx, webhook);
@@ -116,7 +115,7 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
         await targets.check(principal, after.targetUrl, 'target_url');
       const envelope = secret && (await sealed.seal(scope, former.id, secret));
       return db.transaction(async (tx) => {
-        await tx.lock('inbound_webhooks', scope.tenantId);
+        await tx.lock('inbound_webhooks', former.id);
         const before = await find(scope, former.id, tx);
         const webhook: InboundWebhook = {
           ...before,

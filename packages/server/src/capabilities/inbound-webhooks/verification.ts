@@ -82,11 +82,11 @@ export function macText(format: WebhookFormat, value: string): string {
 }
 
 /** All are compared, each in constant time. */
-export function fits(candidates: readonly string[], expected: readonly string[]): string | null {
-  let found: string | null = null;
+export function fits(candidates: readonly string[], expected: readonly string[]): boolean {
+  let found = false;
   for (const mac of expected)
     for (const candidate of candidates)
-      if (equalInConstantTime(Buffer.from(candidate), Buffer.from(mac))) found = mac;
+      if (equalInConstantTime(Buffer.from(candidate), Buffer.from(mac))) found = true;
   return found;
 }
 

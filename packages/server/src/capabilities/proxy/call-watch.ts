@@ -24,12 +24,15 @@ const HEADER_CHARACTERS_MAX = 1_000;
 export class CallWatch implements CallObserver {
   #request: Body | null = null;
   #answer: AnswerTap | null = null;
+  #isAnswerShown = true;
 
   constructor(
     private readonly interest: CallInterest,
     private readonly events: CallEvents,
     private readonly clock: Clock,
     response: ServerResponse,
+    /** As they came: a route may put values of secrets among them. */
+    private readonly headersCame: readonly string[],
     queuedRows: number,
   ) {
     this.isFull = queuedRows < FULL_EVENTS_QUEUED_MAX;
@@ -43,6 +46,11 @@ export class CallWatch implements CallObserver {
   keepRequest(body: unknown): void {
     if (!this.isFull || !this.interest.requestBody || !Buffer.isBuffer(body)) return;
     this.#request = cut(body);
+  }
+
+  /** What field actions have put in may stand there in clear. */
+  hideAnswer(): void {
+    this.#isAnswerShown = false;
   }
 
   received(call: ProxyCall): Insertion | null {
@@ -84,10 +92,10 @@ export class CallWatch implements CallObserver {
 
   #requestParts(call: ProxyCall) {
     if (!this.isFull) return {};
-    const { contentType, contentEncoding, forward } = call.headers;
+    const { contentType, contentEncoding } = call.headers;
     return {
       ...(this.interest.requestBody && shownBody(call, this.#request, contentType, contentEncoding)),
-      ...(this.interest.headers && { headers: shownHeaders(forward) }),
+      ...(this.interest.headers && { headers: shownHeaders(this.headersCame) }),
     };
   }
 
@@ -96,7 +104,7 @@ export class CallWatch implements CallObserver {
     const { headers } = this.#answer;
     const of = (name: string) => headers.find(([one]) => one.toLowerCase() === name)?.[1] ?? null;
     // A value that was put in and not looked for in the answer may stand there in clear.
-    const isClean = call.guard === null || call.guard.notGuarded === 0;
+    const isClean = this.#isAnswerShown && (call.guard === null || call.guard.notGuarded === 0);
     return {
       ...(this.interest.responseBody &&
         shownBody(call, isClean ? this.#answer.body() : null, of('content-type'), of('content-encoding'))),

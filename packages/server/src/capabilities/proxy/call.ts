@@ -47,6 +47,7 @@ const NO_BLOCK: Readonly<Record<string, string>> = {};
 /** Collects what webhooks want to know of a call (`call-watch.ts`); what is to be written of it, if anything. */
 export interface CallObserver {
   keepRequest(body: unknown): void;
+  hideAnswer(): void;
   received(call: ProxyCall): Insertion | null;
   completed(call: ProxyCall, entry: ApiLogEntry): Insertion | null;
 }

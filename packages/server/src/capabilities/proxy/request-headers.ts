@@ -109,7 +109,7 @@ function fateOf(name: string): Fate {
 }
 
 /** What CGI and WSGI make one name of, upstream: there `Client_Cert` is `Client-Cert` (RFC 3875 §4.1.18). */
-function hyphensOf(name: string): string {
+export function hyphensOf(name: string): string {
   return name.toLowerCase().replaceAll('_', '-');
 }
 

@@ -80,7 +80,7 @@ const fields = {
     .nullable()
     .describe('Only in bodies of these media types; null: in all.'),
   route_ids: z
-    .null('routes are not available in this version; leave it out or send null for all')
+    .null('rules by route are not available in this version; leave it out or send null for all')
     .describe('Not available in this version: null or absent.'),
   proxy_modes: z
     .array(z.enum(['route', 'ephemeral']))

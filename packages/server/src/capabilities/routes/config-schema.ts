@@ -157,7 +157,13 @@ export const configFields = {
     .boolean()
     .nullable()
     .describe('Where it is not sent beside method_configs: true if that names any.'),
-  egress_server_id: z.uuid().toLowerCase().nullable().describe('By which calls go out; null: directly.'),
+  egress_server_id: z
+    .uuid()
+    .toLowerCase()
+    .nullable()
+    .describe(
+      'By which calls go out; null: as in the base environment, and in the base by the default of the mode.',
+    ),
   requires_clients: z
     .boolean()
     .nullable()

@@ -133,7 +133,7 @@ export const routeLogResponse = z
     error: z.string().nullable(),
     environment: z.string().nullable(),
     rate_limited: z.boolean(),
-    signature_valid: z.boolean().nullable().describe('Null: none was asked for.'),
+    signature_valid: z.boolean().nullable().describe('Null: none was judged.'),
     source_ip_country: always('Where an address is'),
     source_ip_city: always('Where an address is'),
   })

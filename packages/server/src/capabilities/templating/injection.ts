@@ -8,7 +8,7 @@ export interface Injection {
   readonly isEmpty: boolean;
   /** One an occurrence, headers first. */
   readonly references: readonly SecretReference[];
-  /** In lower case. */
+  /** In lower case, with hyphens for underscores: many upstreams read both as one. */
   readonly headerNames: ReadonlySet<string>;
   /** Flat name, value list. */
   renderHeaders(values: readonly Secret<string>[]): string[];
@@ -25,7 +25,7 @@ export function createInjection(headers: ReadonlyMap<string, string>, body: Json
   return {
     isEmpty: headers.size === 0 && body === null,
     references: operands.secrets,
-    headerNames: new Set(parsed.map(({ name }) => name.toLowerCase())),
+    headerNames: new Set(parsed.map(({ name }) => name.toLowerCase().replaceAll('_', '-'))),
     renderHeaders(values) {
       const flat: string[] = [];
       for (const { name, pieces } of parsed) flat.push(name, renderPieces(pieces, values));

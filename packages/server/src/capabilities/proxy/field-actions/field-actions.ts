@@ -35,7 +35,7 @@ export interface FieldActionRule {
 
 export interface RequestActedOn {
   readonly body: Buffer;
-  /** What tokens stood for: the answer must not bring it back (dataplane.md §7). */
+  /** What tokens and ciphertexts stood for: the answer must not bring it back (dataplane.md §7). */
   readonly values: readonly DetokenizedValue[];
 }
 
@@ -97,7 +97,13 @@ export function createFieldActions(deps: FieldActionsDeps): FieldActions {
   }
 
   /** A text of neither form stays; of one of them that does not open nothing goes on. */
-  async function decrypt(caller: Caller, rule: FieldActionRule, bytes: Buffer, leaves: readonly Leaf[]) {
+  async function decrypt(
+    caller: Caller,
+    rule: FieldActionRule,
+    bytes: Buffer,
+    leaves: readonly Leaf[],
+    values: DetokenizedValue[],
+  ) {
     const replaced: (string | null)[] = leaves.map(() => null);
     const sealed: number[] = [];
     const versioned: { readonly index: number; readonly text: string }[] = [];
@@ -112,7 +118,11 @@ export function createFieldActions(deps: FieldActionsDeps): FieldActions {
         sealed.map((index) => leaves[index]!),
       );
       const opened = await portable.decrypt(caller, list, rule.dataRole ?? '', 'route');
-      for (const [at, text] of elementsOf(opened.reveal().bytes).entries()) replaced[sealed[at]!] = text;
+      for (const [at, text] of elementsOf(opened.reveal().bytes).entries()) {
+        const index = sealed[at]!;
+        replaced[index] = text;
+        guardTexts(JSON.parse(text), textOf(bytes, leaves[index]!), values);
+      }
     }
     if (versioned.length > 0) {
       if (rule.keyName === null) throw decryptionFailed();
@@ -123,7 +133,10 @@ export function createFieldActions(deps: FieldActionsDeps): FieldActions {
       );
       for (const [at, { plaintext, text }] of opened.entries()) {
         const bytesOpened = plaintext.reveal();
-        replaced[versioned[at]!.index] = quoted(text?.reveal() ?? bytesOpened.toString('base64'));
+        const shown = text?.reveal() ?? bytesOpened.toString('base64');
+        const { index, text: ciphertext } = versioned[at]!;
+        replaced[index] = quoted(shown);
+        guardTexts(shown, ciphertext, values);
         bytesOpened.fill(0);
       }
     }
@@ -170,7 +183,7 @@ export function createFieldActions(deps: FieldActionsDeps): FieldActions {
       case 'encrypt':
         return encrypt(caller, rule, bytes, leaves);
       case 'decrypt':
-        return decrypt(caller, rule, bytes, leaves);
+        return decrypt(caller, rule, bytes, leaves, values);
       case 'tokenize':
         return tokenize(caller, rule, bytes, leaves);
       case 'detokenize':
@@ -248,6 +261,13 @@ function textOf(bytes: Buffer, { start, end }: Leaf): string {
   // It has no UTF-8, and would come back as another character.
   if (/\p{Surrogate}/u.test(text)) throw loneSurrogate();
   return text;
+}
+
+/** What was opened is kept out of the answer as what a token stood for is: its caller sent it sealed. */
+function guardTexts(opened: unknown, token: string, values: DetokenizedValue[]): void {
+  if (typeof opened === 'string') values.push({ value: new Secret(opened), token, isGuarded: true });
+  else if (typeof opened === 'object' && opened !== null)
+    for (const member of Object.values(opened)) guardTexts(member, token, values);
 }
 
 function quoted(text: string): string {

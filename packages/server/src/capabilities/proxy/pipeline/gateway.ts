@@ -17,7 +17,7 @@ export const KEY_HEADERS = ['x-api-key', 'api-key', 'x-goog-api-key'] as const;
 
 /**
  * Always transparent: what an unmodified client sends is no template of ours, and its holder may read no vault. The longest
- * clock: it cannot ask for one, and models answer late.
+ * clock: it seldom asks for one, and models answer late.
  */
 export function gatewayOptions(headers: RequestHeaders, target: GatewayTarget): EphemeralOptions {
   for (const [name, value] of [

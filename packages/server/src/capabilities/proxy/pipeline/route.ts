@@ -1,7 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
-import type { Caller } from '../../../kernel/principal.js';
 import { isPending } from '../../../kernel/promisable.js';
-import { type ClientCertificate, ClientGone, type Egress } from '../../../platform/egress/egress.js';
+import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
 import type { RateLimiter } from '../../../platform/limits/rate-limiter.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import type { EgressServers } from '../../egress-servers/index.js';
@@ -12,7 +11,7 @@ import type { CallEvents } from '../../webhooks/index.js';
 import { ProxyCall } from '../call.js';
 import type { HopMarker } from './hop-marker.js';
 import { type CallLog, writeLogRow } from './log.js';
-import { admitClient, type CalledSettings, findRoute, judgeOrigin } from './route/admission.js';
+import { admitClient, findRoute, judgeOrigin } from './route/admission.js';
 import { identify, type RouteCallerDeps } from './route/caller.js';
 import { type ChangesDeps, changedBody } from './route/changes.js';
 import type { RouteExchange } from './route/exchange.js';
@@ -22,6 +21,7 @@ import { guardRouteTarget } from './route/target.js';
 import { upstreamPath } from './route/upstream-path.js';
 import { send } from './send.js';
 import type { SignatureDeps } from './signature.js';
+import { upstreamCertificate } from './upstream-certificate.js';
 import { watchCall } from './watch.js';
 
 export interface RoutePipelineDeps extends RouteCallerDeps, Omit<ChangesDeps, 'secrets'> {
@@ -85,24 +85,19 @@ async function run(deps: RoutePipelineDeps, call: ProxyCall, exchange: RouteExch
   trace?.step('render');
   const changed = changedBody(deps, call, caller, guarded, called);
   const body = isPending(changed) ? await changed : changed;
-  const certificate = settings.mtlsCertificateId === null ? null : await certificateOf(deps, caller, called);
+  const certificate =
+    settings.mtlsCertificateId === null
+      ? null
+      : await upstreamCertificate(deps.secrets, scope, settings.mtlsCertificateId, called.environment.name);
   const event = call.watch?.received(call);
   if (event) deps.apiLogs.appendAlone(event);
 
   trace?.stepUpstream('send', call.method, guarded.target);
   const respond = deps.fieldActions;
   const rules = called.route.actions;
+  if (rules.some(({ direction }) => direction === 'response')) call.watch?.hideAnswer();
   const onAnswer = rules.length === 0 ? null : { actions: respond, rules, caller };
   await send(deps, call, guarded, { path, body }, plan, { via, clientCertificate: certificate, onAnswer });
-}
-
-async function certificateOf(
-  { secrets }: Pick<RoutePipelineDeps, 'secrets'>,
-  { principal: { scope } }: Caller,
-  { environment, settings }: CalledSettings,
-): Promise<ClientCertificate> {
-  const found = await secrets.certificateOf(scope, settings.mtlsCertificateId!, environment.name);
-  return { id: found.id, version: found.version, load: async () => found };
 }
 
 function pathOnly(path: string): string {

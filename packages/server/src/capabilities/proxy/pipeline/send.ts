@@ -2,8 +2,7 @@ import type { ClientCertificate, Egress } from '../../../platform/egress/egress.
 import type { EgressChain } from '../../egress-servers/index.js';
 import type { RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
-import { withoutNamed } from '../header-fates.js';
-import { withIdentityEncoding } from '../request-headers.js';
+import { hyphensOf, withIdentityEncoding } from '../request-headers.js';
 import { beginAnswer } from './answer.js';
 import type { AnswerRules } from './answer-rules.js';
 import { StreamedBody } from './body.js';
@@ -47,9 +46,10 @@ export interface SendOptions {
   readonly onAnswer: AnswerRules | null;
 }
 
-/** The caller's own would stand beside ours, and upstreams differ in which of two they believe. */
+/** The caller's own would stand beside ours, and upstreams differ in which of two they believe, and read `_` as `-`. */
 function without(forward: readonly string[], name: string): string[] {
-  return withoutNamed(forward, new Set([name]));
+  const ours = hyphensOf(name);
+  return forward.filter((_, i) => hyphensOf(forward[i - (i % 2)]!) !== ours);
 }
 
 /** One attempt, to the judged addresses only; resolves when the caller's answer is complete. */

@@ -1,4 +1,4 @@
-import { AppError } from '../../../kernel/errors.js';
+import { AppError, isAppError } from '../../../kernel/errors.js';
 
 export function signatureMissing(headers: readonly string[]): AppError {
   return new AppError('signature_missing', `This route takes signed requests: without ${headers.join(', ')}`);
@@ -26,4 +26,10 @@ export function noSigningSecret(cause?: AppError): AppError {
     'This route takes signed requests, and the caller is no client with a signing secret that can be used',
     cause && { detail: `${cause.type}: ${cause.publicMessage}`, cause },
   );
+}
+
+/** Refused for what it is, not for want of what judges it. */
+export function isSignatureRefusal(error: unknown): boolean {
+  const types = ['signature_missing', 'signature_expired', 'invalid_signature'] as const;
+  return types.some((type) => isAppError(error, type));
 }

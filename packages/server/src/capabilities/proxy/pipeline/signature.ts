@@ -57,7 +57,7 @@ export interface SignedCall {
 
 const TIMESTAMP = /^\d{1,12}$/;
 const SIGNATURE = /^[0-9a-fA-F]{64}$/;
-const NONCE = new RegExp(`^[A-Za-z0-9._~+/=-]{8,${LIMITS.signatureNonceCharactersMax}}$`);
+const NONCE = new RegExp(`^[A-Za-z0-9._~+=-]{8,${LIMITS.signatureNonceCharactersMax}}$`);
 
 /**
  * Step 7 of dataplane.md §5.3. A signed route lets nobody by whose secret is not known: no client, a client without one,

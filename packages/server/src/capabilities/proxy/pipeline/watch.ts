@@ -20,7 +20,9 @@ export function watchCall(
 ): Promisable<void> {
   const watch = (interest: CallInterest | null): void => {
     if (interest === null) return;
-    call.watch = new CallWatch(interest, callEvents, clock, call.exchange.response, apiLogs.queuedRows());
+    const { response } = call.exchange;
+    const { forward } = call.headers;
+    call.watch = new CallWatch(interest, callEvents, clock, response, forward, apiLogs.queuedRows());
   };
   const asked = callEvents.interestIn(scope);
   return isPending(asked) ? asked.then(watch) : watch(asked);

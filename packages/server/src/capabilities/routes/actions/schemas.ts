@@ -27,7 +27,7 @@ export const createActionBody = z
       .nullable()
       .default(null)
       .describe('A crypto key to encrypt and decrypt with, a vault to tokenize and detokenize with.'),
-    data_role: name.nullable().default(null).describe('The role of a `kc:` value that is decrypted.'),
+    data_role: name.nullable().default(null).describe('The role of a `kc:` value that is made or opened.'),
     content_type: z
       .string()
       .max(LIMITS.nameCharactersMax)

@@ -7,6 +7,7 @@ import { createInjection, type Injection } from '../../../templating/index.js';
 import type { ProxyCall } from '../../call.js';
 import { headerValueRefused } from '../../errors.js';
 import { injectBody } from '../../inject-body.js';
+import { hyphensOf } from '../../request-headers.js';
 import { type SecretSource, secretsFor } from '../detokenize.js';
 
 const injections = new WeakMap<RouteSettings, Injection>();
@@ -50,7 +51,7 @@ export function injectHeaders(
   const { forward } = call.headers;
   const kept: string[] = [];
   for (let i = 0; i < forward.length; i += 2)
-    if (!injection.headerNames.has(forward[i]!.toLowerCase())) kept.push(forward[i]!, forward[i + 1]!);
+    if (!injection.headerNames.has(hyphensOf(forward[i]!))) kept.push(forward[i]!, forward[i + 1]!);
   const rendered = injection.renderHeaders(values);
   for (let i = 0; i < rendered.length; i += 2)
     if (/[\r\n\0]/.test(rendered[i + 1]!)) throw headerValueRefused(rendered[i]!);

@@ -6,6 +6,7 @@ import type { RouteSettings } from '../../../routes/index.js';
 import type { ProxyCall } from '../../call.js';
 import { bufferBody } from '../body.js';
 import { checkSignature, type SignatureDeps } from '../signature.js';
+import { isSignatureRefusal } from '../signature-errors.js';
 import { startClock } from '../target.js';
 import type { RouteExchange } from './exchange.js';
 
@@ -18,11 +19,10 @@ export async function requireSignature(
   call: ProxyCall,
   { principal: { scope } }: Caller,
   settings: RouteSettings,
-  { entry, request }: RouteExchange,
+  { entry, request: incoming }: RouteExchange,
 ): Promise<void> {
-  call.signatureValid = false;
   const clock = startClock(deps.egress, call, LIMITS.upstreamTimeoutMaxMs);
-  const { rawHeaders } = request;
+  const { rawHeaders } = incoming;
   const signed = {
     method: call.method,
     path: entry.path,
@@ -37,13 +37,14 @@ export async function requireSignature(
   }
   const environment = call.route!.environment;
   const body = call.body ?? NOTHING;
-  await checkSignature(deps, {
-    scope,
-    environment,
-    client: call.client,
-    settings,
-    request: { ...signed, body },
-  });
+  const request = { ...signed, body };
+  try {
+    await checkSignature(deps, { scope, environment, client: call.client, settings, request });
+  } catch (error) {
+    // What kept it from being judged says nothing of it.
+    if (isSignatureRefusal(error)) call.signatureValid = false;
+    throw error;
+  }
   call.signatureValid = true;
 }
 

@@ -42,9 +42,15 @@ function refuseUnsafe(path: string): void {
   if (FORBIDDEN.test(path))
     throw pathRefused('must not hold a backslash, a line break or NUL, encoded or not');
   if (!MAY_CLIMB.test(path)) return;
-  const read = path.replace(/%(?:25)*2e/gi, '.').replace(/%(?:25)*2f/gi, '/');
+  const dotted = path.replace(/%(?:25)*2e/gi, '.');
+  // Who keeps encoded slashes has fewer segments to climb out of than who undoes them.
+  refuseClimbing(dotted);
+  refuseClimbing(dotted.replace(/%(?:25)*2f/gi, '/'));
+}
+
+function refuseClimbing(path: string): void {
   let depth = 0;
-  for (const segment of read.split('/')) {
+  for (const segment of path.split('/')) {
     const name = segment.split(/;|%(?:25)*3b/i, 1)[0]!;
     if (name === '..') depth -= 1;
     else if (name !== '' && name !== '.') depth += 1;
