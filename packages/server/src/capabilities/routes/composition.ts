@@ -13,6 +13,7 @@ import type { Environments } from '../environments/index.js';
 import type { Plans } from '../plans/index.js';
 import type { Secrets } from '../secrets/index.js';
 import type { Vaults } from '../vaults/index.js';
+import { createActionLeave } from './actions/leave.js';
 import { createRouteActions, type RouteActions } from './actions/service.js';
 import { createRouteReading } from './aggregate.js';
 import { createRouteConfigStore } from './config-store.js';
@@ -60,11 +61,12 @@ export function createRoutes(deps: RoutesDeps): Routes {
   const store = createRouteStore(db);
   const configStore = createRouteConfigStore(db);
   const table = createRouteTable({ ...deps, variablesOf: environments.variablesOf });
-  const judge = createRouteJudge({ ...deps, targets: createRouteTargets(deps) });
+  const leave = createActionLeave(deps);
+  const judge = createRouteJudge({ ...deps, targets: createRouteTargets(deps), leave });
   const writing = createRouteWriting({ ...deps, reading, store, configStore, judge, table });
   return {
     records: createRouteRecords({ ...deps, reading, store, configStore, judge, writing }),
-    actions: createRouteActions({ ...deps, reading, writing }),
+    actions: createRouteActions({ ...deps, leave, reading, writing }),
     clients: createRouteClients({ ...deps, reading }),
     logs: createRouteLogs({ ...deps, reading }),
     table,

@@ -1,9 +1,10 @@
 import { isAppError, validationError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
-import type { Principal } from '../../kernel/principal.js';
+import type { Caller } from '../../kernel/principal.js';
 import { withoutRootDot } from '../../platform/egress/name-policy.js';
 import type { SecretReference, Secrets } from '../secrets/index.js';
+import type { ActionLeave, ActionTerms } from './actions/leave.js';
 import { CONFIG_WIRE_NAMES, type ConfigTerms, type MethodConfig, type RouteConfig } from './config.js';
 import { referencesIn } from './placeholders.js';
 import { inherited, overrideOf, settingsOf } from './settings.js';
@@ -16,25 +17,28 @@ interface Sending {
   readonly terms: ConfigTerms;
   readonly override: MethodConfig | null;
   readonly targetBaseUrl: string;
+  readonly egressServerId: string | null;
 }
 
 /** Whether what is written may be written: asked before the transaction, since names are resolved. */
 export interface RouteJudge {
-  /** Of what a write lets the route do that it did not do before. */
+  /** Of what a write lets the route do that it did not do before. Who leads calls elsewhere may do what its `actions` do. */
   check(
-    principal: Pick<Principal, 'scope' | 'tenantSlug'>,
+    caller: Caller,
     baseEnvironment: string,
     before: readonly RouteConfig[],
     after: readonly RouteConfig[],
+    actions: readonly ActionTerms[],
   ): Promise<void>;
 }
 
 export interface RouteJudgeDeps {
   readonly targets: RouteTargets;
   readonly secrets: Pick<Secrets, 'check'>;
+  readonly leave: Pick<ActionLeave, 'requireStill'>;
 }
 
-export function createRouteJudge({ targets, secrets }: RouteJudgeDeps): RouteJudge {
+export function createRouteJudge({ targets, secrets, leave }: RouteJudgeDeps): RouteJudge {
   async function checkSecret(
     scope: Scope,
     sending: Sending,
@@ -58,10 +62,14 @@ export function createRouteJudge({ targets, secrets }: RouteJudgeDeps): RouteJud
   }
 
   return {
-    async check(principal, baseEnvironment, before, after) {
-      const former = new Set(sendingsOf(baseEnvironment, before).flatMap(namesOf));
+    async check(caller, baseEnvironment, before, after, actions) {
+      const { principal } = caller;
+      const formerly = sendingsOf(baseEnvironment, before);
+      const former = new Set(formerly.flatMap(namesOf));
       const sendings = sendingsOf(baseEnvironment, after);
       for (const sending of sendings) requireComplete(sending);
+      if (actions.length > 0 && leadsElsewhere(baseEnvironment, formerly, sendings))
+        await leave.requireStill(caller, actions);
       const urls = new Map<string, string>();
       for (const sending of sendings) {
         const { targetBaseUrl } = sending;
@@ -89,10 +97,31 @@ function sendingsOf(baseEnvironment: string, configs: readonly RouteConfig[]): S
     const methods = terms.usesMethodConfigs ? Object.keys(terms.methodConfigs ?? {}) : [];
     return [null, ...methods].map((method) => {
       const override = method === null ? null : overrideOf(terms, method);
-      const { targetBaseUrl } = settingsOf(terms, override);
-      return { environment: own.environment, method, terms, override, targetBaseUrl };
+      const { targetBaseUrl, egressServerId } = settingsOf(terms, override);
+      return { environment: own.environment, method, terms, override, targetBaseUrl, egressServerId };
     });
   });
+}
+
+/** Whether calls of any method go to another target or by another server; those of a new environment, than in the base. */
+function leadsElsewhere(
+  baseEnvironment: string,
+  before: readonly Sending[],
+  after: readonly Sending[],
+): boolean {
+  const known = new Set(before.map(({ environment }) => environment));
+  const methods = new Set([...before, ...after].map(({ method }) => method));
+  return [...new Set(after.map(({ environment }) => environment))].some((environment) => {
+    const former = known.has(environment) ? environment : baseEnvironment;
+    return [...methods].some((method) => wayOf(before, former, method) !== wayOf(after, environment, method));
+  });
+}
+
+function wayOf(sendings: readonly Sending[], environment: string, method: string | null): string {
+  const ofEnvironment = sendings.filter((one) => one.environment === environment);
+  const sending =
+    ofEnvironment.find((one) => one.method === method) ?? ofEnvironment.find((one) => one.method === null);
+  return `${sending?.egressServerId} ${sending?.targetBaseUrl}`;
 }
 
 function requireComplete(sending: Sending): void {

@@ -593,6 +593,88 @@ describe('actions', () => {
     expect((await as('tokenize')).status).toBe(201);
     expect(errorOf(await as('detokenize'))).toEqual([403, 'forbidden']);
   });
+
+  describe('lead elsewhere by who may do what they do', () => {
+    const elsewhere = { target_base_url: 'https://elsewhere.example.com' };
+    const detokenize = { ...decrypt, action: 'detokenize', key_name: 'moved', enabled: false };
+    let editor: string;
+    let server: unknown;
+    beforeAll(async () => {
+      await call('POST', '/v1/vaults', { name: 'moved' });
+      editor = await keyThatMay(['routes:write']);
+      const terms = { name: 'out', kind: 'socks5', address: 'proxy.example.com', port: 1080 };
+      server = dataOf(await call('POST', '/v1/egress/servers', terms))['id'];
+    });
+    async function makeActing() {
+      const route = await make();
+      expect((await put(route, 'staging', {})).status).toBe(200);
+      const at = `${PATH}/${route['id']}`;
+      expect((await call('POST', `${at}/actions`, detokenize)).status).toBe(201);
+      return at;
+    }
+    const byMethod = { method_configs: { POST: elsewhere } };
+    const moves: [string, string, object | (() => object)][] = [
+      ['another target', 'PATCH', elsewhere],
+      ['another scheme', 'PATCH', { target_base_url: TARGET.replace('https', 'http') }],
+      ['another server', 'PATCH', () => ({ egress_server_id: server })],
+      ['another target of a method', 'PATCH', byMethod],
+      ['another target of the base environment', 'production', elsewhere],
+      ['another target of another environment', 'staging', elsewhere],
+      ['another server of another environment', 'staging', () => ({ egress_server_id: server })],
+      ['another target of its method', 'staging', byMethod],
+      ['a new environment that leads elsewhere', 'qa', elsewhere],
+      ['a new environment of which a method does', 'qa', byMethod],
+    ];
+    const write = (at: string, where: string, body: object, key: string | TestKey = harness.tenant.live) =>
+      where === 'PATCH'
+        ? call('PATCH', at, body, key)
+        : call('PUT', `${at}/environments/${where}`, body, key);
+
+    it.each(moves)('%s (%s)', async (_, where, given) => {
+      const at = await makeActing();
+      const body = typeof given === 'function' ? given() : given;
+      const refused = await write(at, where, body, editor);
+      expect([errorOf(refused), refused.json['error']!['message']]).toEqual([
+        [403, 'forbidden'],
+        'This credential lacks the permission vaults:detokenize',
+      ]);
+      expect((await write(at, where, body)).status).toBe(200);
+    });
+
+    it('and so by the grants of vault and key', async () => {
+      const at = await makeActing();
+      await call('POST', `${at}/actions`, decrypt);
+      const half = await keyThatMay(['routes:write', 'vaults:detokenize']);
+      const refused = await write(at, 'PATCH', elsewhere, half);
+      expect(refused.json['error']!['message']).toContain('crypto:decrypt');
+      const whole = await keyThatMay(['routes:write', 'vaults:detokenize', 'crypto:decrypt']);
+      expect((await write(at, 'PATCH', elsewhere, whole)).status).toBe(200);
+    });
+
+    it('even if the vault is gone, of which one of its name can be made', async () => {
+      const at = await makeActing();
+      await call('POST', '/v1/vaults', { name: 'leaves' });
+      expect((await call('POST', `${at}/actions`, { ...detokenize, key_name: 'leaves' })).status).toBe(201);
+      expect((await call('DELETE', '/v1/vaults/leaves')).status).toBe(200);
+      expect(errorOf(await write(at, 'PATCH', elsewhere, editor))).toEqual([403, 'forbidden']);
+      expect((await write(at, 'PATCH', elsewhere)).status).toBe(200);
+    });
+
+    it('while what leads nowhere else is the editor’s to change', async () => {
+      const at = await makeActing();
+      const limit = { rate_limit_enabled: true, rate_limit_requests: 5 };
+      const same = { target_base_url: TARGET, method_configs: { POST: limit } };
+      for (const where of ['PATCH', 'production', 'staging', 'qa'])
+        for (const body of [limit, same])
+          expect([where, (await write(at, where, body, editor)).status]).toEqual([where, 200]);
+      expect((await call('PATCH', at, { name: `Route ${++made}`, enabled: false }, editor)).status).toBe(200);
+    });
+
+    it('and a route without actions goes where the editor wants', async () => {
+      const { id } = await make();
+      expect((await write(`${PATH}/${id}`, 'PATCH', elsewhere, editor)).status).toBe(200);
+    });
+  });
 });
 
 describe('lists', () => {

@@ -171,7 +171,7 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
       const id = ids.uuid();
       const base = asBase(newConfig(scope, id, baseEnvironment, input.terms));
       requireTarget(base.targetBaseUrl);
-      await judge.check(principal, baseEnvironment, [], [base]);
+      await judge.check(caller, baseEnvironment, [], [base], []);
       return db.transaction(async (tx) => {
         await baseFor(scope, baseEnvironment, tx);
         const used = await store.countIn(tx, scope);
@@ -218,7 +218,7 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
           return after;
         });
       };
-      return writing.change(caller.principal, reference, sent, make, async (tx, before, configs) => {
+      return writing.change(caller, reference, sent, make, async (tx, before, configs) => {
         const route = await writing.touch(tx, before, identity);
         const result = { route, base: baseOf(route, configs)!, configs };
         const names = [...Object.keys(identity), ...sentNames(terms)];
@@ -246,8 +246,7 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
     },
 
     async putEnvironment(caller, reference, environment, { name, terms: sent }) {
-      const { principal } = caller;
-      const { scope } = principal;
+      const { scope } = caller.principal;
       // Whose route it is, is known first; then whether the mode has such an environment.
       await reading.find(scope, reference);
       if (!(await environments.find(scope, environment))) throw environmentNotFound();
@@ -262,7 +261,7 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
           config === former ? (config === base ? asBase(after) : after) : config,
         );
       };
-      return writing.change(principal, reference, sent, make, async (tx, before, configs) => {
+      return writing.change(caller, reference, sent, make, async (tx, before, configs) => {
         if (!(await environments.find(scope, environment, tx))) throw environmentNotFound();
         const route = await writing.touch(tx, before);
         const is = (config: RouteConfig) => config.environment === environment;

@@ -1,9 +1,10 @@
 import type { Clock } from '../../kernel/clock.js';
 import { validationError } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
-import type { Principal } from '../../kernel/principal.js';
+import type { Caller } from '../../kernel/principal.js';
 import type { ScopeCache } from '../../platform/cache/scope-cache.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
+import { createRouteActionStore } from './actions/store.js';
 import type { RouteDetail, RouteReading } from './aggregate.js';
 import { BASE_DEFAULTS, CONFIG_WIRE_NAMES, type ConfigTerms, type RouteConfig } from './config.js';
 import type { RouteConfigStore } from './config-store.js';
@@ -36,6 +37,7 @@ const TRIES = 3;
 
 export function createRouteWriting(deps: RouteWritingDeps) {
   const { db, clock, reading, store, configStore, judge, references, table } = deps;
+  const actions = createRouteActionStore(db);
 
   /** 400 of a certificate or a server that the mode has not. */
   async function requireReferences(
@@ -54,19 +56,22 @@ export function createRouteWriting(deps: RouteWritingDeps) {
    * gives the configurations as they will be, those that stay among them.
    */
   async function change<T>(
-    principal: Principal,
+    caller: Caller,
     reference: string,
     sent: SentTerms,
     make: (before: RouteDetail) => readonly RouteConfig[],
     write: (tx: Transaction, before: RouteDetail, after: readonly RouteConfig[]) => Promise<T>,
   ): Promise<T> {
-    const { scope } = principal;
+    const { scope } = caller.principal;
     for (let tries = 0; tries < TRIES; tries++) {
       const judged = await reading.detail(scope, reference);
       const after = make(judged);
-      await judge.check(principal, judged.route.baseEnvironment, judged.configs, after);
+      const { id, baseEnvironment } = judged.route;
+      // One that is made after this makes the version another.
+      const ofRoute = await actions.ofRoute(scope, id);
+      await judge.check(caller, baseEnvironment, judged.configs, after, ofRoute);
       const written = await db.transaction(async (tx) => {
-        const before = await reading.lock(tx, scope, judged.route.id);
+        const before = await reading.lock(tx, scope, id);
         if (before.route.version !== judged.route.version) return null;
         await requireReferences(tx, scope, sent);
         await writeConfigs(tx, before.configs, after);

@@ -1,5 +1,5 @@
 import type { Clock } from '../../../kernel/clock.js';
-import { isAppError, permissionMissing, validationError } from '../../../kernel/errors.js';
+import { validationError } from '../../../kernel/errors.js';
 import { requireFieldSelectors } from '../../../kernel/field-selectors.js';
 import { type IdSource, isUuid } from '../../../kernel/ids.js';
 import { LIMITS } from '../../../kernel/limits.js';
@@ -7,13 +7,12 @@ import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { Database } from '../../../platform/storage/database.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
-import type { CryptoKeyRecords } from '../../crypto-keys/index.js';
-import type { Vaults } from '../../vaults/index.js';
 import type { RouteReading } from '../aggregate.js';
 import { actionEntry } from '../audit.js';
 import { actionNotFound, tooManyActions } from '../errors.js';
-import type { ActionKind, FieldAction } from '../types.js';
+import type { FieldAction } from '../types.js';
 import type { createRouteWriting } from '../writing.js';
+import type { ActionLeave } from './leave.js';
 import { createRouteActionStore, type StoredAction } from './store.js';
 
 export type NewAction = Omit<FieldAction, 'id'>;
@@ -33,35 +32,14 @@ export interface RouteActionsDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
-  readonly cryptoKeys: Pick<CryptoKeyRecords, 'get'>;
-  readonly vaults: Pick<Vaults, 'get'>;
+  readonly leave: Pick<ActionLeave, 'require'>;
   readonly reading: RouteReading;
   readonly writing: Pick<ReturnType<typeof createRouteWriting>, 'touch'>;
 }
 
-const PERMISSIONS: Readonly<Record<ActionKind, string>> = {
-  encrypt: 'crypto:encrypt',
-  decrypt: 'crypto:decrypt',
-  tokenize: 'vaults:tokenize',
-  detokenize: 'vaults:detokenize',
-};
-
 export function createRouteActions(deps: RouteActionsDeps): RouteActions {
-  const { db, clock, ids, auditLogs, cryptoKeys, vaults, reading, writing } = deps;
+  const { db, clock, ids, auditLogs, leave, reading, writing } = deps;
   const store = createRouteActionStore(db);
-
-  /** Whoever may call a route gets what its actions do: nobody hands on by it what is not theirs. */
-  async function requireMay(caller: Caller, { action, keyName }: NewAction): Promise<void> {
-    const permission = PERMISSIONS[action];
-    const { principal } = caller;
-    if (action === 'encrypt' || action === 'decrypt') {
-      if (!principal.may(permission)) throw permissionMissing(permission);
-      if (keyName !== null) await known(() => cryptoKeys.get(caller, keyName), 'names no crypto key');
-      return;
-    }
-    const vault = await known(() => vaults.get(caller, keyName ?? ''), 'names no vault');
-    if (!principal.may(permission, vault.name)) throw permissionMissing(permission);
-  }
 
   return {
     async list({ principal: { scope } }, reference) {
@@ -75,7 +53,7 @@ export function createRouteActions(deps: RouteActionsDeps): RouteActions {
       if (input.keyName === null && input.action !== 'decrypt')
         throw validationError('key_name', `is due with the action ${input.action}`);
       requireFieldSelectors('selectors', input.selectors);
-      await requireMay(caller, input);
+      await leave.require(caller, input);
       return db.transaction(async (tx) => {
         const before = await reading.lock(tx, scope, routeId);
         const { length } = await store.ofRoute(scope, routeId, tx);
@@ -105,13 +83,4 @@ export function createRouteActions(deps: RouteActionsDeps): RouteActions {
       });
     },
   };
-}
-
-async function known<T>(find: () => Promise<T>, otherwise: string): Promise<T> {
-  try {
-    return await find();
-  } catch (error) {
-    if (isAppError(error, 'not_found')) throw validationError('key_name', `${otherwise} of this mode`);
-    throw error;
-  }
 }
