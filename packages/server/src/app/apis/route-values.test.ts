@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto';
-import type { IncomingHttpHeaders } from 'node:http';
+import { createServer, type IncomingHttpHeaders } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { buffer } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { callRoute, errorType, type RouteCall } from '../../testing/route-calls.js';
@@ -33,6 +34,7 @@ beforeAll(async () => {
       strict_expiry_enforcement: true,
     },
     { name: 'ELSEWHERE', value: 'other-value', allowed_hosts: ['other.example.com'] },
+    { name: 'PINNED', value: 'pinned-value', allowed_hosts: [UPSTREAM_HOST] },
   ])
     await api('POST', '/v1/secrets', secret);
 });
@@ -71,6 +73,24 @@ async function sent(name: string, how: RouteCall = {}, reply = '') {
   const answer = await call(name, how);
   expect([answer.status, answer.text.slice(0, 200)]).toEqual([200, expect.any(String)]);
   return { ...got[0]!, text: got[0]!.body.toString(), answer };
+}
+
+/** On the upstream's address, without TLS. */
+async function startPlainUpstream() {
+  const bodies: string[] = [];
+  const plain = createServer(async (request, response) => {
+    bodies.push((await buffer(request)).toString());
+    response.end('{}');
+  });
+  await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+  return {
+    bodies,
+    port: (plain.address() as AddressInfo).port,
+    close() {
+      plain.closeAllConnections();
+      return new Promise((resolve) => plain.close(resolve));
+    },
+  };
 }
 
 describe('placeholders of the client’s body', () => {
@@ -128,6 +148,33 @@ describe('placeholders of the client’s body', () => {
     };
     const answer = await call(name, { body: JSON.stringify([text]) });
     expect([answer.status, errorType(answer), isCalled]).toEqual([status, type, false]);
+  });
+
+  it('a secret that is bound to the host is sent to it, but not without TLS', async () => {
+    const { name } = await make();
+    expect((await sent(name, { body: '"{{secret:PINNED}}"' })).text).toBe('"pinned-value"');
+    const plain = await startPlainUpstream();
+    try {
+      const target_base_url = `http://${UPSTREAM_HOST}:${plain.port}`;
+      const { name: bare } = await make({ target_base_url });
+      const { id, name: late } = await make({ inject_headers_json: { 'x-key': '{{secret:LATE}}' } });
+      await api('PATCH', `/v1/routes/${id}`, { target_base_url });
+      // Of that name only after the route was judged, so that the call alone can refuse it.
+      await api('POST', '/v1/secrets', { name: 'LATE', value: 'late-value', allowed_hosts: [UPSTREAM_HOST] });
+      for (const [route, body] of [
+        [bare, '"{{secret:PINNED}}"'],
+        [late, '{}'],
+      ] as const) {
+        const answer = await call(route, { body });
+        expect([answer.status, errorType(answer)]).toEqual([403, 'egress_blocked']);
+        expect(answer.text).toContain('over TLS only');
+      }
+      expect(plain.bodies).toEqual([]);
+      expect((await call(bare, { body: '"{{secret:PLAIN}}"' })).status).toBe(200);
+      expect(plain.bodies).toEqual(['"plain-value"']);
+    } finally {
+      await plain.close();
+    }
   });
 
   it('an expired secret that is not strict is sent', async () => {

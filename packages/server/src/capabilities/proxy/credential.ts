@@ -63,7 +63,7 @@ export async function maskCredential(
 }
 
 function useFor(host: string): SecretUse {
-  return { via: 'ephemeral', environment: null, host };
+  return { via: 'ephemeral', environment: null, host, isPlain: false };
 }
 
 function headerOf({ header, prefix }: UpstreamCredential, text: string): CredentialHeader {

@@ -45,9 +45,12 @@ export function createRouteJudge({ targets, secrets, leave }: RouteJudgeDeps): R
     reference: SecretReference,
     field: string,
   ): Promise<void> {
-    const host = withoutRootDot(new URL(sending.targetBaseUrl).hostname);
+    const { environment, targetBaseUrl } = sending;
+    const { hostname, protocol } = new URL(targetBaseUrl);
+    const host = withoutRootDot(hostname);
+    const isPlain = protocol !== 'https:';
     try {
-      await secrets.check(scope, reference, { via: 'route', environment: sending.environment, host });
+      await secrets.check(scope, reference, { via: 'route', environment, host, isPlain });
     } catch (error) {
       // It may be renewed, or made under that name, before the route is called: the call says so if not.
       if (isAppError(error, 'secret_expired')) return;
@@ -169,5 +172,6 @@ function namesOf(sending: Sending): string[] {
 }
 
 function nameOf({ environment, targetBaseUrl }: Sending, { by, text }: SecretReference): string {
-  return `${environment} ${new URL(targetBaseUrl).hostname} ${by} ${text}`;
+  const { protocol, hostname } = new URL(targetBaseUrl);
+  return `${environment} ${protocol} ${hostname} ${by} ${text}`;
 }

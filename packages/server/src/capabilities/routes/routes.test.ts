@@ -468,6 +468,25 @@ describe('secrets that a route sends', () => {
     expect([kept['target_base_url'], kept['environment_override_count']]).toEqual([host, 1]);
   });
 
+  it('go over TLS only where they are bound, and without it where they are not', async () => {
+    const plain = { target_base_url: host.replace('https', 'http') };
+    const inject_headers_json = { 'X-Key': `{{secret_id:${await secretOf(bound())}}}` };
+    const route = await make({ target_base_url: host, inject_headers_json });
+    const at = `${PATH}/${route['id']}`;
+    for (const answer of [
+      await call('POST', PATH, bodyOf({ ...plain, inject_headers_json })),
+      await call('PATCH', at, plain),
+      await put(route, 'qa', plain),
+      await call('PATCH', at, { method_configs: { POST: plain } }),
+    ])
+      expect([errorOf(answer), answer.json['error']!['message']]).toEqual([
+        [403, 'egress_blocked'],
+        expect.stringContaining('over TLS only'),
+      ]);
+    const free = `{{secret_id:${await secretOf({ name: `FREE_${++made}`, value: 'canary' })}}}`;
+    await make({ ...plain, inject_headers_json: { 'X-Key': free } });
+  });
+
   it('need not be there by name, and are texts', async () => {
     await make({ inject_body_json: { deep: [{ key: '{{secret:LATER}}' }] } });
     const inject_body_json = { key: `{{secret_id:${await certificateOf()}}}` };

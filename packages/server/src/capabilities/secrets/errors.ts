@@ -67,6 +67,14 @@ export function hostNotBound(name: string, host: string): AppError {
   });
 }
 
+export function plainHost(name: string, host: string): AppError {
+  return new AppError(
+    'egress_blocked',
+    `The secret "${name}" is bound to hosts, so that it is sent over TLS only: the target at ${host} is http:`,
+    { reason: 'secret_plain' },
+  );
+}
+
 /** It is shown to an upstream, and its key goes nowhere: no placeholder stands for it. */
 export function hostsOfCertificate(): AppError {
   return validationError('allowed_hosts', 'is not of certificates, which no placeholder sends anywhere');

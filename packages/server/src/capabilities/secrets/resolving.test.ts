@@ -5,8 +5,8 @@ import { createTestCa } from '../../testing/tls-upstream.js';
 import type { SecretUse } from './types.js';
 
 const HOST = 'api.example.com';
-const EPHEMERAL: SecretUse = { via: 'ephemeral', environment: null, host: HOST };
-const ROUTE: SecretUse = { via: 'route', environment: null, host: HOST };
+const EPHEMERAL: SecretUse = { via: 'ephemeral', environment: null, host: HOST, isPlain: false };
+const ROUTE: SecretUse = { via: 'route', environment: null, host: HOST, isPlain: false };
 const DAY = 86_400_000;
 let harness: Harness;
 
@@ -46,6 +46,17 @@ describe('by route', () => {
     await expect(resolve('BOUND', { ...ROUTE, host: 'other.example.com' })).rejects.toEqual(
       refusal('egress_blocked'),
     );
+  });
+
+  it('a bound secret goes over TLS only, an unbound one without it too', async () => {
+    await make('OVER_TLS', { allowed_hosts: [HOST] });
+    await make('OVER_ANY');
+    const plain = { ...ROUTE, isPlain: true };
+    const refused = { type: 'egress_blocked', publicMessage: expect.stringContaining('over TLS only') };
+    await expect(resolve('OVER_TLS', plain)).rejects.toMatchObject(refused);
+    const reference = { by: 'name', text: 'OVER_TLS' } as const;
+    await expect(harness.secrets.check(scopeOf(), reference, plain)).rejects.toMatchObject(refused);
+    expect((await resolve('OVER_ANY', plain)).name).toBe('OVER_ANY');
   });
 
   it('the value is that of the environment, else of the base', async () => {

@@ -12,6 +12,7 @@ import {
   notACertificate,
   notASigningSecret,
   placeholderNotFound,
+  plainHost,
   secretExpired,
   unboundSecret,
 } from './errors.js';
@@ -31,7 +32,7 @@ import type { SecretValues } from './values.js';
 export interface SecretResolving {
   /**
    * What stands for a placeholder. 400 `secret_not_found`, `secret_expired` where the expiry is strict, `validation_error` of a
-   * certificate; 403 `egress_blocked` where the host is not bound. May call a KMS or a token endpoint: never in a transaction.
+   * certificate; 403 `egress_blocked` where the host is not bound, or is but over `http:`. May call a KMS or a token endpoint: never in a transaction.
    */
   resolve(scope: Scope, reference: SecretReference, use: SecretUse): Promise<ResolvedSecret>;
   /** The same refusals in the same order; nothing is opened or refreshed. */
@@ -156,11 +157,14 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
   };
 }
 
-/** Who chose the host decides what an unbound secret may do (dataplane.md §1.1, §3). */
-function requireHost({ name, allowedHosts }: StoredSecret, { via, host }: SecretUse): void {
+/** Who chose the host decides what an unbound secret may do (dataplane.md §1.1, §3). Only TLS proves that it is the host. */
+function requireHost({ name, allowedHosts }: StoredSecret, { via, host, isPlain }: SecretUse): void {
   if (allowedHosts === null) {
     if (via === 'ephemeral') throw unboundSecret(name);
-  } else if (!coversHost(allowedHosts, host)) throw hostNotBound(name, host);
+    return;
+  }
+  if (!coversHost(allowedHosts, host)) throw hostNotBound(name, host);
+  if (isPlain) throw plainHost(name, host);
 }
 
 function certificateWithKey(text: Secret<string>): Omit<CertificateWithKey, 'id' | 'version'> {

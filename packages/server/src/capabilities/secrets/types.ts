@@ -37,6 +37,8 @@ export interface SecretUse {
   readonly environment: string | null;
   /** The target, A-labels in lower case. */
   readonly host: string;
+  /** Without TLS: whoever is on the way may answer for the host, and reads what is sent. */
+  readonly isPlain: boolean;
 }
 
 export interface ResolvedSecret {

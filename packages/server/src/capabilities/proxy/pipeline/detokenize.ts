@@ -57,7 +57,7 @@ export async function detokenize(
 }
 
 function ephemeralUse(host: string): SecretUse {
-  return { via: 'ephemeral', environment: null, host };
+  return { via: 'ephemeral', environment: null, host, isPlain: false };
 }
 
 /** Each secret once, in order of appearance; what stands for it in an answer is the caller's own placeholder. */

@@ -189,7 +189,7 @@ describe('an OAuth2 secret', () => {
   it('resolves to its access token, where it is bound', async () => {
     const { id, name } = await create(machine({ allowed_hosts: ['api.example.com'] }));
     const scope = { tenantId: harness.tenant.id, sandbox: false };
-    const use = { via: 'ephemeral', environment: null, host: 'api.example.com' } as const;
+    const use = { via: 'ephemeral', environment: null, host: 'api.example.com', isPlain: false } as const;
     const resolved = await harness.secrets.resolve(scope, { by: 'name', text: name }, use);
     expect(resolved.value.reveal()).toBe((await token(id)).json['data'].access_token);
     await expect(

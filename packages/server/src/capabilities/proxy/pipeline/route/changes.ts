@@ -63,7 +63,12 @@ async function change(
   const content = isPending(read) ? await read : read;
   // What is encrypted or tokenized on its way is not told in clear beside it.
   call.watch?.keepRequest(rules.length > 0 ? null : content.body);
-  const use: SecretUse = { via: 'route', environment: environment.name, host: target.hostname };
+  const use: SecretUse = {
+    via: 'route',
+    environment: environment.name,
+    host: target.hostname,
+    isPlain: target.url.protocol !== 'https:',
+  };
   const ofRoute = routeSecrets(deps.secrets, scope, injection.references, use);
   const injected = isPending(ofRoute) ? await ofRoute : ofRoute;
   const named = content.template?.secrets ?? [];
