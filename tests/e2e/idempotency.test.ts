@@ -70,7 +70,12 @@ const CREATIONS: Record<string, Creation> = {
     list: '/v1/secrets',
   },
   '/v1/wrap/credentials': {
-    body: (name) => ({ provider: 'openai', name, value: 'canary', hosts: ['api.example.com'] }),
+    body: (name) => ({
+      provider: 'openai',
+      name: `${name}-lent`,
+      value: 'canary',
+      hosts: ['api.example.com'],
+    }),
     audit: 'wrap.credential.create',
     list: '/v1/secrets',
     idOf: ({ secret_id: id }) => id as string,

@@ -169,7 +169,8 @@ describe('limits of requests', () => {
     const { principal } = harness.callerOf(other, 'live');
     const limited = { ...principal, rateLimit: { requests: 1, windowSeconds: 3_600 } };
     expect(await harness.plans.admit(limited)).toMatchObject({ scope: 'key', limit: 1, remaining: 0 });
-    await expect(harness.plans.admit(limited)).rejects.toMatchObject({
+    const again = async () => harness.plans.admit(limited);
+    await expect(again()).rejects.toMatchObject({
       type: 'rate_limit_exceeded',
       rateLimit: { scope: 'key', windowSec: 3_600 },
     });

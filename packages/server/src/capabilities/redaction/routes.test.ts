@@ -159,7 +159,7 @@ describe('400', () => {
     ['match.value', { name: 'x', match: { type: 'json_path', value: '$[?(@.a)]' } }, /filters/],
     ['match.value', { name: 'x', match: { type: 'header', value: 'a b' } }, /header name/],
     ['match.value', { name: 'x', match: { type: 'header', value: 'Content-Length' } }, /frames the message/],
-    ['route_ids', { name: 'x', match: builtin, route_ids: ['a'] }, /routes are not available/],
+    ['route_ids', { name: 'x', match: builtin, route_ids: ['a'] }, /rules by route are not available/],
     ['content_types', { name: 'x', match: builtin, content_types: ['json'] }, /media type/],
     ['proxy_modes', { name: 'x', match: builtin, proxy_modes: [] }, /proxy_modes/],
     ['replacement', { name: 'x', match: builtin, replacement: 'a\nb' }, /control characters/],
