@@ -19,7 +19,7 @@ export const FEATURES: readonly Feature[] = [
   same('routes', 'Routes', '/v1/routes'),
   same('clients', 'Clients and their credentials', '/v1/clients'),
   same('environments', 'Environments', '/v1/environments'),
-  same('secrets', 'Secrets', '/v1/secrets', '/v1/wrap'),
+  same('secrets', 'Secrets', '/v1/secrets', '/v1/wrap', '/wg'),
   same('vaults', 'Vaults', '/v1/vaults'),
   same('crypto', 'Crypto keys', '/v1/crypto'),
   same('portable_encryption', 'Portable encryption', '/v1/encrypt', '/v1/decrypt', '/v1/inspect'),
