@@ -220,6 +220,7 @@ export function createServices(deps: ServicesDeps) {
     jobs,
     outbox,
   });
+  const signer = createWebhookSigner(cryptoKeys);
   const webhooks = createWebhooks({
     ...deps,
     generations,
@@ -229,7 +230,7 @@ export function createServices(deps: ServicesDeps) {
     auditChain,
     accounts,
     tenantKeys: kms,
-    signer: createWebhookSigner(cryptoKeys),
+    signer,
     egressAllowlist,
     cacheCounts: cacheCounts(instruments, 'webhooks'),
   });
@@ -242,7 +243,7 @@ export function createServices(deps: ServicesDeps) {
     ...aroundSecrets,
     ...callLogs,
     callLog,
-    cryptoKeys,
+    signer,
     jobs,
     outbox,
   });

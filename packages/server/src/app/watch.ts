@@ -3,7 +3,7 @@ import { alertRoutes, createAlerts } from '../capabilities/alerts/index.js';
 import { type Analytics, analyticsRoutes } from '../capabilities/analytics/index.js';
 import type { ApiLogs } from '../capabilities/api-logs/index.js';
 import type { AuditLogs } from '../capabilities/audit-logs/index.js';
-import { type CryptoKeys, createWebhookSigner } from '../capabilities/crypto-keys/index.js';
+import type { WebhookSigner } from '../capabilities/crypto-keys/index.js';
 import type { EgressAllowlist } from '../capabilities/egress-allowlist/index.js';
 import { createInboundWebhooks, inboundWebhookRoutes } from '../capabilities/inbound-webhooks/index.js';
 import type { TenantKeys } from '../capabilities/kms/index.js';
@@ -20,7 +20,7 @@ interface WatchServicesDeps extends Omit<ServicesDeps, 'kms'> {
   readonly auditLogs: AuditLogs;
   /** What calls are written to. */
   readonly callLog: Pick<ApiLogs, 'assertRoom' | 'append'>;
-  readonly cryptoKeys: CryptoKeys;
+  readonly signer: WebhookSigner;
   readonly egressAllowlist: EgressAllowlist;
   readonly plans: Plans;
   readonly jobs: Jobs;
@@ -29,15 +29,10 @@ interface WatchServicesDeps extends Omit<ServicesDeps, 'kms'> {
 
 /** What tells of calls, and what is told by others. */
 export function createWatchServices(deps: WatchServicesDeps) {
-  const { kms: tenantKeys, callLog: apiLogs, cryptoKeys } = deps;
+  const { kms: tenantKeys, callLog: apiLogs } = deps;
   return {
     alerts: createAlerts({ ...deps, tenantKeys }),
-    inboundWebhooks: createInboundWebhooks({
-      ...deps,
-      tenantKeys,
-      apiLogs,
-      signer: createWebhookSigner(cryptoKeys),
-    }),
+    inboundWebhooks: createInboundWebhooks({ ...deps, tenantKeys, apiLogs }),
   };
 }
 

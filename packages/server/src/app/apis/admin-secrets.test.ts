@@ -89,8 +89,8 @@ async function useEverything(): Promise<void> {
     body: { email: rig.tenant.ownerEmail, password: OWNER_PASSWORD },
   });
   keep(signedIn, 'a sign-in with cookies');
+  // Mails of alerts say which alert it was.
   for (const { text, to } of rig.services.mailBox.mails)
-    // Mails of alerts say which alert it was.
     for (const [token] of text.reveal().matchAll(/[\w-]{32,}/g))
       if (!isUuid(token)) secrets.set(token, `a link to ${to}`);
   await rig.db.flush();

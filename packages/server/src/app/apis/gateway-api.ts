@@ -9,6 +9,7 @@ import type { Caller } from '../../kernel/principal.js';
 import { visitorOf } from '../../platform/http/caller.js';
 import type { Hosts } from '../../platform/http/hosts.js';
 import type { ProxyApi, ProxyApiDeps } from './proxy-api.js';
+import { createCallsUnderWay } from './under-way.js';
 
 export interface GatewayApiDeps extends Pick<ProxyApiDeps, 'refuse'> {
   readonly proxy: Pick<EphemeralProxy, 'serveGateway'>;
@@ -35,7 +36,7 @@ interface Entry {
  */
 export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): ProxyApi {
   const { proxy, wrap, hosts } = deps;
-  const underWay = new Set<Promise<void>>();
+  const underWay = createCallsUnderWay();
 
   function serve(request: FastifyRequest, reply: FastifyReply, entry: Entry): void {
     reply.hijack();
@@ -79,8 +80,6 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
       },
     );
     underWay.add(call);
-    const isOver = () => underWay.delete(call);
-    void call.then(isOver, isOver);
   }
 
   app.addHook('onRequest', (request, reply, done) => {
@@ -113,9 +112,7 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
     handler: () => undefined,
   });
   return {
-    async settled() {
-      await Promise.all(underWay);
-    },
+    settled: underWay.settled,
   };
 }
 

@@ -5,6 +5,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import { visitorOf } from '../../platform/http/caller.js';
 import { writeErrorRaw } from '../../platform/http/error-handler.js';
 import type { Hosts } from '../../platform/http/hosts.js';
+import { createCallsUnderWay } from './under-way.js';
 
 export interface HooksApiDeps {
   readonly hosts: Hosts;
@@ -26,7 +27,7 @@ const EMPTY = Buffer.alloc(0);
  * the same prefix.
  */
 export function createHooksApi({ hosts, entry }: HooksApiDeps): HooksApi {
-  const underWay = new Set<Promise<void>>();
+  const underWay = createCallsUnderWay();
 
   function requireServed({ raw: { rawHeaders, httpVersion } }: FastifyRequest): void {
     if (hosts.isHooks(rawHeaders)) return;
@@ -66,17 +67,13 @@ export function createHooksApi({ hosts, entry }: HooksApiDeps): HooksApi {
           await served;
         } catch (error) {
           if (!reply.raw.destroyed) writeErrorRaw(request, reply.raw, error);
-        } finally {
-          underWay.delete(served);
         }
       },
     });
   };
   return {
     plugin,
-    async settled() {
-      await Promise.allSettled(underWay);
-    },
+    settled: underWay.settled,
   };
 }
 

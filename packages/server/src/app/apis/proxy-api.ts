@@ -8,6 +8,7 @@ import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
 import { versionParameter } from '../../platform/http/openapi/operation.js';
+import { createCallsUnderWay } from './under-way.js';
 
 export interface ProxyApiDeps {
   readonly proxy: EphemeralProxy;
@@ -40,8 +41,7 @@ const PATH = '/v1/proxy';
  * sockets' streams alone.
  */
 export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): ProxyApi {
-  // The HTTP server knows only of sockets; the last of them may close before a call has written its row.
-  const underWay = new Set<Promise<void>>();
+  const underWay = createCallsUnderWay();
   deferContinue(app, deps.invitesItself ?? (() => false));
   app.route({
     method: app.supportedMethods,
@@ -59,16 +59,12 @@ export function registerProxyApi(app: FastifyInstance, deps: ProxyApiDeps): Prox
         refuse: (cause, rateLimit, block) => deps.refuse(request, reply.raw, cause, rateLimit, block),
       });
       underWay.add(call);
-      const isOver = () => underWay.delete(call);
-      void call.then(isOver, isOver);
     },
     // Never reached; a route must have one.
     handler: () => undefined,
   });
   return {
-    async settled() {
-      await Promise.all(underWay);
-    },
+    settled: underWay.settled,
   };
 }
 

@@ -8,6 +8,7 @@ import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { visitorOf } from '../../platform/http/caller.js';
 import type { Hosts, ResolvedHost } from '../../platform/http/hosts.js';
 import { routeEntry } from './route-entry.js';
+import { createCallsUnderWay } from './under-way.js';
 
 export interface RouteApiDeps {
   readonly proxy: RouteProxy;
@@ -39,7 +40,7 @@ const KNOWN_AS = '/proxy';
  * a call may have any path.
  */
 export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): RouteApi {
-  const underWay = new Set<Promise<void>>();
+  const underWay = createCallsUnderWay();
   app.addHook('onRequest', (request, reply, done) => {
     const entry = routeEntry(request.raw, deps.hosts);
     if (entry === null) {
@@ -51,13 +52,9 @@ export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): Rout
     request.unboundBody?.();
     const call = deps.proxy.serveRoute(exchangeOf(deps, request, reply.raw, entry));
     underWay.add(call);
-    const isOver = () => underWay.delete(call);
-    void call.then(isOver, isOver);
   });
   return {
-    async settled() {
-      await Promise.all(underWay);
-    },
+    settled: underWay.settled,
     isCall: (request) => routeEntry(request, deps.hosts) !== null,
   };
 }

@@ -3,14 +3,15 @@ import { notFound, rateLimitExceeded } from '../../kernel/errors.js';
 import { type IdSource, isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller, type Principal } from '../../kernel/principal.js';
+import { wireName } from '../../kernel/wire-name.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { PageOptions } from '../../platform/http/pagination.js';
 import type { Page } from '../../platform/http/route.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
+import type { TargetCheck } from '../egress-allowlist/index.js';
 import type { Plans } from '../plans/index.js';
-import type { TargetCheck } from '../webhooks/index.js';
 import { alertEntry, alertUpdateAction } from './audit.js';
 import { type GivenChannel, type WrittenChannels, writeChannels } from './channels/channel.js';
 import type { SealedCredentials } from './channels/sealed.js';
@@ -246,8 +247,4 @@ function sampleOf(alert: Alert, id: string, nowMs: number): Firing {
     windowToMs: nowMs,
     triggeredAtMs: nowMs,
   };
-}
-
-function wireName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -5,10 +5,11 @@ import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller, type Principal } from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
 import type { Secret } from '../../kernel/secret.js';
+import { wireName } from '../../kernel/wire-name.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { CacheCounts } from '../../platform/cache/lru.js';
 import { createScopeCache } from '../../platform/cache/scope-cache.js';
-import type { Egress, EgressPlace } from '../../platform/egress/egress.js';
+import { type Egress, type EgressPlace, NOBODY_WAITS } from '../../platform/egress/egress.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
@@ -81,7 +82,6 @@ export interface EgressServersDeps {
 
 const CHECK_MS = 5_000;
 const TEST_MS = 20_000;
-const STAYS = { isGone: false, onGone: () => {} };
 
 export function createEgressServers(deps: EgressServersDeps): EgressServers {
   const { db, clock, ids, generations, tenantKeys, auditLogs, egress, egressAllowlist, users } = deps;
@@ -105,7 +105,7 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
 
   /** A name that nobody knows now may be known later; each connection judges again. */
   async function judge({ tenantSlug }: Principal, place: EgressPlace): Promise<void> {
-    const ending = egress.startClock(CHECK_MS, STAYS);
+    const ending = egress.startClock(CHECK_MS, NOBODY_WAITS);
     try {
       await egress.judgeServer(place, tenantSlug, ending);
     } catch (error) {
@@ -141,7 +141,7 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
     const { scope, tenantSlug } = principal;
     const policy = { tenantSlug, allowedHosts: await egressAllowlist.hostsFor(scope) };
     const url = egress.parse(`https://${host}/`, policy);
-    const ending = egress.startClock(TEST_MS, STAYS);
+    const ending = egress.startClock(TEST_MS, NOBODY_WAITS);
     try {
       const target = await egress.judge(url, policy, ending);
       await egress.probe(target, egressServer(logins, server), ending);
@@ -278,6 +278,6 @@ function pick(chains: Chains, id: string | null): EgressChain | null {
 
 function fieldsOf(changes: object, hasPassword: boolean): string[] {
   const names = Object.entries(changes).flatMap(([name, value]) => (value === undefined ? [] : [name]));
-  const wire = names.map((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`));
+  const wire = names.map(wireName);
   return hasPassword ? [...wire, 'password'] : wire;
 }

@@ -10,12 +10,13 @@ import { type IdSource, isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller, type Principal } from '../../kernel/principal.js';
 import type { Secret } from '../../kernel/secret.js';
+import { wireName } from '../../kernel/wire-name.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { WebhookSigner } from '../crypto-keys/index.js';
-import type { TargetCheck } from '../webhooks/index.js';
+import type { TargetCheck } from '../egress-allowlist/index.js';
 import { inboundWebhookEntry } from './audit.js';
 import { nameTaken, tooManyInboundWebhooks } from './errors.js';
 import type { SealedSecrets } from './sealed-secret.js';
@@ -163,8 +164,4 @@ function requireFits({ format, headerName, hmacKeyId }: InboundWebhookTerms, has
       ['hmac_key_id', [rule]],
     ]),
   );
-}
-
-function wireName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

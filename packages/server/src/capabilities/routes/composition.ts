@@ -9,6 +9,7 @@ import type { AuditLogs } from '../audit-logs/index.js';
 import type { Assignments } from '../clients/index.js';
 import type { CryptoKeyRecords } from '../crypto-keys/index.js';
 import type { EgressAllowlist } from '../egress-allowlist/index.js';
+import { createTargetCheck } from '../egress-allowlist/index.js';
 import type { Environments } from '../environments/index.js';
 import type { Plans } from '../plans/index.js';
 import type { Secrets } from '../secrets/index.js';
@@ -23,7 +24,6 @@ import { createRouteClients, type RouteClients } from './route-clients.js';
 import { createRouteRecords, type RouteRecords } from './service.js';
 import { createRouteStore } from './store.js';
 import { createRouteTable } from './table/route-table.js';
-import { createRouteTargets } from './targets.js';
 import type { RouteTable } from './types.js';
 import { createRouteWriting, type RouteReferences } from './writing.js';
 
@@ -62,7 +62,11 @@ export function createRoutes(deps: RoutesDeps): Routes {
   const configStore = createRouteConfigStore(db);
   const table = createRouteTable({ ...deps, variablesOf: environments.variablesOf });
   const leave = createActionLeave(deps);
-  const judge = createRouteJudge({ ...deps, targets: createRouteTargets(deps), leave });
+  const judge = createRouteJudge({
+    ...deps,
+    targets: createTargetCheck({ ...deps, mayBePlain: true }),
+    leave,
+  });
   const writing = createRouteWriting({ ...deps, reading, store, configStore, judge, table });
   return {
     records: createRouteRecords({ ...deps, reading, store, configStore, judge, writing }),

@@ -3,12 +3,12 @@ import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
 import { withoutRootDot } from '../../platform/egress/name-policy.js';
+import type { TargetCheck } from '../egress-allowlist/index.js';
 import type { SecretReference, Secrets } from '../secrets/index.js';
 import type { ActionLeave, ActionTerms } from './actions/leave.js';
 import { CONFIG_WIRE_NAMES, type ConfigTerms, type MethodConfig, type RouteConfig } from './config.js';
 import { referencesIn } from './placeholders.js';
 import { inherited, overrideOf, settingsOf } from './settings.js';
-import type { RouteTargets } from './targets.js';
 
 /** What a route sends in an environment with one method; null = with those that have no override. */
 interface Sending {
@@ -33,7 +33,7 @@ export interface RouteJudge {
 }
 
 export interface RouteJudgeDeps {
-  readonly targets: RouteTargets;
+  readonly targets: Pick<TargetCheck, 'check'>;
   readonly secrets: Pick<Secrets, 'check'>;
   readonly leave: Pick<ActionLeave, 'requireStill'>;
 }

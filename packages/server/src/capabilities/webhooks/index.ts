@@ -1,4 +1,3 @@
-export { createTargetCheck, type TargetCheck } from './deliveries/target.js';
 export { envelopeColumns } from './envelope-columns.js';
 export type { CallEvents, CallInterest } from './feeds/call-events.js';
 export type { CallData } from './feeds/call-store.js';

@@ -4,14 +4,15 @@ import { type IdSource, isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller, type Principal } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
+import { wireName } from '../../kernel/wire-name.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { type AuditChain, type AuditLogs, mayReadDetails } from '../audit-logs/index.js';
 import type { WebhookSigner } from '../crypto-keys/index.js';
+import type { TargetCheck } from '../egress-allowlist/index.js';
 import { webhookEntry } from './audit.js';
-import type { TargetCheck } from './deliveries/target.js';
 import { credentialsDueAgain, tooManyWebhooks } from './errors.js';
 import { AUDIT_EVENT } from './event-types.js';
 import type { AuditMarkStore } from './feeds/marks.js';
@@ -236,8 +237,4 @@ function readersOf(principal: Principal): Pick<Webhook, 'showsDetails' | 'showsI
     showsDetails: mayReadDetails(principal),
     showsIdentity: principal.may('log:read_identity'),
   };
-}
-
-function wireName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -63,6 +63,9 @@ export interface ClientPresence {
   onGone(callback: () => void): void;
 }
 
+/** For calls that no client waits for. */
+export const NOBODY_WAITS: ClientPresence = { isGone: false, onGone: () => {} };
+
 /** A URL whose name and every address passed. Holds what the dial needs, so that nothing is resolved twice. */
 export interface JudgedTarget {
   readonly url: URL;

@@ -8,7 +8,7 @@ import { LIMITS } from '../../kernel/limits.js';
 import { classifyAddress, nat64Target } from './address-policy.js';
 import { startCallClock, within } from './call-clock.js';
 import { ConnectFailure, type Dialer, dialTcp, dialTls, tcpDialer, unreachable } from './dial.js';
-import type { CallClock } from './egress.js';
+import { type CallClock, NOBODY_WAITS } from './egress.js';
 import { addressRefused, codeOf, dnsFailure, nameRefused } from './errors.js';
 import { judgeName, suffixes, withoutRootDot } from './name-policy.js';
 import { parseValidationTargets } from './private-upstreams.js';
@@ -197,8 +197,6 @@ export function createValidation(deps: ValidationDeps): Validation {
     },
   };
 }
-
-const NOBODY_WAITS = { isGone: false, onGone: () => {} };
 
 const TEXT_FAULTS = {
   no_such_name: 'There is no _acme-challenge under the name',

@@ -1,12 +1,12 @@
-import { isAppError, validationError } from '../../../kernel/errors.js';
-import type { Principal } from '../../../kernel/principal.js';
-import type { ClientPresence, Egress, EgressPolicy } from '../../../platform/egress/egress.js';
-import type { EgressAllowlist } from '../../egress-allowlist/index.js';
+import { isAppError, validationError } from '../../kernel/errors.js';
+import type { Principal } from '../../kernel/principal.js';
+import { type Egress, type EgressPolicy, NOBODY_WAITS } from '../../platform/egress/egress.js';
+import type { EgressAllowlist } from './service.js';
 
-/** Where a webhook may go, before it is written; each delivery is judged again. */
+/** Where a route or a webhook may lead, before it is written; each call is judged again (dataplane.md §5.1, §8). */
 export interface TargetCheck {
   /** 400 of the field, 403 `egress_blocked` or `ssrf_blocked`. A name that nobody knows now may be known later. */
-  check(principal: Principal, url: string, field?: string): Promise<void>;
+  check(principal: Pick<Principal, 'scope' | 'tenantSlug'>, url: string, field?: string): Promise<void>;
   /** Two texts of one place. */
   isSame(one: string, other: string): boolean;
 }
@@ -14,12 +14,11 @@ export interface TargetCheck {
 export interface TargetCheckDeps {
   readonly egress: Pick<Egress, 'parse' | 'judge' | 'startClock'>;
   readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
-  /** `KNOX_ALLOW_HTTP_WEBHOOKS`. */
+  /** Of routes always, of webhooks by `KNOX_ALLOW_HTTP_WEBHOOKS`. */
   readonly mayBePlain: boolean;
 }
 
 const CHECK_MS = 5_000;
-const STAYS: ClientPresence = { isGone: false, onGone: () => {} };
 
 export function createTargetCheck({ egress, egressAllowlist, mayBePlain }: TargetCheckDeps): TargetCheck {
   function parse(url: string, policy: EgressPolicy, field: string): URL {
@@ -35,7 +34,7 @@ export function createTargetCheck({ egress, egressAllowlist, mayBePlain }: Targe
     async check({ scope, tenantSlug }, rawUrl, field = 'url') {
       const policy = { tenantSlug, allowedHosts: await egressAllowlist.hostsFor(scope), mayBePlain };
       const url = parse(rawUrl, policy, field);
-      const clock = egress.startClock(CHECK_MS, STAYS);
+      const clock = egress.startClock(CHECK_MS, NOBODY_WAITS);
       try {
         await egress.judge(url, policy, clock);
       } catch (error) {
