@@ -40,7 +40,7 @@ export async function readCredential(
   host: string,
   credential: UpstreamCredential,
 ): Promise<ReadCredential> {
-  const { name, value } = await namingTheHeader(() =>
+  const { name, value } = await namingTheHeader(async () =>
     secrets.resolve(scope, credential.reference, useFor(host)),
   );
   const text = value.reveal();

@@ -14,6 +14,8 @@ export interface SecretsInUse {
     reference: SecretReference,
     environment: string | null,
   ): Promisable<SecretInUse | undefined>;
+  /** What is known; undefined where it has to be read. */
+  known(scope: Scope, reference: SecretReference, environment: string | null): SecretInUse | undefined;
   /** Not what is known: for who could not open that. */
   findAnew(
     scope: Scope,
@@ -56,13 +58,17 @@ export function createSecretsInUse(
     return found;
   }
 
+  function knownAs(key: string, scope: Scope): SecretInUse | undefined {
+    const known = kept.get(key);
+    return known?.generation === generationOf(scope) ? known.found : undefined;
+  }
+
   return {
     find(scope, reference, environment) {
       const key = keyOf(scope, reference, environment);
-      const known = kept.get(key);
-      if (known !== undefined && known.generation === generationOf(scope)) return known.found;
-      return read(key, scope, reference, environment);
+      return knownAs(key, scope) ?? read(key, scope, reference, environment);
     },
+    known: (scope, reference, environment) => knownAs(keyOf(scope, reference, environment), scope),
     findAnew: (scope, reference, environment) =>
       read(keyOf(scope, reference, environment), scope, reference, environment),
   };

@@ -1,6 +1,7 @@
 import { type Clock, isoTime } from '../../kernel/clock.js';
+import type { AppError } from '../../kernel/errors.js';
 import { isUuid, type Scope } from '../../kernel/ids.js';
-import { isPending } from '../../kernel/promisable.js';
+import { isPending, type Promisable } from '../../kernel/promisable.js';
 import { Secret } from '../../kernel/secret.js';
 import type { Logger } from '../../platform/log/logger.js';
 import { bundleOf } from './certificates/bundle.js';
@@ -33,8 +34,9 @@ export interface SecretResolving {
   /**
    * What stands for a placeholder. 400 `secret_not_found`, `secret_expired` where the expiry is strict, `validation_error` of a
    * certificate; 403 `egress_blocked` where the host is not bound, or is but over `http:`. May call a KMS or a token endpoint: never in a transaction.
+   * At once what is known, open and in order.
    */
-  resolve(scope: Scope, reference: SecretReference, use: SecretUse): Promise<ResolvedSecret>;
+  resolve(scope: Scope, reference: SecretReference, use: SecretUse): Promisable<ResolvedSecret>;
   /** The same refusals in the same order; nothing is opened or refreshed. */
   check(scope: Scope, reference: SecretReference, use: SecretUse): Promise<Omit<ResolvedSecret, 'value'>>;
   /** For upstream mTLS; null: the base environment. */
@@ -113,6 +115,31 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     }
   }
 
+  /** What most calls ask for; null where there is anything to wait for, to refuse or to warn of. */
+  function resolveAtOnce(scope: Scope, reference: SecretReference, use: SecretUse): ResolvedSecret | null {
+    const found = inUse.known(scope, reference, use.environment);
+    if (found === undefined) return null;
+    const { secret, value } = found;
+    if (secret.type !== 'string' || value === null || hostFault(secret, use) !== null) return null;
+    const expiresAtMs = value.expiresAtOverrideMs ?? secret.expiresAtMs;
+    if (expiresAtMs !== null && clock.nowMs() >= expiresAtMs) return null;
+    const text = values.opened(scope, value);
+    return text === undefined
+      ? null
+      : { secretId: secret.id, name: secret.name, value: text, isExpired: false };
+  }
+
+  async function resolveInTurn(
+    scope: Scope,
+    reference: SecretReference,
+    use: SecretUse,
+  ): Promise<ResolvedSecret> {
+    const { found, isExpired } = await judged(scope, reference, use);
+    const value = await open(found, use.environment);
+    if (isExpired) warn(found.secret);
+    return { secretId: found.secret.id, name: found.secret.name, value, isExpired };
+  }
+
   function open({ secret, value }: SecretInUse, environment: string | null): Promise<Secret<string>> {
     if (secret.type === 'oauth2')
       return oauth2.render(secret.scope, secret, environment ?? secret.baseEnvironment);
@@ -122,12 +149,8 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
   }
 
   return {
-    async resolve(scope, reference, use) {
-      const { found, isExpired } = await judged(scope, reference, use);
-      const value = await open(found, use.environment);
-      if (isExpired) warn(found.secret);
-      return { secretId: found.secret.id, name: found.secret.name, value, isExpired };
-    },
+    resolve: (scope, reference, use) =>
+      resolveAtOnce(scope, reference, use) ?? resolveInTurn(scope, reference, use),
 
     async check(scope, reference, use) {
       const { found, isExpired } = await judged(scope, reference, use);
@@ -157,17 +180,28 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
   };
 }
 
-/** Who chose the host decides what an unbound secret may do (dataplane.md §1.1, §3). Only TLS proves that it is the host. */
-function requireHost({ name, allowedHosts }: StoredSecret, { via, host, isPlain }: SecretUse): void {
-  if (allowedHosts === null) {
-    if (via === 'ephemeral') throw unboundSecret(name);
-    return;
-  }
-  if (!coversHost(allowedHosts, host)) throw hostNotBound(name, host);
-  if (isPlain) throw plainHost(name, host);
+function requireHost(secret: StoredSecret, use: SecretUse): void {
+  const fault = hostFault(secret, use);
+  if (fault !== null) throw fault;
 }
 
-function certificateWithKey(text: Secret<string>): Omit<CertificateWithKey, 'id' | 'version'> {
+/** Who chose the host decides what an unbound secret may do (dataplane.md §1.1, §3). Only TLS proves that it is the host. */
+function hostFault({ name, allowedHosts }: StoredSecret, { via, host, isPlain }: SecretUse): AppError | null {
+  if (allowedHosts === null) return via === 'ephemeral' ? unboundSecret(name) : null;
+  if (!coversHost(allowedHosts, host)) return hostNotBound(name, host);
+  return isPlain ? plainHost(name, host) : null;
+}
+
+type KeyPair = Pick<CertificateWithKey, 'key' | 'certificatePem'>;
+
+/** Parsed once for as long as the value is open. */
+const parsed = new WeakMap<Secret<string>, KeyPair>();
+
+function certificateWithKey(text: Secret<string>): KeyPair {
+  const known = parsed.get(text);
+  if (known) return known;
   const { certificates, key } = bundleOf(text);
-  return { key: new Secret(key!), certificatePem: certificates };
+  const pair = { key: new Secret(key!), certificatePem: certificates };
+  parsed.set(text, pair);
+  return pair;
 }

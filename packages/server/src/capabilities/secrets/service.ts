@@ -120,7 +120,7 @@ export interface SecretsDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly logger: Pick<Logger, 'warn'>;
-  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open'>;
+  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open' | 'onForget'>;
   readonly auditLogs: Pick<AuditLogs, 'record' | 'insertion'>;
   readonly plans: Pick<Plans, 'roomFor'>;
   readonly environments: Pick<Environments, 'find' | 'defaultOf'>;

@@ -1,8 +1,10 @@
 import type { IdSource, Scope } from '../../kernel/ids.js';
 import { modeOf } from '../../kernel/ids.js';
+import type { Promisable } from '../../kernel/promisable.js';
 import { Secret } from '../../kernel/secret.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
 import { VALUE_ENVELOPE } from './envelope-columns.js';
+import { createOpenedValues } from './opened-values.js';
 
 /** Sealed for a row that is still to be written: each write has an id of its own, so that no older row opens it. */
 export interface SealedValue {
@@ -13,15 +15,32 @@ export interface SealedValue {
 export interface SecretValues {
   /** May call a KMS: never inside a transaction. */
   seal(scope: Scope, text: Secret<string>): Promise<SealedValue>;
-  open(scope: Scope, value: SealedValue): Promise<Secret<string>>;
+  /** At once what is open already. */
+  open(scope: Scope, value: SealedValue): Promisable<Secret<string>>;
+  /** Without waiting; undefined where it is not open. */
+  opened(scope: Scope, value: SealedValue): Secret<string> | undefined;
 }
 
 export interface SecretValuesDeps {
   readonly ids: IdSource;
-  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open'>;
+  readonly tenantKeys: Pick<TenantKeys, 'seal' | 'open' | 'onForget'>;
 }
 
 export function createSecretValues({ ids, tenantKeys }: SecretValuesDeps): SecretValues {
+  const opened = createOpenedValues(tenantKeys);
+
+  async function openSealed(scope: Scope, { id, envelope }: SealedValue): Promise<Secret<string>> {
+    const keep = opened.begin(scope.tenantId);
+    const plaintext = await tenantKeys.open(placeOf(scope, id), envelope);
+    try {
+      const text = new Secret(plaintext.toString('utf8'));
+      keep(envelope, text);
+      return text;
+    } finally {
+      plaintext.fill(0);
+    }
+  }
+
   return {
     async seal(scope, text) {
       const id = ids.uuid();
@@ -33,14 +52,9 @@ export function createSecretValues({ ids, tenantKeys }: SecretValuesDeps): Secre
       }
     },
 
-    async open(scope, { id, envelope }) {
-      const plaintext = await tenantKeys.open(placeOf(scope, id), envelope);
-      try {
-        return new Secret(plaintext.toString('utf8'));
-      } finally {
-        plaintext.fill(0);
-      }
-    },
+    open: (scope, value) => opened.find(scope.tenantId, value.envelope) ?? openSealed(scope, value),
+
+    opened: (scope, { envelope }) => opened.find(scope.tenantId, envelope),
   };
 }
 

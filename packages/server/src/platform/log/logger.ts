@@ -24,7 +24,7 @@ export interface OpenLogger {
 const PENDING_BYTES_MAX = 16 * 1024 * 1024;
 
 /** Under load lines go out together: a write of its own costs more than the rest of a line. */
-const CHUNK_CHARACTERS_MIN = 16_384;
+const CHUNK_CHARACTERS_MIN = 65_536;
 const LINE_AGE_MS_MAX = 100;
 
 /** JSON lines on standard output. No process data, no headers, no bodies. */

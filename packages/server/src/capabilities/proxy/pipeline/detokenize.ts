@@ -1,9 +1,9 @@
 import type { Caller } from '../../../kernel/principal.js';
-import { isPending } from '../../../kernel/promisable.js';
+import { isPending, type Promisable } from '../../../kernel/promisable.js';
 import { MASK_TEXT, Secret } from '../../../kernel/secret.js';
 import type { PortableCipher } from '../../crypto-keys/index.js';
 import type { DetokenizedValue } from '../../redaction/index.js';
-import type { SecretReference, Secrets, SecretUse } from '../../secrets/index.js';
+import type { ResolvedSecret, SecretReference, Secrets, SecretUse } from '../../secrets/index.js';
 import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
 import type { TokenReference, ValueForProxy, Vaults } from '../../vaults/index.js';
 
@@ -45,10 +45,9 @@ export async function detokenize(
   const { scope } = caller.principal;
   // First, so that no token is read out for a caller who may not open the rest.
   const opened = opens.length === 0 ? [] : await portable.openForProxy(caller, opens);
-  const secrets = await secretsFor(template.secrets, ephemeralUse(host), async (reference, use) => {
-    const { value } = await source.resolve(scope, reference, use);
-    return value;
-  });
+  const secrets = await secretsFor(template.secrets, ephemeralUse(host), (reference, use) =>
+    textOf(source.resolve(scope, reference, use)),
+  );
   const tokens = await valuesFor(vaults, caller, operands, (references) =>
     vaults.detokenizeForProxy(caller, references),
   );
@@ -56,28 +55,48 @@ export async function detokenize(
   return { tokens, secrets, portables: { sealed, opened } };
 }
 
+export function textOf(resolved: Promisable<ResolvedSecret>): Promisable<Secret<string>> {
+  return isPending(resolved) ? resolved.then(({ value }) => value) : resolved.value;
+}
+
 function ephemeralUse(host: string): SecretUse {
   return { via: 'ephemeral', environment: null, host, isPlain: false };
 }
 
 /** Each secret once, in order of appearance; what stands for it in an answer is the caller's own placeholder. */
-export async function secretsFor(
+export function secretsFor(
   references: readonly SecretReference[],
   use: SecretUse,
-  read: (reference: SecretReference, use: SecretUse) => Promise<Secret<string>>,
-): Promise<DetokenizedValue[]> {
+  read: (reference: SecretReference, use: SecretUse) => Promisable<Secret<string>>,
+): Promisable<DetokenizedValue[]> {
   const known = new Map<string, DetokenizedValue>();
   const values: DetokenizedValue[] = [];
-  for (const reference of references) {
-    const token = `{{${reference.by === 'id' ? 'secret_id' : 'secret'}:${reference.text}}}`;
-    let value = known.get(token);
-    if (!value) {
-      value = { value: await read(reference, use), token, isGuarded: true };
-      known.set(token, value);
+  const keep = (token: string, value: Secret<string>): void => {
+    const kept = { value, token, isGuarded: true };
+    known.set(token, kept);
+    values.push(kept);
+  };
+  function goOn(): Promisable<DetokenizedValue[]> {
+    while (values.length < references.length) {
+      const reference = references[values.length]!;
+      const token = `{{${reference.by === 'id' ? 'secret_id' : 'secret'}:${reference.text}}}`;
+      const value = known.get(token);
+      if (value) {
+        values.push(value);
+        continue;
+      }
+      const text = read(reference, use);
+      if (isPending(text)) {
+        return text.then((late) => {
+          keep(token, late);
+          return goOn();
+        });
+      }
+      keep(token, text);
     }
-    values.push(value);
+    return values;
   }
-  return values;
+  return goOn();
 }
 
 /** A value for each operand, under the token that it names. */

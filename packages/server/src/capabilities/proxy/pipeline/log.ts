@@ -25,7 +25,9 @@ function errorName(failure: unknown): string | null {
 function pathOf({ path, plan, injected }: ProxyCall): string | null {
   if (path === null) return null;
   let text = plan?.logText(path) ?? path;
-  for (const { value } of new Set(injected)) {
+  for (const { value } of injected) {
+    // No form of it is shorter.
+    if (text.length < value.reveal().length) continue;
     // Without halves of surrogate pairs, which nothing encodes.
     const raw = Buffer.from(value.reveal()).toString();
     if (Buffer.byteLength(raw) < LIMITS.echoValueBytesMin) continue;

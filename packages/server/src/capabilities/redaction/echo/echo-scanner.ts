@@ -2,7 +2,7 @@ import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import { jsonEscape, type TextEncoding } from '../engine/byte-text.js';
 import { WideMark, wideText } from '../engine/narrow-text-transform.js';
 import type { EchoPatterns } from './echo-patterns.js';
-import { type EscapedForm, EscapedView } from './escaped-view.js';
+import { ESCAPES, type EscapedForm, EscapedView } from './escaped-view.js';
 import { ENDS_OF_STRINGS, NumberTrack, type Syntax } from './number-track.js';
 
 type Form = 'raw' | EscapedForm | 'number';
@@ -22,6 +22,8 @@ export interface EchoScannerOptions {
   /** What stands in the place of each value. */
   readonly tokens: readonly string[];
   readonly forms: readonly EscapedForm[];
+  /** Of `patterns` and `forms`. */
+  readonly kinds: Uint8Array;
   readonly encoding: TextEncoding;
   readonly syntax: Syntax;
   readonly onReplaced: () => void;
@@ -30,6 +32,18 @@ export interface EchoScannerOptions {
 /** Bits of a byte's kind. */
 const OF_VALUE = 1;
 const OF_STRING = 2;
+
+/** What each byte may begin; one that begins nothing is skipped while nothing has begun. */
+export function kindsOf(patterns: EchoPatterns, forms: readonly EscapedForm[]): Uint8Array {
+  const kinds = new Uint8Array(256);
+  const begin = (byte: number, kind: number) => {
+    kinds[byte] = kinds[byte]! | kind;
+  };
+  for (const byte of patterns.firstBytes) begin(byte, OF_VALUE);
+  for (const form of forms) for (const byte of ESCAPES[form]) begin(byte, OF_VALUE);
+  for (const byte of ENDS_OF_STRINGS) begin(byte, OF_STRING);
+  return kinds;
+}
 
 /**
  * Puts tokens in the place of values in a text that arrives in pieces; one pass, linear, without parsing. Held back
@@ -40,8 +54,7 @@ export class EchoScanner {
   readonly #patterns: EchoPatterns;
   readonly #views: readonly EscapedView[];
   readonly #numbers: NumberTrack;
-  /** What each byte may begin; one that begins nothing is skipped while nothing has begun. */
-  readonly #kinds = new Uint8Array(256);
+  readonly #kinds: Uint8Array;
   #state = 0;
   /** Bytes read so far, and those of them that have not left. */
   #position = 0;
@@ -63,12 +76,7 @@ export class EchoScanner {
     this.#views = options.forms.map(
       (form) => new EscapedView(form, options.patterns, options.encoding, find),
     );
-    const begin = (byte: number, kind: number) => {
-      this.#kinds[byte] = this.#kinds[byte]! | kind;
-    };
-    for (const byte of this.#patterns.firstBytes) begin(byte, OF_VALUE);
-    for (const view of this.#views) for (const byte of view.escapes) begin(byte, OF_VALUE);
-    for (const byte of ENDS_OF_STRINGS) begin(byte, OF_STRING);
+    this.#kinds = options.kinds;
   }
 
   get isEnded(): boolean {

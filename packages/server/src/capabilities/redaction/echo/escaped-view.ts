@@ -8,7 +8,8 @@ const BACKSLASH = 0x5c;
 const PERCENT = 0x25;
 const PLUS = 0x2b;
 const SPACE = 0x20;
-const ESCAPES: Readonly<Record<EscapedForm, readonly number[]>> = {
+/** What an escape begins with. */
+export const ESCAPES: Readonly<Record<EscapedForm, readonly number[]>> = {
   json: [BACKSLASH],
   percent: [PERCENT],
   form: [PERCENT, PLUS],
@@ -51,11 +52,6 @@ export class EscapedView {
 
   get isApart(): boolean {
     return this.#isApart;
-  }
-
-  /** What an escape begins with. */
-  get escapes(): readonly number[] {
-    return ESCAPES[this.form];
   }
 
   begins(byte: number): boolean {

@@ -95,7 +95,8 @@ export function redactHeaders(
 export function guardHeaders(rawHeaders: readonly string[], guard: EchoGuard): string[] {
   return rawHeaders.map((text, i) => {
     const name = rawHeaders[i - 1]?.toLowerCase() ?? '';
-    if (i % 2 === 0 || FRAMING.has(name) || NOT_SEARCHED.has(name)) return text;
+    if (i % 2 === 0 || text.length < guard.bytesMin || FRAMING.has(name) || NOT_SEARCHED.has(name))
+      return text;
     // A scanner for each: headers are few, and what one begins another does not end.
     return toByteText(guard.scanner('utf-8', 'none').whole(fromByteText(text)));
   });

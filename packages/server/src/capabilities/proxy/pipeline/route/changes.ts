@@ -100,7 +100,7 @@ async function change(
     guarded.push(...acted.values);
     body = acted.body;
   }
-  if (guarded.length > 0) call.guard = new EchoGuard(guarded);
+  if (guarded.length > 0) call.guard = new EchoGuard(guarded, { recurs: true });
   return body;
 }
 

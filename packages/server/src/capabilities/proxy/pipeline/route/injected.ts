@@ -1,4 +1,5 @@
 import type { Scope } from '../../../../kernel/ids.js';
+import type { Promisable } from '../../../../kernel/promisable.js';
 import { MASK_TEXT, type Secret } from '../../../../kernel/secret.js';
 import type { DetokenizedValue } from '../../../redaction/index.js';
 import type { RouteSettings } from '../../../routes/index.js';
@@ -8,7 +9,7 @@ import type { ProxyCall } from '../../call.js';
 import { headerValueRefused } from '../../errors.js';
 import { injectBody } from '../../inject-body.js';
 import { hyphensOf } from '../../request-headers.js';
-import { type SecretSource, secretsFor } from '../detokenize.js';
+import { type SecretSource, secretsFor, textOf } from '../detokenize.js';
 
 const injections = new WeakMap<RouteSettings, Injection>();
 
@@ -28,12 +29,9 @@ export function routeSecrets(
   scope: Scope,
   references: readonly SecretReference[],
   use: SecretUse,
-): Promise<readonly DetokenizedValue[]> | readonly DetokenizedValue[] {
+): Promisable<readonly DetokenizedValue[]> {
   if (references.length === 0) return NO_SECRETS;
-  return secretsFor(references, use, async (reference) => {
-    const { value } = await source.resolve(scope, reference, use);
-    return value;
-  });
+  return secretsFor(references, use, (reference) => textOf(source.resolve(scope, reference, use)));
 }
 
 /** The caller did not name them, and is not told their names. */
