@@ -21,13 +21,14 @@ export class Counts {
   /** By the hundreds of the status. */
   readonly classes = new Map<number, ClassCounts>();
 
-  add(call: CountedCall): void {
+  /** `calls` that are alike. */
+  add(call: CountedCall, calls: number): void {
     const of = this.#of(Math.floor(call.statusCode / 100));
-    of.codes.set(call.statusCode, (of.codes.get(call.statusCode) ?? 0) + 1);
-    of.latency.add(call.latencyMs);
-    if (call.error !== null) of.refused++;
-    if (call.rateLimited) of.rateLimited++;
-    if (call.error !== null && UNAUTHORIZED.has(call.error)) of.unauthorized++;
+    of.codes.set(call.statusCode, (of.codes.get(call.statusCode) ?? 0) + calls);
+    of.latency.add(call.latencyMs, calls);
+    if (call.error !== null) of.refused += calls;
+    if (call.rateLimited) of.rateLimited += calls;
+    if (call.error !== null && UNAUTHORIZED.has(call.error)) of.unauthorized += calls;
   }
 
   /** All of the other, or what it has of one class. */

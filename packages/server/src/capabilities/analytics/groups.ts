@@ -1,4 +1,4 @@
-import type { ApiLog } from '../api-logs/index.js';
+import type { TalliedCalls } from '../api-logs/index.js';
 import { Counts } from './counts.js';
 import { UNIT_MS, UNITS, type Unit } from './units.js';
 
@@ -34,7 +34,7 @@ export class Groups {
     return this.#groups.size;
   }
 
-  add(log: ApiLog): void {
+  add(log: TalliedCalls): void {
     for (const unit of UNITS) {
       const key: GroupKey = {
         unit,
@@ -44,7 +44,7 @@ export class Groups {
         clientId: log.matchedClientId ?? '',
         proxyMode: log.proxyMode,
       };
-      this.#at(key).counts.add(log);
+      this.#at(key).counts.add(log, log.calls);
     }
   }
 

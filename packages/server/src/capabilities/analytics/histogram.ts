@@ -11,8 +11,9 @@ export class Histogram {
     return this.#total;
   }
 
-  add(ms: number): void {
-    this.#count(bucketOf(ms), 1);
+  /** So many times. */
+  add(ms: number, times = 1): void {
+    this.#count(bucketOf(ms), times);
   }
 
   merge(other: Histogram): void {

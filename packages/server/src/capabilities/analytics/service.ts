@@ -14,7 +14,7 @@ import { UNIT_MS, type Unit } from './units.js';
 export interface AnalyticsDeps {
   readonly db: Database;
   readonly clock: Clock;
-  readonly apiLogs: Pick<ApiLogs, 'settled' | 'walk' | 'firstFrom' | 'settledAfterMs'>;
+  readonly apiLogs: Pick<ApiLogs, 'tally' | 'walk' | 'firstFrom' | 'settledAfterMs'>;
   readonly plans: Pick<Plans, 'logKeptMs' | 'requireFeature'>;
 }
 

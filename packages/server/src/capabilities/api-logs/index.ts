@@ -4,4 +4,5 @@ export { createLogExports, type LogExports } from './export/service.js';
 export { apiLogJobs } from './jobs.js';
 export { apiLogRoutes } from './routes.js';
 export { type ApiLogs, type ApiLogsDeps, createApiLogs } from './service.js';
+export type { TalliedCalls } from './store.js';
 export { apiLogTables, migrations } from './tables.js';

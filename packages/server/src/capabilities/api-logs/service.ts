@@ -9,7 +9,7 @@ import { decodeCursor, encodeCursor } from './cursor.js';
 import { type ApiLogFilter, isFiltered } from './filter.js';
 import { createLogQueue, type LogQueue } from './log-queue.js';
 import { createScopeWalk, type ScopeWalk } from './scope-walk.js';
-import { createApiLogStore, type NumberedRow } from './store.js';
+import { createApiLogStore, type NumberedRow, type TalliedCalls } from './store.js';
 
 export interface ApiLogsDeps {
   readonly db: Database;
@@ -63,6 +63,8 @@ export interface ApiLogs extends LogQueue, ScopeWalk {
   get(scope: Scope, requestId: string): Promise<ApiLog>;
   /** Rows behind that number, ascending, among which none can appear any more: for work that takes each exactly once. */
   settled(scope: Scope, afterId: number, limit: number): Promise<ApiLog[]>;
+  /** Of the same rows, how many are alike. */
+  tally(scope: Scope, afterId: number, limit: number): Promise<TalliedCalls[]>;
   /** How long after it was written a row counts as settled, at most. */
   readonly settledAfterMs: number;
   /** Rows of a range of numbers, both inclusive, ascending. */
@@ -107,6 +109,8 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
   const watermarkSeconds = WATERMARK_SECONDS[deps.db.dialect];
   const settledAfterMs = SETTLED_SECONDS[deps.db.dialect] * 1000;
 
+  const youngSinceMs = () => (settledAfterMs === 0 ? null : deps.clock.nowMs() - settledAfterMs);
+
   return {
     ...queue,
     ...createScopeWalk(deps, store),
@@ -114,10 +118,8 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
     range: store.range,
     firstFrom: store.firstFrom,
 
-    settled(scope, afterId, limit) {
-      const youngSinceMs = settledAfterMs === 0 ? null : deps.clock.nowMs() - settledAfterMs;
-      return store.settled(scope, afterId, limit, youngSinceMs);
-    },
+    settled: (scope, afterId, limit) => store.settled(scope, afterId, limit, youngSinceMs()),
+    tally: (scope, afterId, limit) => store.tally(scope, afterId, limit, youngSinceMs()),
 
     // A call is written after it began: rows written before that time are of earlier ones, and numbers follow the writing.
     async cursorAt(scope, fromMs) {

@@ -1,4 +1,4 @@
-import type { Selectable } from 'kysely';
+import { type Selectable, sql } from 'kysely';
 import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
@@ -21,6 +21,38 @@ export interface NumberedRow {
   readonly loggedAtMs: number;
 }
 
+/** Rows that are alike in all that is counted. */
+export interface TalliedCalls
+  extends Pick<
+    ApiLog,
+    | 'routeId'
+    | 'environment'
+    | 'matchedClientId'
+    | 'proxyMode'
+    | 'statusCode'
+    | 'latencyMs'
+    | 'error'
+    | 'rateLimited'
+  > {
+  /** The minute in which they began. */
+  readonly tsMs: number;
+  readonly calls: number;
+  /** The highest of their numbers. */
+  readonly lastId: number;
+}
+
+const TALLIED = [
+  'route_id',
+  'environment',
+  'matched_client_id',
+  'proxy_mode',
+  'status_code',
+  'latency_ms',
+  'error',
+  'rate_limited',
+] as const;
+const MINUTE_MS = 60_000;
+
 export interface ApiLogStore {
   insertion(entry: ApiLogEntry, loggedAtMs: number): Insertion;
   /** Id of the row that stands `rows` behind that one; null where fewer are to be shown. */
@@ -34,6 +66,8 @@ export interface ApiLogStore {
   findByRequestId(scope: Scope, requestId: string): Promise<ApiLog | undefined>;
   /** Those numbered behind that one, ascending, read aside; none at or behind the first row younger than that. */
   settled(scope: Scope, afterId: number, limit: number, youngSinceMs: number | null): Promise<ApiLog[]>;
+  /** Of the rows that `settled` would give, counts. */
+  tally(scope: Scope, afterId: number, limit: number, youngSinceMs: number | null): Promise<TalliedCalls[]>;
   /** Rows with numbers of that range, both inclusive, ascending, read aside. */
   range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
   /** The newest first, read aside. */
@@ -111,6 +145,40 @@ export function createApiLogStore(db: Database): ApiLogStore {
       if (barrier !== null) query = query.where('id', '<', barrier);
       if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
       return (await query.selectAll().orderBy('id').limit(limit).execute()).map(fromRow);
+    },
+
+    async tally(scope, afterId, limit, youngSinceMs) {
+      const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
+      const rows = await view
+        .aside(scope)
+        .selectFrom(({ selectFrom }) => {
+          let query = selectFrom('api_logs').where('id', '>', afterId);
+          if (barrier !== null) query = query.where('id', '<', barrier);
+          if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
+          const minute = sql<number>`ts - ts % ${sql.lit(MINUTE_MS)}`;
+          return query
+            .select(['id', minute.as('minute'), ...TALLIED])
+            .orderBy('id')
+            .limit(limit)
+            .as('settled');
+        })
+        .select(['minute', ...TALLIED])
+        .select((q) => [q.fn.countAll<number>().as('calls'), q.fn.max('id').as('last_id')])
+        .groupBy(['minute', ...TALLIED])
+        .execute();
+      return rows.map((row) => ({
+        routeId: row.route_id,
+        environment: row.environment,
+        matchedClientId: row.matched_client_id,
+        proxyMode: row.proxy_mode as ProxyMode,
+        statusCode: row.status_code,
+        latencyMs: row.latency_ms,
+        error: row.error,
+        rateLimited: row.rate_limited === 1,
+        tsMs: row.minute,
+        calls: row.calls,
+        lastId: row.last_id,
+      }));
     },
 
     async range(scope, fromId, toId, limit) {
