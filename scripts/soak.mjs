@@ -1,7 +1,7 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,leases,oauth,rewrap,sign-in,streams --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,oauth,rewrap,sign-in,streams --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
 // --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
-// times as often as under `npm test`, simulated lives of database leases, kills of a server that mints them, leases that
+// times as often as under `npm test`, a kill for every creating call, simulated lives of database leases, kills of a server that mints them, leases that
 // all fall due at once, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
 // one that brings stored secrets under a new master key, and a long such pass, sign-ins by the clock, which must not tell
 // whether an account exists, and streams of a route that last together.
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'leases', 'oauth', 'rewrap', 'sign-in', 'streams'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'oauth', 'rewrap', 'sign-in', 'streams'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -64,6 +64,10 @@ if (parts.has('fuzz')) {
       KNOX_FUZZ_SEED: options.seed,
     }),
   );
+}
+if (parts.has('idempotency')) {
+  console.log('A kill for every creating call, between its commit and its answer');
+  codes.push(await runTests(['tests/e2e/idempotency.test.ts'], { KNOX_IDEMPOTENCY_CALLS_A_KILL: '1' }));
 }
 if (parts.has('leases')) {
   console.log(

@@ -17,7 +17,8 @@ import {
 
 const { caPem: CERTIFICATE } = await createTestCa();
 const PRELOAD = new URL('./kill-at-answer.mjs', import.meta.url).href;
-const KILL = { 'x-test-kill': 'answer' };
+/** `npm run soak` sets it: then each call dies by itself, in the moment when its own answer would go out. */
+const CALLS_A_KILL = Number(process.env['KNOX_IDEMPOTENCY_CALLS_A_KILL'] ?? Number.POSITIVE_INFINITY);
 
 interface Creation {
   body(name: string): unknown;
@@ -180,6 +181,21 @@ const places = mountedRoutes(creating).map(({ path, mount, definition }) => ({
   name: `${mount}-made`,
 }));
 
+type Place = (typeof places)[number];
+/** Those of one are begun at once and die together. */
+const rounds: Place[][] = [];
+for (const place of places) {
+  const last = rounds.at(-1);
+  if (last && last.length < CALLS_A_KILL) last.push(place);
+  else rounds.push([place]);
+}
+/** As asked for by the place's own mount. */
+const listOf = ({ path, creation }: Place) =>
+  creation!.list?.replace('/v1/', path.startsWith('/v1/') ? '/v1/' : '/admin/') ?? path;
+/** The same for both mounts. */
+const rowsName = (place: Place) => listOf(place).replace(/^\/(v1|admin)\//, '');
+const auditedBy = ({ creation }: Place) => `/v1/audit-logs?action=${creation!.audit}`;
+
 interface ApiAnswer {
   readonly status: number;
   readonly headers: Headers;
@@ -269,27 +285,57 @@ forEachDatabase((open) => {
       dataDir.remove();
     });
 
-    it.each(places)('POST $path: one row, same answer', async ({ path, name, creation }) => {
-      const { audit, idOf = ({ id }) => id, rowIdOf = ({ id }) => id } = creation!;
-      const list = creation!.list?.replace('/v1/', path.startsWith('/v1/') ? '/v1/' : '/admin/') ?? path;
-      const body = creation!.body(name);
-      const key = { 'x-idempotency-key': `crash ${path}`.replace(/\W/g, '-') };
-      const audited = `/v1/audit-logs?action=${audit}`;
-      const rows = async () => (creation!.isUnlisted ? total(audited) : total(list));
-      const [rowsBefore, auditedBefore] = [await rows(), await total(audited)];
-      await expect(call('POST', path, { ...key, ...KILL }, body)).rejects.toThrow();
-      expect(await server.exited).toMatchObject({ signal: 'SIGKILL' });
+    const bodyOf = ({ creation, name }: Place) => creation!.body(name);
+    const keyOf = ({ path }: Place) => ({ 'x-idempotency-key': `crash ${path}`.replace(/\W/g, '-') });
+    const rowsOfPlace = async (place: Place) =>
+      total(place.creation!.isUnlisted ? auditedBy(place) : listOf(place));
 
-      server = await startServer(environment);
-      const retried = await call('POST', path, key, body);
-      expect([retried.status, retried.headers.get('x-idempotent-replay')]).toEqual([201, 'true']);
-      const again = await call('POST', path, key, body);
-      expect(again.body).toEqual(retried.body);
-      expect(await rows()).toBe(rowsBefore + 1);
-      expect(await total(audited)).toBe(auditedBefore + 1);
-      if (creation!.isUnlisted) return;
-      const listed = (await call('GET', creation!.isUnpaged ? list : `${list}?per_page=100`)).body.data;
-      expect(rowsOf(listed).map(rowIdOf)).toContain(idOf(retried.body.data));
-    });
+    describe.each(rounds.map((round) => ({ round, calls: round.length })))(
+      'with $calls calls due',
+      ({ round, calls }) => {
+        const before = new Map<Place, { rows: number; audited: number }>();
+        const alike = (is: (one: Place) => string, place: Place) =>
+          round.filter((other) => is(other) === is(place)).length;
+
+        beforeAll(async () => {
+          for (const place of round)
+            before.set(place, { rows: await rowsOfPlace(place), audited: await total(auditedBy(place)) });
+          const kill = { 'x-test-kill-at-answer': String(calls) };
+          const begun = round.map((place) =>
+            call('POST', place.path, { ...keyOf(place), ...kill }, bodyOf(place)),
+          );
+          // An answer is a refusal, and comes at once: the others wait for it in vain.
+          const answers = begun.map((answer, at) =>
+            answer.then(
+              ({ status, body }) => expect.fail(`${round[at]!.path}: ${status} ${JSON.stringify(body)}`),
+              () => {},
+            ),
+          );
+          await Promise.all(answers);
+          expect(await server.exited).toMatchObject({ signal: 'SIGKILL' });
+          server = await startServer(environment);
+        });
+
+        it.each(round)('POST $path: one row, same answer', async (place) => {
+          const { path, creation } = place;
+          const { idOf = ({ id }) => id, rowIdOf = ({ id }) => id } = creation!;
+          const [key, body] = [keyOf(place), bodyOf(place)];
+          const { rows: rowsBefore, audited: auditedBefore } = before.get(place)!;
+          const retried = await call('POST', path, key, body);
+          expect([retried.status, retried.headers.get('x-idempotent-replay')]).toEqual([201, 'true']);
+          const again = await call('POST', path, key, body);
+          expect(again.body).toEqual(retried.body);
+          const audit = ({ creation }: Place) => creation!.audit;
+          expect(await rowsOfPlace(place)).toBe(
+            rowsBefore + alike(creation!.isUnlisted ? audit : rowsName, place),
+          );
+          expect(await total(auditedBy(place))).toBe(auditedBefore + alike(audit, place));
+          if (creation!.isUnlisted) return;
+          const list = listOf(place);
+          const listed = (await call('GET', creation!.isUnpaged ? list : `${list}?per_page=100`)).body.data;
+          expect(rowsOf(listed).map(rowIdOf)).toContain(idOf(retried.body.data));
+        });
+      },
+    );
   });
 });
