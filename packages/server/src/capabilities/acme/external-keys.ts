@@ -1,9 +1,10 @@
 import { modeOf, type Scope } from '../../kernel/ids.js';
-import type { Secret } from '../../kernel/secret.js';
+import { Secret } from '../../kernel/secret.js';
 import { isObject } from '../../kernel/strict-json.js';
 import { equalInConstantTime, hmacSha256 } from '../../platform/crypto/hashing.js';
 import { JwkRefused, readPublicJwk, thumbprintOf } from '../../platform/crypto/jwk.js';
 import type { VerifyingKey } from '../../platform/crypto/jws.js';
+import type { Random } from '../../platform/crypto/random.js';
 import type { EnvelopePlace, TenantKeys } from '../kms/index.js';
 import type { CaRole } from '../pki/index.js';
 import type { Account, AccountStore, ExternalKey } from './account-store.js';
@@ -11,7 +12,7 @@ import { ACME_KEY } from './envelope-columns.js';
 import { checkUrl, readFlattened, readJson } from './jws.js';
 import { AcmeProblem, malformed, notAuthorized } from './problems.js';
 
-export const EXTERNAL_KEY_BYTES = 32;
+const EXTERNAL_KEY_BYTES = 32;
 
 const WHAT = 'externalAccountBinding';
 
@@ -57,6 +58,14 @@ export function createExternalKeys(deps: {
       return key;
     },
   };
+}
+
+/** None whose base64url begins with a hyphen: as a word of a command line (`certbot --eab-hmac-key …`) it would be an option. */
+export function newExternalKey(random: Pick<Random, 'bytes'>): Secret<Buffer> {
+  for (;;) {
+    const key = random.bytes(EXTERNAL_KEY_BYTES);
+    if (!key.toString('base64url').startsWith('-')) return new Secret(key);
+  }
 }
 
 export function bindingRefused(): AcmeProblem {

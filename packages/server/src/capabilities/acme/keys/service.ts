@@ -13,7 +13,7 @@ import type { AccountEnds } from '../account-ends.js';
 import type { AccountStore, ExternalKey } from '../account-store.js';
 import { keyEntry } from '../audit.js';
 import { tooManyKeys } from '../errors.js';
-import { EXTERNAL_KEY_BYTES, type ExternalKeys } from '../external-keys.js';
+import { type ExternalKeys, newExternalKey } from '../external-keys.js';
 
 export interface CreatedKey extends ExternalKey {
   /** In base64url; shown once. */
@@ -55,7 +55,7 @@ export function createAcmeKeys(deps: AcmeKeysDeps): AcmeKeys {
       const role = await roles.get(caller, rootName, roleName);
       requireIssuing(caller);
       const id = ids.uuid();
-      const key = new Secret(random.bytes(EXTERNAL_KEY_BYTES));
+      const key = newExternalKey(random);
       const row: ExternalKey = {
         id,
         roleId: role.id,
