@@ -152,7 +152,7 @@ export function createServices(deps: ServicesDeps) {
     generations,
     auditLogs,
     tenantKeys: kms,
-    users: [createRouteEgressUser(db)],
+    users: [createRouteEgressUser(db, { cryptoKeys: cryptoRecords, vaults })],
   });
   const { egressAllowlist, egressServers } = egressServices;
   const oauth = createOAuth({

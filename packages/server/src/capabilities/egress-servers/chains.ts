@@ -30,22 +30,27 @@ export function createChains(
 ): Chains {
   const stored = new Map(servers.map((server) => [server.id, server]));
   const usable = new Map(servers.map((server) => [server.id, egressServer(deps, server)]));
-  const chains = new Map(servers.map(({ id }) => [id, chainOf(id)]));
-
-  function chainOf(id: string): EgressChain {
-    const chain: EgressServer[] = [];
-    const seen = new Set<string>();
-    for (let at: string | null = id; at !== null && !seen.has(at); ) {
-      const server = stored.get(at);
-      if (!server) break;
-      seen.add(at);
-      if (server.enabled && chain.length < LIMITS.egressServersTriedMax) chain.push(usable.get(at)!);
-      at = server.failoverId;
-    }
-    return chain;
-  }
-
+  const chains = new Map(
+    servers.map((server) => [server.id, triedFrom(stored, server.id).map(({ id }) => usable.get(id)!)]),
+  );
   return { of: (id) => chains.get(id) ?? NO_WAY, defaultId };
+}
+
+/** Those that are on, in the order in which they are tried. */
+export function triedFrom(
+  stored: ReadonlyMap<string, StoredEgressServer>,
+  id: string,
+): readonly StoredEgressServer[] {
+  const tried: StoredEgressServer[] = [];
+  const seen = new Set<string>();
+  for (let at: string | null = id; at !== null && !seen.has(at); ) {
+    const server = stored.get(at);
+    if (!server) break;
+    seen.add(at);
+    if (server.enabled && tried.length < LIMITS.egressServersTriedMax) tried.push(server);
+    at = server.failoverId;
+  }
+  return tried;
 }
 
 /** Its password is read where a connection is made: what is kept in memory is of an older wrapping after a rewrap. */

@@ -112,6 +112,7 @@ export function egressServerRoutes(servers: EgressServers): RouteDefinition[] {
       audit: 'egress.update',
       body: defaultBody,
       response: defaultResponse,
+      errors: ['conflict'],
       handle: ({ caller, body }) => servers.setDefault(caller, body.egress_server_id),
       wire: (id) => ({ egress_server_id: id }),
     }),

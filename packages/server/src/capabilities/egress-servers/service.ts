@@ -19,6 +19,7 @@ import type { TenantKeys } from '../kms/index.js';
 import { defaultEntry, serverEntry } from './audit.js';
 import { type Chains, createChains, type EgressChain, egressServer, passwordPlace } from './chains.js';
 import { changedMeanwhile, nameTaken, passwordDueAgain, stillUsed, tooManyServers } from './errors.js';
+import { createMoving, type MovedCalls, type MovingLeave, withServer } from './moving.js';
 import { requireFailover, requireTerms } from './rules.js';
 import {
   createEgressServerStore,
@@ -44,19 +45,24 @@ export interface TestedServer {
 export interface EgressServerUser {
   /** By what it is used, as an error says it; null = it may be deleted. */
   usedBy(tx: Transaction, scope: Scope, egressServerId: string): Promise<string | null>;
+  leaveOf(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<MovingLeave>;
 }
 
 export interface EgressServers {
   list(caller: Caller, options: EgressServerListOptions): Promise<Page<StoredEgressServer>>;
   get(caller: Caller, id: string): Promise<StoredEgressServer>;
   create(caller: Caller, input: NewEgressServer): Promise<StoredEgressServer>;
-  /** 400 where the password is not sent again and would go elsewhere (contract README §10). */
+  /**
+   * 400 where the password is not sent again and would go elsewhere (contract README §10); 403 where calls would go
+   * elsewhere without the leave for what they do.
+   */
   update(caller: Caller, id: string, changes: EgressServerChanges): Promise<StoredEgressServer>;
   /** 409 while something uses it. */
   delete(caller: Caller, id: string): Promise<void>;
   /** Connects to that host by that server alone, on or not, and sends nothing. */
   test(caller: Caller, id: string, host: string): Promise<TestedServer>;
   defaultOf(caller: Caller): Promise<string | null>;
+  /** 403 as above. */
   setDefault(caller: Caller, id: string | null): Promise<string | null>;
   /** For those that write such an id: undefined where there is none. */
   find(scope: Scope, id: string, tx?: Transaction): Promise<StoredEgressServer | undefined>;
@@ -92,6 +98,14 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
     generations,
     counts: deps.cacheCounts,
     load: async (scope) => createChains(logins, await store.listAll(scope), await store.defaultOf(scope)),
+  });
+
+  const moving = createMoving({
+    users,
+    ways: async (scope, tx) => ({
+      servers: await store.listAll(scope, tx),
+      defaultId: await store.defaultOf(scope, tx),
+    }),
   });
 
   const lookUp = async (scope: Scope, id: string, tx?: Transaction) =>
@@ -191,12 +205,14 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
         if (before.sealedPassword !== null && password === undefined) throw passwordDueAgain(moved);
         await judge(principal, after);
       }
+      const leave = await moving(caller, withServer(after));
       const sealedPassword =
         password === undefined ? before.sealedPassword : await seal(scope, before.id, password);
       const server = { ...after, sealedPassword, version: before.version + 1, updatedAtMs: clock.nowMs() };
       return db.transaction(async (tx) => {
         await requireFits(tx, server);
         if ((await find(scope, id, tx)).version !== before.version) throw changedMeanwhile();
+        await leave.confirm(tx);
         // Whoever rewraps meanwhile changes the envelope and no version.
         const { sealedPassword: current } = await find(scope, id, tx);
         await store.update(tx, password === undefined ? { ...server, sealedPassword: current } : server);
@@ -243,8 +259,10 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
 
     async setDefault(caller, id) {
       const { scope } = caller.principal;
+      const leave = await moving(caller, ({ servers }) => ({ servers, defaultId: id }));
       return db.transaction(async (tx) => {
         await cache.changed(tx, scope);
+        await leave.confirm(tx);
         if (id !== null && !(await store.find(scope, id, tx)))
           throw validationError('egress_server_id', 'names no egress server');
         const former = await store.defaultOf(scope, tx);

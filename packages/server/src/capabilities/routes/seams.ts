@@ -1,3 +1,4 @@
+import { permissionMissing } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createScopeGeneration } from '../../platform/cache/scope-cache.js';
@@ -5,7 +6,9 @@ import type { Database } from '../../platform/storage/database.js';
 import type { EgressServerUser } from '../egress-servers/index.js';
 import type { EnvironmentHolder } from '../environments/index.js';
 import type { SecretUser } from '../secrets/index.js';
+import { type ActionLeaveDeps, createActionLeave } from './actions/leave.js';
 import { createRouteConfigStore } from './config-store.js';
+import { createMovedRoutesStore } from './moved-store.js';
 import { createRouteStore } from './store.js';
 import { ROUTE_GENERATIONS } from './table/route-table.js';
 
@@ -51,12 +54,28 @@ export function createRouteSecretUser(db: Database): SecretUser {
   };
 }
 
-/** Egress servers that environments of routes leave by (dataplane.md §8). */
-export function createRouteEgressUser(db: Database): EgressServerUser {
+/** What an `http:` call holds is read by whoever it goes by; who may write routes has unbound secrets sent there. */
+const PLAIN = 'routes:write';
+
+/** Egress servers that environments of routes leave by (dataplane.md §8; docs/decisions/0102). */
+export function createRouteEgressUser(db: Database, deps: ActionLeaveDeps): EgressServerUser {
   const configs = createRouteConfigStore(db);
+  const store = createMovedRoutesStore(db);
+  const leave = createActionLeave(deps);
   return {
     usedBy: async (tx, scope, serverId) =>
       countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
+    async leaveOf(scope, moved, tx) {
+      const actions = await store.actions(scope, moved, tx);
+      const hasPlain = await store.hasPlain(scope, moved, tx);
+      return {
+        about: JSON.stringify({ actions, hasPlain }),
+        async require(caller) {
+          if (hasPlain && !caller.principal.may(PLAIN)) throw permissionMissing(PLAIN);
+          await leave.requireStill(caller, actions);
+        },
+      };
+    },
   };
 }
 

@@ -4,6 +4,7 @@ import type { OpenTestDatabase, TestDatabase } from '../../testing/databases.js'
 import { createRouteActionStore, type StoredAction } from './actions/store.js';
 import { NOTHING_OWN, type RouteConfig } from './config.js';
 import { createRouteConfigStore } from './config-store.js';
+import { createMovedRoutesStore } from './moved-store.js';
 import { createRouteStore, type StoredRoute } from './store.js';
 import { createRouteIndexStore } from './table/index-store.js';
 import { migrations } from './tables.js';
@@ -223,5 +224,57 @@ export function describeRouteStores(open: OpenTestDatabase): void {
       await routes.delete(tx, LIVE, one.id);
     });
     expect([await routes.count(LIVE), await actions.ofRoute(LIVE, one.id)]).toEqual([0, []]);
+  });
+
+  it('finds what routes do by the servers that their calls leave by', async () => {
+    const moved = createMovedRoutesStore(db);
+    const [byServer, byDefault, inherits] = [route(1), route(2), route(3)];
+    const plain = 'HTTP://plain.example.com';
+    await add(byServer, config(11, byServer, { egressServerId: uuid(80), targetBaseUrl: plain }));
+    await add(
+      byDefault,
+      config(12, byDefault),
+      config(13, byDefault, { environment: 'a', egressServerId: uuid(81) }),
+    );
+    const post = { POST: { targetBaseUrl: 'http://plain.example.com' } } as RouteConfig['methodConfigs'];
+    await add(
+      inherits,
+      config(14, inherits, { egressServerId: uuid(82) }),
+      config(15, inherits, { environment: 'a', methodConfigs: post }),
+    );
+    const action = (n: number, of: StoredRoute, more: Partial<StoredAction>): StoredAction => ({
+      id: uuid(n),
+      scope: LIVE,
+      routeId: of.id,
+      direction: 'request',
+      action: 'decrypt',
+      selectors: ['$.a'],
+      keyName: null,
+      dataRole: null,
+      contentType: 'application/json',
+      sortOrder: 0,
+      enabled: false,
+      createdAtMs: 1,
+      ...more,
+    });
+    await db.transaction(async (tx) => {
+      await actions.insert(tx, action(21, byServer, {}));
+      await actions.insert(tx, action(22, byServer, {}));
+      await actions.insert(tx, action(23, byDefault, { action: 'tokenize', keyName: 'cards' }));
+    });
+    const found = async (serverIds: readonly string[], goesByDefault = false, scope = LIVE) => {
+      const calls = { serverIds, byDefault: goesByDefault };
+      return [await moved.actions(scope, calls), await moved.hasPlain(scope, calls)];
+    };
+    const [decrypt, tokenize] = [
+      { action: 'decrypt', keyName: null },
+      { action: 'tokenize', keyName: 'cards' },
+    ];
+    expect(await found([uuid(80)])).toEqual([[decrypt], true]);
+    expect(await found([uuid(81)])).toEqual([[tokenize], false]);
+    expect(await found([uuid(82)])).toEqual([[], true]);
+    expect(await found([], true)).toEqual([[tokenize], false]);
+    expect(await found([uuid(80), uuid(89)], true)).toEqual([[decrypt, tokenize], true]);
+    for (const scope of OTHERS) expect(await found([uuid(80)], true, scope)).toEqual([[], false]);
   });
 }
