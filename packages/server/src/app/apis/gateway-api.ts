@@ -3,8 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type EphemeralProxy, KEY_HEADERS } from '../../capabilities/proxy/index.js';
 import type { AdmittedCall, Wrap } from '../../capabilities/wrap/index.js';
 import { assert } from '../../kernel/assert.js';
-import { isAppError, notFound } from '../../kernel/errors.js';
+import { isAppError, notFound, validationError } from '../../kernel/errors.js';
 import type { RequestId } from '../../kernel/ids.js';
+import { isPercentEncoded } from '../../kernel/percent-encoding.js';
 import type { Caller } from '../../kernel/principal.js';
 import { visitorOf } from '../../platform/http/caller.js';
 import type { Hosts } from '../../platform/http/hosts.js';
@@ -41,6 +42,7 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
   function serve(request: FastifyRequest, reply: FastifyReply, entry: Entry): void {
     reply.hijack();
     request.knownAs = KNOWN_AS;
+    request.unboundBody?.();
     let admitted: AdmittedCall | null = null;
     const authenticate = async (): Promise<Caller> => {
       const { raw } = request;
@@ -69,6 +71,8 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
       () => {
         assert(admitted, 'a gateway call went on without its token');
         const { host, secretId, header } = admitted;
+        if (!isPercentEncoded(entry.path))
+          throw validationError('path', 'must be valid percent-encoded UTF-8');
         return {
           url: `https://${host}${entry.path}`,
           credential: {
@@ -82,35 +86,45 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
     underWay.add(call);
   }
 
-  app.addHook('onRequest', (request, reply, done) => {
+  /** Every path of a name of a token's own; throws what is wrong with the host. */
+  function takeAtLabel(request: FastifyRequest, reply: FastifyReply): boolean {
     const { raw } = request;
-    let label: string | null;
+    const label = hosts.wrapLabel(raw.rawHeaders, raw.httpVersion);
+    if (label === null) return false;
+    serve(request, reply, { token: keyIn(raw), place: { dnsLabel: label }, path: pathOf(raw) });
+    return true;
+  }
+
+  function takeBelow(request: FastifyRequest, reply: FastifyReply): boolean {
+    request.knownAs = KNOWN_AS;
+    const match = PLACE.exec(request.raw.url ?? '');
+    if (!match) return false;
+    const [, token = '', host = '', path = ''] = match;
+    serve(request, reply, { token, place: { host }, path: path === '' ? '/' : path });
+    return true;
+  }
+
+  app.addHook('onRequest', (request, reply, done) => {
     try {
-      label = hosts.wrapLabel(raw.rawHeaders, raw.httpVersion);
+      if (!takeAtLabel(request, reply)) done();
     } catch (error) {
       done(error as Error);
-      return;
     }
-    if (label === null) done();
-    else serve(request, reply, { token: keyIn(raw), place: { dnsLabel: label }, path: pathOf(raw) });
   });
   app.route({
     method: app.supportedMethods,
     url: `${PREFIX}*`,
     config: { hasLongBody: true },
     onRequest: (request, reply, done) => {
-      request.knownAs = KNOWN_AS;
-      const match = PLACE.exec(request.raw.url ?? '');
-      if (!match) {
-        done(notFound());
-        return;
-      }
-      const [, token = '', host = '', path = ''] = match;
-      serve(request, reply, { token, place: { host }, path: path === '' ? '/' : path });
+      if (!takeBelow(request, reply)) done(notFound());
     },
     // Never reached; a route must have one.
     handler: () => undefined,
   });
+  app.unrouted.push(
+    (request, reply) =>
+      takeAtLabel(request, reply) || (!!request.raw.url?.startsWith(PREFIX) && takeBelow(request, reply)),
+  );
   return {
     settled: underWay.settled,
   };

@@ -239,7 +239,7 @@ describe('a call at a name of its own', () => {
     }
   });
 
-  it.each(['/', '/healthz', '/nobody/knows', '/v1/secrets', '/wg/a/b'])(
+  it.each(['/', '/healthz', '/nobody/knows', '/v1/secrets', '/wg/a/b', '/%zz', '/wg/%zz'])(
     'serves %s to nobody else',
     async (path) => {
       const token = await tokenFor(await escrow(), { style: 'subdomain' });
@@ -258,6 +258,15 @@ describe('a call at a name of its own', () => {
 });
 
 describe('401, the same for every cause', () => {
+  it('comes before what is wrong with the path', async () => {
+    const token = await tokenFor(await escrow());
+    const got = await call({ path: at(token, '/a/%zz') });
+    expect([got.status, JSON.parse(got.text).fields]).toEqual([
+      400,
+      { path: ['must be valid percent-encoded UTF-8'] },
+    ]);
+  });
+
   it('unknown, malformed, revoked, ended, of another host, of another place, of a deleted secret', async () => {
     const texts = new Set<string>();
     const refused = async (path: string) => {
@@ -276,6 +285,8 @@ describe('401, the same for every cause', () => {
     await refused(`/wg/${token.token.replace('wkt_', 'wkt%5F')}/${HOST}/`);
     await refused(`/wg/wkt_${'A'.repeat(43)}/${HOST}/`);
     await refused(`/wg/${token.token}x/${HOST}/`);
+    await refused(`/wg/${token.token}x/${HOST}/%zz`);
+    await refused(`/wg/%zz/${HOST}/`);
     const named = await tokenFor(name, { host: HOST, style: 'subdomain' });
     await refused(at(named, '/'));
 

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { RouteEntry, RouteProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
 import type { Caller } from '../../kernel/principal.js';
@@ -41,18 +41,20 @@ const KNOWN_AS = '/proxy';
  */
 export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): RouteApi {
   const underWay = createCallsUnderWay();
-  app.addHook('onRequest', (request, reply, done) => {
+  function take(request: FastifyRequest, reply: FastifyReply): boolean {
     const entry = routeEntry(request.raw, deps.hosts);
-    if (entry === null) {
-      done();
-      return;
-    }
+    if (entry === null) return false;
     reply.hijack();
     request.knownAs = KNOWN_AS;
     request.unboundBody?.();
     const call = deps.proxy.serveRoute(exchangeOf(deps, request, reply.raw, entry));
     underWay.add(call);
+    return true;
+  }
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!take(request, reply)) done();
   });
+  app.unrouted.push(take);
   return {
     settled: underWay.settled,
     isCall: (request) => routeEntry(request, deps.hosts) !== null,

@@ -109,6 +109,53 @@ describe('of two causes the earlier one answers', () => {
   });
 });
 
+describe('a path that nothing decodes', () => {
+  const NOBODY = `tk_live_${'a'.repeat(12)}_${'b'.repeat(40)}`;
+  const entries: [string, (name: string) => [path: string, call: RouteCall]][] = [
+    ['below /proxy', (name) => [`/proxy/${name}/%zz`, {}]],
+    ['on the host of a tenant', (name) => [`/${name}/a%`, { host: `${slug}.knox.example` }]],
+    ['by the header', (name) => ['/v1/vaults/%ff', { headers: { 'x-knoxcall-route': name } }]],
+  ];
+
+  it.each(entries)('is refused in its turn, %s', async (_, entry) => {
+    const told = async (route: string, more: RouteCall = {}) => {
+      const [path, call] = entry(route);
+      const answer = await callRoute(server, path, { method: 'POST', body: '{}', ...call, ...more });
+      expect(answer.headers).not.toHaveProperty('x-knox-upstream-status');
+      return [answer.status, errorType(answer)];
+    };
+    const name = await routeWith([]);
+    expect(await told(name, { host: 'nobody.knox.example' })).toEqual([404, 'tenant_not_found']);
+    expect(await told(name, { key: null })).toEqual([401, 'authentication_required']);
+    expect(await told(name, { key: NOBODY })).toEqual([401, 'invalid_api_key']);
+    expect(await told('no-such-route')).toEqual([404, 'route_not_found']);
+    const closed = await routeWith([{ type: '', status: 0, settings: { ip_allowlist: ['192.0.2.1'] } }]);
+    expect(await told(closed)).toEqual([403, 'ip_not_allowed']);
+    expect(await told(name)).toEqual([400, 'validation_error']);
+  });
+
+  it('names the field, and is in the log', async () => {
+    const name = await routeWith([]);
+    const { text, headers } = await callRoute(server, `/proxy/${name}/%zz`);
+    expect(JSON.parse(text)).toMatchObject({
+      fields: { path: ['must be valid percent-encoded UTF-8'] },
+      error: { request_id: headers['x-request-id'] },
+    });
+    await expect
+      .poll(async () => (await server.api('GET', '/v1/logs?limit=100')).json.data)
+      .toContainEqual(expect.objectContaining({ request_id: headers['x-request-id'], status_code: 400 }));
+  });
+
+  it('is one that endpoints have no room for, and upstreams may', async () => {
+    const name = await routeWith([]);
+    const path = `/v1/vaults/${'a'.repeat(4_000)}`;
+    const call = { headers: { 'x-knoxcall-route': name } };
+    expect((await callRoute(server, path, { ...call, key: null })).status).toBe(401);
+    const { status, headers } = await callRoute(server, path, call);
+    expect([status, headers['x-knox-upstream-status']]).toEqual([200, '200']);
+  });
+});
+
 describe('a refusal says', () => {
   it('route and environment where both are known', async () => {
     const { headers } = await refused(CAUSES.find(({ type }) => type === 'ip_not_allowed')!);

@@ -1,6 +1,11 @@
 import { type IncomingMessage, METHODS, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify';
+import Fastify, {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  type HookHandlerDoneFunction,
+} from 'fastify';
 import type { Clock } from '../../kernel/clock.js';
 import { AppError, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
@@ -30,6 +35,11 @@ declare module 'fastify' {
     readonly logger: Logger;
     /** Of the path of a request that found none. */
     readonly allowedMethods: (request: FastifyRequest) => string[];
+    /**
+     * Asked of a request whose path no endpoint can have: badly encoded, or with a segment too long. True: it is taken. Who
+     * takes requests by something else than their path is asked here too, so that it judges them in its own order.
+     */
+    readonly unrouted: ((request: FastifyRequest, reply: FastifyReply) => boolean)[];
     /** One for all answers. */
     readonly logAnswerFailure: (error: Error) => void;
   }
@@ -91,8 +101,16 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       requireHostHeader: false,
     },
     frameworkErrors: (error, request, reply) => {
-      watchEnd(app, deps, request, reply.raw);
-      replyWithError(request, reply, error);
+      // Made before there were decorations.
+      Object.assign(request, { caller: null, refusal: null, knownAs: null, trace: null, unboundBody: null });
+      begin(request, reply, (fault) => {
+        try {
+          if (fault || !app.unrouted.some((take) => take(request, reply)))
+            replyWithError(request, reply, fault ?? error);
+        } catch (cause) {
+          replyWithError(request, reply, cause);
+        }
+      });
     },
     clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
   });
@@ -105,6 +123,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorate('logger', deps.logger);
   app.decorate('allowedMethods', (request: FastifyRequest) => methods.allowed(pathOf(request)));
+  app.decorate('unrouted', []);
   app.decorate('logAnswerFailure', (error: Error) => deps.logger.error({ err: error }, 'answer failed'));
   app.decorateRequest('caller', null);
   // Set before a request is routed: nothing that is asked for it comes earlier.
@@ -116,7 +135,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
     deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
   );
-  addRequestHook(app, deps, sourceOf, limits.requestBodyMs);
+  const begin = createBeginning(app, deps, sourceOf, limits.requestBodyMs);
+  app.addHook('onRequest', begin);
   // Where there is no endpoint there is no body to read: an unknown path is 404 whatever is sent to it.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -165,14 +185,15 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
   return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
 }
 
-function addRequestHook(
+/** What is done with every request before anything else. */
+function createBeginning(
   app: FastifyInstance,
   deps: HttpServerDeps,
   sourceOf: ReadSource,
   bodyMs: number,
-): void {
+): (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void {
   const lastOf = watchLast(app.server);
-  app.addHook('onRequest', (request, reply, done) => {
+  return (request, reply, done) => {
     const { raw } = request;
     if ((lastOf.get(raw.socket) ?? raw) !== raw) {
       // Never carried out; its answer, which nobody waits for, ends with the connection.
@@ -197,7 +218,7 @@ function addRequestHook(
         if (!raw.socket.destroyed) done();
       });
     }
-  });
+  };
 }
 
 /**

@@ -1,3 +1,4 @@
+import { isPercentEncoded } from '../../../../kernel/percent-encoding.js';
 import type { RouteSettings } from '../../../routes/index.js';
 import { pathRefused } from '../../errors.js';
 
@@ -39,6 +40,7 @@ function baseOf(settings: RouteSettings, { pathname, search }: URL): Base {
  * empty segments, parameters behind a semicolon. No reading may leave the base path.
  */
 function refuseUnsafe(path: string): void {
+  if (!isPercentEncoded(path)) throw pathRefused('must be valid percent-encoded UTF-8');
   if (FORBIDDEN.test(path))
     throw pathRefused('must not hold a backslash, a line break or NUL, encoded or not');
   if (!MAY_CLIMB.test(path)) return;
