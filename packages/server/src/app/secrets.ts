@@ -68,7 +68,12 @@ export function createSecretServices(deps: SecretServicesDeps) {
     oauth2: oauth2Secrets,
     users: [createRouteSecretUser(db), createSigningSecretUser(db), createWrapSecretUser(deps)],
   });
-  const wrap = createWrap({ ...deps, secrets, origin: () => plainOrigin(deps.origins) });
+  const wrap = createWrap({
+    ...deps,
+    secrets,
+    origin: () => plainOrigin(deps.origins),
+    cacheCounts: cacheCounts(deps.instruments, 'wrap_tokens'),
+  });
   return {
     clients,
     environments,

@@ -172,6 +172,8 @@ export const LIMITS = {
   wrapTokensMax: 1_000,
   /** Ended ones too. */
   wrapTokensListed: 2_000,
+  /** Calls at the gateway without a valid token, in a minute, counted by each process. */
+  gatewayFailuresPerNetworkMax: 100,
   /** After its end, so that it can still be seen. */
   wrapTokenKeptMs: 30 * 86_400_000,
   egressObservationsMax: 200,

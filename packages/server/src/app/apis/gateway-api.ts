@@ -49,7 +49,12 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
       try {
         const at = 'dnsLabel' in entry.place ? ANY_HOST : hosts.resolve(raw.rawHeaders, raw.httpVersion);
         if (at.kind === 'tenant') throw notFound();
-        admitted = await wrap.admit({ token: entry.token, place: entry.place, at });
+        admitted = await wrap.admit({
+          token: entry.token,
+          place: entry.place,
+          at,
+          ip: visitorOf(request).ip,
+        });
       } catch (error) {
         if (isAppError(error) && error.principal)
           request.caller = { principal: error.principal, ...visitorOf(request) };

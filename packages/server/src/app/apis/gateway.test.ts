@@ -317,6 +317,19 @@ describe('401, the same for every cause', () => {
     expect(await onHost('acme.localhost')).toBe(404);
   });
 
+  it('then 429 of whoever guesses, who is told when to come again', async () => {
+    const token = await tokenFor(await escrow());
+    expect((await call({ path: at(token, '/') })).status).toBe(200);
+    const guess = () => call({ path: `/wg/wkt_${'A'.repeat(43)}/${HOST}/`, method: 'GET' });
+    let got = await guess();
+    for (let n = 0; n < LIMITS.gatewayFailuresPerNetworkMax && got.status === 401; n++) got = await guess();
+    expect([got.status, errorOf(got.text).type]).toEqual([429, 'rate_limit_exceeded']);
+    expect(Number(got.headers['retry-after'])).toBeGreaterThan(0);
+    expect((await call({ path: at(token, '/') })).status).toBe(200);
+    rig.clock.advance(60_000);
+    expect((await guess()).status).toBe(401);
+  });
+
   it('and is no credential anywhere else', async () => {
     const { token } = await tokenFor(await escrow());
     const keys: Record<string, string>[] = [{ authorization: `Bearer ${token}` }, { 'x-api-key': token }];

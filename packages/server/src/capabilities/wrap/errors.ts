@@ -1,10 +1,25 @@
-import { AppError, notFound, validationError } from '../../kernel/errors.js';
+import { AppError, notFound, rateLimitExceeded, validationError } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Principal } from '../../kernel/principal.js';
 
 /** Unknown, revoked, ended, of another host or mode: one text for every cause. */
 export function invalidGatewayToken(): AppError {
   return new AppError('invalid_token', 'The gateway token is not valid for this call');
+}
+
+/** Of a network that guesses; whoever has a token that is in memory is served there all the same. */
+export function tooManyInvalidTokens(waitMs: number): AppError {
+  return rateLimitExceeded('Too many gateway tokens that are not valid; try again later', {
+    retryAfterSeconds: waitMs / 1000,
+  });
+}
+
+/** Never 401: a client would throw a good token away (auth.md §12 case 9). */
+export function revocationsUnread(): AppError {
+  return new AppError('dependency_unavailable', 'Credentials cannot be checked at the moment', {
+    dependency: 'database',
+    retryAfterSeconds: 1,
+  });
 }
 
 export function gatewaySubscriptionInactive(principal: Principal): AppError {

@@ -3,6 +3,8 @@ import { type IdSource, isUuid, type Scope, type WrapTokenId } from '../../kerne
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller, subjectOf } from '../../kernel/principal.js';
 import { Secret } from '../../kernel/secret.js';
+import type { Generations } from '../../platform/cache/generations.js';
+import type { CacheCounts } from '../../platform/cache/lru.js';
 import { newOpaqueToken } from '../../platform/crypto/opaque-token.js';
 import type { Random } from '../../platform/crypto/random.js';
 import { recordAnswer } from '../../platform/http/idempotency.js';
@@ -10,7 +12,7 @@ import type { Origins } from '../../platform/http/origins.js';
 import type { Logger } from '../../platform/log/logger.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import { createLastUsed } from '../../platform/storage/last-used.js';
-import type { Accounts } from '../accounts/index.js';
+import { type Accounts, credentialGeneration } from '../accounts/index.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import { coversHost, type Secrets, type SecretUser, type StoredSecret } from '../secrets/index.js';
 import { tokenEntry } from './audit.js';
@@ -55,7 +57,7 @@ export interface Wrap {
   tokens(caller: Caller): Promise<WrapToken[]>;
   /** A second time too. */
   revokeToken(caller: Caller, id: string): Promise<WrapToken>;
-  /** 401, the same for every cause; 403 where the tenant is paused. */
+  /** 401, the same for every cause; 429 of a network that guesses; 403 where the tenant is paused. */
   admit(call: GatewayCall): Promise<AdmittedCall>;
   removeEnded(rowsMax: number): Promise<number>;
   readonly observations: Observations;
@@ -74,6 +76,8 @@ export interface WrapDeps {
   readonly origin: () => string;
   readonly hasWrapSubdomains: boolean;
   readonly accounts: Pick<Accounts, 'tenantById'>;
+  readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh' | 'refresh'>;
+  readonly cacheCounts?: CacheCounts;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly secrets: Pick<Secrets, 'writing' | 'values' | 'findByName' | 'findById'>;
 }
@@ -81,7 +85,8 @@ export interface WrapDeps {
 const DNS_LABEL_BYTES = 16;
 
 export function createWrap(deps: WrapDeps): Wrap {
-  const { db, clock, ids, random, auditLogs, secrets, origins, origin, hasWrapSubdomains } = deps;
+  const { db, clock, ids, random, generations, auditLogs, secrets, origins, origin, hasWrapSubdomains } =
+    deps;
   const store = createWrapStore(db);
   const lastUsed = createLastUsed({ ...deps, store });
 
@@ -145,6 +150,7 @@ export function createWrap(deps: WrapDeps): Wrap {
         if (!token) throw wrapTokenNotFound();
         if (token.revokedAtMs === null) {
           await store.revoke(tx, scope, token, clock.nowMs());
+          await generations.bump(tx, credentialGeneration(scope.tenantId));
           await auditLogs.record(tx, actorOf(caller), tokenEntry('revoke', token));
         }
         await recordAnswer(tx, caller, token);
@@ -158,11 +164,18 @@ export function createWrap(deps: WrapDeps): Wrap {
 }
 
 /** A secret that is deleted takes its tokens with it. */
-export function createWrapSecretUser({ db, clock }: Pick<WrapDeps, 'db' | 'clock'>): SecretUser {
+export function createWrapSecretUser({
+  db,
+  clock,
+  generations,
+}: Pick<WrapDeps, 'db' | 'clock' | 'generations'>): SecretUser {
   const store = createWrapStore(db);
   return {
     usedBy: async () => null,
-    removed: (tx, scope, secretId) => store.removeSecret(tx, scope, secretId, clock.nowMs()),
+    async removed(tx, scope, secretId) {
+      const revoked = await store.removeSecret(tx, scope, secretId, clock.nowMs());
+      if (revoked > 0) await generations.bump(tx, credentialGeneration(scope.tenantId));
+    },
   };
 }
 

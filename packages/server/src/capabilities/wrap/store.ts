@@ -147,17 +147,19 @@ export function createWrapStore(db: Database) {
         .execute();
     },
 
-    /** A secret that is deleted: its mark, and every token that would send it. */
-    async removeSecret(tx: Transaction, scope: Scope, secretId: string, nowMs: number): Promise<void> {
+    /** A secret that is deleted: its mark, and every token that would send it; how many were revoked. */
+    async removeSecret(tx: Transaction, scope: Scope, secretId: string, nowMs: number): Promise<number> {
       const queries = view.scoped(scope, tx);
-      await queries
+      const revoked = await queries
         .updateTable('wrap_tokens')
         .set({ revoked_at: nowMs, ends_at: nowMs })
         .where('secret_id', '=', secretId)
         .where('revoked_at', 'is', null)
         .where('ends_at', '>', nowMs)
+        .returning('id')
         .execute();
       await queries.deleteFrom('wrap_credentials').where('secret_id', '=', secretId).execute();
+      return revoked.length;
     },
 
     async setLastUsed(tx: Transaction, scope: Scope, id: WrapTokenId, atMs: number): Promise<void> {
