@@ -6,6 +6,7 @@ import type { EgressAllowlist } from '../capabilities/egress-allowlist/index.js'
 import type { EgressServers } from '../capabilities/egress-servers/index.js';
 import type { Environments } from '../capabilities/environments/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
+import { createRoutedRules } from '../capabilities/redaction/index.js';
 import { createRoutes, type Routes } from '../capabilities/routes/index.js';
 import { createSecretOfType, type Secrets } from '../capabilities/secrets/index.js';
 import type { Vaults } from '../capabilities/vaults/index.js';
@@ -39,6 +40,7 @@ export function createRouteServices(deps: RouteServicesDeps): Routes {
       isCertificate: createSecretOfType(deps.db, 'certificate'),
       isEgressServer: async (scope, id, tx) => (await deps.egressServers.find(scope, id, tx)) !== undefined,
     },
+    holders: [createRoutedRules(deps)],
     cacheCounts: cacheCounts(deps.instruments, 'routes'),
   });
 }

@@ -25,7 +25,7 @@ import { createParity } from '../capabilities/parity/index.js';
 import { createPermissions } from '../capabilities/permissions/index.js';
 import { createPlans, createTenantSwitch } from '../capabilities/plans/index.js';
 import { createRedaction } from '../capabilities/redaction/index.js';
-import { createRouteEgressUser } from '../capabilities/routes/index.js';
+import { createRouteEgressUser, createRouteNames } from '../capabilities/routes/index.js';
 import { createSignupPages, createSignups, plainOrigin } from '../capabilities/signup/index.js';
 import { createTenantRemoval, createTenants, REMOVAL_JOB } from '../capabilities/tenants/index.js';
 import { createVaults } from '../capabilities/vaults/index.js';
@@ -187,6 +187,7 @@ export function createServices(deps: ServicesDeps) {
     ...deps,
     generations,
     auditLogs,
+    routeNames: createRouteNames(db),
     cacheCounts: cacheCounts(instruments, 'redaction_plans'),
   });
   const dynDb = createDynDb({

@@ -70,6 +70,7 @@ export const LIMITS = {
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,
+  redactionRoutesOfRuleMax: 100,
   echoValueBytesMin: 6,
   echoHeldBytesMax: 64 * KiB,
   redactionRegexMs: 200,

@@ -271,6 +271,9 @@ export async function startProxyFixture(options: ProxyFixtureOptions = {}): Prom
           if (body.length > 0) return { rawHeaders: [...rawHeaders], body, echo: null };
           return redactHead(ruleSet(), { method, status, rawHeaders }, { ...NO_RULES, guard });
         },
+        ofRoute() {
+          throw new Error('no route is called here');
+        },
       }),
     },
     plans: {

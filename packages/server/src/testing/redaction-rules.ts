@@ -12,6 +12,7 @@ export function spec(match: RuleSpec['match'], overrides: Partial<RuleSpec> = {}
     target: 'response',
     match,
     contentTypes: null,
+    routeIds: null,
     proxyModes: null,
     replacement: '[REDACTED]',
     action: 'mask',

@@ -62,7 +62,7 @@ export class ProxyCall implements ClientPresence {
   /** Of the target, for the log row: never its query, where values stand. */
   upstreamHost: string | null = null;
   path: string | null = null;
-  /** Redaction of this call's answer and log row; known before the target is. */
+  /** Redaction of this call's answer and log row; known before the target is, and once more with the route. */
   plan: RedactionPlan | null = null;
   /** Keeps what was detokenized for the call out of its answer; null where nothing was. */
   guard: EchoGuard | null = null;

@@ -12,6 +12,7 @@ const WIRE_NAMES: Record<keyof RuleChanges, string> = {
   target: 'target',
   match: 'match',
   contentTypes: 'content_types',
+  routeIds: 'route_ids',
   proxyModes: 'proxy_modes',
   replacement: 'replacement',
   action: 'action',

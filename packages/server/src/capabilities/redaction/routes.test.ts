@@ -4,6 +4,7 @@ import type { JsonTree } from '../../testing/calls.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 
 const PAN = '4111111111111111';
+const NO_ROUTE = '6f1c1f0e-0000-4000-8000-000000000001';
 
 let harness: Harness;
 let ruleId: string;
@@ -159,7 +160,14 @@ describe('400', () => {
     ['match.value', { name: 'x', match: { type: 'json_path', value: '$[?(@.a)]' } }, /filters/],
     ['match.value', { name: 'x', match: { type: 'header', value: 'a b' } }, /header name/],
     ['match.value', { name: 'x', match: { type: 'header', value: 'Content-Length' } }, /frames the message/],
-    ['route_ids', { name: 'x', match: builtin, route_ids: ['a'] }, /rules by route are not available/],
+    ['route_ids', { name: 'x', match: builtin, route_ids: ['a'] }, /UUID/],
+    ['route_ids', { name: 'x', match: builtin, route_ids: [] }, /route_ids/],
+    ['route_ids', { name: 'x', match: builtin, route_ids: [NO_ROUTE] }, /names no route of this mode/],
+    [
+      'proxy_modes',
+      { name: 'x', match: builtin, route_ids: [NO_ROUTE], proxy_modes: ['ephemeral'] },
+      /beside route_ids/,
+    ],
     ['content_types', { name: 'x', match: builtin, content_types: ['json'] }, /media type/],
     ['proxy_modes', { name: 'x', match: builtin, proxy_modes: [] }, /proxy_modes/],
     ['replacement', { name: 'x', match: builtin, replacement: 'a\nb' }, /control characters/],
@@ -197,6 +205,7 @@ describe('409', () => {
       target: 'response',
       match: { type: 'builtin', value: 'pan' },
       contentTypes: null,
+      routeIds: null,
       proxyModes: null,
       replacement: '',
       action: 'mask',

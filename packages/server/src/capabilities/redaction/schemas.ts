@@ -80,8 +80,13 @@ const fields = {
     .nullable()
     .describe('Only in bodies of these media types; null: in all.'),
   route_ids: z
-    .null('rules by route are not available in this version; leave it out or send null for all')
-    .describe('Not available in this version: null or absent.'),
+    .array(z.uuid().toLowerCase())
+    .min(1)
+    .max(LIMITS.redactionRoutesOfRuleMax)
+    .transform((ids) => [...new Set(ids)])
+    .nullable()
+    .describe('Only for calls of these routes; null: for all. A route that is deleted leaves the list.')
+    .meta({ examples: [null] }),
   proxy_modes: z
     .array(z.enum(['route', 'ephemeral']))
     .min(1)
@@ -110,8 +115,8 @@ const newRule = z.strictObject({
 
 function inputOf(body: z.output<typeof newRule>): RuleInput {
   const { name, enabled, target, match, replacement, action, priority } = body;
-  const [contentTypes, proxyModes] = [body.content_types, body.proxy_modes];
-  return { name, enabled, target, match, contentTypes, proxyModes, replacement, action, priority };
+  const [contentTypes, proxyModes, routeIds] = [body.content_types, body.proxy_modes, body.route_ids];
+  return { name, enabled, target, match, contentTypes, proxyModes, routeIds, replacement, action, priority };
 }
 
 export const createRuleBody = newRule.transform(inputOf);
@@ -120,11 +125,12 @@ export const updateRuleBody = z
   .strictObject(fields)
   .partial()
   .refine((body) => Object.keys(body).length > 0, 'must name at least one field to change')
-  .transform(({ content_types, proxy_modes, route_ids: _allRoutes, ...rest }): Partial<RuleInput> => {
+  .transform(({ content_types, proxy_modes, route_ids, ...rest }): Partial<RuleInput> => {
     return {
       ...rest,
       ...(content_types !== undefined && { contentTypes: content_types }),
       ...(proxy_modes !== undefined && { proxyModes: proxy_modes }),
+      ...(route_ids !== undefined && { routeIds: route_ids }),
     };
   });
 
@@ -170,7 +176,10 @@ export const ruleResponse = z
     target: fields.target,
     match: z.object({ type: z.string(), value: z.string() }),
     content_types: z.array(z.string()).nullable().describe('Null: bodies of every media type.'),
-    route_ids: z.null().describe('Null in this version.'),
+    route_ids: z
+      .array(z.string().meta({ format: 'uuid' }))
+      .nullable()
+      .describe('Null: calls of every kind; empty: of none, since the routes that it named are deleted.'),
     proxy_modes: z.array(z.string()).nullable().describe('Null: calls of every mode.'),
     replacement: z.string().describe('What `mask` writes.'),
     action: fields.action,
@@ -204,7 +213,7 @@ export function ruleWire(scope: Scope, rule: RedactionRule): z.input<typeof rule
     target: rule.target,
     match: rule.match,
     content_types: rule.contentTypes && [...rule.contentTypes],
-    route_ids: null,
+    route_ids: rule.routeIds && [...rule.routeIds],
     proxy_modes: rule.proxyModes && [...rule.proxyModes],
     replacement: rule.replacement,
     action: rule.action,

@@ -4,7 +4,6 @@ import { type IdSource, isUuid, type Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import { actorOf, type Caller } from '../../kernel/principal.js';
 import { isPending, type Promisable } from '../../kernel/promisable.js';
-import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import type { CacheCounts } from '../../platform/cache/lru.js';
 import { createScopeCache } from '../../platform/cache/scope-cache.js';
@@ -12,12 +11,11 @@ import { recordAnswer } from '../../platform/http/idempotency.js';
 import type { Page } from '../../platform/http/route.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
+import type { RouteNames } from '../routes/index.js';
 import { ruleEntry } from './audit.js';
-import type { EchoGuard } from './echo/echo-guard.js';
-import { type RedactedHead, redactHead, redactLogText } from './engine/plan.js';
 import type { RuleSpec } from './engine/rule.js';
-import { RuleSet } from './engine/selection.js';
 import { tooManyRules } from './errors.js';
+import { PLAN_GENERATIONS, type Plans, plansOf } from './plans.js';
 import { createRegexCheck } from './regex/regex-check.js';
 import { createRegexPool } from './regex/regex-pool.js';
 import { type RegexRules, RegexSearch } from './regex/regex-search.js';
@@ -35,24 +33,6 @@ export interface Trial {
   readonly rules: readonly RuleInput[] | undefined;
 }
 
-/** The rules that bear on one call. */
-export interface RedactionPlan {
-  /** The upstream is to be asked for `identity`, so that the body can be read. */
-  readonly hasBodyRules: boolean;
-  /**
-   * The head as it may leave, and what the body has to pass through. Throws `redaction_failed`, and the transforms fail
-   * with it, where a rule covers what cannot be inspected.
-   */
-  head(
-    status: number,
-    rawHeaders: readonly string[],
-    method?: string,
-    guard?: EchoGuard | null,
-  ): RedactedHead;
-  /** Text of a log row as it may be stored: rules whose target is the log. */
-  logText(text: string): string;
-}
-
 export interface Redaction {
   create(caller: Caller, input: RuleInput): Promise<RedactionRule>;
   list(caller: Caller, options: RuleListOptions): Promise<Page<RedactionRule>>;
@@ -61,7 +41,7 @@ export interface Redaction {
   delete(caller: Caller, id: string): Promise<void>;
   /** What rules make of a sample; nothing is stored. */
   test(caller: Caller, trial: Trial): Promise<TrialResult>;
-  planFor(scope: Scope, mode: ProxyMode): Promisable<RedactionPlan>;
+  planFor<Mode extends keyof Plans>(scope: Scope, mode: Mode): Promisable<Plans[Mode]>;
   /** Ends the threads that match regexes; bodies that wait for them are not passed on. */
   close(): Promise<void>;
 }
@@ -72,23 +52,17 @@ export interface RedactionDeps {
   readonly ids: IdSource;
   readonly generations: Pick<Generations, 'bump' | 'current' | 'isFresh'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  /** Names of those of the ids that are routes of the tenant and mode. */
+  readonly routeNames: RouteNames;
   readonly cacheCounts?: CacheCounts;
 }
 
 export function createRedaction(deps: RedactionDeps): Redaction {
-  const { db, clock, ids, generations, auditLogs } = deps;
+  const { db, clock, ids, generations, auditLogs, routeNames } = deps;
   const store = createRedactionStore(db);
   const pool = createRegexPool({ clock });
   const check = createRegexCheck(clock);
   const newSearch = (rules: RegexRules) => new RegexSearch(rules, { pool, clock });
-  const planOf = (rules: RuleSet): RedactionPlan => ({
-    hasBodyRules: rules.hasBodyRules,
-    head(status, rawHeaders, method = 'GET', guard = null) {
-      const options = { onRedacted: () => {}, newSearch, guard };
-      return redactHead(rules, { method, status, rawHeaders }, options);
-    },
-    logText: (text) => redactLogText(rules, text),
-  });
 
   async function getRule(scope: Scope, id: string, tx?: Transaction): Promise<RedactionRule> {
     const rule = isUuid(id) ? await store.find(scope, id, tx) : undefined;
@@ -107,12 +81,22 @@ export function createRedaction(deps: RedactionDeps): Redaction {
     if (fields.size > 0) throw validationErrors(fields);
   }
 
-  async function load(scope: Scope): Promise<Readonly<Record<ProxyMode, RedactionPlan>>> {
-    const rules = await store.listEnabled(scope);
-    return { route: planOf(new RuleSet(rules, 'route')), ephemeral: planOf(new RuleSet(rules, 'ephemeral')) };
+  /** Held, so that none is deleted unseen. */
+  async function requireRoutes(tx: Transaction, scope: Scope, ids: readonly string[]): Promise<void> {
+    for (const id of [...ids].sort()) await tx.lock('routes', id);
+    const known = await routeNames(scope, ids, tx);
+    const fields = new Map<string, string[]>();
+    for (const [at, id] of ids.entries())
+      if (!known.has(id)) fields.set(`route_ids[${at}]`, ['names no route of this mode']);
+    if (fields.size > 0) throw validationErrors(fields);
   }
 
-  const plans = createScopeCache({ name: 'redaction', generations, counts: deps.cacheCounts, load });
+  const plans = createScopeCache({
+    name: PLAN_GENERATIONS,
+    generations,
+    counts: deps.cacheCounts,
+    load: async (scope) => plansOf(await store.listEnabled(scope), newSearch),
+  });
 
   return {
     async create(caller, input) {
@@ -122,6 +106,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
       const nowMs = clock.nowMs();
       const rule: RedactionRule = { ...input, id: ids.uuid(), createdAtMs: nowMs, updatedAtMs: nowMs };
       await db.transaction(async (tx) => {
+        await requireRoutes(tx, scope, rule.routeIds ?? []);
         const rulesMax = LIMITS.redactionRulesMax;
         if ((await store.count(scope, tx)) >= rulesMax) throw tooManyRules(rulesMax);
         await store.insert(tx, scope, rule);
@@ -145,6 +130,8 @@ export function createRedaction(deps: RedactionDeps): Redaction {
       const { id: rowId } = await getRule(scope, id);
       await requireRegexes([changes], () => 'match.value');
       return db.transaction(async (tx) => {
+        // Before the rule, as whoever deletes a route has it.
+        await requireRoutes(tx, scope, changes.routeIds ?? []);
         await tx.lock('redaction_rules', rowId);
         const rule = { ...(await getRule(scope, rowId, tx)), ...changes, updatedAtMs: clock.nowMs() };
         requireEffect(rule);
@@ -177,7 +164,7 @@ export function createRedaction(deps: RedactionDeps): Redaction {
       return runTrial(specs, sample, contentType, newSearch);
     },
 
-    planFor(scope, mode) {
+    planFor<Mode extends keyof Plans>(scope: Scope, mode: Mode): Promisable<Plans[Mode]> {
       const ofModes = plans.get(scope);
       return isPending(ofModes) ? ofModes.then((loaded) => loaded[mode]) : ofModes[mode];
     },
@@ -186,8 +173,10 @@ export function createRedaction(deps: RedactionDeps): Redaction {
   };
 }
 
-/** Log rows hold no bodies and no headers: only what is found in any text can be found in them. */
 function requireEffect(rule: RuleInput): void {
+  if (rule.routeIds !== null && rule.proxyModes?.includes('route') === false)
+    throw validationError('proxy_modes', 'must have "route" beside route_ids');
+  // Log rows hold no bodies and no headers: only what is found in any text can be found in them.
   if (rule.target === 'log' && rule.match.type !== 'builtin') {
     throw validationError(
       'target',

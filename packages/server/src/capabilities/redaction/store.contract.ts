@@ -22,6 +22,7 @@ function rule(n: number, more: Partial<RedactionRule> = {}): RedactionRule {
     target: 'response',
     match: { type: 'builtin', value: 'pan' },
     contentTypes: null,
+    routeIds: null,
     proxyModes: null,
     replacement: '[REDACTED]',
     action: 'mask',
@@ -42,12 +43,25 @@ export function redactionStoreContract(open: () => Promise<Database>): void {
     store = createRedactionStore(db);
   });
 
+  it('names the rules of a route, in their mode alone', async () => {
+    await add(LIVE, rule(1, { routeIds: [uuid(901), uuid(902)] }));
+    await add(LIVE, rule(2, { routeIds: [uuid(902)] }));
+    await add(LIVE, rule(3));
+    await add(LIVE, rule(4, { routeIds: [] }));
+    await add(TEST, rule(5, { routeIds: [uuid(901)] }));
+    const of = (scope: Scope, id: string) => db.transaction((tx) => store.idsNaming(tx, scope, id));
+    expect(await of(LIVE, uuid(901))).toEqual([uuid(1)]);
+    expect(await of(LIVE, uuid(902))).toEqual([uuid(1), uuid(2)]);
+    expect(await of(FOREIGN, uuid(901))).toEqual([]);
+  });
+
   describe('rules', () => {
     it('come back as they were stored', async () => {
       const row = rule(1, {
         match: { type: 'json_path', value: "$..['é 💳']" },
         contentTypes: ['application/json', 'text/*'],
         proxyModes: ['ephemeral'],
+        routeIds: [uuid(901), uuid(902)],
         enabled: false,
         target: 'both',
         replacement: '•',

@@ -66,6 +66,18 @@ export function createRedactionStore(db: Database) {
       return rows.map(ruleOf);
     },
 
+    /** Of rules that name the route. */
+    async idsNaming(tx: Transaction, scope: Scope, routeId: string): Promise<string[]> {
+      const rows = await view
+        .scoped(scope, tx)
+        .selectFrom('redaction_rules')
+        .select(['id', 'route_ids'])
+        .where('route_ids', 'is not', null)
+        .orderBy('id')
+        .execute();
+      return rows.filter(({ route_ids }) => listOf<string>(route_ids)?.includes(routeId)).map(({ id }) => id);
+    },
+
     async update(tx: Transaction, scope: Scope, rule: RedactionRule): Promise<void> {
       await view
         .scoped(scope, tx)
@@ -90,6 +102,7 @@ function columnsOf(rule: RedactionRule) {
     match_value: rule.match.value,
     content_types: rule.contentTypes && JSON.stringify(rule.contentTypes),
     proxy_modes: rule.proxyModes && JSON.stringify(rule.proxyModes),
+    route_ids: rule.routeIds && JSON.stringify(rule.routeIds),
     replacement: rule.replacement,
     action: rule.action,
     priority: rule.priority,
@@ -104,12 +117,17 @@ function ruleOf(row: Selectable<RedactionRuleRow>): RedactionRule {
     enabled: row.enabled === 1,
     target: row.target,
     match: { type: row.match_type, value: row.match_value } as RuleMatch,
-    contentTypes: row.content_types === null ? null : (JSON.parse(row.content_types) as string[]),
-    proxyModes: row.proxy_modes === null ? null : (JSON.parse(row.proxy_modes) as ProxyMode[]),
+    contentTypes: listOf(row.content_types),
+    proxyModes: listOf<ProxyMode>(row.proxy_modes),
+    routeIds: listOf(row.route_ids),
     replacement: row.replacement,
     action: row.action,
     priority: row.priority,
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,
   };
+}
+
+function listOf<T extends string>(text: string | null): T[] | null {
+  return text === null ? null : (JSON.parse(text) as T[]);
 }

@@ -3,6 +3,7 @@ import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import type { RuleAction, RuleMatch, RuleTarget } from './engine/rule.js';
 import { redactionMigration } from './migrations/0008-redaction.js';
+import { rulesByRouteMigration } from './migrations/0068-rules-by-route.js';
 
 export interface RedactionRuleRow extends TenantModeColumns {
   id: string;
@@ -15,6 +16,8 @@ export interface RedactionRuleRow extends TenantModeColumns {
   content_types: string | null;
   /** JSON text, a list; null = all. */
   proxy_modes: string | null;
+  /** JSON text, a list; null = all. */
+  route_ids: string | null;
   replacement: string;
   action: RuleAction;
   priority: number;
@@ -28,4 +31,4 @@ export interface RedactionTables {
 
 export const redactionTables: TableSet<RedactionTables> = { redaction_rules: { scope: 'tenant+mode' } };
 
-export const migrations: readonly Migration[] = [redactionMigration];
+export const migrations: readonly Migration[] = [redactionMigration, rulesByRouteMigration];

@@ -24,7 +24,7 @@ export async function runTrial(
   const type = contentType ?? (isText ? 'text/plain' : 'application/json');
   const body = isText ? sample : JSON.stringify(sample);
   const counts = new Map<RuleSpec, number>();
-  const everyMode = rules.map((rule) => ({ ...rule, proxyModes: null }));
+  const everyMode = rules.map((rule) => ({ ...rule, proxyModes: null, routeIds: null }));
   const onRedacted = ({ spec }: RankedRule) => counts.set(spec, (counts.get(spec) ?? 0) + 1);
   const ruleSet = new RuleSet(everyMode, 'ephemeral');
   const text = await throughRules(ruleSet, type, body, { onRedacted, newSearch, guard: null });

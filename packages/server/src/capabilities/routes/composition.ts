@@ -21,7 +21,7 @@ import { createRouteConfigStore } from './config-store.js';
 import { createRouteJudge } from './judging.js';
 import { createRouteLogs, type RouteLogs } from './logs.js';
 import { createRouteClients, type RouteClients } from './route-clients.js';
-import { createRouteRecords, type RouteRecords } from './service.js';
+import { createRouteRecords, type RouteHolder, type RouteRecords } from './service.js';
 import { createRouteStore } from './store.js';
 import { createRouteTable } from './table/route-table.js';
 import type { RouteTable } from './types.js';
@@ -43,6 +43,7 @@ export interface RoutesDeps {
   readonly vaults: Pick<Vaults, 'get'>;
   readonly apiLogs: Pick<ApiLogs, 'ofRoute'>;
   readonly references: RouteReferences;
+  readonly holders: readonly RouteHolder[];
   readonly cacheCounts?: CacheCounts;
 }
 

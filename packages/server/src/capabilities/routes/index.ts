@@ -6,7 +6,9 @@ export {
   createRouteEnvironments,
   createRouteNames,
   createRouteSecretUser,
+  type RouteNames,
 } from './seams.js';
+export type { RouteHolder } from './service.js';
 export { isReservedSlug } from './slug.js';
 export { migrations } from './tables.js';
 export type {

@@ -2,7 +2,7 @@ import { permissionMissing } from '../../kernel/errors.js';
 import type { Scope } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createScopeGeneration } from '../../platform/cache/scope-cache.js';
-import type { Database } from '../../platform/storage/database.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { EgressServerUser } from '../egress-servers/index.js';
 import type { EnvironmentHolder } from '../environments/index.js';
 import type { SecretUser } from '../secrets/index.js';
@@ -79,9 +79,15 @@ export function createRouteEgressUser(db: Database, deps: ActionLeaveDeps): Egre
   };
 }
 
+/** By id; without those that are no route of the tenant and mode. */
+export type RouteNames = (
+  scope: Scope,
+  ids: readonly string[],
+  tx?: Transaction,
+) => Promise<ReadonlyMap<string, string>>;
+
 /** For those that have ids of routes alone. */
-export function createRouteNames(db: Database) {
+export function createRouteNames(db: Database): RouteNames {
   const store = createRouteStore(db);
-  return (scope: Scope, ids: readonly string[]): Promise<ReadonlyMap<string, string>> =>
-    store.names(scope, ids);
+  return (scope, ids, tx) => store.names(scope, ids, tx);
 }

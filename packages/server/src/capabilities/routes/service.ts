@@ -84,6 +84,12 @@ export interface RouteRecords {
   countLive(tenantId: TenantId): Promise<number>;
 }
 
+/** What hangs on routes elsewhere. */
+export interface RouteHolder {
+  /** In the transaction that deletes the route, which holds its lock; counts, for the audit row. */
+  remove(tx: Transaction, scope: Scope, routeId: string): Promise<Readonly<Record<string, number>>>;
+}
+
 export interface RouteRecordsDeps {
   readonly db: Database;
   readonly clock: Clock;
@@ -97,6 +103,7 @@ export interface RouteRecordsDeps {
   readonly configStore: RouteConfigStore;
   readonly judge: RouteJudge;
   readonly writing: ReturnType<typeof createRouteWriting>;
+  readonly holders: readonly RouteHolder[];
 }
 
 const BASE_USUALLY = 'production';
@@ -239,8 +246,10 @@ export function createRouteRecords(deps: RouteRecordsDeps): RouteRecords {
         // Before the row goes, which the cache is told by.
         await writing.touch(tx, { route });
         await store.delete(tx, scope, id);
-        const counts = { environments_deleted: configs.length, client_assignments_deleted: clients };
-        await auditLogs.record(tx, actorOf(caller), routeDeleteEntry(route, counts));
+        const own = { environments_deleted: configs.length, client_assignments_deleted: clients };
+        const held = [];
+        for (const holder of deps.holders) held.push(await holder.remove(tx, scope, id));
+        await auditLogs.record(tx, actorOf(caller), routeDeleteEntry(route, Object.assign(own, ...held)));
         await recordAnswer(tx, caller, undefined);
       });
     },

@@ -109,10 +109,10 @@ export function createRouteStore(db: Database) {
       return total;
     },
 
-    async names(scope: Scope, ids: readonly string[]): Promise<Map<string, string>> {
+    async names(scope: Scope, ids: readonly string[], tx?: Transaction): Promise<Map<string, string>> {
       if (ids.length === 0) return new Map();
       const rows = await view
-        .scoped(scope)
+        .scoped(scope, tx)
         .selectFrom('routes')
         .select(['id', 'name'])
         .where('id', 'in', ids)

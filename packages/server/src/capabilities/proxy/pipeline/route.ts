@@ -56,13 +56,13 @@ async function run(deps: RoutePipelineDeps, call: ProxyCall, exchange: RouteExch
   const watched = watchCall(deps, call, caller);
   if (isPending(watched)) await watched;
   const planned = deps.redaction.planFor(scope, 'route');
-  const plan = isPending(planned) ? await planned : planned;
-  call.plan = plan;
+  const plans = isPending(planned) ? await planned : planned;
+  call.plan = plans;
 
   trace?.step('route');
-  const found = findRoute(deps.routes, call, caller, exchange);
+  const found = findRoute(deps.routes, call, caller, exchange, plans);
   const called = isPending(found) ? await found : found;
-  const { settings } = called;
+  const { settings, plan } = called;
 
   trace?.step('admit');
   const admitted = admitClient(deps.clients, call, known, called, exchange);

@@ -19,6 +19,8 @@ export interface RuleSpec {
   readonly match: RuleMatch;
   /** Lower-case media types, exact or `type/*`; null = every type. */
   readonly contentTypes: readonly string[] | null;
+  /** Null = every call; else those of these routes alone. */
+  readonly routeIds: readonly string[] | null;
   readonly proxyModes: readonly ProxyMode[] | null;
   readonly replacement: string;
   readonly action: RuleAction;

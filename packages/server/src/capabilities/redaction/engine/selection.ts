@@ -18,15 +18,23 @@ export interface Selection {
 
 const SELECTIONS_MAX = 64;
 
-/** The rules of one tenant and mode of the proxy, in their order of decision. Compiled once for each content type. */
+/**
+ * The rules of one tenant and mode of the proxy, and of a route where one is known, in their order of decision. Compiled once for
+ * each content type.
+ */
 export class RuleSet {
   readonly #responses: readonly RankedRule[];
   readonly #logs: BuiltinRules;
   readonly #selections = new Map<string, Selection>();
 
-  constructor(rules: readonly RuleSpec[], mode: ProxyMode) {
+  constructor(rules: readonly RuleSpec[], mode: ProxyMode, routeId: string | null = null) {
     const ranked = rules
-      .filter((spec) => spec.enabled && (spec.proxyModes === null || spec.proxyModes.includes(mode)))
+      .filter(
+        ({ enabled, proxyModes, routeIds }) =>
+          enabled &&
+          (proxyModes === null || proxyModes.includes(mode)) &&
+          (routeIds === null || (routeId !== null && routeIds.includes(routeId))),
+      )
       .map((spec, rank) => ({ rank, spec }));
     this.#responses = ranked.filter(({ spec }) => spec.target !== 'log');
     this.#logs = builtinsOf(ranked.filter(({ spec }) => spec.target !== 'response'));

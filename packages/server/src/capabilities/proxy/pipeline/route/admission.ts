@@ -1,6 +1,7 @@
 import type { Caller } from '../../../../kernel/principal.js';
 import { isPending, type Promisable } from '../../../../kernel/promisable.js';
 import type { ClientMatch, ClientMatcher } from '../../../clients/index.js';
+import type { RedactionPlan, RoutePlan } from '../../../redaction/index.js';
 import type { CallableRoute, RouteEnvironment, RouteSettings, RouteTable } from '../../../routes/index.js';
 import type { ProxyCall } from '../../call.js';
 import {
@@ -19,6 +20,7 @@ export interface CalledSettings {
   readonly route: CallableRoute;
   readonly environment: RouteEnvironment;
   readonly settings: RouteSettings;
+  readonly plan: RedactionPlan;
 }
 
 /** Step 3 of dataplane §5.3, for who is known. */
@@ -27,20 +29,23 @@ export function findRoute(
   call: ProxyCall,
   { principal: { scope } }: Caller,
   exchange: RouteExchange,
+  plan: RoutePlan,
 ): Promisable<CalledSettings> {
   refuseRepeated(call);
   const found = routes.find(scope, exchange.entry.reference);
-  return isPending(found) ? found.then((route) => called(call, route)) : called(call, found);
+  return isPending(found) ? found.then((route) => called(call, route, plan)) : called(call, found, plan);
 }
 
-function called(call: ProxyCall, route: CallableRoute | undefined): CalledSettings {
+function called(call: ProxyCall, route: CallableRoute | undefined, plan: RoutePlan): CalledSettings {
   if (route === undefined || !route.enabled) throw routeNotFound();
   const name = environmentName(route, call.headers.environment);
   const environment = route.environments.get(name);
   if (environment === undefined) throw environmentNotConfigured(name);
   call.route = { id: route.id, name: route.name, environment: name };
+  const ofRoute = plan.ofRoute(route.id);
+  call.plan = ofRoute;
   if (!environment.enabled) throw environmentDisabled(name);
-  return { route, environment, settings: environment.settings(call.method) };
+  return { route, environment, settings: environment.settings(call.method), plan: ofRoute };
 }
 
 /**
