@@ -58,8 +58,9 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   const proxy = services.proxy(installation);
   // First: at the hosts of gateway tokens nothing else is looked for.
   const gatewayApi = registerGatewayApi(app, { proxy, wrap: services.wrap, hosts, refuse: writeErrorRaw });
+  const routeProxy = services.routeProxy(installation);
   const routeApi = registerRouteApi(app, {
-    proxy: services.routeProxy(installation),
+    proxy: routeProxy,
     hosts,
     authenticate: (request, rawHeaders) => steps.tenant(request, null, rawHeaders),
     host: steps.host,
@@ -82,11 +83,12 @@ export async function registerHttpApis(app: FastifyInstance, deps: HttpApisDeps)
   await app.register(createManagementApi({ routes, mount: 'v1', steps, idempotency }));
   await app.register(createManagementApi({ routes, mount: 'admin', steps: userSteps, idempotency, stepUp }));
   await app.register(createAcmeApi({ hosts, origins, acme: services.acme }));
-  const hookHeaders = {
+  const hooks = {
+    routeProxy,
     hopMarker: createHopMarker(deploymentId),
     certificateHeader: certificateHeader?.name ?? null,
   };
-  const hooksApi = createHooksApi({ hosts, entry: services.inboundWebhooks.entry(hookHeaders) });
+  const hooksApi = createHooksApi({ hosts, entry: services.inboundWebhooks.entry(hooks) });
   await app.register(hooksApi.plugin);
   await app.register(createPkiApi({ authorities: services.authorities }));
   await app.register(

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { createSealedContents } from '../capabilities/inbound-webhooks/deliveries/content.js';
+import { createInboundDeliveryStore } from '../capabilities/inbound-webhooks/deliveries/store.js';
 import { boundTableOf } from '../capabilities/kms/envelope-columns.js';
 import type { RequestId } from '../kernel/ids.js';
 import { type EnvelopePlace, envelopeVersion } from '../platform/crypto/envelope-cipher.js';
@@ -59,6 +61,32 @@ async function storedEnvelopes(): Promise<Stored[]> {
 const opened = (stored: readonly Stored[]) =>
   Promise.all(stored.map(({ place, envelope }) => harness.kms.open(place, envelope)));
 
+/** A request of somebody that waits for a route. */
+async function keepInbound(webhookId: string): Promise<void> {
+  const { db, kms, clock } = harness;
+  const id = harness.ids.uuid();
+  const nowMs = clock.nowMs();
+  const content = { query: '', headers: [], via: '', body: Buffer.from('signed') };
+  const contentEnvelope = await createSealedContents(kms).seal(scope(), id, content);
+  const delivery = {
+    id,
+    scope: scope(),
+    webhookId,
+    state: 'dead',
+    dueAtMs: null,
+    attempts: 4,
+    method: 'POST',
+    bytes: 6,
+    sourceIp: null,
+    lastStatus: 500,
+    lastError: null,
+    lastRequestId: null,
+    createdAtMs: nowMs,
+    updatedAtMs: nowMs,
+  } as const;
+  await db.transaction((tx) => createInboundDeliveryStore(db).insert(tx, delivery, { contentEnvelope }));
+}
+
 it('reaches each registered column of each capability, whose values are then read as before', async () => {
   const { id: vault } = await create('/v1/vaults', { name: 'cards', token_format: 'generic' });
   const once = { 'x-idempotency-key': 'once' };
@@ -86,7 +114,7 @@ it('reaches each registered column of each capability, whose values are then rea
     auth_config: { token: 'receiver-token' },
     request_headers: { 'X-Environment': 'live' },
   });
-  await create('/v1/inbound-webhooks', {
+  const { id: inbound } = await create('/v1/inbound-webhooks', {
     name: 'payments',
     format: 'stripe',
     secret: 'whsec_of-some-sender',
@@ -136,6 +164,8 @@ it('reaches each registered column of each capability, whose values are then rea
     .set({ next_password_envelope: envelope })
     .where('id', '=', connection)
     .execute();
+
+  await keepInbound(inbound);
 
   const before = await storedEnvelopes();
   const reached = new Set(before.map(({ registered }) => registered));

@@ -239,15 +239,6 @@ export function createServices(deps: ServicesDeps) {
   const aroundSecrets = { egress, generations, accounts, kms, auditLogs, egressAllowlist, plans, clientCa };
   const secretServices = createSecretServices({ ...deps, ...aroundSecrets });
   const { callLog, ...callLogs } = createCallLog({ ...deps, auditLogs, plans });
-  const watching = createWatchServices({
-    ...deps,
-    ...aroundSecrets,
-    ...callLogs,
-    callLog,
-    signer,
-    jobs,
-    outbox,
-  });
   const namedRoutes = createRouteServices({
     ...deps,
     ...secretServices,
@@ -256,6 +247,16 @@ export function createServices(deps: ServicesDeps) {
     cryptoRecords,
     vaults,
     apiLogs: callLogs.apiLogs,
+  });
+  const watching = createWatchServices({
+    ...deps,
+    ...aroundSecrets,
+    ...callLogs,
+    callLog,
+    signer,
+    jobs,
+    outbox,
+    routes: namedRoutes.table,
   });
   const { proxy, routeProxy } = createProxies({
     ...deps,

@@ -55,6 +55,7 @@ export const TENANT_TABLES: readonly TenantTable[] = [
   { name: 'alert_deliveries', scope: 'tenant+mode', key: 'firing_id' },
   { name: 'alert_firings', scope: 'tenant+mode', key: 'id' },
   { name: 'alerts', scope: 'tenant+mode', key: null },
+  { name: 'inbound_webhook_deliveries', scope: 'tenant+mode', key: 'id' },
   { name: 'inbound_webhook_receipts', scope: 'tenant+mode', key: 'receipt_key' },
   { name: 'inbound_webhooks', scope: 'tenant+mode', key: null },
   { name: 'vault_tokens', scope: 'tenant+mode', key: 'id' },

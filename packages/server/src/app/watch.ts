@@ -8,6 +8,7 @@ import type { EgressAllowlist } from '../capabilities/egress-allowlist/index.js'
 import { createInboundWebhooks, inboundWebhookRoutes } from '../capabilities/inbound-webhooks/index.js';
 import type { TenantKeys } from '../capabilities/kms/index.js';
 import type { Plans } from '../capabilities/plans/index.js';
+import type { RouteTable } from '../capabilities/routes/index.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import type { Jobs } from '../platform/jobs/jobs.js';
 import type { Outbox } from '../platform/outbox/outbox.js';
@@ -24,6 +25,7 @@ interface WatchServicesDeps extends Omit<ServicesDeps, 'kms'> {
   readonly egressAllowlist: EgressAllowlist;
   readonly plans: Plans;
   readonly jobs: Jobs;
+  readonly routes: RouteTable;
   readonly outbox: Outbox;
 }
 

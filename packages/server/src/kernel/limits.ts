@@ -241,6 +241,11 @@ export const LIMITS = {
   inboundRequestsPerNetworkMax: 6_000,
   /** Without a valid signature, in a minute. */
   inboundFailuresPerNetworkMax: 120,
+  /** Requests to one inbound webhook that wait for its route, and their bodies together. */
+  inboundWaitingMax: 1_000,
+  inboundWaitingBytesMax: 64 * MiB,
+  /** Dead letters of one; the oldest goes. */
+  inboundDeadMax: 1_000,
   /** Of one mode. */
   alertsMax: 50,
   /** Tests of the alerts of one tenant, by one process: each tells every channel. */

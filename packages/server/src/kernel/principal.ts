@@ -26,7 +26,8 @@ export type Principal =
   | UserPrincipal
   | OAuthPrincipal
   | ClientPrincipal
-  | WrapTokenPrincipal;
+  | WrapTokenPrincipal
+  | InboundWebhookPrincipal;
 
 interface PrincipalInTenant {
   readonly scope: Scope;
@@ -91,6 +92,15 @@ export interface ClientPrincipal extends PrincipalInTenant {
 export interface WrapTokenPrincipal extends PrincipalInTenant {
   readonly kind: 'wrap_token';
   readonly wrapTokenId: WrapTokenId;
+  readonly apiKeyId: null;
+  readonly keyId: null;
+  readonly userId: null;
+}
+
+/** Whoever signed a request to an inbound webhook that is passed on to a route (dataplane.md §11): it calls that route. */
+export interface InboundWebhookPrincipal extends PrincipalInTenant {
+  readonly kind: 'inbound_webhook';
+  readonly inboundWebhookId: string;
   readonly apiKeyId: null;
   readonly keyId: null;
   readonly userId: null;
@@ -169,6 +179,7 @@ export interface SessionCaller extends Visitor {
 export function subjectOf(principal: Principal): string {
   if (principal.kind === 'client') return principal.clientId;
   if (principal.kind === 'wrap_token') return principal.wrapTokenId;
+  if (principal.kind === 'inbound_webhook') return principal.inboundWebhookId;
   if (principal.kind !== 'oauth_token') return principal.userId ?? principal.apiKeyId;
   const { userId, apiKeyId, oauthClientId, bindingId, tokenId } = principal;
   return userId ?? apiKeyId ?? oauthClientId ?? bindingId ?? tokenId;

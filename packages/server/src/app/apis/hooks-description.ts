@@ -16,7 +16,7 @@ export const describeHooks: Describe = () => {
     path: HOOKS_PATH,
     operationId: `inboundWebhook${method[0]}${method.slice(1).toLowerCase()}`,
     summary: `Send a signed ${method} to an inbound webhook`,
-    description: `Verified over the bytes of the body, at most ${LIMITS.inboundWebhookBodyBytesMax / 1024 / 1024} MiB, and passed on with \`X-Knox-Verified: true\`; the answer is that of the target. At the \`hooks.\` host the path is \`/{tenant}/{name}\`. Where there is no such webhook the answer is that of a signature that does not fit.`,
+    description: `Verified over the bytes of the body, at most ${LIMITS.inboundWebhookBodyBytesMax / 1024 / 1024} MiB, and passed on with \`X-Knox-Verified: true\`; the answer is that of the target, of one that leads to a route 202 once it is kept. At the \`hooks.\` host the path is \`/{tenant}/{name}\`. Where there is no such webhook the answer is that of a signature that does not fit.`,
     credential: 'none' as const,
     permission: null,
     parameters: [
@@ -41,6 +41,7 @@ export const describeHooks: Describe = () => {
       'tenant_sealed' as const,
       'upstream_unreachable' as const,
       'upstream_timeout' as const,
+      'dependency_unavailable' as const,
     ],
   }));
 };

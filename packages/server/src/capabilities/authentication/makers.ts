@@ -42,6 +42,8 @@ export function makerOf(principal: Principal): Maker {
       throw new Error('a client calls routes alone');
     case 'wrap_token':
       throw new Error('a gateway token makes nothing');
+    case 'inbound_webhook':
+      throw new Error('an inbound webhook calls its route alone');
   }
 }
 

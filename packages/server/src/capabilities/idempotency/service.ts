@@ -270,6 +270,7 @@ function credentialOf(principal: Principal): string {
   if (principal.kind === 'api_key') return `api_key:${principal.apiKeyId}`;
   if (principal.kind === 'client') return `client:${principal.clientId}`;
   if (principal.kind === 'wrap_token') return `wrap_token:${principal.wrapTokenId}`;
+  if (principal.kind === 'inbound_webhook') return `inbound_webhook:${principal.inboundWebhookId}`;
   // The source, not the token: a retry may come with the next one. One of less scope gets no answer of one of more.
   const { apiKeyId, oauthClientId, userId, bindingId, grants } = principal;
   const ids = [apiKeyId, oauthClientId, userId, bindingId].map((id) => id ?? '');

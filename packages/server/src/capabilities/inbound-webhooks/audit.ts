@@ -3,7 +3,7 @@ import type { InboundWebhook } from './store.js';
 
 /** The contract's names of webhooks, told apart by the type of their resource. */
 export function inboundWebhookEntry(
-  action: 'webhook.create' | 'webhook.update' | 'webhook.delete',
+  action: 'webhook.create' | 'webhook.update' | 'webhook.delete' | 'webhook.deliver',
   webhook: InboundWebhook,
   details: Readonly<Record<string, unknown>> = {},
 ): AuditEntry {
@@ -13,7 +13,8 @@ export function inboundWebhookEntry(
     resourceId: webhook.id,
     details: {
       name: webhook.name,
-      target_url: webhook.targetUrl.replace(/[?#].*$/s, ''),
+      target_url: webhook.targetUrl?.replace(/[?#].*$/s, '') ?? null,
+      route_id: webhook.routeId,
       format: webhook.format,
       enabled: webhook.enabled,
       ...details,

@@ -9,9 +9,11 @@ import type { Random } from '../../platform/crypto/random.js';
 import { ClientGone } from '../../platform/egress/egress.js';
 import { isTenantSlug } from '../../platform/http/hosts.js';
 import { createCountWindows } from '../../platform/limits/count-windows.js';
+import type { Database, Transaction } from '../../platform/storage/database.js';
 import { type Accounts, isSubscriptionActive, type Tenant } from '../accounts/index.js';
 import type { ApiLogs } from '../api-logs/index.js';
 import { type WebhookSigner, webhookSignature } from '../crypto-keys/index.js';
+import type { Inbox } from './deliveries/inbox.js';
 import { invalidSignature, replayWindowExceeded, signatureMissing } from './errors.js';
 import type { Forward } from './forward.js';
 import { NAME } from './schemas.js';
@@ -48,6 +50,7 @@ export interface InboundEntry {
 }
 
 export interface InboundEntryDeps {
+  readonly db: Database;
   readonly clock: Clock;
   readonly random: Random;
   readonly store: InboundWebhookStore;
@@ -69,8 +72,10 @@ const SANDBOX_PREFIX = 'sandbox-';
 /** Of nobody: what is asked for a tenant that does not exist. */
 const NO_TENANT = '00000000-0000-4000-8000-000000000000' as TenantId;
 
-export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: Forward }): InboundEntry {
-  const { clock, random, store, sealed, signer, accounts, apiLogs, forward } = deps;
+export function createInboundEntry(
+  deps: InboundEntryDeps & { readonly forward: Forward; readonly inbox: Inbox },
+): InboundEntry {
+  const { db, clock, random, store, sealed, signer, accounts, apiLogs, forward, inbox } = deps;
   const windows = { windowMs: MINUTE_MS, namesMax: NETWORKS_MAX };
   const requests = createCountWindows(clock, windows);
   const failures = createCountWindows(clock, windows);
@@ -115,13 +120,19 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
     return given;
   }
 
-  /** Neither too old nor here before. The name of what is kept of it, null where neither is judged. */
+  /**
+   * Neither too old nor here before. The name of what is kept of it, null where neither is judged. `along` commits with it.
+   */
   async function takeOnce(
     { scope, id, format, toleranceSeconds }: InboundWebhook,
     given: GivenSignature,
     body: Buffer,
+    along?: (tx: Transaction) => Promise<void>,
   ): Promise<string | null> {
-    if (toleranceSeconds === 0) return null;
+    if (toleranceSeconds === 0) {
+      if (along) await db.transaction(along);
+      return null;
+    }
     const toleranceMs = toleranceSeconds * 1_000;
     const nowMs = clock.nowMs();
     const sentMs = sentAtMs(given, body);
@@ -134,13 +145,15 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
     const receipt = sha256(Buffer.from(what)).toString('base64url');
     // As long as it could be sent again and pass: where nothing says when it was sent, that has no end of its own.
     const endsMs = sentMs === undefined ? nowMs + UNDATED_KEPT_MS : Math.max(nowMs, sentMs) + toleranceMs;
-    if (!(await store.take(scope, receipt, endsMs, nowMs))) throw replayWindowExceeded('was here before');
+    if (!(await store.take(scope, receipt, endsMs, nowMs, along)))
+      throw replayWindowExceeded('was here before');
     return receipt;
   }
 
   async function passOn(found: Found, request: InboundRequest): Promise<void> {
     const { webhook, tenant } = found;
     const given = await verify(found, request);
+    if (webhook.routeId !== null) return keep(webhook, given, request);
     const receipt = await takeOnce(webhook, given, request.body);
     let status = 0;
     try {
@@ -149,6 +162,25 @@ export function createInboundEntry(deps: InboundEntryDeps & { readonly forward: 
       // It has not arrived: the sender may send the same once more.
       if (receipt !== null && (status === 0 || status >= 500)) await store.release(webhook.scope, receipt);
     }
+  }
+
+  /** For a route: with its receipt, so that it is taken once and not lost. */
+  async function keep(
+    webhook: InboundWebhook,
+    given: GivenSignature,
+    request: InboundRequest,
+  ): Promise<void> {
+    const prepared = await inbox.prepare(webhook, request);
+    await takeOnce(webhook, given, request.body, (tx) => inbox.add(tx, prepared));
+    const { response, requestId } = request;
+    const accepted = { accepted: true, delivery_id: prepared.delivery.id };
+    const text = JSON.stringify({ data: accepted, meta: { request_id: requestId } });
+    response.writeHead(202, {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Content-Length': Buffer.byteLength(text),
+      'X-Request-Id': requestId,
+    });
+    response.end(text);
   }
 
   function log(

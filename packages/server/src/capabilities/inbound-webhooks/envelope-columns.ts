@@ -7,4 +7,11 @@ export const SECRET = {
   mode: 'row',
 } as const satisfies EnvelopeColumn;
 
-export const envelopeColumns: readonly EnvelopeColumn[] = [SECRET];
+export const CONTENT = {
+  table: 'inbound_webhook_deliveries',
+  column: 'content_envelope',
+  idColumn: 'id',
+  mode: 'row',
+} as const satisfies EnvelopeColumn;
+
+export const envelopeColumns: readonly EnvelopeColumn[] = [SECRET, CONTENT];

@@ -25,3 +25,21 @@ export function signatureMissing(): AppError {
 export function replayWindowExceeded(reason: string): AppError {
   return new AppError('replay_window_exceeded', `The request ${reason}`);
 }
+
+/** The sender comes again, as it does where the target is away. */
+export function inboxFull(): AppError {
+  return new AppError('dependency_unavailable', 'Too many requests wait for the route of this webhook', {
+    retryAfterSeconds: 30,
+  });
+}
+
+export function noRoom(): AppError {
+  return new AppError('conflict', 'Too many requests of this webhook are waiting');
+}
+
+export function isNoDeadLetter(): AppError {
+  return new AppError(
+    'conflict',
+    'The delivery is still being tried; only what was given up can be replayed',
+  );
+}

@@ -16,7 +16,7 @@ export interface VerifiedRequest {
   readonly response: ServerResponse;
 }
 
-/** Where verified requests go: URLs. Routes are not taken as targets (docs/decisions/0099). */
+/** To a URL, at once: the answer is the sender's. What goes to a route is kept first (`deliveries/`). */
 export interface Forward {
   /** Writes the answer; resolves with its status when all of it is written. */
   send(webhook: InboundWebhook, tenantSlug: string, request: VerifiedRequest): Promise<number>;
@@ -55,12 +55,13 @@ export function createForward(deps: ForwardDeps): Forward {
   }
 
   return {
-    hostOf: ({ targetUrl }) => (URL.canParse(targetUrl) ? new URL(targetUrl).host : null),
+    hostOf: ({ targetUrl }) =>
+      targetUrl !== null && URL.canParse(targetUrl) ? new URL(targetUrl).host : null,
 
     async send({ scope, targetUrl }, tenantSlug, request) {
       const { method, query, body, requestId, response } = request;
       const policy = { tenantSlug, allowedHosts: await egressAllowlist.hostsFor(scope), mayBePlain };
-      const url = egress.parse(targetUrl, policy);
+      const url = egress.parse(targetUrl!, policy);
       const clock = egress.startClock(FORWARD_MS, presenceOf(response));
       let answered = 0;
       try {

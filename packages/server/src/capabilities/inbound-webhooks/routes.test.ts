@@ -53,6 +53,9 @@ describe('an inbound webhook', () => {
       hmac_key_id: null,
       header_name: null,
       tolerance_seconds: 300,
+      route_id: null,
+      route_environment: null,
+      max_retries: 3,
       enabled: true,
       sandbox: false,
     });
@@ -80,7 +83,7 @@ describe('an inbound webhook', () => {
     [{ tolerance_seconds: 3_601 }, ['tolerance_seconds']],
     [{ target_url: 'http://orders.example.com/' }, ['target_url']],
     [{ target_url: 'https://127.0.0.1/' }, ['target_url']],
-    [{ route_id: '6f1c1f0e-0000-4000-8000-000000000001' }, ['route_id']],
+    [{ route_id: '6f1c1f0e-0000-4000-8000-000000000001' }, ['route_id', 'target_url']],
   ])('%j is refused by the name of its field', async (body, fields) => {
     expect(await fieldsOf('POST', PATH, { ...BASE, ...body })).toEqual([400, fields]);
   });

@@ -3,6 +3,11 @@ import type { InboundWebhooks } from './inbound-webhooks.js';
 import {
   createInboundWebhookBody,
   deletedResponse,
+  inboundDeliveryListQuery,
+  inboundDeliveryParams,
+  inboundDeliveryResponse,
+  inboundDeliveryWire,
+  inboundReplayedResponse,
   inboundWebhookListQuery,
   inboundWebhookParams,
   inboundWebhookResponse,
@@ -12,7 +17,9 @@ import {
 
 const PATH = '/v1/inbound-webhooks';
 
-export function inboundWebhookRoutes(webhooks: Pick<InboundWebhooks, 'records'>): RouteDefinition[] {
+export function inboundWebhookRoutes(
+  webhooks: Pick<InboundWebhooks, 'records' | 'requests'>,
+): RouteDefinition[] {
   return [
     route({
       method: 'GET',
@@ -74,6 +81,44 @@ export function inboundWebhookRoutes(webhooks: Pick<InboundWebhooks, 'records'>)
       response: deletedResponse,
       handle: ({ caller, params }) => webhooks.records.delete(caller, params.id),
       wire: () => ({ deleted: true }),
+    }),
+    route({
+      method: 'GET',
+      path: `${PATH}/:id/deliveries`,
+      summary: 'List requests on their way to the route of an inbound webhook, and dead letters',
+      permission: 'webhooks:read',
+      audit: null,
+      params: inboundWebhookParams,
+      query: inboundDeliveryListQuery,
+      response: inboundDeliveryResponse,
+      answer: 'page',
+      async handle({ caller, params, query }) {
+        const page = await webhooks.requests.list(caller, params.id, { ...query, perPage: query.per_page });
+        return { ...page, rows: page.rows.map(inboundDeliveryWire) };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: `${PATH}/:id/replay`,
+      summary: 'Try the dead letters of an inbound webhook again, the oldest 500',
+      permission: 'webhooks:write',
+      audit: 'webhook.deliver',
+      params: inboundWebhookParams,
+      response: inboundReplayedResponse,
+      handle: ({ caller, params }) => webhooks.requests.replayAll(caller, params.id),
+      wire: (replayed) => ({ replayed }),
+    }),
+    route({
+      method: 'POST',
+      path: `${PATH}/:id/deliveries/:deliveryId/replay`,
+      summary: 'Try a dead letter again',
+      permission: 'webhooks:write',
+      audit: 'webhook.deliver',
+      params: inboundDeliveryParams,
+      response: inboundReplayedResponse,
+      errors: ['conflict'],
+      handle: ({ caller, params }) => webhooks.requests.replay(caller, params.id, params.deliveryId),
+      wire: (replayed) => ({ replayed }),
     }),
   ];
 }

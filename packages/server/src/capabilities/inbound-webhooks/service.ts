@@ -17,7 +17,9 @@ import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { AuditLogs } from '../audit-logs/index.js';
 import type { WebhookSigner } from '../crypto-keys/index.js';
 import type { TargetCheck } from '../egress-allowlist/index.js';
+import type { RouteTable } from '../routes/index.js';
 import { inboundWebhookEntry } from './audit.js';
+import type { InboundDeliveryStore } from './deliveries/store.js';
 import { nameTaken, tooManyInboundWebhooks } from './errors.js';
 import type { SealedSecrets } from './sealed-secret.js';
 import type {
@@ -30,6 +32,8 @@ import type {
 export interface NewInboundWebhook extends InboundWebhookTerms {
   readonly secret: Secret<string> | null;
 }
+
+type Target = Pick<InboundWebhookTerms, 'targetUrl' | 'routeId' | 'routeEnvironment'>;
 
 /** What is absent stays. */
 export type InboundWebhookChanges = Partial<NewInboundWebhook>;
@@ -50,11 +54,15 @@ export interface InboundWebhookRecordsDeps {
   readonly sealed: SealedSecrets;
   readonly signer: Pick<WebhookSigner, 'check'>;
   readonly targets: TargetCheck;
+  readonly routes: Pick<RouteTable, 'find'>;
+  readonly deliveries: Pick<InboundDeliveryStore, 'deleteOf'>;
   readonly auditLogs: Pick<AuditLogs, 'record'>;
+  /** After the commit. */
+  wake(): void;
 }
 
 export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): InboundWebhookRecords {
-  const { db, clock, ids, store, sealed, signer, targets, auditLogs } = deps;
+  const { db, clock, ids, store, sealed, signer, targets, routes, deliveries, auditLogs, wake } = deps;
 
   async function find(scope: Scope, id: string, tx?: Transaction): Promise<InboundWebhook> {
     const webhook = isUuid(id) ? await store.find(scope, id.toLowerCase(), tx) : undefined;
@@ -72,6 +80,15 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
     }
   }
 
+  async function requireRoute(principal: Principal, { routeId, routeEnvironment }: Target): Promise<void> {
+    if (routeId === null) return;
+    if (!principal.may('routes:invoke')) throw permissionMissing('routes:invoke');
+    const route = await routes.find(principal.scope, routeId);
+    if (route?.id !== routeId) throw validationError('route_id', 'names no route of this mode');
+    if (routeEnvironment !== null && !route.environments.has(routeEnvironment))
+      throw validationError('route_environment', 'names no environment that the route is configured for');
+  }
+
   async function requireFree(tx: Transaction, { scope, id, name }: InboundWebhook): Promise<void> {
     const holder = await store.findByName(scope, name, tx);
     if (holder !== undefined && holder.id !== id) throw nameTaken();
@@ -83,7 +100,8 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
       const { scope } = principal;
       requireFits(terms, secret !== null);
       if (terms.hmacKeyId !== null) await requireKey(principal, terms.hmacKeyId);
-      await targets.check(principal, terms.targetUrl, 'target_url');
+      if (terms.targetUrl !== null) await targets.check(principal, terms.targetUrl, 'target_url');
+      await requireRoute(principal, terms);
       const id = ids.uuid();
       const nowMs = clock.nowMs();
       const secretEnvelope = secret && (await sealed.seal(scope, id, secret));
@@ -112,8 +130,10 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
       const after = { ...former, ...changes };
       if (changes.hmacKeyId && changes.hmacKeyId !== former.hmacKeyId)
         await requireKey(principal, changes.hmacKeyId);
-      if (!targets.isSame(after.targetUrl, former.targetUrl))
+      if (after.targetUrl !== null && !targets.isSame(after.targetUrl, former.targetUrl ?? ''))
         await targets.check(principal, after.targetUrl, 'target_url');
+      if (changes.routeId !== undefined || changes.routeEnvironment !== undefined)
+        await requireRoute(principal, after);
       const envelope = secret && (await sealed.seal(scope, former.id, secret));
       return db.transaction(async (tx) => {
         await tx.lock('inbound_webhooks', former.id);
@@ -127,6 +147,7 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
         requireFits(webhook, webhook.secretEnvelope !== null);
         await requireFree(tx, webhook);
         await store.update(tx, webhook);
+        tx.afterCommit(wake);
         const changed = [...Object.keys(changes), ...(secret === undefined ? [] : ['secret'])].map(wireName);
         const entry = inboundWebhookEntry('webhook.update', webhook, { changed });
         await auditLogs.record(tx, actorOf(caller), entry);
@@ -138,7 +159,11 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
     async delete(caller, id) {
       const { scope } = caller.principal;
       await db.transaction(async (tx) => {
-        const webhook = await find(scope, id, tx);
+        const { id: rowId } = await find(scope, id, tx);
+        // Held: nothing is taken for it meanwhile.
+        await tx.lock('inbound_webhooks', rowId);
+        const webhook = await find(scope, rowId, tx);
+        await deliveries.deleteOf(tx, scope, webhook.id);
         await store.delete(tx, scope, webhook.id);
         await auditLogs.record(tx, actorOf(caller), inboundWebhookEntry('webhook.delete', webhook));
         await recordAnswer(tx, caller, undefined);
@@ -148,7 +173,9 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
 }
 
 /** One key, and a header name where the format has none of its own. */
-function requireFits({ format, headerName, hmacKeyId }: InboundWebhookTerms, hasSecret: boolean): void {
+function requireFits(terms: InboundWebhookTerms, hasSecret: boolean): void {
+  requireOneTarget(terms);
+  const { format, headerName, hmacKeyId } = terms;
   if ((format === 'custom') !== (headerName !== null))
     throw validationError(
       'header_name',
@@ -162,6 +189,22 @@ function requireFits({ format, headerName, hmacKeyId }: InboundWebhookTerms, has
     new Map([
       ['secret', [rule]],
       ['hmac_key_id', [rule]],
+    ]),
+  );
+}
+
+function requireOneTarget({ targetUrl, routeId, routeEnvironment }: Target): void {
+  if (routeEnvironment !== null && routeId === null)
+    throw validationError('route_environment', 'goes with route_id alone');
+  if ((targetUrl === null) !== (routeId === null)) return;
+  const rule =
+    targetUrl === null
+      ? 'is due: one of target_url and route_id'
+      : 'goes without the other: one of target_url and route_id is null';
+  throw validationErrors(
+    new Map([
+      ['target_url', [rule]],
+      ['route_id', [rule]],
     ]),
   );
 }

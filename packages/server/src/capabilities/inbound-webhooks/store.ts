@@ -13,7 +13,13 @@ export interface InboundWebhookTerms {
   readonly headerName: string | null;
   readonly hmacKeyId: string | null;
   readonly toleranceSeconds: number;
-  readonly targetUrl: string;
+  /** One of the two. */
+  readonly targetUrl: string | null;
+  readonly routeId: string | null;
+  /** Null = the base environment of the route. */
+  readonly routeEnvironment: string | null;
+  /** Of a route. */
+  readonly maxRetries: number;
   readonly enabled: boolean;
 }
 
@@ -88,8 +94,16 @@ export function createInboundWebhookStore(db: Database) {
       return total;
     },
 
-    /** False where it was taken before, by whichever process; one whose time is over is taken anew. */
-    async take(scope: Scope, receiptKey: string, expiresAtMs: number, nowMs: number): Promise<boolean> {
+    /**
+     * False where it was taken before, by whichever process; one whose time is over is taken anew. `along` commits with it.
+     */
+    async take(
+      scope: Scope,
+      receiptKey: string,
+      expiresAtMs: number,
+      nowMs: number,
+      along?: (tx: Transaction) => Promise<void>,
+    ): Promise<boolean> {
       return db.transaction(async (tx) => {
         const row = await view
           .scoped(scope, tx)
@@ -103,7 +117,9 @@ export function createInboundWebhookStore(db: Database) {
           )
           .returning('receipt_key')
           .executeTakeFirst();
-        return row !== undefined;
+        if (row === undefined) return false;
+        await along?.(tx);
+        return true;
       });
     },
 
@@ -149,7 +165,10 @@ function columnsOf(webhook: InboundWebhook) {
     hmac_key_id: webhook.hmacKeyId,
     secret_envelope: webhook.secretEnvelope,
     tolerance_seconds: webhook.toleranceSeconds,
-    target_url: webhook.targetUrl,
+    target_url: webhook.targetUrl ?? '',
+    route_id: webhook.routeId,
+    route_environment: webhook.routeEnvironment,
+    max_retries: webhook.maxRetries,
     enabled: Number(webhook.enabled),
     updated_at: webhook.updatedAtMs,
   };
@@ -166,7 +185,10 @@ function webhookOf(row: Selectable<InboundWebhookRow>): InboundWebhook {
     hmacKeyId: row.hmac_key_id,
     secretEnvelope: row.secret_envelope,
     toleranceSeconds: row.tolerance_seconds,
-    targetUrl: row.target_url,
+    targetUrl: row.target_url === '' ? null : row.target_url,
+    routeId: row.route_id,
+    routeEnvironment: row.route_environment,
+    maxRetries: row.max_retries,
     enabled: row.enabled === 1,
     createdAtMs: row.created_at,
     updatedAtMs: row.updated_at,

@@ -2,6 +2,7 @@ import type { TenantModeColumns } from '../../platform/storage/columns.js';
 import type { TableSet } from '../../platform/storage/database.js';
 import type { Migration } from '../../platform/storage/migration.js';
 import { inboundWebhooksMigration } from './migrations/0067-inbound-webhooks.js';
+import { inboundDeliveriesMigration } from './migrations/0069-inbound-deliveries.js';
 
 export interface InboundWebhookRow extends TenantModeColumns {
   id: string;
@@ -15,7 +16,12 @@ export interface InboundWebhookRow extends TenantModeColumns {
   secret_envelope: Buffer | null;
   /** 0 = neither age nor repetition is judged. */
   tolerance_seconds: number;
+  /** Empty where it leads to a route. */
   target_url: string;
+  route_id: string | null;
+  /** Null = the base environment of the route. */
+  route_environment: string | null;
+  max_retries: number;
   enabled: number;
   created_at: number;
   updated_at: number;
@@ -26,14 +32,33 @@ interface ReceiptRow extends TenantModeColumns {
   expires_at: number;
 }
 
+export interface InboundDeliveryRow extends TenantModeColumns {
+  id: string;
+  webhook_id: string;
+  state: 'waiting' | 'sending' | 'dead';
+  due_at: number | null;
+  attempts: number;
+  method: string;
+  bytes: number;
+  source_ip: string | null;
+  content_envelope: Buffer;
+  last_status: number | null;
+  last_error: string | null;
+  last_request_id: string | null;
+  created_at: number;
+  updated_at: number;
+}
+
 export interface InboundWebhookTables {
   inbound_webhooks: InboundWebhookRow;
   inbound_webhook_receipts: ReceiptRow;
+  inbound_webhook_deliveries: InboundDeliveryRow;
 }
 
 export const inboundWebhookTables: TableSet<InboundWebhookTables> = {
   inbound_webhooks: { scope: 'tenant+mode' },
   inbound_webhook_receipts: { scope: 'tenant+mode' },
+  inbound_webhook_deliveries: { scope: 'tenant+mode' },
 };
 
-export const migrations: readonly Migration[] = [inboundWebhooksMigration];
+export const migrations: readonly Migration[] = [inboundWebhooksMigration, inboundDeliveriesMigration];

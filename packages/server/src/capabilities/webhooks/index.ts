@@ -1,3 +1,4 @@
+export { retryDelayMs } from './deliveries/retry.js';
 export { envelopeColumns } from './envelope-columns.js';
 export type { CallEvents, CallInterest } from './feeds/call-events.js';
 export type { CallData } from './feeds/call-store.js';

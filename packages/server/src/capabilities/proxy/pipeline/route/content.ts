@@ -37,7 +37,7 @@ export function readContent(
   const { headers, method } = call;
   if (!headers.hasBody) return NO_CONTENT;
   const kind = bodyKind(headers.contentType, headers.contentEncoding);
-  const isTextual = kind !== 'opaque' && isRendered(method);
+  const isTextual = kind !== 'opaque' && isRendered(method) && !call.isVerbatim;
   const parsed = (body: Buffer): RouteContent => ({
     body,
     template: isTextual ? parseRouteBody(body, kind, headers.contentType, variables) : null,

@@ -20,6 +20,8 @@ export interface RouteExchange extends Exchange {
   host(): ResolvedHost;
   /** Notes who was found to call without a credential of ours. */
   recognise(principal: Principal): Caller;
+  /** Of a request that was verified before it was kept: nobody else is asked who calls, and its body is rendered by nobody. */
+  readonly verified?: { readonly caller: Caller };
 }
 
 export interface HostTenant {

@@ -1,0 +1,1 @@
+export const DELIVERY_JOB = 'inbound_webhook_deliveries';
