@@ -35,6 +35,7 @@ export async function newLog(
     clientOrigin: 'direct',
     echo: null,
     signatureValid: null,
+    warning: null,
   });
   await apiLogs.flush();
   installation.clock.advance(FEED_WATERMARK_MS);

@@ -204,6 +204,22 @@ describe('a request', () => {
     expect((await send(to(name), 'failed', failed)).status).toBe(200);
   });
 
+  it('that has been here before is a loop, and was not taken', async () => {
+    const name = await make();
+    await send(to(name), 'first', byStripe('first'));
+    const via = String(arrived[0]!.headers.via);
+    arrived.length = 0;
+    const headers = byStripe();
+    for (const looped of [via, `1.0 other, ${via.toUpperCase()}`, `${via}, 1.1 other`])
+      expect(outcome(await send(to(name), BODY, { ...headers, via: looped }))).toEqual([
+        508,
+        'loop_detected',
+      ]);
+    expect(arrived).toEqual([]);
+    expect((await send(to(name), BODY, { ...headers, via: '1.1 other' })).status).toBe(200);
+    expect(arrived[0]!.headers.via).toBe(`1.1 other, ${via}`);
+  });
+
   it('that is sent many times at once is taken once', async () => {
     const name = await make();
     const headers = byStripe();
@@ -285,6 +301,42 @@ describe('a request', () => {
     expect(text).not.toContain(headers['stripe-signature'].slice(-64));
     expect(text).not.toContain('canary');
   });
+});
+
+it('what is under way at a stop is answered, and leaves its row though its sender has gone', async () => {
+  const [stays, leaves] = [await make(), await make()];
+  const answer = whole.answer!;
+  let release = () => {};
+  let underWay = 0;
+  let began = () => {};
+  const bothBegan = new Promise<void>((resolve) => {
+    began = resolve;
+  });
+  whole.answer = (incoming, response) => {
+    if (incoming.headers['x-leaves'] === undefined) release = () => void answer(incoming, response);
+    if (++underWay === 2) began();
+  };
+  const answered = send(to(stays), BODY, byStripe());
+  const leaver = request({
+    port: whole.port,
+    host: '127.0.0.1',
+    method: 'POST',
+    path: to(leaves),
+    headers: { ...byStripe(), 'x-leaves': 'yes' },
+  });
+  leaver.on('error', () => {});
+  leaver.end(BODY);
+  await bothBegan;
+  whole.answer = answer;
+  leaver.destroy();
+  const restarted = whole.restart(() => {});
+  release();
+  expect((await answered).status).toBe(200);
+  await restarted;
+  const { json } = await whole.api('GET', '/v1/logs?limit=1000');
+  const rowOf = (name: string) => json.data.find(({ path }: { path: string }) => path === to(name));
+  expect(rowOf(stays)).toMatchObject({ status_code: 200, error: null });
+  expect(rowOf(leaves)).toMatchObject({ status_code: 499, error: 'client_disconnected' });
 });
 
 it('a network that has failed too often waits before anything of it is judged', async () => {

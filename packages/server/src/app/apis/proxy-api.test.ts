@@ -388,6 +388,7 @@ describe('the log row', () => {
       clientOrigin: 'sdk_intercept',
       echo: { guarded: 0, notGuarded: 0 },
       signatureValid: null,
+      warning: null,
     });
     expect(JSON.stringify(row)).not.toMatch(/canary|4111/);
   });

@@ -116,6 +116,15 @@ describe('a placeholder of a bound secret', () => {
 
   it('is sent although it has expired, where the expiry is not strict', async () => {
     expect((await sent({ body: '["{{secret:OLD}}"]' })).body).toBe('["old-value"]');
+    const warningOf = async (one: Sent) => {
+      const { headers } = await call(one);
+      return (await logRow(headers.get('x-request-id')!)).warning;
+    };
+    expect(await warningOf({ body: '["{{secret:OLD}}"]' })).toBe('secret_expired');
+    expect(await warningOf({ headers: { ...JSON_TYPE, 'x-knox-upstream-auth-secret': 'OLD' } })).toBe(
+      'secret_expired',
+    );
+    expect(await warningOf({ body: '["{{secret:API_KEY}}"]' })).toBeNull();
   });
 
   it('stays as it is behind a backslash', async () => {

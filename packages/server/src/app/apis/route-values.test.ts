@@ -93,6 +93,18 @@ async function startPlainUpstream() {
   };
 }
 
+it('an injected header stands in the place of the client’s, in whichever spelling that comes', async () => {
+  const { name } = await make({ inject_headers_json: { 'X-Name': 'of the route', X_Other: 'too' } });
+  const headers = { X_Name: 'forged', 'x-name': 'forged', 'x-other': 'forged', X_Near_Name: 'kept' };
+  const { headers: seen } = await sent(name, { body: '{}', headers });
+  const named = Object.entries(seen).filter(([one]) => /^x[-_](name|other|near)/.test(one));
+  expect(named.sort()).toEqual([
+    ['x-name', 'of the route'],
+    ['x_near_name', 'kept'],
+    ['x_other', 'too'],
+  ]);
+});
+
 describe('placeholders of the client’s body', () => {
   it('are secrets and variables, escaped where they stand, read once', async () => {
     const { name } = await make();
@@ -312,6 +324,25 @@ describe('a log row', () => {
       .toMatchObject([{ path: '/x', environment: 'production', signature_valid: null }]);
   });
 
+  it('warns of an expired secret that was used: of the route, of its caller', async () => {
+    const warningOf = async (settings: object, body: string, status = 200) => {
+      const { name } = await make(settings);
+      const answer = await call(name, { body });
+      expect(answer.status).toBe(status);
+      const { warning, error } = await logRow(String(answer.headers['x-request-id']));
+      return [warning, error];
+    };
+    const injecting = (text: string) => ({ inject_headers_json: { 'x-injected': text } });
+    expect(await warningOf(injecting('{{secret:OLD}}'), '{}')).toEqual(['secret_expired', null]);
+    expect(await warningOf({ inject_body_json: { a: '{{secret:OLD}}' } }, '{}')).toEqual([
+      'secret_expired',
+      null,
+    ]);
+    expect(await warningOf({}, '"{{secret:OLD}}"')).toEqual(['secret_expired', null]);
+    expect(await warningOf(injecting('{{secret:PLAIN}}'), '"{{secret:PLAIN}}"')).toEqual([null, null]);
+    expect(await warningOf({}, '"{{secret:STRICT}}"', 400)).toEqual([null, 'secret_expired']);
+  });
+
   it('of a refusal says why', async () => {
     const { name } = await make({ ip_allowlist: ['192.0.2.1'] });
     const { headers } = await call(name, { body: '{}' });
@@ -384,6 +415,10 @@ describe('a client', () => {
       false,
       null,
     ]);
+    await api('PATCH', `/v1/secrets/${secret.id}`, { expires_at: '2020-01-01T00:00:00Z' });
+    const late = await sent(name, { key: null, host, body: '{"a":"b"}', headers: signed });
+    expect((await logRow(String(late.answer.headers['x-request-id']))).warning).toBe('secret_expired');
+    expect((await server.api('GET', `/v1/routes/${id}/logs`)).json.data[0].warning).toBe('secret_expired');
     // A credential that is sent is judged all the same.
     expect((await call(name, { host, key: 'tk_live_none_none', body: '{}' })).status).toBe(401);
   });

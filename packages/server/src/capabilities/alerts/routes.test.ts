@@ -161,6 +161,29 @@ describe('an alert', () => {
   });
 });
 
+it('is tested five times a minute and tenant, whichever alert and mode', async () => {
+  const sandbox = { headers: { 'x-knoxcall-mode': 'test' } };
+  const [one, other] = [(await make()).id, (await make({ name: 'b' })).id];
+  const inTest = (await call('POST', PATH, BASE, sandbox)).json['data'].id;
+  const tested = async (id: unknown, more: TestCall = {}) =>
+    (await call('POST', `${PATH}/${id}/test`, undefined, more)).status;
+  const given = [await tested(one), await tested(one), await tested(other), await tested(inTest, sandbox)];
+  expect([...given, await tested(other)]).toEqual([200, 200, 200, 200, 200]);
+  const refused = await call('POST', `${PATH}/${one}/test`);
+  expect([refused.status, refused.json['error'].type]).toEqual([429, 'rate_limit_exceeded']);
+  expect(Number(refused.headers['retry-after'])).toBe(60);
+  expect(await tested(inTest, sandbox)).toBe(429);
+
+  const foreign = { token: await harness.signIn(harness.other.ownerEmail) };
+  const theirs = (await call('POST', PATH, BASE, foreign)).json['data'].id;
+  expect(await tested(theirs, foreign)).toBe(200);
+  await harness.advance(59_000);
+  expect(await tested(one)).toBe(429);
+  await harness.advance(1_000);
+  expect(await tested(one)).toBe(200);
+  await call('DELETE', `${PATH}/${inTest}`, undefined, sandbox);
+});
+
 it('channels are of the plans that have them, and alerts of those that have mail', async () => {
   const ask = async (channels: readonly unknown[]) => {
     const { status, json } = await call('POST', PATH, { ...BASE, channels });

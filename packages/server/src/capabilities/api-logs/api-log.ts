@@ -1,6 +1,9 @@
 import type { RequestId, Scope } from '../../kernel/ids.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
 
+/** What let the call by and is not as it should be: a secret whose expiry is not strict (dataplane.md §3). */
+export type LogWarning = 'secret_expired';
+
 export type ClientOrigin = 'direct' | 'sdk_intercept';
 
 /** What a data-plane call leaves behind: never a body, a query value or a substituted value. */
@@ -29,6 +32,7 @@ export interface ApiLogEntry {
   readonly echo: EchoCounts | null;
   /** Null where none was asked for, or the call was refused before it. */
   readonly signatureValid: boolean | null;
+  readonly warning: LogWarning | null;
 }
 
 export interface EchoCounts {

@@ -167,9 +167,9 @@ describe('GET /v1/logs/export', () => {
     const [header, first, second, ...none] = linesOf(answer.text);
     expect(header).toBe(
       'id,request_id,tenant_id,route_id,matched_client_id,identification_method,method,status_code,src_ip,environment,sandbox,ts,' +
-        'path,latency_ms,upstream_host,error,rate_limited,proxy_mode,client_origin,echo_guarded,echo_not_guarded',
+        'path,latency_ms,upstream_host,error,rate_limited,proxy_mode,client_origin,echo_guarded,echo_not_guarded,warning',
     );
-    expect(first).toMatch(/^\d+,e-1,.*,"\/a,""b""",12,api.example.com,,false,ephemeral,direct,2,1$/);
+    expect(first).toMatch(/^\d+,e-1,.*,"\/a,""b""",12,api.example.com,,false,ephemeral,direct,2,1,$/);
     expect(second).toMatch(/^\d+,e-2,[0-9a-f-]{36},,c9,api_key,POST,200,192\.0\.2\.7,,false,/);
     expect(none).toEqual([]);
     const audit = await get('/v1/audit-logs?action=log.export');

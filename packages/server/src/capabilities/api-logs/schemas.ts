@@ -113,6 +113,10 @@ export const logResponse = z
       })
       .nullable()
       .describe('Null: nothing was detokenized for the call.'),
+    warning: z
+      .enum(['secret_expired'])
+      .nullable()
+      .describe('`secret_expired`: an expired secret was used, whose expiry is not strict.'),
   })
   .meta({ id: 'Log' });
 
@@ -141,6 +145,7 @@ export function toLogResponse(log: ApiLog, withIdentity: boolean): z.input<typeo
     client_origin: log.clientOrigin,
     cursor: encodeCursor(log.id),
     echo: log.echo && { guarded: log.echo.guarded, not_guarded: log.echo.notGuarded },
+    warning: log.warning,
   };
 }
 

@@ -107,6 +107,7 @@ describe('GET /v1/logs', () => {
       'client_origin',
       'cursor',
       'echo',
+      'warning',
     ]);
   });
 

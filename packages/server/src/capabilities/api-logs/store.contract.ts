@@ -35,6 +35,7 @@ export function entry(scope: Scope, requestId: string, over: Partial<ApiLogEntry
     clientOrigin: 'direct',
     echo: null,
     signatureValid: null,
+    warning: null,
     ...over,
   };
 }

@@ -3,7 +3,7 @@ import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Database, Insertion } from '../../platform/storage/database.js';
-import type { ApiLog, ApiLogEntry, ClientOrigin } from './api-log.js';
+import type { ApiLog, ApiLogEntry, ClientOrigin, LogWarning } from './api-log.js';
 import { type ApiLogFilter, filtered } from './filter.js';
 import { type ApiLogRow, apiLogTables } from './tables.js';
 
@@ -286,6 +286,7 @@ function toColumns(entry: ApiLogEntry, loggedAtMs: number): Record<string, strin
     echo_guarded: entry.echo?.guarded ?? null,
     echo_not_guarded: entry.echo?.notGuarded ?? null,
     signature_valid: entry.signatureValid === null ? null : Number(entry.signatureValid),
+    warning: entry.warning,
     logged_at: loggedAtMs,
   };
 }
@@ -315,5 +316,6 @@ function fromRow(row: Selectable<ApiLogRow>): ApiLog {
         ? null
         : { guarded: row.echo_guarded, notGuarded: row.echo_not_guarded },
     signatureValid: row.signature_valid === null ? null : row.signature_valid === 1,
+    warning: row.warning as LogWarning | null,
   };
 }

@@ -6,6 +6,7 @@ import { apiLogsMigration } from './migrations/0009-api-logs.js';
 import { echoCountsMigration } from './migrations/0026-echo-counts.js';
 import { logAnchorsMigration } from './migrations/0058-log-anchors.js';
 import { signatureValidMigration } from './migrations/0064-signature-valid.js';
+import { logWarningsMigration } from './migrations/0079-log-warnings.js';
 
 export interface ApiLogRow {
   id: Generated<number>;
@@ -31,6 +32,7 @@ export interface ApiLogRow {
   echo_guarded: number | null;
   echo_not_guarded: number | null;
   signature_valid: number | null;
+  warning: string | null;
   /** When the row was handed to the database; the feed's watermark compares it. */
   logged_at: number;
 }
@@ -62,4 +64,5 @@ export const migrations: readonly Migration[] = [
   echoCountsMigration,
   logAnchorsMigration,
   signatureValidMigration,
+  logWarningsMigration,
 ];

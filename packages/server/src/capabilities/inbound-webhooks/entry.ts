@@ -212,6 +212,7 @@ export function createInboundEntry(
       clientOrigin: 'direct',
       echo: null,
       signatureValid: verdictOf(failure),
+      warning: null,
     });
   }
 

@@ -75,6 +75,8 @@ export class ProxyCall implements ClientPresence {
   signatureValid: boolean | null = null;
   /** A body that a step had to read whole. */
   body: Buffer | null = null;
+  /** An expired secret was used, whose expiry is not strict. */
+  usedExpired = false;
   /** Nothing in its body is rendered. */
   isVerbatim = false;
   /** Of ours, that goes upstream. */

@@ -24,6 +24,8 @@ export interface ReadCredential {
   readonly header: CredentialHeader;
   /** What the answer must not bring back and the log row not hold. */
   readonly guarded: DetokenizedValue;
+  /** It has, and its expiry is not strict. */
+  readonly isExpired: boolean;
 }
 
 /** RFC 9110 §5.5 without what is obsolete: what splits no head, and what every upstream reads alike. */
@@ -40,7 +42,7 @@ export async function readCredential(
   host: string,
   credential: UpstreamCredential,
 ): Promise<ReadCredential> {
-  const { name, value } = await namingTheHeader(async () =>
+  const { name, value, isExpired } = await namingTheHeader(async () =>
     secrets.resolve(scope, credential.reference, useFor(host)),
   );
   const text = value.reveal();
@@ -48,6 +50,7 @@ export async function readCredential(
   return {
     header: headerOf(credential, text),
     guarded: { value, token: `{{secret:${name}}}`, isGuarded: true },
+    isExpired,
   };
 }
 

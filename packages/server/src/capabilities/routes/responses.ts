@@ -134,6 +134,10 @@ export const routeLogResponse = z
     environment: z.string().nullable(),
     rate_limited: z.boolean(),
     signature_valid: z.boolean().nullable().describe('Null: none was judged.'),
+    warning: z
+      .enum(['secret_expired'])
+      .nullable()
+      .describe('`secret_expired`: an expired secret was used, whose expiry is not strict.'),
     source_ip_country: always('Where an address is'),
     source_ip_city: always('Where an address is'),
   })
@@ -247,6 +251,7 @@ export function routeLogWire(log: ApiLog, withIdentity: boolean) {
     environment: log.environment,
     rate_limited: log.rateLimited,
     signature_valid: log.signatureValid,
+    warning: log.warning,
     source_ip_country: null,
     source_ip_city: null,
   };

@@ -754,6 +754,7 @@ it('shows its calls, the newest first, without addresses for whom may not see th
       clientOrigin: 'direct',
       echo: null,
       signatureValid: null,
+      warning: null,
     });
   const answer = await call('GET', `${PATH}/${id}/logs?per_page=1`);
   expect(answer.json['meta']).toMatchObject({ total: 2, total_pages: 2 });

@@ -42,7 +42,11 @@ export interface SecretResolving {
   /** For upstream mTLS; null: the base environment. */
   certificateOf(scope: Scope, secretId: string, environment: string | null): Promise<CertificateWithKey>;
   /** What requests are signed with: it is sent nowhere, so that `allowed_hosts` says nothing of it. */
-  signingSecretOf(scope: Scope, secretId: string, environment: string | null): Promise<Secret<string>>;
+  signingSecretOf(
+    scope: Scope,
+    secretId: string,
+    environment: string | null,
+  ): Promise<Pick<ResolvedSecret, 'value' | 'isExpired'>>;
 }
 
 export interface SecretResolvingDeps {
@@ -166,16 +170,16 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
       const isExpired = judgeExpiry(found);
       const text = await openValue(secret, value, environment);
       if (isExpired) warn(secret);
-      return { id: value.id, version: value.version, ...certificateWithKey(text) };
+      return { id: value.id, version: value.version, isExpired, ...certificateWithKey(text) };
     },
 
     async signingSecretOf(scope, secretId, environment) {
       const found = await find(scope, { by: 'id', text: secretId }, environment);
       if (found.secret.type !== 'string') throw notASigningSecret(found.secret.name);
       const isExpired = judgeExpiry(found);
-      const text = await open(found, environment);
+      const value = await open(found, environment);
       if (isExpired) warn(found.secret);
-      return text;
+      return { value, isExpired };
     },
   };
 }

@@ -57,6 +57,8 @@ export interface CertificateWithKey {
   readonly key: Secret<string>;
   /** The leaf first, then what it was stored with. */
   readonly certificatePem: string;
+  /** It has, and its expiry is not strict. */
+  readonly isExpired: boolean;
 }
 
 /** The values of type `oauth2`. */

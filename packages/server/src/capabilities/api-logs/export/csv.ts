@@ -26,6 +26,7 @@ const COLUMNS: readonly (readonly [name: string, cell: (log: ApiLog) => Cell])[]
   ['client_origin', (log) => log.clientOrigin],
   ['echo_guarded', (log) => log.echo?.guarded ?? null],
   ['echo_not_guarded', (log) => log.echo?.notGuarded ?? null],
+  ['warning', (log) => log.warning],
 ];
 
 const IDENTITY_TIER: ReadonlySet<string> = new Set(['matched_client_id', 'identification_method', 'src_ip']);

@@ -6,6 +6,7 @@ import type { DetokenizedValue } from '../../redaction/index.js';
 import type { ResolvedSecret, SecretReference, Secrets, SecretUse } from '../../secrets/index.js';
 import { type CallTemplate, type PortableValues, referenceOf } from '../../templating/index.js';
 import type { TokenReference, ValueForProxy, Vaults } from '../../vaults/index.js';
+import type { ProxyCall } from '../call.js';
 
 export type TokenSource = Pick<Vaults, 'vaultNames' | 'detokenizeForProxy' | 'checkForProxy'>;
 
@@ -37,6 +38,7 @@ export function guardedValues({ tokens, secrets }: CallValues): readonly Detoken
 /** Permission per vault, one audit row an occurrence, all or nothing (dataplane §1.3 step 5). */
 export async function detokenize(
   { vaults, secrets: source, portable }: ValueSources,
+  call: Pick<ProxyCall, 'usedExpired'>,
   caller: Caller,
   host: string,
   template: CallTemplate,
@@ -46,7 +48,7 @@ export async function detokenize(
   // First, so that no token is read out for a caller who may not open the rest.
   const opened = opens.length === 0 ? [] : await portable.openForProxy(caller, opens);
   const secrets = await secretsFor(template.secrets, ephemeralUse(host), (reference, use) =>
-    textOf(source.resolve(scope, reference, use)),
+    textOf(call, source.resolve(scope, reference, use)),
   );
   const tokens = await valuesFor(vaults, caller, operands, (references) =>
     vaults.detokenizeForProxy(caller, references),
@@ -55,8 +57,16 @@ export async function detokenize(
   return { tokens, secrets, portables: { sealed, opened } };
 }
 
-export function textOf(resolved: Promisable<ResolvedSecret>): Promisable<Secret<string>> {
-  return isPending(resolved) ? resolved.then(({ value }) => value) : resolved.value;
+/** The value, and a note of it on the call's row where it has expired. */
+export function textOf(
+  call: Pick<ProxyCall, 'usedExpired'>,
+  resolved: Promisable<ResolvedSecret>,
+): Promisable<Secret<string>> {
+  const take = ({ value, isExpired }: ResolvedSecret): Secret<string> => {
+    if (isExpired) call.usedExpired = true;
+    return value;
+  };
+  return isPending(resolved) ? resolved.then(take) : take(resolved);
 }
 
 function ephemeralUse(host: string): SecretUse {

@@ -84,8 +84,9 @@ async function run(deps: EphemeralDeps, call: ProxyCall, readOptions: ReadOption
       ? null
       : await readCredential(deps.secrets, caller.principal.scope, hostname, options.credential);
   const values =
-    scanned.template === null ? NO_VALUES : await detokenize(deps, caller, hostname, scanned.template);
+    scanned.template === null ? NO_VALUES : await detokenize(deps, call, caller, hostname, scanned.template);
   call.credential = own?.header ?? null;
+  if (own?.isExpired) call.usedExpired = true;
   call.injected = own === null ? values.secrets : [...values.secrets, own.guarded];
   const guardable = own === null ? guardedValues(values) : [...guardedValues(values), own.guarded];
   if (guardable.length > 0) call.guard = new EchoGuard(guardable);

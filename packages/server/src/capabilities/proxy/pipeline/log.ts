@@ -65,6 +65,7 @@ export function writeLogRow(log: CallLog, clock: Clock, call: ProxyCall, failure
     rateLimited: isAppError(failure, 'rate_limit_exceeded'),
     proxyMode: call.mode,
     signatureValid: call.signatureValid,
+    warning: call.usedExpired ? 'secret_expired' : null,
     echo: call.guard && { guarded: call.guard.guarded, notGuarded: call.guard.notGuarded },
     clientOrigin: call.headers.isFromSdkIntercept ? 'sdk_intercept' : 'direct',
   };

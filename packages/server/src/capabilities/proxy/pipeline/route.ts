@@ -88,7 +88,13 @@ async function run(deps: RoutePipelineDeps, call: ProxyCall, exchange: RouteExch
   const certificate =
     settings.mtlsCertificateId === null
       ? null
-      : await upstreamCertificate(deps.secrets, scope, settings.mtlsCertificateId, called.environment.name);
+      : await upstreamCertificate(
+          deps.secrets,
+          call,
+          scope,
+          settings.mtlsCertificateId,
+          called.environment.name,
+        );
   const event = call.watch?.received(call);
   if (event) deps.apiLogs.appendAlone(event);
 

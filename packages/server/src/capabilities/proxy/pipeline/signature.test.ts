@@ -118,6 +118,16 @@ describe('a nonce', () => {
     expect(outcome(asTime)).toBe('invalid_signature');
   });
 
+  it('holds no slash, so that nothing of the path is taken for one', () => {
+    // What was signed of POST /files/POST/x, without a nonce, reads as POST /x with that nonce.
+    const taken = { ...signed({ path: '/files/POST/x' }), nonce: 'POST/files/', path: '/x' };
+    expect(signed({ nonce: 'POST/files/', path: '/x' }).signature).toBe(taken.signature);
+    expect(outcome(taken)).toBe('invalid_signature');
+    for (const odd of ['abcdefgh/', '/abcdefgh', 'abc/defgh', 'abcd efgh', 'abcdefg', 'abcdéfgh'])
+      expect(outcome(signed({ nonce: odd }))).toBe('invalid_signature');
+    expect(outcome(signed({ nonce: 'AZaz09._~+=-' }))).toBe('valid');
+  });
+
   it("that no signature covers is the upstream's", () => {
     expect(outcome({ ...signed(), nonce })).toBe('valid');
   });
@@ -155,7 +165,12 @@ describe('a route that is signed', () => {
   const refusal = (type: string, status = 403) => expect.objectContaining({ type, status });
 
   it('takes the secret of the client, wherever that may be sent', async () => {
-    await expect(check()).resolves.toBeUndefined();
+    await expect(check()).resolves.toBe(false);
+  });
+
+  it('tells of a secret that has expired and is good all the same', async () => {
+    const id = await make({ name: 'PAST', value: KEY, expires_at: '2020-01-01T00:00:00Z' });
+    await expect(check({ client: { id: 'one', signingSecretId: id } })).resolves.toBe(true);
   });
 
   it('lets nobody by without a secret of its own', async () => {

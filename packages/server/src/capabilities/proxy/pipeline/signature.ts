@@ -61,20 +61,22 @@ const NONCE = new RegExp(`^[A-Za-z0-9._~+=-]{8,${LIMITS.signatureNonceCharacters
 
 /**
  * Step 7 of dataplane.md §5.3. A signed route lets nobody by whose secret is not known: no client, a client without one,
- * or with one that is gone or out of date, are 403 as a wrong signature is (docs/decisions/0096).
+ * or with one that is gone or out of date, are 403 as a wrong signature is (docs/decisions/0096). Whether the secret has
+ * expired, which only a strict expiry minds.
  */
-export async function checkSignature(deps: SignatureDeps, call: SignedCall): Promise<void> {
+export async function checkSignature(deps: SignatureDeps, call: SignedCall): Promise<boolean> {
   const { scope, environment, client, settings, request } = call;
   const { signature } = requireHeaders(settings, request);
   const nowMs = deps.clock.nowMs();
   judgeTime(settings, request, nowMs);
   if (client === null || client.signingSecretId === null) throw noSigningSecret();
-  const secret = await secretOf(deps.secrets, scope, client.signingSecretId, environment);
-  const { nonce, expiresAtMs } = compare(settings, request, signature, secret);
-  if (nonce === null) return;
+  const found = await secretOf(deps.secrets, scope, client.signingSecretId, environment);
+  const { nonce, expiresAtMs } = compare(settings, request, signature, found.value);
+  if (nonce === null) return found.isExpired;
   const key = sha256(`route-signature ${scope.tenantId} ${scope.sandbox} ${client.id} ${nonce}`);
   const keptUntilMs = expiresAtMs + LIMITS.dpopReplayMarginMs;
   if (!(await deps.replays.take(key, keptUntilMs, []))) throw nonceTaken();
+  return found.isExpired;
 }
 
 /** 403 `signature_missing`, `signature_expired`, `invalid_signature`. */
@@ -139,7 +141,7 @@ async function secretOf(
   scope: Scope,
   secretId: string,
   environment: string,
-): Promise<Secret<string>> {
+): ReturnType<Secrets['signingSecretOf']> {
   try {
     return await secrets.signingSecretOf(scope, secretId, environment);
   } catch (error) {

@@ -53,9 +53,13 @@ async function file(name: string) {
 }
 const replace = async (name: string, more = {}) =>
   call('PUT', `/v1/secrets/${id}/certificate`, { ...(await file(name)), ...more });
-async function shown(environment = 'production', tenant = harness.tenant): Promise<string> {
+async function shown(
+  environment = 'production',
+  tenant = harness.tenant,
+  call = { usedExpired: false },
+): Promise<string> {
   const { scope } = harness.callerOf(tenant, 'live').principal;
-  const clientCertificate = await upstreamCertificate(harness.secrets, scope, id, environment);
+  const clientCertificate = await upstreamCertificate(harness.secrets, call, scope, id, environment);
   const url = `https://api.example.com:${upstream.port}/`;
   return (await rig.send(url, { clientCertificate })).body.toString();
 }
@@ -67,6 +71,17 @@ it('is that of the environment, and a new one at once', async () => {
   await replace('three', { environment: 'staging' });
   expect([await shown(), await shown('staging'), await shown()]).toEqual(['two', 'three', 'two']);
   expect(upstream.connectionCount()).toBe(3);
+});
+
+it('is shown although it has expired, where the expiry is not strict, and the call tells', async () => {
+  const [valid, expired] = [{ usedExpired: false }, { usedExpired: false }];
+  await shown('production', harness.tenant, valid);
+  await call('PATCH', `/v1/secrets/${id}`, { expires_at: '2020-01-01T00:00:00Z' });
+  await shown('production', harness.tenant, expired);
+  expect([valid.usedExpired, expired.usedExpired]).toEqual([false, true]);
+  await call('PATCH', `/v1/secrets/${id}`, { strict_expiry_enforcement: true });
+  await expect(shown()).rejects.toEqual(expect.objectContaining({ type: 'secret_expired' }));
+  await call('PATCH', `/v1/secrets/${id}`, { expires_at: null, strict_expiry_enforcement: false });
 });
 
 it("is no other tenant's, and none that is gone", async () => {

@@ -1,6 +1,7 @@
 import type { Scope } from '../../../kernel/ids.js';
 import type { ClientCertificate } from '../../../platform/egress/egress.js';
 import type { Secrets } from '../../secrets/index.js';
+import type { ProxyCall } from '../call.js';
 
 /**
  * The certificate that a route shows to its upstream (dataplane.md §5.7), that of its environment. Read for each call, so that
@@ -9,10 +10,13 @@ import type { Secrets } from '../../secrets/index.js';
  */
 export async function upstreamCertificate(
   secrets: Pick<Secrets, 'certificateOf'>,
+  call: Pick<ProxyCall, 'usedExpired'>,
   scope: Scope,
   secretId: string,
   environment: string,
 ): Promise<ClientCertificate> {
-  const { id, version, key, certificatePem } = await secrets.certificateOf(scope, secretId, environment);
+  const found = await secrets.certificateOf(scope, secretId, environment);
+  if (found.isExpired) call.usedExpired = true;
+  const { id, version, key, certificatePem } = found;
   return { id, version, load: async () => ({ key, certificatePem }) };
 }

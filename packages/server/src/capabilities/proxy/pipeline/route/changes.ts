@@ -69,10 +69,10 @@ async function change(
     host: target.hostname,
     isPlain: target.url.protocol !== 'https:',
   };
-  const ofRoute = routeSecrets(deps.secrets, scope, injection.references, use);
+  const ofRoute = routeSecrets(deps.secrets, call, scope, injection.references, use);
   const injected = isPending(ofRoute) ? await ofRoute : ofRoute;
   const named = content.template?.secrets ?? [];
-  const ofBody = routeSecrets(deps.secrets, scope, named, use);
+  const ofBody = routeSecrets(deps.secrets, call, scope, named, use);
   const rendered = isPending(ofBody) ? await ofBody : ofBody;
   call.injected = [...injected, ...rendered];
   injectHeaders(call, injection, valuesOf(injected));

@@ -26,12 +26,13 @@ const NO_SECRETS: readonly DetokenizedValue[] = [];
 /** One value an occurrence, each secret read once; 400 and 403 of those that cannot be had (dataplane §2.2). */
 export function routeSecrets(
   source: Pick<SecretSource, 'resolve'>,
+  call: ProxyCall,
   scope: Scope,
   references: readonly SecretReference[],
   use: SecretUse,
 ): Promisable<readonly DetokenizedValue[]> {
   if (references.length === 0) return NO_SECRETS;
-  return secretsFor(references, use, (reference) => textOf(source.resolve(scope, reference, use)));
+  return secretsFor(references, use, (reference) => textOf(call, source.resolve(scope, reference, use)));
 }
 
 /** The caller did not name them, and is not told their names. */

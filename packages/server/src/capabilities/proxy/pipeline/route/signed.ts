@@ -39,7 +39,8 @@ export async function requireSignature(
   const body = call.body ?? NOTHING;
   const request = { ...signed, body };
   try {
-    await checkSignature(deps, { scope, environment, client: call.client, settings, request });
+    const signed = { scope, environment, client: call.client, settings, request };
+    if (await checkSignature(deps, signed)) call.usedExpired = true;
   } catch (error) {
     // What kept it from being judged says nothing of it.
     if (isSignatureRefusal(error)) call.signatureValid = false;
