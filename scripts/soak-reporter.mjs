@@ -1,12 +1,12 @@
 /**
  * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
- * each storm of leases, one of the mints, one for each pass under a new master key, and one for each comparison of times.
+ * each storm of leases, one for each way to share a limit, one of the mints, one for each pass under a new master key, and one for each comparison of times.
  */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints, rewrap, storm, timing } = test.meta();
+    const { crash, grewBytes, mints, rewrap, sharedLimit, storm, timing } = test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
@@ -38,6 +38,14 @@ export default class SoakReporter {
         `  ${test.parent.name}, ${test.name}: ${state === 'failed' ? 'FAILED, ' : ''}${told(answer)}, of the next call ${told(next)}; ` +
           `0.5 ± ${bound.toFixed(3)} at ${samples} of each`,
       );
+      return;
+    }
+    if (sharedLimit !== undefined) {
+      for (const { route, calls, admitted, most, least, limit, seconds, windowSec } of sharedLimit)
+        console.log(
+          `  ${test.name}, ${route}: ${state === 'failed' ? 'FAILED, ' : ''}${admitted} of ${calls} calls in ${seconds.toFixed(1)} s admitted, ` +
+            `${most} at most in a window, no refusal behind fewer than ${least}; the limit is ${limit} in ${windowSec} s`,
+        );
       return;
     }
     if (storm !== undefined) {

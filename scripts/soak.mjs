@@ -1,8 +1,8 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,oauth,rewrap,sign-in,streams --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,oauth,rewrap,sign-in,streams --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, a kill for every creating call, simulated lives of database leases, kills of a server that mints them, leases that
-// all fall due at once, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
+// all fall due at once, limits that four processes share, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
 // one that brings stored secrets under a new master key, and a long such pass, sign-ins by the clock, which must not tell
 // whether an account exists, and streams of a route that last together.
 import { spawn } from 'node:child_process';
@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'oauth', 'rewrap', 'sign-in', 'streams'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'limits', 'oauth', 'rewrap', 'sign-in', 'streams'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -21,6 +21,9 @@ const { values: options } = parseArgs({
     'lease-seeds': { type: 'string', default: '200' },
     'lease-kills': { type: 'string', default: '50' },
     'lease-storm': { type: 'string', default: '10000' },
+    'limit-requests': { type: 'string', default: '1000' },
+    'limit-window-seconds': { type: 'string', default: '10' },
+    'limit-windows': { type: 'string', default: '6' },
     'refresh-kills': { type: 'string', default: '50' },
     'mint-seconds': { type: 'string', default: '180' },
     'rewrap-rows': { type: 'string', default: '100000' },
@@ -88,6 +91,17 @@ if (parts.has('leases')) {
   // By itself: it measures how long calls take.
   codes.push(
     await runTests(['tests/e2e/lease-storm.test.ts', REPORTER], { KNOX_LEASE_STORM: options['lease-storm'] }),
+  );
+}
+if (parts.has('limits')) {
+  const { 'limit-requests': requests, 'limit-window-seconds': seconds, 'limit-windows': windows } = options;
+  console.log(`${requests} requests in ${seconds} s of a route over four processes, ${windows} windows`);
+  codes.push(
+    await runTests(['tests/e2e/route-limits.test.ts', REPORTER], {
+      KNOX_LIMIT_REQUESTS: requests,
+      KNOX_LIMIT_WINDOW_SEC: seconds,
+      KNOX_LIMIT_WINDOWS: windows,
+    }),
   );
 }
 if (parts.has('oauth')) {

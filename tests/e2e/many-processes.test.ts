@@ -28,8 +28,8 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from + 1
 const CRITICAL_WRITERS = 3;
 const CRITICAL_CHILD = new URL('../../packages/server/src/testing/critical-child.ts', import.meta.url);
 const PER_MINUTE = 100;
-/** 5 % of the limit (dataplane.md §9). */
-const SLICE = 5;
+/** 2.5 % of the limit (docs/decisions/0101). */
+const SLICE = 2;
 
 interface Installation {
   readonly processes: readonly ServerProcess[];

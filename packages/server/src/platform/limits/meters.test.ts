@@ -54,6 +54,14 @@ describe('a sliding window', () => {
     );
   });
 
+  it('is given back where it was taken: what was taken later counts on for its window', () => {
+    const meter = meterOf(rule('sliding', 10, 1), []);
+    meter.take(START_MS, 4);
+    meter.take(START_MS + 500, 6);
+    meter.giveBack(START_MS + 600, 2, START_MS);
+    expect([meter.remaining(START_MS + 600), meter.remaining(START_MS + 1_000)]).toEqual([2, 4]);
+  });
+
   it('of a day is the day of UTC', () => {
     const meter = meterOf(rule('sliding', 2, 86_400), []);
     const midnightMs = Date.UTC(2026, 0, 16);
@@ -61,6 +69,8 @@ describe('a sliding window', () => {
     expect([meter.resetAtMs(midnightMs - 1), meter.retryAfterMs(midnightMs - 1)]).toEqual([midnightMs, 1]);
     expect(meter.take(midnightMs, 3)).toBe(2);
     meter.giveBack(midnightMs, 1);
+    expect(meter.remaining(midnightMs)).toBe(1);
+    meter.giveBack(midnightMs, 1, midnightMs - 1);
     expect(meter.remaining(midnightMs)).toBe(1);
     // A clock that is behind does not open yesterday again.
     expect(meter.take(midnightMs - 1, 2)).toBe(1);

@@ -15,8 +15,8 @@ export interface LimitRule {
 export interface Meter {
   /** Takes up to `wanted` and says how many it gave. */
   take(nowMs: number, wanted: number): number;
-  /** Undoes the last takes, as far as they still count. */
-  giveBack(nowMs: number, count: number): void;
+  /** Undoes the last takes until then, as far as they still count: a later one is another's, and counts for longer. */
+  giveBack(nowMs: number, count: number, takenAtMs?: number): void;
   remaining(nowMs: number): number;
   resetAtMs(nowMs: number): number;
   /** 0 when a request would be admitted now. */
@@ -128,10 +128,11 @@ class SlidingWindow implements Meter {
     return given;
   }
 
-  giveBack(nowMs: number, count: number): void {
+  giveBack(nowMs: number, count: number, takenAtMs = nowMs): void {
     this.#drop(nowMs);
     let left = count;
     for (let at = this.#parts.length - 1; at >= 0 && left > 0; at -= 3) {
+      if (this.#parts[at - 2]! > takenAtMs) continue;
       const undone = Math.min(left, this.#parts[at]!);
       this.#parts[at]! -= undone;
       this.#total -= undone;
@@ -188,8 +189,9 @@ class UtcDay implements Meter {
     return given;
   }
 
-  giveBack(nowMs: number, count: number): void {
+  giveBack(nowMs: number, count: number, takenAtMs = nowMs): void {
     this.#turn(nowMs);
+    if (Math.floor(takenAtMs / (DAY_SEC * 1000)) < this.#day) return;
     this.#count = Math.max(0, this.#count - count);
   }
 

@@ -61,10 +61,11 @@ export class SlicedAllowance implements Allowance {
     this.#cancelTimer = null;
     const count = this.#left;
     if (count === 0 || !this.#isSliceFresh(this.#clock.nowMs())) return;
+    const drawnAtMs = this.#drawnAtMs;
     this.#left = 0;
     await this.#change((meter, nowMs) => {
-      meter.giveBack(nowMs, count);
-      return true;
+      meter.giveBack(nowMs, count, drawnAtMs);
+      return { isChanged: true };
     });
   }
 
@@ -111,33 +112,35 @@ export class SlicedAllowance implements Allowance {
     }
   }
 
+  /** Nothing of it may be used before it is written: another process may have drawn the same. */
   async #draw(): Promise<void> {
     const wanted = Math.max(this.#slice, this.#waiting);
-    await this.#change((meter, nowMs) => {
-      const given = meter.take(nowMs, wanted);
-      this.#left = given;
-      this.#drawnAtMs = nowMs;
-      this.#shared = countOf(meter, nowMs, given > 0);
-      // Others may give back before the row itself has room again.
-      const askAgainMs = Math.min(this.#shared.retryAfterMs, Math.max(1, this.#windowMs / 20));
-      this.#refusedUntilMs = given > 0 ? 0 : nowMs + askAgainMs;
-      return given > 0;
-    }).catch((error: unknown) => {
-      this.#left = 0;
-      throw error;
+    this.#left = 0;
+    const { given, atMs, shared } = await this.#change((meter, nowMs) => {
+      const taken = meter.take(nowMs, wanted);
+      return { given: taken, atMs: nowMs, shared: countOf(meter, nowMs, taken > 0), isChanged: taken > 0 };
     });
+    this.#left = given;
+    this.#drawnAtMs = atMs;
+    this.#shared = shared;
+    // Others may give back before the row itself has room again.
+    const askAgainMs = Math.min(shared.retryAfterMs, Math.max(1, this.#windowMs / 20));
+    this.#refusedUntilMs = given > 0 ? 0 : atMs + askAgainMs;
     this.#giveBackWhenIdle();
   }
 
   /** Reads, changes in memory, and writes what is worth it unless another process has written meanwhile. */
-  async #change(change: (meter: Meter, nowMs: number) => boolean): Promise<void> {
+  async #change<T extends { readonly isChanged: boolean }>(
+    change: (meter: Meter, nowMs: number) => T,
+  ): Promise<T> {
     for (let write = 0; write < WRITES_MAX; write++) {
       const read = await this.#store.read(this.#scope, this.#name);
       const meter = meterOf(this.rule, read?.state ?? []);
       const nowMs = this.#clock.nowMs();
-      if (!change(meter, nowMs)) return;
+      const changed = change(meter, nowMs);
+      if (!changed.isChanged) return changed;
       const next = { state: meter.state(), expiresAtMs: Math.ceil(meter.resetAtMs(nowMs)) };
-      if (await this.#store.write(this.#scope, this.#name, next, read?.version ?? 0)) return;
+      if (await this.#store.write(this.#scope, this.#name, next, read?.version ?? 0)) return changed;
     }
     throw new AppError('dependency_unavailable', 'Rate limits cannot be read at the moment', {
       dependency: 'database',
