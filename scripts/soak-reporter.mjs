@@ -41,10 +41,10 @@ export default class SoakReporter {
       return;
     }
     if (sharedLimit !== undefined) {
-      for (const { route, calls, admitted, most, least, limit, seconds, windowSec } of sharedLimit)
+      for (const { route, calls, admitted, most, least, limit, seconds, windowSec } of sharedLimit.measured)
         console.log(
           `  ${test.name}, ${route}: ${state === 'failed' ? 'FAILED, ' : ''}${admitted} of ${calls} calls in ${seconds.toFixed(1)} s admitted, ` +
-            `${most} at most in a window, no refusal behind fewer than ${least}; the limit is ${limit} in ${windowSec} s`,
+            `${most} at most in a window, no refusal behind fewer than ${least}; the limit is ${limit} in ${windowSec} s${sharedLimit.isRedisHeard ? '' : '; Redis was not heard in time'}`,
         );
       return;
     }

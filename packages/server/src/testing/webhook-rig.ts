@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, RequestListener, ServerResponse } from 'node:
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { webhookJobs } from '../capabilities/webhooks/index.js';
+import { type DialTarget, tcpDialer } from '../platform/egress/dial.js';
 import { startDnsServer, type TestDnsServer } from './dns-server.js';
 import { createHarness, type Harness, type HarnessOptions } from './harness.js';
 import { createTestServices, type TestServices } from './services.js';
@@ -28,6 +29,8 @@ export interface WebhookRig {
   readonly harness: Harness;
   readonly dns: TestDnsServer;
   readonly ca: TestCa;
+  /** Every address that a connection was opened to. */
+  readonly dialled: readonly string[];
   /** An HTTPS server under a name of its own, or one without TLS. */
   receiver(name: string, options?: { readonly plain?: boolean }): Promise<Receiver>;
   /** `data` of what was made. */
@@ -48,7 +51,16 @@ export type WebhookRigOptions = Pick<HarnessOptions, 'open' | 'areHttpWebhooksAl
 export async function startWebhookRig(options: WebhookRigOptions = {}): Promise<WebhookRig> {
   const ca = await createTestCa();
   const dns = await startDnsServer();
-  const egress = { dnsServers: [dns], extraCaPem: ca.caPem, allowPrivateUpstreams: '127.0.0.0/8' };
+  const dialled: string[] = [];
+  const egress = {
+    dnsServers: [dns],
+    extraCaPem: ca.caPem,
+    allowPrivateUpstreams: '127.0.0.0/8',
+    dialer: (target: DialTarget) => {
+      dialled.push(target.address);
+      return tcpDialer(target);
+    },
+  };
   const harness = await createHarness({ ...options, egress });
   const { jobs, outbox, webhooks, clock, tenant } = harness;
   await jobs.start([...outbox.definitions(), ...webhookJobs(webhooks)]);
@@ -74,6 +86,7 @@ export async function startWebhookRig(options: WebhookRigOptions = {}): Promise<
     harness,
     dns,
     ca,
+    dialled,
     async receiver(name, { plain = false } = {}) {
       dns.set(name, ['127.0.0.1']);
       const state: Pick<Receiver, 'received' | 'answer'> = { received: [], answer: null };

@@ -179,6 +179,19 @@ onRedis((url) => {
     expect(allowance.take()).toMatchObject({ isAllowed: true });
   });
 
+  it('is heard though the process was busy for longer than it waits', async () => {
+    const { counter, logged } = await open();
+    const limit = rule('sliding', 3, 3_600);
+    const name = randomUUID();
+    await counter.take(name, limit, START_MS);
+    const taken = counter.take(name, limit, START_MS);
+    // The command is on its way once this turn has ended; then nothing is read for longer than an answer may take.
+    await new Promise((resolve) => setImmediate(resolve));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    expect(await taken).toMatchObject({ isAllowed: true, remaining: 1 });
+    expect([counter.isUsable(), logged]).toEqual([true, []]);
+  });
+
   it('absent at the start, does not keep the server from starting', async () => {
     const relay = await startRelay();
     await relay.cut();

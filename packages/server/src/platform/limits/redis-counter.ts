@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../kernel/clock.js';
 import type { Secret } from '../../kernel/secret.js';
 import type { Logger } from '../log/logger.js';
@@ -7,6 +8,8 @@ import { kindOf, type LimitRule, SLIDING_PARTS } from './meters.js';
 import type { SharedCounter } from './redis-allowance.js';
 
 const COMMAND_TIMEOUT_MS = 250;
+/** What is left of a command that nobody waits for any more. */
+const COMMAND_FORGOTTEN_MS = 5_000;
 const CONNECT_TIMEOUT_MS = 1_000;
 /** After a call that failed: for so long nobody waits for Redis. */
 const REST_MS = 1_000;
@@ -27,7 +30,7 @@ export async function openRedisCounter({ url, clock, logger }: RedisCounterDeps)
     enableOfflineQueue: false,
     maxRetriesPerRequest: 0,
     autoResendUnfulfilledCommands: false,
-    commandTimeout: COMMAND_TIMEOUT_MS,
+    commandTimeout: COMMAND_FORGOTTEN_MS,
     connectTimeout: CONNECT_TIMEOUT_MS,
     retryStrategy: (attempt) => Math.min(attempt * 100, RECONNECT_MAX_MS),
   });
@@ -49,9 +52,22 @@ export async function openRedisCounter({ url, clock, logger }: RedisCounterDeps)
     isAway = false;
   });
 
+  /**
+   * Timers run before sockets are read: of a process that was busy for so long the answer may lie there unread, and would be
+   * thrown away for a count of its own.
+   */
+  function answerInTime(asked: Promise<string[]>): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+      const cancel = clock.setTimer(COMMAND_TIMEOUT_MS, () => {
+        void nextTurn().then(() => reject(new Error(`no answer within ${COMMAND_TIMEOUT_MS} ms`)));
+      });
+      asked.finally(cancel).then(resolve, reject);
+    });
+  }
+
   async function run(verb: 'take' | 'give', name: string, rule: LimitRule, nowMs: number): Promise<Count> {
     try {
-      const answer = await knoxMeter.call(
+      const asked = knoxMeter.call(
         redis,
         PREFIX + name,
         verb,
@@ -61,6 +77,7 @@ export async function openRedisCounter({ url, clock, logger }: RedisCounterDeps)
         SLIDING_PARTS,
         nowMs,
       );
+      const answer = await answerInTime(asked);
       const [given, remaining, resetAtMs, retryAfterMs] = answer.map(Number);
       return {
         isAllowed: given === 1,

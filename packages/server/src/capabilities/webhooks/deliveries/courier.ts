@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../../kernel/clock.js';
 import type { IdSource } from '../../../kernel/ids.js';
 import type { Random } from '../../../platform/crypto/random.js';
@@ -78,6 +79,8 @@ class Round {
     private readonly deps: CourierDeps,
     private readonly context: JobContext,
   ) {
+    // Each try that is under way listens to it as well.
+    setMaxListeners(AT_ONCE + 10, context.signal);
     context.signal.addEventListener('abort', () => this.#tellChange(), { once: true });
   }
 
