@@ -1,12 +1,13 @@
 /**
  * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
- * each storm of leases, one for each way to share a limit, one of the mints, one for each pass under a new master key, and one for each comparison of times.
+ * each storm of leases, one for each way to share a limit, one of the mints, one for each pass under a new master key, one for the kills of each
+ * database that delivers webhooks, and one for each comparison of times.
  */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints, rewrap, sharedLimit, storm, timing } = test.meta();
+    const { crash, grewBytes, mints, rewrap, sharedLimit, storm, timing, webhookKills } = test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
@@ -46,6 +47,14 @@ export default class SoakReporter {
           `  ${test.name}, ${route}: ${state === 'failed' ? 'FAILED, ' : ''}${admitted} of ${calls} calls in ${seconds.toFixed(1)} s admitted, ` +
             `${most} at most in a window, no refusal behind fewer than ${least}; the limit is ${limit} in ${windowSec} s${sharedLimit.isRedisHeard ? '' : '; Redis was not heard in time'}`,
         );
+      return;
+    }
+    if (webhookKills !== undefined) {
+      const { kills, events, receipts, repeated } = webhookKills;
+      console.log(
+        `  ${outermost(test).name}: ${state === 'failed' ? 'FAILED, ' : ''}${kills} kills, ${events} events, none lost; ` +
+          `${receipts} deliveries, ${repeated} of them repeated under their id`,
+      );
       return;
     }
     if (storm !== undefined) {

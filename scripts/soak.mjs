@@ -1,17 +1,18 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,oauth,rewrap,sign-in,streams --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,oauth,rewrap,sign-in,streams,webhooks --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --webhook-kills 20 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, a kill for every creating call, simulated lives of database leases, kills of a server that mints them, leases that
 // all fall due at once, limits that four processes share, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
 // one that brings stored secrets under a new master key, and a long such pass, sign-ins by the clock, which must not tell
-// whether an account exists, and streams of a route that last together.
+// whether an account exists, streams of a route that last together, and
+// kills of a server that delivers webhooks.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'limits', 'oauth', 'rewrap', 'sign-in', 'streams'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'limits', 'oauth', 'rewrap', 'sign-in', 'streams', 'webhooks'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -31,6 +32,7 @@ const { values: options } = parseArgs({
     'rewrap-long-rows': { type: 'string', default: '1000000' },
     'sign-in-samples': { type: 'string', default: '500' },
     streams: { type: 'string', default: '5000' },
+    'webhook-kills': { type: 'string', default: '20' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
   },
 });
@@ -132,6 +134,16 @@ if (parts.has('streams')) {
   codes.push(
     await runTests(['packages/server/src/app/apis/route-faults.test.ts', '--testTimeout=300000'], {
       KNOX_STREAMS: options.streams,
+    }),
+  );
+}
+if (parts.has('webhooks')) {
+  const { seed, 'webhook-kills': kills } = options;
+  console.log(`${kills} kills of a server that delivers webhooks, seed ${seed}`);
+  codes.push(
+    await runTests(['tests/e2e/webhook-kill.test.ts', REPORTER], {
+      KNOX_WEBHOOK_KILLS: kills,
+      KNOX_CRASH_SEED: seed,
     }),
   );
 }
