@@ -1,10 +1,10 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,oauth,rewrap,sign-in,streams,webhooks --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --refresh-kills 50 --mint-seconds 180 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --webhook-kills 20 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,oauth,refusals,rewrap,sign-in,streams,webhooks --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --refresh-kills 50 --mint-seconds 180 --refusal-samples 2000 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --webhook-kills 20 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, a kill for every creating call, simulated lives of database leases, kills of a server that mints them, leases that
 // all fall due at once, limits that four processes share, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
 // one that brings stored secrets under a new master key, and a long such pass, sign-ins by the clock, which must not tell
-// whether an account exists, streams of a route that last together, and
+// whether an account exists, refusals by the clock, which must not tell whether a route does, streams of a route that last together, and
 // kills of a server that delivers webhooks.
 import { spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     'limit-windows': { type: 'string', default: '6' },
     'refresh-kills': { type: 'string', default: '50' },
     'mint-seconds': { type: 'string', default: '180' },
+    'refusal-samples': { type: 'string', default: '2000' },
     'rewrap-rows': { type: 'string', default: '100000' },
     'rewrap-kills': { type: 'string', default: '20' },
     'rewrap-long-rows': { type: 'string', default: '1000000' },
@@ -115,6 +116,13 @@ if (parts.has('oauth')) {
       KNOX_CRASH_SEED: seed,
       KNOX_MINT_SECONDS: seconds,
     }),
+  );
+}
+if (parts.has('refusals')) {
+  const samples = options['refusal-samples'];
+  console.log(`Refusals of routes by the clock, ${samples} of each kind`);
+  codes.push(
+    await runTests(['tests/e2e/route-timing.test.ts', REPORTER], { KNOX_ROUTE_TIMING_SAMPLES: samples }),
   );
 }
 if (parts.has('rewrap')) {

@@ -16,6 +16,7 @@ export type {
   FieldAction,
   JsonObject,
   RouteEnvironment,
+  RoutePlace,
   RouteRateLimit,
   RouteSettings,
   RouteTable,

@@ -79,7 +79,14 @@ export interface CallableRoute {
   readonly actions: readonly FieldAction[];
 }
 
+export type RoutePlace = Pick<CallableRoute, 'id' | 'baseEnvironment'>;
+
 export interface RouteTable {
   /** By UUID, then slug, then name, case and all (dataplane.md §5.2). At once but for the first call after a change. */
   find(scope: Scope, reference: string): Promisable<CallableRoute | undefined>;
+  /**
+   * The same, and no more than where it stands: from what is held of all routes, so that it costs the same for one that is
+   * not there as for one that was never called.
+   */
+  place(scope: Scope, reference: string): Promisable<RoutePlace | undefined>;
 }

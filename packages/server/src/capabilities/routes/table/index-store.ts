@@ -7,6 +7,7 @@ export interface FindableRoute {
   readonly id: string;
   readonly name: string;
   readonly slug: string | null;
+  readonly baseEnvironment: string;
   readonly version: number;
 }
 
@@ -18,7 +19,7 @@ export function createRouteIndexStore(db: Database) {
   const window = view.define<{ id: string }, FindableRoute>('routes_findable', (queries, arg) =>
     queries
       .selectFrom('routes')
-      .select(['id', 'name', 'slug', 'version'])
+      .select(['id', 'name', 'slug', 'base_environment as baseEnvironment', 'version'])
       .where('id', '>', arg('id'))
       .orderBy('id')
       .limit(WINDOW_ROWS),

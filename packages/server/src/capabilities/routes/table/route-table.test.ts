@@ -59,6 +59,24 @@ describe('a reference', () => {
     expect([before.requireSignature, after.requireSignature]).toEqual([false, true]);
   });
 
+  it('has a place that is known at once, whether it was ever called, is off, or is none', async () => {
+    const { table } = harness.namedRoutes;
+    const { id, slug } = await make({ slug: 'cold' });
+    const off = await make();
+    await call('PATCH', `/v1/routes/${off['id']}`, { enabled: false });
+    await find('none');
+    const places = [id, slug, off['name'], 'none'].map((reference) => table.place(live, String(reference)));
+    expect(places.map(isPending)).toEqual([false, false, false, false]);
+    const known = { baseEnvironment: 'production' };
+    expect(places).toMatchObject([
+      { id, ...known },
+      { id, ...known },
+      { id: off['id'], ...known },
+      undefined,
+    ]);
+    expect(isPending(table.find(live, String(id)))).toBe(true);
+  });
+
   it('is gone with its route, and moves with its name', async () => {
     const { id, name } = await make();
     expect((await find(name))?.id).toBe(id);

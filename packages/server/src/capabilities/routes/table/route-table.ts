@@ -8,7 +8,7 @@ import type { Database } from '../../../platform/storage/database.js';
 import { createRouteActionStore } from '../actions/store.js';
 import { createRouteConfigStore } from '../config-store.js';
 import { createRouteStore } from '../store.js';
-import type { CallableRoute, RouteTable } from '../types.js';
+import type { CallableRoute, RoutePlace, RouteTable } from '../types.js';
 import { callableRoute, type Variables } from './callable-route.js';
 import { createRouteIndexStore } from './index-store.js';
 
@@ -21,8 +21,7 @@ export interface RouteTableDeps {
 }
 
 /** A route of a tenant and mode, and what its whole is kept under: another version is kept apart. */
-interface Entry {
-  readonly id: string;
+interface Entry extends RoutePlace {
   readonly key: string;
 }
 
@@ -70,8 +69,8 @@ export function createRouteTable(deps: RouteTableDeps): RouteTable & Pick<ScopeC
     const byName = new Map<string, Entry>();
     const place = `${scope.tenantId}:${modeOf(scope)}`;
     for await (const rows of indexStore.windows(scope)) {
-      for (const { id, name, slug, version } of rows) {
-        const entry = { id, key: `${place}:${id}:${version}` };
+      for (const { id, name, slug, baseEnvironment, version } of rows) {
+        const entry = { id, baseEnvironment, key: `${place}:${id}:${version}` };
         byId.set(id, entry);
         byName.set(name, entry);
         if (slug !== null) bySlug.set(slug, entry);
@@ -110,6 +109,10 @@ export function createRouteTable(deps: RouteTableDeps): RouteTable & Pick<ScopeC
       const index = indexes.get(scope);
       if (isPending(index)) return index.then((loaded) => whole(scope, loaded.find(reference)));
       return whole(scope, index.find(reference));
+    },
+    place(scope, reference) {
+      const index = indexes.get(scope);
+      return isPending(index) ? index.then((loaded) => loaded.find(reference)) : index.find(reference);
     },
     changed: indexes.changed,
   };

@@ -2,7 +2,7 @@ import type { Scope } from '../../../../kernel/ids.js';
 import type { Caller, ClientPrincipal } from '../../../../kernel/principal.js';
 import { isPending, type Promisable } from '../../../../kernel/promisable.js';
 import type { ClientMatch, ClientMatcher } from '../../../clients/index.js';
-import type { CallableRoute, RouteTable } from '../../../routes/index.js';
+import type { RoutePlace, RouteTable } from '../../../routes/index.js';
 import type { ProxyCall } from '../../call.js';
 import { callerUnknown, repeatedHeader, tenantInactive, tenantUnknown } from '../../errors.js';
 import { authenticate } from '../authenticate.js';
@@ -60,7 +60,8 @@ async function recognise(
   const tenant = await tenants.bySlug(tenantSlug);
   if (tenant === undefined) throw tenantUnknown();
   const scope: Scope = { tenantId: tenant.id, sandbox: mode === 'test' };
-  const route = await routes.find(scope, exchange.entry.reference);
+  // No more of the route than its place: what would be read of one that is there would tell so by its time.
+  const route = await routes.place(scope, exchange.entry.reference);
   const match = await clients.match(scope, exchange.source, placeOf(route, call));
   if (match === null) throw callerUnknown();
   if (!tenant.isActive) throw tenantInactive();
@@ -69,12 +70,12 @@ async function recognise(
   return { caller, match };
 }
 
-function placeOf(route: CallableRoute | undefined, { headers }: ProxyCall) {
+function placeOf(route: RoutePlace | undefined, { headers }: ProxyCall) {
   const environment = environmentName(route, headers.environment);
   return { routeId: route?.id ?? NO_ROUTE, environment };
 }
 
-export function environmentName(route: CallableRoute | undefined, asked: string | null): string {
+export function environmentName(route: RoutePlace | undefined, asked: string | null): string {
   if (asked !== null && asked !== '') return asked;
   return route?.baseEnvironment ?? 'production';
 }
