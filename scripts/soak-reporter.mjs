@@ -1,13 +1,14 @@
 /**
  * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
- * each storm of leases, one for each way to share a limit, one of the mints, one for each pass under a new master key, one for the kills of each
+ * each storm of leases, one for each way to share a limit, one of the mints, one of the streams, one for each pass under a new master key, one for the kills of each
  * database that delivers webhooks, and one for each comparison of times.
  */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints, rewrap, sharedLimit, storm, timing, webhookKills } = test.meta();
+    const { crash, grewBytes, mints, rewrap, sharedLimit, storm, streams, timing, webhookKills } =
+      test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
       const result = state === 'failed' ? 'FAILED, ' : '';
@@ -54,6 +55,15 @@ export default class SoakReporter {
       console.log(
         `  ${outermost(test).name}: ${state === 'failed' ? 'FAILED, ' : ''}${kills} kills, ${events} events, none lost; ` +
           `${receipts} deliveries, ${repeated} of them repeated under their id`,
+      );
+      return;
+    }
+    if (streams !== undefined) {
+      const told = ({ descriptors, residentMiB }) =>
+        `${descriptors} descriptors, ${residentMiB.toFixed(0)} MiB resident`;
+      const { before, during, after } = streams;
+      console.log(
+        `  ${streams.streams} streams: ${state === 'failed' ? 'FAILED, ' : ''}before ${told(before)}; during ${told(during)}; after ${told(after)}`,
       );
       return;
     }

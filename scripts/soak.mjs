@@ -140,7 +140,7 @@ if (parts.has('rewrap')) {
 if (parts.has('streams')) {
   console.log(`${options.streams} streams of a route at once`);
   codes.push(
-    await runTests(['packages/server/src/app/apis/route-faults.test.ts', '--testTimeout=300000'], {
+    await runTests(['tests/e2e/route-streams.test.ts', REPORTER], {
       KNOX_STREAMS: options.streams,
     }),
   );

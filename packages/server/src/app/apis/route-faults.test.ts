@@ -2,16 +2,15 @@ import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { brotliCompressSync, gzipSync } from 'node:zlib';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { systemClock } from '../../kernel/clock.js';
+import { LIMITS } from '../../kernel/limits.js';
 import { callRoute, errorType, type RouteAnswer } from '../../testing/route-calls.js';
 import { createTestCa, startTlsUpstream, type TlsUpstream } from '../../testing/tls-upstream.js';
 import { startWholeServer, type WholeServer } from '../../testing/whole-server.js';
 
 const SECRET = 'sk-live-0123456789';
 const RAW_HOST = 'raw.example.com';
-/** A few for every run; `npm run soak` makes them thousands. */
-const STREAMS = Number(process.env['KNOX_STREAMS'] ?? 200);
-
 let server: WholeServer;
 let raw: TlsUpstream;
 let onRequest: (socket: TLSSocket, head: string) => void;
@@ -180,6 +179,92 @@ describe('an upstream that sends', () => {
   });
 });
 
+/** The longest wait passes when a test says so: timers of that length fire then, and the clock has gone on by it. */
+function createWait() {
+  const waiting = new Set<() => void>();
+  const { setTimer, monotonicMs } = systemClock;
+  let aheadMs = 0;
+  vi.spyOn(systemClock, 'monotonicMs').mockImplementation(() => monotonicMs() + aheadMs);
+  vi.spyOn(systemClock, 'setTimer').mockImplementation((delayMs, callback) => {
+    if (delayMs !== LIMITS.upstreamTimeoutMaxMs) return setTimer(delayMs, callback);
+    waiting.add(callback);
+    return () => void waiting.delete(callback);
+  });
+  return {
+    passes() {
+      aheadMs += LIMITS.upstreamTimeoutMaxMs;
+      for (const callback of [...waiting]) if (waiting.delete(callback)) callback();
+    },
+  };
+}
+
+describe('an upstream that is slow', () => {
+  let wait: ReturnType<typeof createWait>;
+  beforeAll(() => {
+    wait = createWait();
+  });
+  afterAll(() => {
+    vi.restoreAllMocks();
+  });
+
+  const held = async (bytes: string) => {
+    const arrived = new Promise<TLSSocket>((resolve) => {
+      onRequest = (socket) => {
+        if (bytes === '') resolve(socket);
+        else socket.write(bytes, () => resolve(socket));
+      };
+    });
+    const answer = outcome('/proxy/raw/x');
+    return { socket: await arrived, answer };
+  };
+
+  it.each([
+    ['with the first byte', ''],
+    ['within the first line', 'HTTP/1.1 20'],
+    ['within the headers', `${OK}X-Slow: a`],
+    ['behind an answer of 1xx', `HTTP/1.1 103 Early Hints\r\nLink: <${SECRET}>\r\n\r\n`],
+  ])('%s is given up after 30 s: 504', async (_where, bytes) => {
+    const { answer } = await held(bytes);
+    wait.passes();
+    const got = await answer;
+    if (got === 'broken') throw new Error('no answer');
+    expect([got.status, errorType(got)]).toEqual([504, 'upstream_timeout']);
+    expect(got.headers).not.toHaveProperty('x-knox-upstream-status');
+    expect(JSON.stringify(got)).not.toContain(SECRET);
+    await noneOpen();
+  });
+
+  it('byte by byte, and ends its headers in time, is passed on', async () => {
+    const { socket, answer } = await held('');
+    for (const byte of `${OK}Connection: close\r\nContent-Length: 2\r\n\r\nab`) {
+      socket.write(byte);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await answer).toMatchObject({ status: 200, text: 'ab' });
+    socket.end();
+    await noneOpen();
+  });
+
+  it('within its body is given up after 30 s without a byte: the connection breaks', async () => {
+    const request = httpRequest({
+      host: '127.0.0.1',
+      port: server.port,
+      agent: false,
+      path: '/proxy/raw/x',
+      headers: { 'x-knoxcall-key': server.bootstrap.live_api_key },
+    });
+    onRequest = (socket) => socket.write(`${OK}Content-Length: 100000\r\n\r\n${'a'.repeat(5_000)}`);
+    request.end();
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    await once(response, 'data');
+    const broken = new Promise<void>((resolve) => response.on('error', () => resolve()));
+    response.resume();
+    wait.passes();
+    await broken;
+    await noneOpen();
+  });
+});
+
 describe('a client that leaves', () => {
   it.each([
     ['before the head', ''],
@@ -279,46 +364,5 @@ describe('an encoded answer', () => {
     const got = await callRoute(server, '/proxy/bare/x');
     expect(JSON.parse(got.text)).toEqual({ echo: SECRET, card: '[REDACTED]' });
     await server.api('DELETE', `/v1/redaction-rules/${rule.id}`);
-  });
-});
-
-describe('many streams at once', () => {
-  it(`${STREAMS} of them last together, end together, and leave nothing open`, async () => {
-    const open = new Set<() => void>();
-    server.answer = (_request, response) => {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
-      response.write(`data: ${SECRET}\n\n`);
-      open.add(() => response.end('data: last\n\n'));
-    };
-    const begun: { response: IncomingMessage; text: string; ended: Promise<unknown> }[] = [];
-    const start = async () => {
-      const request = httpRequest({
-        host: '127.0.0.1',
-        port: server.port,
-        agent: false,
-        path: '/proxy/sound/x',
-        headers: { 'x-knoxcall-key': server.bootstrap.live_api_key },
-      });
-      request.end();
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
-      const stream = { response, text: '', ended: once(response, 'end') };
-      begun.push(stream);
-      const first = new Promise<void>((resolve) =>
-        response.on('data', (chunk) => {
-          stream.text += chunk;
-          resolve();
-        }),
-      );
-      await first;
-    };
-    for (let at = 0; at < STREAMS; at += 100)
-      await Promise.all(Array.from({ length: Math.min(100, STREAMS - at) }, start));
-    expect([begun.length, open.size]).toEqual([STREAMS, STREAMS]);
-    for (const end of open) end();
-    await Promise.all(begun.map(({ ended }) => ended));
-    const texts = new Set(begun.map(({ text }) => text));
-    expect([...texts]).toEqual(['data: [SECRET]\n\ndata: last\n\n']);
-    server.upstream.dropConnections();
-    await expect.poll(() => server.upstream.openConnectionCount()).toBe(0);
   });
 });
