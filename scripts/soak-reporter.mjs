@@ -1,13 +1,13 @@
 /**
  * One line for each kill of the crash tests, and at the end the sums for each database; one for each way of a large body, for
- * each storm of leases, one for each way to share a limit, one of the mints, one of the streams, one for each pass under a new master key, one for the kills of each
+ * each storm of leases, one for each way to share a limit, one of the mints, one of the streams, one for each log that is slow, one for each pass under a new master key, one for the kills of each
  * database that delivers webhooks, and one for each comparison of times.
  */
 export default class SoakReporter {
   #sums = new Map();
 
   onTestCaseResult(test) {
-    const { crash, grewBytes, mints, rewrap, sharedLimit, storm, streams, timing, webhookKills } =
+    const { besideLog, crash, grewBytes, mints, rewrap, sharedLimit, storm, streams, timing, webhookKills } =
       test.meta();
     const { state } = test.result();
     if (grewBytes !== undefined) {
@@ -39,6 +39,15 @@ export default class SoakReporter {
       console.log(
         `  ${test.parent.name}, ${test.name}: ${state === 'failed' ? 'FAILED, ' : ''}${told(answer)}, of the next call ${told(next)}; ` +
           `0.5 ± ${bound.toFixed(3)} at ${samples} of each`,
+      );
+      return;
+    }
+    if (besideLog !== undefined) {
+      const told = ({ calls, p50Ms, p99Ms, maxMs }) =>
+        `${calls} calls, p50 ${p50Ms.toFixed(2)}, p99 ${p99Ms.toFixed(2)}, max ${maxMs.toFixed(1)} ms`;
+      const { what, times, quiet, refused } = besideLog;
+      console.log(
+        `  ${outermost(test).name}, beside ${what}: ${state === 'failed' ? 'FAILED, ' : ''}${told(times)}, ${refused} refused with 503; before ${told(quiet)}`,
       );
       return;
     }

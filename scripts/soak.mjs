@@ -1,8 +1,8 @@
-// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,oauth,refusals,rewrap,sign-in,streams,webhooks --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
-// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --refresh-kills 50 --mint-seconds 180 --refusal-samples 2000 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --webhook-kills 20 --seed 7]`:
+// The full counts: `npm run soak [-- --only crash,bodies,fuzz,idempotency,leases,limits,log,oauth,refusals,rewrap,sign-in,streams,webhooks --points 100 --bodies 20 --fuzz-factor 50 --lease-seeds 200 --lease-kills 50
+// --lease-storm 10000 --limit-requests 1000 --limit-window-seconds 10 --limit-windows 6 --log-calls 25000 --log-rows 200000 --refresh-kills 50 --mint-seconds 180 --refusal-samples 2000 --rewrap-rows 100000 --rewrap-kills 20 --rewrap-long-rows 1000000 --sign-in-samples 500 --streams 5000 --webhook-kills 20 --seed 7]`:
 // kills of a server under load, each told as it comes, bodies of 100 MB again and again, fuzzed properties, each tried so many
 // times as often as under `npm test`, a kill for every creating call, simulated lives of database leases, kills of a server that mints them, leases that
-// all fall due at once, limits that four processes share, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
+// all fall due at once, limits that four processes share, calls beside a log that is shut or counted, kills of one that refreshes access tokens, minutes in which those are minted and removed, kills of
 // one that brings stored secrets under a new master key, and a long such pass, sign-ins by the clock, which must not tell
 // whether an account exists, refusals by the clock, which must not tell whether a route does, streams of a route that last together, and
 // kills of a server that delivers webhooks.
@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'limits', 'oauth', 'rewrap', 'sign-in', 'streams', 'webhooks'];
+const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'limits', 'log', 'oauth', 'rewrap', 'sign-in', 'streams', 'webhooks'];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
@@ -25,6 +25,8 @@ const { values: options } = parseArgs({
     'limit-requests': { type: 'string', default: '1000' },
     'limit-window-seconds': { type: 'string', default: '10' },
     'limit-windows': { type: 'string', default: '6' },
+    'log-calls': { type: 'string', default: '25000' },
+    'log-rows': { type: 'string', default: '200000' },
     'refresh-kills': { type: 'string', default: '50' },
     'mint-seconds': { type: 'string', default: '180' },
     'refusal-samples': { type: 'string', default: '2000' },
@@ -105,6 +107,15 @@ if (parts.has('limits')) {
       KNOX_LIMIT_WINDOW_SEC: seconds,
       KNOX_LIMIT_WINDOWS: windows,
     }),
+  );
+}
+if (parts.has('log')) {
+  const { 'log-calls': calls, 'log-rows': rows } = options;
+  console.log(
+    `${calls} calls beside a request log that is shut, and calls while ${rows} rows of it are counted`,
+  );
+  codes.push(
+    await runTests(['tests/e2e/log-stall.test.ts', REPORTER], { KNOX_LOG_CALLS: calls, KNOX_LOG_ROWS: rows }),
   );
 }
 if (parts.has('oauth')) {
