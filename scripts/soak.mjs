@@ -12,7 +12,21 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { endWith, ROOT } from './terminal.mjs';
 
-const PARTS = ['crash', 'bodies', 'fuzz', 'idempotency', 'leases', 'limits', 'log', 'oauth', 'rewrap', 'sign-in', 'streams', 'webhooks'];
+const PARTS = [
+  'crash',
+  'bodies',
+  'fuzz',
+  'idempotency',
+  'leases',
+  'limits',
+  'log',
+  'oauth',
+  'refusals',
+  'rewrap',
+  'sign-in',
+  'streams',
+  'webhooks',
+];
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: PARTS.join(',') },
