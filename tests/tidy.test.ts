@@ -327,6 +327,15 @@ describe('packages and errors', () => {
     expect(names(sources.filter(({ isTest }) => isTest))).not.toEqual([]);
   });
 
+  it('tests that replace modules share none with others', () => {
+    const config = readFileSync(join(ROOT, 'vitest.config.ts'), 'utf8');
+    const sharing = sources
+      .filter(({ isTest, text }) => isTest && /\bvi\.(do)?[mM]ock\(/.test(text))
+      .filter(({ path }) => !config.includes(`'packages/server/src/${path}'`))
+      .map(({ path }) => path);
+    expect(sharing).toEqual([]);
+  });
+
   it('migrations have numbers of their own', () => {
     const numbers = sources
       .filter(({ path }) => /\/migrations\/\d{4}-/.test(path))
