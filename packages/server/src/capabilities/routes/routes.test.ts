@@ -775,6 +775,7 @@ it('shows its calls, the newest first, without addresses for whom may not see th
       signature_valid: null,
       source_ip_country: null,
       source_ip_city: null,
+      warning: null,
     },
   ]);
   const reader = await keyThatMay(['log:list']);

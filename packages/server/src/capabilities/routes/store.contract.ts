@@ -134,7 +134,13 @@ export function describeRouteStores(open: OpenTestDatabase): void {
     const windows: unknown[] = [];
     for await (const rows of createRouteIndexStore(db).windows(LIVE)) windows.push(...rows);
     expect(windows).toHaveLength(3);
-    expect(windows[0]).toEqual({ id: uuid(1), name: 'b', slug: 'route-1', version: 1 });
+    expect(windows[0]).toEqual({
+      id: uuid(1),
+      name: 'b',
+      slug: 'route-1',
+      baseEnvironment: 'production',
+      version: 1,
+    });
   });
 
   it('gives configurations back as they were stored, by route', async () => {
