@@ -221,6 +221,7 @@ export function logEntry({ principal }: Caller) {
     clientOrigin: 'direct',
     echo: null,
     signatureValid: null,
+    warning: null,
   } as const;
 }
 

@@ -72,6 +72,7 @@ async function measure(storage: StorageOptions, isCounted: boolean): Promise<voi
       clientOrigin: 'direct',
       echo: null,
       signatureValid: null,
+      warning: null,
     });
   }
   await writer.apiLogs.flush();

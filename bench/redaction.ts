@@ -48,6 +48,7 @@ const rules = new RuleSet(
       target: 'response',
       match: { type: 'regex', value },
       contentTypes: null,
+      routeIds: null,
       proxyModes: null,
       replacement: '[REDACTED]',
       action: 'mask',

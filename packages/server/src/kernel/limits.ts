@@ -70,7 +70,6 @@ export const LIMITS = {
   redactionBodyBytesMax: 5 * MiB,
   redactionRecordBytesMax: 256 * KiB,
   redactionRulesMax: 500,
-  redactionRoutesOfRuleMax: 100,
   echoValueBytesMin: 6,
   echoHeldBytesMax: 64 * KiB,
   redactionRegexMs: 200,
@@ -242,11 +241,6 @@ export const LIMITS = {
   inboundRequestsPerNetworkMax: 6_000,
   /** Without a valid signature, in a minute. */
   inboundFailuresPerNetworkMax: 120,
-  /** Requests to one inbound webhook that wait for its route, and their bodies together. */
-  inboundWaitingMax: 1_000,
-  inboundWaitingBytesMax: 64 * MiB,
-  /** Dead letters of one; the oldest goes. */
-  inboundDeadMax: 1_000,
   /** Of one mode. */
   alertsMax: 50,
   /** Tests of the alerts of one tenant, by one process: each tells every channel. */

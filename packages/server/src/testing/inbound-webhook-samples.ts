@@ -103,4 +103,11 @@ export const INBOUND_WEBHOOK_KINDS = {
       id: (await create(INBOUND_WEBHOOKS, inboundWebhookOf(name))).id,
     }),
   },
+  [`${INBOUND_WEBHOOKS}/:id/deliveries`]: {
+    make: async (world: World) => {
+      const path = await newDeadLetter(world);
+      const at = path.lastIndexOf('/');
+      return { list: path.slice(0, at), id: path.slice(at + 1) };
+    },
+  },
 };

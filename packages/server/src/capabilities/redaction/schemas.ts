@@ -14,6 +14,7 @@ import type { RedactionRule } from './store.js';
 const CONTENT_TYPES_MAX = 20;
 const PRIORITY_MAX = 10_000;
 const TRIAL_RULES_MAX = 50;
+const RULE_ROUTES_MAX = 100;
 
 const text = z
   .string()
@@ -82,7 +83,7 @@ const fields = {
   route_ids: z
     .array(z.uuid().toLowerCase())
     .min(1)
-    .max(LIMITS.redactionRoutesOfRuleMax)
+    .max(RULE_ROUTES_MAX)
     .transform((ids) => [...new Set(ids)])
     .nullable()
     .describe('Only for calls of these routes; null: for all. A route that is deleted leaves the list.')

@@ -1,9 +1,9 @@
 import type { Clock } from '../../../kernel/clock.js';
-import { LIMITS } from '../../../kernel/limits.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { InboundWebhook, InboundWebhookStore } from '../store.js';
+import { DEAD_MAX } from './bounds.js';
 import { type DeliveryEnd, outcomeOf } from './outcome.js';
 import type { RouteTry } from './route-try.js';
 import type { InboundDelivery, InboundDeliveryStore } from './store.js';
@@ -171,7 +171,7 @@ class Round {
   /** Dead letters are bounded by the oldest. */
   async #makeRoom(tx: Transaction, { scope, webhookId }: InboundDelivery) {
     const { deliveries } = this.deps;
-    const over = (await deliveries.countDead(tx, scope, webhookId)) - LIMITS.inboundDeadMax;
+    const over = (await deliveries.countDead(tx, scope, webhookId)) - DEAD_MAX;
     if (over <= 0) return;
     for (const { id } of await deliveries.listDead(tx, scope, webhookId, over))
       await deliveries.delete(tx, scope, id);

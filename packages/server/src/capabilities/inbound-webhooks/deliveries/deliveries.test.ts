@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../kernel/limits.js';
 import { until } from '../../../testing/egress-rig.js';
 import { type InboundRig, startInboundRig } from '../../../testing/inbound-rig.js';
+import { WAITING_BYTES_MAX } from './bounds.js';
 import { createInboundDeliveryStore } from './store.js';
 
 const BODY = JSON.stringify({ action: 'opened', title: 'a {{secret:API_KEY}} and {{ braces' });
@@ -301,7 +302,7 @@ describe('a request for a route', () => {
   it('is refused where too much waits, and may be sent again', async () => {
     const webhook = await rig.webhook((await rig.route()).id);
     const large = 'x'.repeat(LIMITS.inboundWebhookBodyBytesMax - 8);
-    const room = Math.floor(LIMITS.inboundWaitingBytesMax / large.length);
+    const room = Math.floor(WAITING_BYTES_MAX / large.length);
     for (let n = 0; n < room; n++) expect((await rig.send(webhook.name, `${n}${large}`)).status).toBe(202);
     const refused = await rig.send(webhook.name, `last${large}`);
     expect([refused.status, refused.json.error.type]).toEqual([503, 'dependency_unavailable']);

@@ -1,10 +1,10 @@
 import type { Clock } from '../../../kernel/clock.js';
 import type { IdSource } from '../../../kernel/ids.js';
-import { LIMITS } from '../../../kernel/limits.js';
 import type { Transaction } from '../../../platform/storage/database.js';
 import { type HopMarker, RequestHeaders } from '../../proxy/index.js';
 import { inboxFull } from '../errors.js';
 import type { InboundWebhook } from '../store.js';
+import { WAITING_BYTES_MAX, WAITING_MAX } from './bounds.js';
 import type { SealedContents } from './content.js';
 import type { InboundDelivery, InboundDeliveryStore } from './store.js';
 
@@ -74,8 +74,7 @@ export function createInbox(deps: InboxDeps): Inbox {
       const { scope, webhookId, bytes } = delivery;
       await tx.lock('inbound_webhooks', webhookId);
       const before = await deliveries.onTheirWay(tx, scope, webhookId);
-      if (before.count >= LIMITS.inboundWaitingMax || before.bytes + bytes > LIMITS.inboundWaitingBytesMax)
-        throw inboxFull();
+      if (before.count >= WAITING_MAX || before.bytes + bytes > WAITING_BYTES_MAX) throw inboxFull();
       await deliveries.insert(tx, delivery, { contentEnvelope });
       tx.afterCommit(wake);
     },

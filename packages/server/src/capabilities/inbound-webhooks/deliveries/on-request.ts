@@ -1,7 +1,6 @@
 import type { Clock } from '../../../kernel/clock.js';
 import { notFound } from '../../../kernel/errors.js';
 import { isUuid } from '../../../kernel/ids.js';
-import { LIMITS } from '../../../kernel/limits.js';
 import { actorOf, type Caller } from '../../../kernel/principal.js';
 import { recordAnswer } from '../../../platform/http/idempotency.js';
 import type { PageOptions } from '../../../platform/http/pagination.js';
@@ -12,6 +11,7 @@ import { inboundWebhookEntry } from '../audit.js';
 import { isNoDeadLetter, noRoom } from '../errors.js';
 import type { InboundWebhookRecords } from '../service.js';
 import type { InboundWebhook } from '../store.js';
+import { WAITING_BYTES_MAX, WAITING_MAX } from './bounds.js';
 import type { InboundDelivery, InboundDeliveryStore } from './store.js';
 
 export interface InboundRequests {
@@ -69,8 +69,7 @@ export function createInboundRequests(deps: InboundRequestsDeps): InboundRequest
   ): InboundDelivery[] {
     let { count, bytes } = before;
     return dead.filter((delivery) => {
-      if (count >= LIMITS.inboundWaitingMax || bytes + delivery.bytes > LIMITS.inboundWaitingBytesMax)
-        return false;
+      if (count >= WAITING_MAX || bytes + delivery.bytes > WAITING_BYTES_MAX) return false;
       count++;
       bytes += delivery.bytes;
       return true;

@@ -1,0 +1,5 @@
+/** Requests to one webhook that are on their way to its route, and their bodies together. */
+export const WAITING_MAX = 1_000;
+export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** Dead letters of one; the oldest goes. */
+export const DEAD_MAX = 1_000;
