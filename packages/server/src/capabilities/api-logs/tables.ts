@@ -6,7 +6,7 @@ import { apiLogsMigration } from './migrations/0009-api-logs.js';
 import { echoCountsMigration } from './migrations/0026-echo-counts.js';
 import { logAnchorsMigration } from './migrations/0058-log-anchors.js';
 import { signatureValidMigration } from './migrations/0064-signature-valid.js';
-import { logWarningsMigration } from './migrations/0079-log-warnings.js';
+import { logWarningsMigration } from './migrations/0070-log-warnings.js';
 
 export interface ApiLogRow {
   id: Generated<number>;

@@ -132,7 +132,9 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
         await requireKey(principal, changes.hmacKeyId);
       if (after.targetUrl !== null && !targets.isSame(after.targetUrl, former.targetUrl ?? ''))
         await targets.check(principal, after.targetUrl, 'target_url');
-      if (changes.routeId !== undefined || changes.routeEnvironment !== undefined)
+      // Who sets what its requests are verified by can call the route.
+      const isOpened = secret !== undefined || changes.hmacKeyId !== undefined;
+      if (isOpened || changes.routeId !== undefined || changes.routeEnvironment !== undefined)
         await requireRoute(principal, after);
       const envelope = secret && (await sealed.seal(scope, former.id, secret));
       return db.transaction(async (tx) => {

@@ -1,5 +1,6 @@
-export { type DetokenizedValue, EchoGuard } from './echo/echo-guard.js';
+export { EchoGuard } from './echo/echo-guard.js';
 export type { EchoScanner } from './echo/echo-scanner.js';
+export type { DetokenizedValue } from './echo/echo-search.js';
 export type { RedactionPlan, RoutePlan } from './plans.js';
 export { createRoutedRules } from './routed-rules.js';
 export { redactionRoutes } from './routes.js';

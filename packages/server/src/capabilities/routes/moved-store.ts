@@ -1,6 +1,7 @@
 import type { Scope } from '../../kernel/ids.js';
 import type { Database, Transaction } from '../../platform/storage/database.js';
 import type { MovedCalls } from '../egress-servers/index.js';
+import type { MethodConfigs } from './config.js';
 import { routeTables } from './tables.js';
 import type { ActionKind } from './types.js';
 
@@ -55,22 +56,19 @@ export function createMovedRoutesStore(db: Database) {
       return rows.map(({ action, key_name: keyName }) => ({ action, keyName }));
     },
 
-    /** Whether one of them has a target, of any environment or method, that is written with `http:`. */
-    async hasPlain(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<boolean> {
-      const found = await view
+    /** Targets that are written for them, of any environment and method, those that are off too. */
+    async targets(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<string[]> {
+      const rows = await view
         .scoped(scope, tx)
         .selectFrom('route_environment_configs')
-        .select('id')
+        .select(['target_base_url', 'method_configs'])
         .where('route_id', 'in', configsOf(scope, moved, tx).select('c.route_id'))
-        .where((eb) =>
-          eb.or([
-            eb(eb.fn('lower', ['target_base_url']), 'like', 'http:%'),
-            eb(eb.fn('lower', ['method_configs']), 'like', '%"targetbaseurl":"http:%'),
-          ]),
-        )
-        .limit(1)
         .execute();
-      return found.length > 0;
+      return rows.flatMap(({ target_base_url: target, method_configs: text }) => {
+        const methods: MethodConfigs = text === null ? {} : JSON.parse(text);
+        const targets = [target, ...Object.values(methods).map(({ targetBaseUrl }) => targetBaseUrl)];
+        return targets.filter((url) => url !== null);
+      });
     },
   };
 }

@@ -57,6 +57,8 @@ export function createRouteSecretUser(db: Database): SecretUser {
 /** What an `http:` call holds is read by whoever it goes by; who may write routes has unbound secrets sent there. */
 const PLAIN = 'routes:write';
 
+const isPlain = (target: string): boolean => new URL(target).protocol === 'http:';
+
 /** Egress servers that environments of routes leave by (dataplane.md §8; docs/decisions/0102). */
 export function createRouteEgressUser(db: Database, deps: ActionLeaveDeps): EgressServerUser {
   const configs = createRouteConfigStore(db);
@@ -67,7 +69,7 @@ export function createRouteEgressUser(db: Database, deps: ActionLeaveDeps): Egre
       countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
     async leaveOf(scope, moved, tx) {
       const actions = await store.actions(scope, moved, tx);
-      const hasPlain = await store.hasPlain(scope, moved, tx);
+      const hasPlain = (await store.targets(scope, moved, tx)).some(isPlain);
       return {
         about: JSON.stringify({ actions, hasPlain }),
         async require(caller) {

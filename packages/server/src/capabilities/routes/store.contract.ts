@@ -270,7 +270,8 @@ export function describeRouteStores(open: OpenTestDatabase): void {
     });
     const found = async (serverIds: readonly string[], goesByDefault = false, scope = LIVE) => {
       const calls = { serverIds, byDefault: goesByDefault };
-      return [await moved.actions(scope, calls), await moved.hasPlain(scope, calls)];
+      const targets = await moved.targets(scope, calls);
+      return [await moved.actions(scope, calls), targets.some((target) => /^http:/i.test(target))];
     };
     const [decrypt, tokenize] = [
       { action: 'decrypt', keyName: null },

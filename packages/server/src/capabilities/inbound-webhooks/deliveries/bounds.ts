@@ -3,3 +3,5 @@ export const WAITING_MAX = 1_000;
 export const WAITING_BYTES_MAX = 64 * 1024 * 1024;
 /** Dead letters of one; the oldest goes. */
 export const DEAD_MAX = 1_000;
+/** A try is broken off after this long, the body of its answer included. */
+export const TRY_MS_MAX = 60_000;

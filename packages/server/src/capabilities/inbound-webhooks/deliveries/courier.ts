@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../../../kernel/clock.js';
 import type { Random } from '../../../platform/crypto/random.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
@@ -31,14 +32,19 @@ export async function runCourier(deps: InboundCourierDeps, context: JobContext):
   const { clock, deliveries } = deps;
   const round = new Round(deps, context);
   const startedMs = clock.monotonicMs();
+  setMaxListeners(AT_ONCE + 10, context.signal);
   await round.recover();
   const mayGoOn = () =>
-    !context.isStopping() && !context.signal.aborted && clock.monotonicMs() - startedMs < RUN_MS_MAX;
+    !round.hasFailed &&
+    !context.isStopping() &&
+    !context.signal.aborted &&
+    clock.monotonicMs() - startedMs < RUN_MS_MAX;
   while (mayGoOn()) {
     const begun = await round.begin();
     if (begun === 0 && round.underWay === 0) break;
     if (begun === 0) await round.change();
   }
+  // After a failure too: a result that is not written would be a try that counts and is repeated.
   while (round.underWay > 0) await round.change();
   round.throwFailure();
   const nextAtMs = await deliveries.nextDueAtMs();
@@ -64,6 +70,10 @@ class Round {
     private readonly context: JobContext,
   ) {}
 
+  get hasFailed(): boolean {
+    return this.#failure !== null;
+  }
+
   throwFailure(): void {
     if (this.#failure !== null) throw this.#failure;
   }
@@ -79,7 +89,6 @@ class Round {
 
   /** Claims what is due and has a place, durably, and begins to carry it; how many. */
   async begin(): Promise<number> {
-    this.throwFailure();
     const places = AT_ONCE - this.underWay;
     if (places <= 0) return 0;
     const full = {

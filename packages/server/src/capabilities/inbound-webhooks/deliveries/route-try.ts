@@ -1,10 +1,12 @@
-import { AppError, isAppError } from '../../../kernel/errors.js';
+import type { Clock } from '../../../kernel/clock.js';
+import { AppError } from '../../../kernel/errors.js';
 import type { IdSource, RequestId } from '../../../kernel/ids.js';
 import type { Caller, InboundWebhookPrincipal } from '../../../kernel/principal.js';
 import { createLocalExchange } from '../../../platform/http/local-exchange.js';
 import { type Accounts, isSubscriptionActive } from '../../accounts/index.js';
 import type { RouteExchange, RouteProxy } from '../../proxy/index.js';
 import type { InboundWebhook } from '../store.js';
+import { TRY_MS_MAX } from './bounds.js';
 import type { SealedContents } from './content.js';
 import type { InboundDelivery, InboundDeliveryStore } from './store.js';
 
@@ -27,6 +29,7 @@ export type RouteTry = (
 ) => Promise<RouteTried>;
 
 export interface RouteTryDeps {
+  readonly clock: Clock;
   readonly ids: IdSource;
   readonly accounts: Pick<Accounts, 'tenantById'>;
   readonly deliveries: Pick<InboundDeliveryStore, 'content'>;
@@ -35,7 +38,7 @@ export interface RouteTryDeps {
 }
 
 const PERMISSION = 'routes:invoke';
-const SEALED_RETRY_MS = 30_000;
+const UNOPENED_RETRY_MS = 30_000;
 const PAUSED_RETRY_MS = 600_000;
 const BUSY_RETRY_MS = 5_000;
 const RETRY_MS_MAX = 3_600_000;
@@ -48,7 +51,7 @@ const PASSING: ReadonlySet<string> = new Set([
 ]);
 
 export function createRouteTry(deps: RouteTryDeps): RouteTry {
-  const { ids, accounts, deliveries, contents, routeProxy } = deps;
+  const { clock, ids, accounts, deliveries, contents, routeProxy } = deps;
 
   return async (webhook, delivery, signal) => {
     const { scope } = delivery;
@@ -62,8 +65,8 @@ export function createRouteTry(deps: RouteTryDeps): RouteTry {
     try {
       content = await contents.open(scope, delivery.id, envelope);
     } catch (error) {
-      if (!isAppError(error, 'tenant_sealed')) throw error;
-      return { is: 'postponed', byMs: SEALED_RETRY_MS, error: 'Waits: the tenant is sealed' };
+      if (!(error instanceof AppError && PASSING.has(error.type))) throw error;
+      return { is: 'postponed', byMs: UNOPENED_RETRY_MS, error: `Waits: ${toldOf(error)}` };
     }
     const requestId = ids.uuid() as RequestId;
     const caller: Caller = { principal: principalOf(webhook, tenant.slug), requestId, ip: delivery.sourceIp };
@@ -99,19 +102,26 @@ export function createRouteTry(deps: RouteTryDeps): RouteTry {
     };
     const abort = () => local.abort();
     signal.addEventListener('abort', abort, { once: true });
+    // The route's own limits are of silence: an upstream that drips would keep the place of others.
+    const cancel = clock.setTimer(TRY_MS_MAX, abort);
     try {
       if (signal.aborted) abort();
       await routeProxy.serveRoute(exchange);
     } finally {
+      cancel();
       signal.removeEventListener('abort', abort);
     }
     return endOf(refusal, response.writableFinished ? response.statusCode : null, requestId);
   };
 }
 
+function toldOf({ type, publicMessage }: AppError): string {
+  return `${type}: ${publicMessage}`.slice(0, ERROR_CHARACTERS_MAX);
+}
+
 function endOf(refusal: unknown, answered: number | null, requestId: string): RouteTried {
   if (refusal instanceof AppError) {
-    const error = `${refusal.type}: ${refusal.publicMessage}`.slice(0, ERROR_CHARACTERS_MAX);
+    const error = toldOf(refusal);
     if (!PASSING.has(refusal.type)) return { is: 'failed', status: refusal.status, error, requestId };
     const waitMs = (refusal.retryAfterSeconds ?? 0) * 1_000;
     return { is: 'postponed', byMs: Math.min(Math.max(waitMs, BUSY_RETRY_MS), RETRY_MS_MAX), error };

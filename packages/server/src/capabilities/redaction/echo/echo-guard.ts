@@ -1,18 +1,8 @@
 import { Transform, type TransformCallback } from 'node:stream';
-import type { Secret } from '../../../kernel/secret.js';
 import type { TextEncoding } from '../engine/byte-text.js';
 import { EchoScanner } from './echo-scanner.js';
-import { EchoSearch, recurringSearch } from './echo-search.js';
+import { type DetokenizedValue, EchoSearch, recurringSearch } from './echo-search.js';
 import type { Syntax } from './number-track.js';
-
-/** A value that was read for a call. */
-export interface DetokenizedValue {
-  readonly value: Secret<string>;
-  /** As the caller's reference names it. */
-  readonly token: string;
-  /** False for the values of a vault whose guard is off. */
-  readonly isGuarded: boolean;
-}
 
 /** Keeps the values of one call out of its answer: what comes back is the token again (dataplane §7). */
 export class EchoGuard {

@@ -1,11 +1,19 @@
 import { LIMITS } from '../../../kernel/limits.js';
 import type { Secret } from '../../../kernel/secret.js';
 import { bytesOf, type TextEncoding } from '../engine/byte-text.js';
-import type { DetokenizedValue } from './echo-guard.js';
 import { EchoPatterns } from './echo-patterns.js';
 import { type EchoScannerOptions, kindsOf } from './echo-scanner.js';
 
-export type Searched = Pick<EchoScannerOptions, 'patterns' | 'tokens' | 'forms' | 'kinds'>;
+/** A value that was read for a call. */
+export interface DetokenizedValue {
+  readonly value: Secret<string>;
+  /** As the caller's reference names it. */
+  readonly token: string;
+  /** False for the values of a vault whose guard is off. */
+  readonly isGuarded: boolean;
+}
+
+type Searched = Pick<EchoScannerOptions, 'patterns' | 'tokens' | 'forms' | 'kinds'>;
 
 interface Spelling {
   readonly bytes: Buffer;

@@ -1,7 +1,7 @@
 import type { Migration } from '../../../platform/storage/migration.js';
 
 export const logWarningsMigration: Migration = {
-  id: '0079-log-warnings',
+  id: '0070-log-warnings',
   file: 'log',
   statements: ({ text }) => [`ALTER TABLE api_logs ADD COLUMN warning ${text}`],
 };
