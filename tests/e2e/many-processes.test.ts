@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, describe, expect, it, type TestContext } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from 'vitest';
 import { endOf, startSource } from '../../packages/server/src/testing/child-process.js';
 import { onPostgres, type PostgresDatabase } from './scene.js';
 import {
@@ -65,15 +65,21 @@ afterAll(killAll);
 onPostgres((open) => {
   let database: PostgresDatabase;
   let remove: (() => void)[];
-  beforeEach(async () => {
-    database = await open();
-    remove = [];
-  });
-  afterEach(async () => {
-    await killAll();
-    await database.remove();
-    for (const each of remove) each();
-  });
+  /** For each test of a suite, or for all of them. */
+  function useDatabase(
+    before: typeof beforeEach | typeof beforeAll,
+    after: typeof afterEach | typeof afterAll,
+  ) {
+    before(async () => {
+      database = await open();
+      remove = [];
+    });
+    after(async () => {
+      await killAll();
+      await database.remove();
+      for (const each of remove) each();
+    });
+  }
 
   /** Each process has a data directory of its own, as on a machine of its own; root key and database are shared. */
   async function install(count: number, settings: Environment = {}): Promise<Installation> {
@@ -112,6 +118,8 @@ onPostgres((open) => {
   }
 
   describe('two, then four processes on one database', () => {
+    useDatabase(beforeEach, afterEach);
+
     it('write whole audit chains, each tenant’s and the critical one, also when one of them is killed', async () => {
       const installation = await install(2);
       const { call, bootstrap, environment, processes } = installation;
@@ -196,48 +204,18 @@ onPostgres((open) => {
       await writing;
       await expectWholeChains(installation, tenants, written);
     }, 180_000);
+  });
 
-    it.for<readonly [string, () => Promise<void>]>([
-      ['', async () => {}],
-      [
-        ', though all connections to the database are ended before and after',
-        async () => {
-          await database.query(
-            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-             WHERE datname = current_database() AND pid <> pg_backend_pid()`,
-          );
-        },
-      ],
-    ])(
-      'refuse a key within a second after one of them revoked it%s',
-      { timeout: 60_000 },
-      async ([, disturb], { annotate }) => {
-        const installation = await install(2);
-        const { call, processes } = installation;
-        await installation.start(2);
-        const [first, ...others] = processes;
-        const made = await isCreated(await call(first!, 'POST', '/v1/api-keys', { name: 'leaver' }));
-        const { id, api_key: key } = made.data;
-        const use = (process: ServerProcess) => call(process, 'GET', '/v1/vaults', undefined, key);
-        for (const process of processes) expect((await use(process)).status).toBe(200);
-
-        await disturb();
-        let revoked = await call(first!, 'DELETE', `/v1/api-keys/${id}`);
-        // Who finds its connection ended is told to come again.
-        while (revoked.status === 503) revoked = await call(first!, 'DELETE', `/v1/api-keys/${id}`);
-        expect(revoked.status).toBe(200);
-        const revokedAt = performance.now();
-        await disturb();
-        expect((await use(first!)).status).not.toBe(200);
-        const refusedAfterMs = await Promise.all(
-          others.map((process) => refusedAfter(revokedAt, 401, () => use(process))),
-        );
-        await annotate(`refused by the others after ${refusedAfterMs.map(Math.round).join(', ')} ms`);
-      },
-    );
+  describe('four processes on one database', () => {
+    let installation: Installation;
+    useDatabase(beforeAll, afterAll);
+    beforeAll(async () => {
+      installation = await install(2);
+      await installation.start(2);
+    });
 
     it(`give ${ROTATIONS} rotations of a key at once as many versions, and encrypt with the last`, async () => {
-      const { call, processes } = await install(2);
+      const { call, processes } = installation;
       const of = (n: number) => processes[n % processes.length]!;
       await isCreated(await call(of(0), 'POST', '/v1/crypto/keys', { name: 'pii' }));
       const path = '/v1/crypto/keys/pii';
@@ -260,7 +238,7 @@ onPostgres((open) => {
     }, 60_000);
 
     it('refuse a client within a second after one of them deleted its credential', async ({ annotate }) => {
-      const { call, processes } = await install(2);
+      const { call, processes } = installation;
       const [first, ...others] = processes;
       const client = await isCreated(await call(first!, 'POST', '/v1/clients', { name: 'leaver' }));
       const credentials = `/v1/clients/${client.data['id']}/credentials`;
@@ -277,6 +255,43 @@ onPostgres((open) => {
       );
       await annotate(`refused by the other after ${refusedAfterMs.map(Math.round).join(', ')} ms`);
     }, 60_000);
+
+    it.for<readonly [string, () => Promise<void>]>([
+      ['', async () => {}],
+      [
+        ', though all connections to the database are ended before and after',
+        async () => {
+          await database.query(
+            `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+          );
+        },
+      ],
+    ])(
+      'refuse a key within a second after one of them revoked it%s',
+      { timeout: 60_000 },
+      async ([, disturb], { annotate }) => {
+        const { call, processes } = installation;
+        const [first, ...others] = processes;
+        const made = await isCreated(await call(first!, 'POST', '/v1/api-keys', { name: 'leaver' }));
+        const { id, api_key: key } = made.data;
+        const use = (process: ServerProcess) => call(process, 'GET', '/v1/vaults', undefined, key);
+        for (const process of processes) expect((await use(process)).status).toBe(200);
+
+        await disturb();
+        let revoked = await call(first!, 'DELETE', `/v1/api-keys/${id}`);
+        // Who finds its connection ended is told to come again.
+        while (revoked.status === 503) revoked = await call(first!, 'DELETE', `/v1/api-keys/${id}`);
+        expect(revoked.status).toBe(200);
+        const revokedAt = performance.now();
+        await disturb();
+        expect((await use(first!)).status).not.toBe(200);
+        const refusedAfterMs = await Promise.all(
+          others.map((process) => refusedAfter(revokedAt, 401, () => use(process))),
+        );
+        await annotate(`refused by the others after ${refusedAfterMs.map(Math.round).join(', ')} ms`);
+      },
+    );
   });
 
   /** Calls until a second after the revocation, and answers when it was refused first: later than that none may pass. */
@@ -293,6 +308,8 @@ onPostgres((open) => {
   }
 
   describe('four processes share a limit of requests', () => {
+    useDatabase(beforeEach, afterEach);
+
     const admitted = async (annotate: TestContext['annotate'], settings: Environment = {}) => {
       const { call, bootstrap, processes } = await install(4, withPlanFile(settings));
       const startedAt = performance.now();
