@@ -81,7 +81,7 @@ export function createInboundWebhooks(deps: InboundWebhooksDeps) {
         store,
         sealed,
         forward: createForward({ ...deps, mayBePlain, ...installation }),
-        inbox: createInbox({ ...deps, ...installation, deliveries, contents, wake }),
+        inbox: createInbox({ ...deps, ...installation, webhooks: store, deliveries, contents, wake }),
       });
     },
 

@@ -61,6 +61,11 @@ export interface InboundWebhookRecordsDeps {
   wake(): void;
 }
 
+/** Due wherever requests are led to a route: what the webhook may have called is what its keeper may call. */
+export function requireInvoke(principal: Principal): void {
+  if (!principal.may('routes:invoke')) throw permissionMissing('routes:invoke');
+}
+
 export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): InboundWebhookRecords {
   const { db, clock, ids, store, sealed, signer, targets, routes, deliveries, auditLogs, wake } = deps;
 
@@ -82,7 +87,7 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
 
   async function requireRoute(principal: Principal, { routeId, routeEnvironment }: Target): Promise<void> {
     if (routeId === null) return;
-    if (!principal.may('routes:invoke')) throw permissionMissing('routes:invoke');
+    requireInvoke(principal);
     const route = await routes.find(principal.scope, routeId);
     if (route?.id !== routeId) throw validationError('route_id', 'names no route of this mode');
     if (routeEnvironment !== null && !route.environments.has(routeEnvironment))
@@ -132,9 +137,9 @@ export function createInboundWebhookRecords(deps: InboundWebhookRecordsDeps): In
         await requireKey(principal, changes.hmacKeyId);
       if (after.targetUrl !== null && !targets.isSame(after.targetUrl, former.targetUrl ?? ''))
         await targets.check(principal, after.targetUrl, 'target_url');
-      // Who sets what its requests are verified by can call the route.
-      const isOpened = secret !== undefined || changes.hmacKeyId !== undefined;
-      if (isOpened || changes.routeId !== undefined || changes.routeEnvironment !== undefined)
+      // Who sets what its requests are verified by, or switches it on, can have the route called.
+      if (former.routeId !== null || after.routeId !== null) requireInvoke(principal);
+      if (changes.routeId !== undefined || changes.routeEnvironment !== undefined)
         await requireRoute(principal, after);
       const envelope = secret && (await sealed.seal(scope, former.id, secret));
       return db.transaction(async (tx) => {

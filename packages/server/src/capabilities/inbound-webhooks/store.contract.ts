@@ -6,6 +6,7 @@ import {
   type FullTargets,
   type InboundDelivery,
   type InboundDeliveryStore,
+  ON_THEIR_WAY,
 } from './deliveries/store.js';
 import { createInboundWebhookStore, type InboundWebhookStore } from './store.js';
 import { migrations } from './tables.js';
@@ -155,12 +156,14 @@ export function inboundWebhookStoreContract(open: OpenTestDatabase): void {
       await add({ id: 'a', bytes: 3 });
       await add({ id: 'b', bytes: 4, state: 'sending' });
       await add({ id: 'c', bytes: 5, state: 'dead' });
-      const of = (scope: Scope) => db.transaction((tx) => deliveries.onTheirWay(tx, scope, 'on'));
+      const of = (scope: Scope) => db.transaction((tx) => deliveries.totals(tx, scope, 'on', ON_THEIR_WAY));
       expect([await of(LIVE), await of(OTHER)]).toEqual([
         { count: 2, bytes: 7 },
         { count: 0, bytes: 0 },
       ]);
-      expect(await db.transaction((tx) => deliveries.countDead(tx, LIVE, 'on'))).toBe(1);
+      expect(await db.transaction((tx) => deliveries.totals(tx, LIVE, 'on', ['dead']))).toMatchObject({
+        count: 1,
+      });
     });
 
     it('leave by age, but for those that are being sent, and with their webhook', async () => {

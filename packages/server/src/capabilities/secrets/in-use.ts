@@ -32,6 +32,9 @@ interface Kept {
 const SECRET_GENERATIONS = 'secrets';
 /** Of all tenants together, in KiB and a little for each. */
 const KEPT_KIB = 65_536;
+/** An envelope and its value take twice the room; up to that length also what answers are searched with (`redaction/echo`). */
+const SEARCHED_BYTES_MAX = 4_096;
+const SEARCHED_TIMES = 48;
 
 /** For whoever writes secrets or their values, in its transaction. */
 export function createSecretsChanged(generations: Pick<Generations, 'bump'>) {
@@ -44,7 +47,7 @@ export function createSecretsInUse(
 ): SecretsInUse {
   const kept = createLru<string, Kept>({
     entriesMax: KEPT_KIB,
-    weigh: ({ found }) => 1 + Math.ceil((found.value?.envelope.length ?? 0) / 1024),
+    weigh: ({ found }) => weightOf(found.value?.envelope.length ?? 0),
     isFresh: () => generations.isFresh(),
   });
 
@@ -72,6 +75,10 @@ export function createSecretsInUse(
     findAnew: (scope, reference, environment) =>
       read(keyOf(scope, reference, environment), scope, reference, environment),
   };
+}
+
+function weightOf(bytes: number): number {
+  return 1 + Math.ceil((bytes * (bytes <= SEARCHED_BYTES_MAX ? SEARCHED_TIMES : 2)) / 1024);
 }
 
 /** Names of environments hold no space. */

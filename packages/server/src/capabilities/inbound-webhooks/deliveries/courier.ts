@@ -4,7 +4,7 @@ import type { Random } from '../../../platform/crypto/random.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
 import type { Database, Transaction } from '../../../platform/storage/database.js';
 import type { InboundWebhook, InboundWebhookStore } from '../store.js';
-import { DEAD_MAX } from './bounds.js';
+import { DEAD_BYTES_MAX, DEAD_MAX } from './bounds.js';
 import { type DeliveryEnd, outcomeOf } from './outcome.js';
 import type { RouteTry } from './route-try.js';
 import type { InboundDelivery, InboundDeliveryStore } from './store.js';
@@ -23,8 +23,8 @@ const AT_ONCE = 64;
 const AT_ONCE_OF_TENANT = 16;
 const AT_ONCE_OF_WEBHOOK = 4;
 const LOOK_MS = 250;
-/** After this long none is begun: the run ends with the last answer. */
-const RUN_MS_MAX = 60_000;
+/** After this long none is begun: the run ends with the last answer, which comes within a minute. */
+const RUN_MS_MAX = 300_000;
 const RECOVERED_AT_ONCE = 200;
 
 /** Carries deliveries to routes: intent, call, result, each durable before the next. One run at a time in the installation. */
@@ -180,10 +180,16 @@ class Round {
   /** Dead letters are bounded by the oldest. */
   async #makeRoom(tx: Transaction, { scope, webhookId }: InboundDelivery) {
     const { deliveries } = this.deps;
-    const over = (await deliveries.countDead(tx, scope, webhookId)) - DEAD_MAX;
-    if (over <= 0) return;
-    for (const { id } of await deliveries.listDead(tx, scope, webhookId, over))
-      await deliveries.delete(tx, scope, id);
+    let { count, bytes } = await deliveries.totals(tx, scope, webhookId, ['dead']);
+    while (count > DEAD_MAX || bytes > DEAD_BYTES_MAX) {
+      const oldest = await deliveries.listDead(tx, scope, webhookId, Math.max(count - DEAD_MAX, 1));
+      if (oldest.length === 0) return;
+      for (const dead of oldest) {
+        await deliveries.delete(tx, scope, dead.id);
+        bytes -= dead.bytes;
+      }
+      count -= oldest.length;
+    }
   }
 
   #count({ webhookId, scope }: InboundDelivery, by: 1 | -1): void {

@@ -2,11 +2,11 @@ import type { Clock } from '../../../kernel/clock.js';
 import type { IdSource } from '../../../kernel/ids.js';
 import type { Transaction } from '../../../platform/storage/database.js';
 import { type HopMarker, RequestHeaders } from '../../proxy/index.js';
-import { inboxFull } from '../errors.js';
-import type { InboundWebhook } from '../store.js';
+import { inboxFull, invalidSignature } from '../errors.js';
+import type { InboundWebhook, InboundWebhookStore } from '../store.js';
 import { WAITING_BYTES_MAX, WAITING_MAX } from './bounds.js';
 import type { SealedContents } from './content.js';
-import type { InboundDelivery, InboundDeliveryStore } from './store.js';
+import { type InboundDelivery, type InboundDeliveryStore, ON_THEIR_WAY } from './store.js';
 
 /** What is taken here is durable before its sender hears of it. */
 export interface Inbox {
@@ -32,6 +32,7 @@ export interface PreparedDelivery {
 export interface InboxDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
+  readonly webhooks: Pick<InboundWebhookStore, 'find'>;
   readonly deliveries: InboundDeliveryStore;
   readonly contents: Pick<SealedContents, 'seal'>;
   readonly hopMarker: HopMarker;
@@ -42,7 +43,7 @@ export interface InboxDeps {
 }
 
 export function createInbox(deps: InboxDeps): Inbox {
-  const { clock, ids, deliveries, contents, hopMarker, certificateHeader, wake } = deps;
+  const { clock, ids, webhooks, deliveries, contents, hopMarker, certificateHeader, wake } = deps;
   return {
     async prepare({ scope, id: webhookId }, { method, query, rawHeaders, body, ip }) {
       // Strips what is of this hop, credentials, and whatever says X-Knox-…: the route and its environment are ours to name.
@@ -73,7 +74,10 @@ export function createInbox(deps: InboxDeps): Inbox {
     async add(tx, { delivery, contentEnvelope }) {
       const { scope, webhookId, bytes } = delivery;
       await tx.lock('inbound_webhooks', webhookId);
-      const before = await deliveries.onTheirWay(tx, scope, webhookId);
+      // Whoever has removed it meanwhile has removed what waited for it.
+      const webhook = await webhooks.find(scope, webhookId, tx);
+      if (!webhook?.enabled || webhook.routeId === null) throw invalidSignature();
+      const before = await deliveries.totals(tx, scope, webhookId, ON_THEIR_WAY);
       if (before.count >= WAITING_MAX || before.bytes + bytes > WAITING_BYTES_MAX) throw inboxFull();
       await deliveries.insert(tx, delivery, { contentEnvelope });
       tx.afterCommit(wake);

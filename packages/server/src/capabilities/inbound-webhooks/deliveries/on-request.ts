@@ -9,10 +9,10 @@ import type { Database, Transaction } from '../../../platform/storage/database.j
 import type { AuditLogs } from '../../audit-logs/index.js';
 import { inboundWebhookEntry } from '../audit.js';
 import { isNoDeadLetter, noRoom } from '../errors.js';
-import type { InboundWebhookRecords } from '../service.js';
+import { type InboundWebhookRecords, requireInvoke } from '../service.js';
 import type { InboundWebhook } from '../store.js';
 import { WAITING_BYTES_MAX, WAITING_MAX } from './bounds.js';
-import type { InboundDelivery, InboundDeliveryStore } from './store.js';
+import { type InboundDelivery, type InboundDeliveryStore, ON_THEIR_WAY } from './store.js';
 
 export interface InboundRequests {
   list(caller: Caller, id: string, options: PageOptions): Promise<Page<InboundDelivery>>;
@@ -88,6 +88,7 @@ export function createInboundRequests(deps: InboundRequestsDeps): InboundRequest
 
     async replay(caller, id, deliveryId) {
       const webhook = await records.get(caller, id);
+      requireInvoke(caller.principal);
       const { scope } = webhook;
       return db.transaction(async (tx) => {
         await tx.lock('inbound_webhooks', webhook.id);
@@ -96,7 +97,7 @@ export function createInboundRequests(deps: InboundRequestsDeps): InboundRequest
           : undefined;
         if (delivery?.webhookId !== webhook.id) throw notFound('Delivery');
         if (delivery.state !== 'dead') throw isNoDeadLetter();
-        const fits = fitting([delivery], await deliveries.onTheirWay(tx, scope, webhook.id));
+        const fits = fitting([delivery], await deliveries.totals(tx, scope, webhook.id, ON_THEIR_WAY));
         if (fits.length === 0) throw noRoom();
         return revive(tx, caller, webhook, fits, { delivery_id: delivery.id });
       });
@@ -104,11 +105,12 @@ export function createInboundRequests(deps: InboundRequestsDeps): InboundRequest
 
     async replayAll(caller, id) {
       const webhook = await records.get(caller, id);
+      requireInvoke(caller.principal);
       const { scope } = webhook;
       return db.transaction(async (tx) => {
         await tx.lock('inbound_webhooks', webhook.id);
         const dead = await deliveries.listDead(tx, scope, webhook.id, REPLAYED_AT_ONCE);
-        const fits = fitting(dead, await deliveries.onTheirWay(tx, scope, webhook.id));
+        const fits = fitting(dead, await deliveries.totals(tx, scope, webhook.id, ON_THEIR_WAY));
         return revive(tx, caller, webhook, fits, {});
       });
     },

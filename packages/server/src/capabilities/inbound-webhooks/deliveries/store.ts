@@ -34,6 +34,9 @@ export interface FullTargets {
   readonly tenants: readonly string[];
 }
 
+/** Those that are on their way. */
+export const ON_THEIR_WAY: readonly InboundDelivery['state'][] = ['waiting', 'sending'];
+
 export type InboundDeliveryStore = ReturnType<typeof createInboundDeliveryStore>;
 
 /** What lists show and workers need; contents are read one by one. */
@@ -100,18 +103,19 @@ export function createInboundDeliveryStore(db: Database) {
       return row?.content_envelope;
     },
 
-    /** Of a webhook: how many are on their way, and how long their bodies are together. */
-    async onTheirWay(
+    /** Of a webhook: how many are in one of these states, and how long their bodies are together. */
+    async totals(
       tx: Transaction,
       scope: Scope,
       webhookId: string,
+      states: readonly InboundDelivery['state'][],
     ): Promise<{ readonly count: number; readonly bytes: number }> {
       const row = await view
         .scoped(scope, tx)
         .selectFrom('inbound_webhook_deliveries')
         .select(({ fn }) => [fn.countAll<number>().as('count'), fn.sum<number | null>('bytes').as('bytes')])
         .where('webhook_id', '=', webhookId)
-        .where('state', 'in', ['waiting', 'sending'])
+        .where('state', 'in', states)
         .executeTakeFirstOrThrow();
       return { count: Number(row.count), bytes: Number(row.bytes ?? 0) };
     },
@@ -162,17 +166,6 @@ export function createInboundDeliveryStore(db: Database) {
         .limit(limit)
         .execute();
       return rows.map(deliveryOf);
-    },
-
-    async countDead(tx: Transaction, scope: Scope, webhookId: string): Promise<number> {
-      const { total } = await view
-        .scoped(scope, tx)
-        .selectFrom('inbound_webhook_deliveries')
-        .select(({ fn }) => fn.countAll<number>().as('total'))
-        .where('webhook_id', '=', webhookId)
-        .where('state', '=', 'dead')
-        .executeTakeFirstOrThrow();
-      return total;
     },
 
     /** Of all tenants, of webhooks that are on and not left out. */

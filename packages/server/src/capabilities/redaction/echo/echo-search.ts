@@ -55,6 +55,9 @@ interface Recurring {
   readonly search: EchoSearch;
 }
 
+/** Of the values together: a search takes some twenty times as much, twice that where two encodings are read. */
+const RECURRING_BYTES_MAX = 4_096;
+
 /** By the first of the values; they are held no longer than that one is. */
 const recurring = new WeakMap<Secret<string>, Recurring>();
 
@@ -65,7 +68,8 @@ export function recurringSearch(values: readonly DetokenizedValue[]): EchoSearch
   const known = recurring.get(first);
   if (known && areSame(known.values, values)) return known.search;
   const search = new EchoSearch(values);
-  recurring.set(first, { values, search });
+  const bytes = values.reduce((sum, { value }) => sum + Buffer.byteLength(value.reveal()), 0);
+  if (bytes <= RECURRING_BYTES_MAX) recurring.set(first, { values, search });
   return search;
 }
 

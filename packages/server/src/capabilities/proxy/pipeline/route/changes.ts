@@ -89,6 +89,7 @@ async function change(
       );
     else body = merged;
   }
+  const stored = guarded.length;
   if (rules.length > 0 && Buffer.isBuffer(body)) {
     const acted = await deps.fieldActions.request(
       caller,
@@ -100,7 +101,7 @@ async function change(
     guarded.push(...acted.values);
     body = acted.body;
   }
-  if (guarded.length > 0) call.guard = new EchoGuard(guarded, { recurs: true });
+  if (guarded.length > 0) call.guard = new EchoGuard(guarded, { recurs: guarded.length === stored });
   return body;
 }
 
