@@ -181,7 +181,7 @@ it stops the start, all problems at once. It is read at the start, and must be t
 ## Several processes
 
 Rates of several processes on one PostgreSQL are drawn in slices of 2.5 % of a limit, so that they exceed it by at most one slice
-each: four processes by at most 10 %. With \`REDIS_URL\` they are exact; while Redis is away they are counted in slices, from zero. On SQLite they are exact,
+each: four processes by at most 10 %. With \`REDIS_URL\` they are exact; while Redis is away they are counted in slices, from what it said last. On SQLite they are exact,
 and begin anew at a restart. Operations are written once a second: a crash loses those of the last second.
 `;
 }

@@ -12,6 +12,12 @@ export interface Allowance {
   giveBack(): void;
 }
 
+/** One that goes on where another count is no longer heard. */
+export interface FallbackAllowance extends Allowance {
+  /** So many were taken before, as the other has said last. */
+  countAtLeast(taken: number): void;
+}
+
 /** What a count says after a take. */
 export interface Count {
   readonly isAllowed: boolean;
@@ -26,7 +32,7 @@ export function statusOf(rule: LimitRule, count: Count): RateLimitStatus {
 }
 
 /** The whole count in memory: right where one process is the only one on its database. */
-export class LocalAllowance implements Allowance {
+export class LocalAllowance implements FallbackAllowance {
   readonly #clock: Clock;
   readonly #meter: Meter;
 
@@ -47,6 +53,10 @@ export class LocalAllowance implements Allowance {
   giveBack(): void {
     this.#meter.giveBack(this.#clock.nowMs(), 1);
   }
+
+  countAtLeast(taken: number): void {
+    raiseTo(this.#meter, this.rule, this.#clock.nowMs(), taken);
+  }
 }
 
 export function countOf(meter: Meter, nowMs: number, isAllowed: boolean): Count {
@@ -56,4 +66,10 @@ export function countOf(meter: Meter, nowMs: number, isAllowed: boolean): Count 
     resetAtMs: meter.resetAtMs(nowMs),
     retryAfterMs: meter.retryAfterMs(nowMs),
   };
+}
+
+/** Whether there was anything to add. */
+export function raiseTo(meter: Meter, { requests }: LimitRule, nowMs: number, taken: number): boolean {
+  const missing = taken - (requests - meter.remaining(nowMs));
+  return missing > 0 && meter.take(nowMs, missing) > 0;
 }

@@ -5,6 +5,7 @@ import { forEachDatabase, onPostgres, openTestSqlite, type TestDatabase } from '
 import { createManualClock } from '../../testing/manual-clock.js';
 import type { Database } from '../storage/database.js';
 import { openDatabase } from '../storage/open-database.js';
+import type { FallbackAllowance } from './allowance.js';
 import type { LimitRule } from './meters.js';
 import { describeRateLimiter } from './rate-limiter.contract.js';
 import { createRateLimiter, type RateLimiter } from './rate-limiter.js';
@@ -106,6 +107,17 @@ onPostgres((open) => {
       const inWindow = admitted.filter((atMs) => atMs < windowFromMs + 60_000).length;
       expect(inWindow).toBeLessThanOrEqual(rule.requests + PROCESSES * slice);
       expect(inWindow).toBeGreaterThan(rule.requests - PROCESSES * slice);
+    });
+
+    it('go on from what another count has let through, however many of them were told', async () => {
+      const rule: LimitRule = { scope: 'key', kind: 'sliding', requests: 200, windowSec: 60 };
+      for (const [index, limiter] of limiters.entries())
+        (limiter.allowance(SCOPE, 'raised', rule) as FallbackAllowance).countAtLeast(150 + index);
+      const admitted = await hammer('raised', rule, 100);
+      expect(admitted).toBeLessThanOrEqual(50);
+      expect(admitted).toBeGreaterThanOrEqual(47);
+      clock.advance(60_000);
+      expect(await hammer('raised', rule, 100)).toBe(200);
     });
 
     it('give back what they do not use: when idle, and at a stop', async () => {

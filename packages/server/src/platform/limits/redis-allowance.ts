@@ -1,7 +1,7 @@
 import type { Clock } from '../../kernel/clock.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
-import { type Allowance, type Count, statusOf } from './allowance.js';
+import { type Allowance, type Count, type FallbackAllowance, statusOf } from './allowance.js';
 import type { LimitRule } from './meters.js';
 
 /** One count for all processes. Each call may fail, and ends within a fraction of a second. */
@@ -13,16 +13,18 @@ export interface SharedCounter {
   close(): Promise<void>;
 }
 
-/** Exact while Redis answers; each request that it does not answer is judged by the fallback. */
+/** Exact while Redis answers; what it does not answer is judged by the fallback, which goes on from what it said last. */
 export class RedisAllowance implements Allowance {
   readonly #name: string;
   readonly #counter: SharedCounter;
   readonly #clock: Clock;
-  readonly #fallback: Allowance;
+  readonly #fallback: FallbackAllowance;
+  /** What was heard last, until the fallback has been told. */
+  #heard: Count | null = null;
 
   constructor(
     readonly rule: LimitRule,
-    deps: { name: string; counter: SharedCounter; clock: Clock; fallback: Allowance },
+    deps: { name: string; counter: SharedCounter; clock: Clock; fallback: FallbackAllowance },
   ) {
     this.#name = deps.name;
     this.#counter = deps.counter;
@@ -31,7 +33,7 @@ export class RedisAllowance implements Allowance {
   }
 
   take(): Promisable<RateLimitStatus> {
-    return this.#counter.isUsable() ? this.#takeShared() : this.#fallback.take();
+    return this.#counter.isUsable() ? this.#takeShared() : this.#takeOwn();
   }
 
   giveBack(): void {
@@ -43,9 +45,20 @@ export class RedisAllowance implements Allowance {
 
   async #takeShared(): Promise<RateLimitStatus> {
     try {
-      return statusOf(this.rule, await this.#counter.take(this.#name, this.rule, this.#clock.nowMs()));
+      const heard = await this.#counter.take(this.#name, this.rule, this.#clock.nowMs());
+      this.#heard = heard;
+      return statusOf(this.rule, heard);
     } catch {
-      return this.#fallback.take();
+      return this.#takeOwn();
     }
+  }
+
+  /** What the shared count has let through in this window is not let through again. */
+  #takeOwn(): Promisable<RateLimitStatus> {
+    const heard = this.#heard;
+    this.#heard = null;
+    if (heard !== null && this.#clock.nowMs() < heard.resetAtMs)
+      this.#fallback.countAtLeast(this.rule.requests - heard.remaining);
+    return this.#fallback.take();
   }
 }

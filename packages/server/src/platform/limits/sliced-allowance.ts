@@ -4,7 +4,7 @@ import type { Scope } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
-import { type Allowance, type Count, countOf, statusOf } from './allowance.js';
+import { type Count, countOf, type FallbackAllowance, raiseTo, statusOf } from './allowance.js';
 import { type LimitRule, type Meter, meterOf } from './meters.js';
 import type { RateLimitStore } from './store.js';
 
@@ -17,7 +17,7 @@ const GIVE_BACK_AFTER_MIN_MS = 1_000;
  * refilled from the row. A slice counts from its draw, so what all processes admit in a window exceeds the limit by
  * at most one slice each (dataplane.md §9).
  */
-export class SlicedAllowance implements Allowance {
+export class SlicedAllowance implements FallbackAllowance {
   readonly #scope: Scope;
   readonly #name: string;
   readonly #store: RateLimitStore;
@@ -30,6 +30,7 @@ export class SlicedAllowance implements Allowance {
   /** Of the row, as of the last draw. */
   #shared: Count = { isAllowed: true, remaining: 0, resetAtMs: 0, retryAfterMs: 0 };
   #refusedUntilMs = 0;
+  #takenElsewhere = 0;
   #waiting = 0;
   #drawing: Promise<void> | null = null;
   #cancelTimer: (() => void) | null = null;
@@ -53,6 +54,10 @@ export class SlicedAllowance implements Allowance {
 
   giveBack(): void {
     if (this.#isSliceFresh(this.#clock.nowMs())) this.#left += 1;
+  }
+
+  countAtLeast(taken: number): void {
+    this.#takenElsewhere = taken;
   }
 
   /** Puts the rest of the slice back into the row. */
@@ -116,10 +121,14 @@ export class SlicedAllowance implements Allowance {
   async #draw(): Promise<void> {
     const wanted = Math.max(this.#slice, this.#waiting);
     this.#left = 0;
+    const takenElsewhere = this.#takenElsewhere;
     const { given, atMs, shared } = await this.#change((meter, nowMs) => {
+      const isRaised = raiseTo(meter, this.rule, nowMs, takenElsewhere);
       const taken = meter.take(nowMs, wanted);
-      return { given: taken, atMs: nowMs, shared: countOf(meter, nowMs, taken > 0), isChanged: taken > 0 };
+      const isChanged = isRaised || taken > 0;
+      return { given: taken, atMs: nowMs, shared: countOf(meter, nowMs, taken > 0), isChanged };
     });
+    if (this.#takenElsewhere === takenElsewhere) this.#takenElsewhere = 0;
     this.#left = given;
     this.#drawnAtMs = atMs;
     this.#shared = shared;
