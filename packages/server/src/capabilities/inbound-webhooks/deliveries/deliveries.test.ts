@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../kernel/limits.js';
 import { until } from '../../../testing/egress-rig.js';
 import { type InboundRig, startInboundRig } from '../../../testing/inbound-rig.js';
-import { WAITING_BYTES_MAX } from './bounds.js';
+import { DEAD_BYTES_MAX, WAITING_BYTES_MAX } from './bounds.js';
 import { createInboundDeliveryStore } from './store.js';
 
 const BODY = JSON.stringify({ action: 'opened', title: 'a {{secret:API_KEY}} and {{ braces' });
@@ -257,6 +257,44 @@ describe('a request for a route', () => {
     });
     await rig.advance(100);
     expect(rig.arrived.map(({ body }) => body)).toEqual([BODY]);
+  });
+
+  it('is led to its route only by who may call it, whatever of the webhook is changed', async () => {
+    const webhook = await rig.webhook((await rig.route()).id, { max_retries: 0 });
+    rig.answer = (_request, response) => response.writeHead(500).end();
+    await rig.send(webhook.name, BODY);
+    await rig.advance(100);
+    const [{ id }] = (await rig.deliveries(webhook.id)) as [{ id: string }];
+    const scopes = ['webhooks:read', 'webhooks:write'];
+    const { harness } = rig;
+    const token = await harness.signIn(harness.tenant.ownerEmail);
+    const body = { name: 'keeper', key_type: 'access_key', scopes };
+    const made = await harness.call('POST', '/admin/api-keys', { token, body });
+    const key = made.json['data'].key ?? made.json['data'].api_key;
+    const ask = async (method: string, path: string, body: object): Promise<unknown[]> => {
+      const url = `/v1/inbound-webhooks/${webhook.id}${path}`;
+      const { status, json } = await harness.call(method, url, { key, body });
+      return [status, JSON.stringify(json['error'])];
+    };
+    const refused = [403, expect.stringContaining('routes:invoke')];
+    for (const change of [{ secret: 'another-secret' }, { enabled: true }, { tolerance_seconds: 0 }])
+      expect(await ask('PATCH', '', change)).toEqual(refused);
+    expect(await ask('POST', '/replay', {})).toEqual(refused);
+    expect(await ask('POST', `/deliveries/${id}/replay`, {})).toEqual(refused);
+  });
+
+  it('leaves dead letters of so many bytes, the youngest', async () => {
+    const webhook = await rig.webhook((await rig.route()).id, { max_retries: 0 });
+    rig.answer = (_request, response) => response.writeHead(500).end();
+    const large = 'x'.repeat(LIMITS.inboundWebhookBodyBytesMax - 8);
+    const room = Math.floor(DEAD_BYTES_MAX / large.length);
+    for (let n = 0; n <= room; n++) {
+      await rig.send(webhook.name, `${n}${large}`);
+      await rig.advance(100);
+    }
+    const { scope } = rig.harness.callerOf(rig.harness.tenant, 'live').principal;
+    const store = createInboundDeliveryStore(rig.harness.db);
+    expect(await store.count(scope, webhook.id)).toBe(room);
   });
 
   it('whose answer breaks off has not arrived', async () => {
