@@ -30,13 +30,16 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exi
 
 console.log(`
 ${bold('An upstream waits at')} https://${HOST}:${upstream.port}
-${dim('It answers with what it got, and writes it here. Start the server in another terminal with')}
+${dim('It answers with what it got, and writes it here; Ctrl-C ends it. Start the server in another terminal (Ctrl-C the running one first;')}
+${dim('keep your variables) with')}
 
 KNOX_DNS_SERVERS=127.0.0.1:${dns.port} KNOX_EXTRA_CA_FILE=${caFile} KNOX_ALLOW_PRIVATE_UPSTREAMS=127.0.0.1 npm run up
 
-${dim('and where you call from')}
+${dim('and set where you call from')}
 
 UPSTREAM=https://${HOST}:${upstream.port}
+
+${dim('A server started so finds no other name: for other upstreams start it without that line.')}
 `);
 
 function tellWhatCame(request, response) {
