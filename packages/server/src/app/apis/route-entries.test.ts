@@ -128,6 +128,12 @@ describe('what goes to the upstream of a route', () => {
     });
     expect([status, got[0]?.headers[name]]).toEqual([200, undefined]);
   });
+
+  it('nothing, of what its caller only wants to look at', async () => {
+    const { status, text } = await call('/proxy/orders/x', { headers: { 'x-knox-dry-run': '1' } });
+    expect([status, text]).toEqual([400, expect.stringContaining('X-Knox-Dry-Run')]);
+    expect(got).toEqual([]);
+  });
 });
 
 describe('a path', () => {

@@ -12,6 +12,10 @@ export function repeatedHeader(name: string): AppError {
   return validationError(name, 'was sent more than once');
 }
 
+export function noDryRunOfRoutes(): AppError {
+  return validationError('X-Knox-Dry-Run', 'is of ephemeral calls: a call of a route would be sent');
+}
+
 export function twoUpstreamCredentials(): AppError {
   return validationError(
     'X-Knox-Upstream-Authorization',

@@ -83,7 +83,6 @@ const ROUTE_STRIPS: ReadonlySet<Fate> = new Set<Fate>([
   'proxy-url',
   'timeout',
   'mode',
-  'dry-run',
   'encrypted',
   'upstream-authorization',
   'upstream-auth-secret',

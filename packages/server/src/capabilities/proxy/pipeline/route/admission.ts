@@ -9,6 +9,7 @@ import {
   environmentNotConfigured,
   ipNotAllowed,
   methodNotAllowed,
+  noDryRunOfRoutes,
   routeNotFound,
 } from '../../errors.js';
 import { ipAllowed } from '../../ip-allowlist.js';
@@ -32,6 +33,8 @@ export function findRoute(
   plan: RoutePlan,
 ): Promisable<CalledSettings> {
   refuseRepeated(call);
+  // It would be sent though its caller wants to look at it only.
+  if (call.headers.dryRun !== null) throw noDryRunOfRoutes();
   const found = routes.find(scope, exchange.entry.reference);
   return isPending(found) ? found.then((route) => called(call, route, plan)) : called(call, found, plan);
 }
