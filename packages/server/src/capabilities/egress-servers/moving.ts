@@ -13,22 +13,22 @@ export interface MovedCalls {
   readonly byDefault: boolean;
 }
 
-/** What whoever moves calls must hold (docs/decisions/0102). */
-export interface MovingLeave {
-  /** Of another one, it is about something else. */
-  readonly about: string;
+/** Those that whoever moves calls must hold (docs/decisions/0102). */
+export interface RequiredPermissions {
+  /** Another one where something else would be required: what was asked before a transaction is judged by it within. */
+  readonly fingerprint: string;
   /** 403 */
   require(caller: Caller): Promise<void>;
 }
 
-/** Of a tenant and mode. */
-export interface Ways {
+/** What the paths of calls of a tenant and mode to the outside are made of. */
+export interface EgressPaths {
   readonly servers: readonly StoredEgressServer[];
   readonly defaultId: string | null;
 }
 
 /** Null: each call goes by what it might have gone by before, or by less. */
-export function movedCalls(before: Ways, after: Ways): MovedCalls | null {
+export function movedCalls(before: EgressPaths, after: EgressPaths): MovedCalls | null {
   const former = new Map(before.servers.map((server) => [server.id, server]));
   const stored = new Map(after.servers.map((server) => [server.id, server]));
   const isMoved = (from: string | null, to: string | null) => {
@@ -46,28 +46,30 @@ function placesFrom(stored: ReadonlyMap<string, StoredEgressServer>, id: string 
 }
 
 export interface MovingDeps {
-  ways(scope: Scope, tx?: Transaction): Promise<Ways>;
+  paths(scope: Scope, tx?: Transaction): Promise<EgressPaths>;
   readonly users: readonly {
-    leaveOf(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<MovingLeave>;
+    requiredFor(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<RequiredPermissions>;
   }[];
 }
 
-/** Asked before the transaction, since names are resolved; in it, whether it was about what is so then. */
-export function createMoving({ ways, users }: MovingDeps) {
-  async function leavesOf(scope: Scope, change: (ways: Ways) => Ways, tx?: Transaction) {
-    const before = await ways(scope, tx);
+/** Asked before the transaction, since names are resolved; in it, whether the same is required by what is so then. */
+export function createMoving({ paths, users }: MovingDeps) {
+  async function requiredBy(scope: Scope, change: (paths: EgressPaths) => EgressPaths, tx?: Transaction) {
+    const before = await paths(scope, tx);
     const moved = movedCalls(before, change(before));
-    return moved ? Promise.all(users.map((user) => user.leaveOf(scope, moved, tx))) : [];
+    return moved ? Promise.all(users.map((user) => user.requiredFor(scope, moved, tx))) : [];
   }
-  const aboutOf = (leaves: readonly MovingLeave[]) => leaves.map(({ about }) => about).join('\n');
+  const fingerprintOf = (required: readonly RequiredPermissions[]) =>
+    required.map(({ fingerprint }) => fingerprint).join('\n');
 
-  return async (caller: Caller, change: (ways: Ways) => Ways) => {
+  return async (caller: Caller, change: (paths: EgressPaths) => EgressPaths) => {
     const { scope } = caller.principal;
-    const asked = await leavesOf(scope, change);
-    for (const leave of asked) await leave.require(caller);
+    const asked = await requiredBy(scope, change);
+    for (const permissions of asked) await permissions.require(caller);
     return {
       async confirm(tx: Transaction): Promise<void> {
-        if (aboutOf(await leavesOf(scope, change, tx)) !== aboutOf(asked)) throw changedMeanwhile();
+        if (fingerprintOf(await requiredBy(scope, change, tx)) !== fingerprintOf(asked))
+          throw changedMeanwhile();
       },
     };
   };
@@ -75,7 +77,7 @@ export function createMoving({ ways, users }: MovingDeps) {
 
 /** One server as it is to be. */
 export function withServer(server: StoredEgressServer) {
-  return ({ servers, defaultId }: Ways): Ways => ({
+  return ({ servers, defaultId }: EgressPaths): EgressPaths => ({
     servers: servers.map((one) => (one.id === server.id ? server : one)),
     defaultId,
   });

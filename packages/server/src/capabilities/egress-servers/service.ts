@@ -19,7 +19,7 @@ import type { TenantKeys } from '../kms/index.js';
 import { defaultEntry, serverEntry } from './audit.js';
 import { type Chains, createChains, type EgressChain, egressServer, passwordPlace } from './chains.js';
 import { changedMeanwhile, nameTaken, passwordDueAgain, stillUsed, tooManyServers } from './errors.js';
-import { createMoving, type MovedCalls, type MovingLeave, withServer } from './moving.js';
+import { createMoving, type MovedCalls, type RequiredPermissions, withServer } from './moving.js';
 import { requireFailover, requireTerms } from './rules.js';
 import {
   createEgressServerStore,
@@ -45,7 +45,7 @@ export interface TestedServer {
 export interface EgressServerUser {
   /** By what it is used, as an error says it; null = it may be deleted. */
   usedBy(tx: Transaction, scope: Scope, egressServerId: string): Promise<string | null>;
-  leaveOf(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<MovingLeave>;
+  requiredFor(scope: Scope, moved: MovedCalls, tx?: Transaction): Promise<RequiredPermissions>;
 }
 
 export interface EgressServers {
@@ -54,7 +54,7 @@ export interface EgressServers {
   create(caller: Caller, input: NewEgressServer): Promise<StoredEgressServer>;
   /**
    * 400 where the password is not sent again and would go elsewhere (contract README §10); 403 where calls would go
-   * elsewhere without the leave for what they do.
+   * elsewhere without the permissions for what they do.
    */
   update(caller: Caller, id: string, changes: EgressServerChanges): Promise<StoredEgressServer>;
   /** 409 while something uses it. */
@@ -102,7 +102,7 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
 
   const moving = createMoving({
     users,
-    ways: async (scope, tx) => ({
+    paths: async (scope, tx) => ({
       servers: await store.listAll(scope, tx),
       defaultId: await store.defaultOf(scope, tx),
     }),
@@ -205,14 +205,14 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
         if (before.sealedPassword !== null && password === undefined) throw passwordDueAgain(moved);
         await judge(principal, after);
       }
-      const leave = await moving(caller, withServer(after));
+      const moves = await moving(caller, withServer(after));
       const sealedPassword =
         password === undefined ? before.sealedPassword : await seal(scope, before.id, password);
       const server = { ...after, sealedPassword, version: before.version + 1, updatedAtMs: clock.nowMs() };
       return db.transaction(async (tx) => {
         await requireFits(tx, server);
         if ((await find(scope, id, tx)).version !== before.version) throw changedMeanwhile();
-        await leave.confirm(tx);
+        await moves.confirm(tx);
         // Whoever rewraps meanwhile changes the envelope and no version.
         const { sealedPassword: current } = await find(scope, id, tx);
         await store.update(tx, password === undefined ? { ...server, sealedPassword: current } : server);
@@ -259,10 +259,10 @@ export function createEgressServers(deps: EgressServersDeps): EgressServers {
 
     async setDefault(caller, id) {
       const { scope } = caller.principal;
-      const leave = await moving(caller, ({ servers }) => ({ servers, defaultId: id }));
+      const moves = await moving(caller, ({ servers }) => ({ servers, defaultId: id }));
       return db.transaction(async (tx) => {
         await cache.changed(tx, scope);
-        await leave.confirm(tx);
+        await moves.confirm(tx);
         if (id !== null && !(await store.find(scope, id, tx)))
           throw validationError('egress_server_id', 'names no egress server');
         const former = await store.defaultOf(scope, tx);

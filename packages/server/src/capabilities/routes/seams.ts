@@ -67,11 +67,11 @@ export function createRouteEgressUser(db: Database, deps: ActionLeaveDeps): Egre
   return {
     usedBy: async (tx, scope, serverId) =>
       countOf(await configs.countUsing(tx, scope, 'egress_server_id', serverId)),
-    async leaveOf(scope, moved, tx) {
+    async requiredFor(scope, moved, tx) {
       const actions = await store.actions(scope, moved, tx);
       const hasPlain = (await store.targets(scope, moved, tx)).some(isPlain);
       return {
-        about: JSON.stringify({ actions, hasPlain }),
+        fingerprint: JSON.stringify({ actions, hasPlain }),
         async require(caller) {
           if (hasPlain && !caller.principal.may(PLAIN)) throw permissionMissing(PLAIN);
           await leave.requireStill(caller, actions);
