@@ -40,13 +40,15 @@ export function findRoute(
 }
 
 function called(call: ProxyCall, route: CallableRoute | undefined, plan: RoutePlan): CalledSettings {
-  if (route === undefined || !route.enabled) throw routeNotFound();
+  if (route === undefined) throw routeNotFound();
+  // Before it can be refused: the row of a refusal holds its path, too.
+  const ofRoute = plan.ofRoute(route.id);
+  call.plan = ofRoute;
+  if (!route.enabled) throw routeNotFound();
   const name = environmentName(route, call.headers.environment);
   const environment = route.environments.get(name);
   if (environment === undefined) throw environmentNotConfigured(name);
   call.route = { id: route.id, name: route.name, environment: name };
-  const ofRoute = plan.ofRoute(route.id);
-  call.plan = ofRoute;
   if (!environment.enabled) throw environmentDisabled(name);
   return { route, environment, settings: environment.settings(call.method), plan: ofRoute };
 }
