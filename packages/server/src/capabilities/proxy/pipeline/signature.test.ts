@@ -165,12 +165,12 @@ describe('a route that is signed', () => {
   const refusal = (type: string, status = 403) => expect.objectContaining({ type, status });
 
   it('takes the secret of the client, wherever that may be sent', async () => {
-    await expect(check()).resolves.toBe(false);
+    await expect(check()).resolves.toEqual({ isExpired: false });
   });
 
   it('tells of a secret that has expired and is good all the same', async () => {
     const id = await make({ name: 'PAST', value: KEY, expires_at: '2020-01-01T00:00:00Z' });
-    await expect(check({ client: { id: 'one', signingSecretId: id } })).resolves.toBe(true);
+    await expect(check({ client: { id: 'one', signingSecretId: id } })).resolves.toEqual({ isExpired: true });
   });
 
   it('lets nobody by without a secret of its own', async () => {

@@ -64,7 +64,10 @@ const NONCE = new RegExp(`^[A-Za-z0-9._~+=-]{8,${LIMITS.signatureNonceCharacters
  * or with one that is gone or out of date, are 403 as a wrong signature is (docs/decisions/0096). Whether the secret has
  * expired, which only a strict expiry minds.
  */
-export async function checkSignature(deps: SignatureDeps, call: SignedCall): Promise<boolean> {
+export async function checkSignature(
+  deps: SignatureDeps,
+  call: SignedCall,
+): Promise<{ readonly isExpired: boolean }> {
   const { scope, environment, client, settings, request } = call;
   const { signature } = requireHeaders(settings, request);
   const nowMs = deps.clock.nowMs();
@@ -72,11 +75,12 @@ export async function checkSignature(deps: SignatureDeps, call: SignedCall): Pro
   if (client === null || client.signingSecretId === null) throw noSigningSecret();
   const found = await secretOf(deps.secrets, scope, client.signingSecretId, environment);
   const { nonce, expiresAtMs } = compare(settings, request, signature, found.value);
-  if (nonce === null) return found.isExpired;
+  const { isExpired } = found;
+  if (nonce === null) return { isExpired };
   const key = sha256(`route-signature ${scope.tenantId} ${scope.sandbox} ${client.id} ${nonce}`);
   const keptUntilMs = expiresAtMs + LIMITS.dpopReplayMarginMs;
   if (!(await deps.replays.take(key, keptUntilMs, []))) throw nonceTaken();
-  return found.isExpired;
+  return { isExpired };
 }
 
 /** 403 `signature_missing`, `signature_expired`, `invalid_signature`. */

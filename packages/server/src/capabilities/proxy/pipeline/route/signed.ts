@@ -23,7 +23,7 @@ export async function requireSignature(
 ): Promise<void> {
   const clock = startClock(deps.egress, call, LIMITS.upstreamTimeoutMaxMs);
   const { rawHeaders } = incoming;
-  const signed = {
+  const claimed = {
     method: call.method,
     path: entry.path,
     timestamp: onlyLine(rawHeaders, settings.timestampHeader),
@@ -31,16 +31,17 @@ export async function requireSignature(
     nonce: onlyLine(rawHeaders, NONCE_HEADER),
   };
   // Without them nothing is read for it.
-  if (call.headers.hasBody && signed.timestamp !== null && signed.signature !== null) {
+  if (call.headers.hasBody && claimed.timestamp !== null && claimed.signature !== null) {
     const read = bufferBody(call, clock, LIMITS.templatedBodyBytesMax);
     call.body = isPending(read) ? await read : read;
   }
   const environment = call.route!.environment;
   const body = call.body ?? NOTHING;
-  const request = { ...signed, body };
+  const request = { ...claimed, body };
   try {
     const signed = { scope, environment, client: call.client, settings, request };
-    if (await checkSignature(deps, signed)) call.usedExpired = true;
+    const { isExpired } = await checkSignature(deps, signed);
+    if (isExpired) call.usedExpired = true;
   } catch (error) {
     // What kept it from being judged says nothing of it.
     if (isSignatureRefusal(error)) call.signatureValid = false;
