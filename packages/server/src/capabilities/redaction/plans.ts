@@ -1,4 +1,5 @@
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
+import { createLru } from '../../platform/cache/lru.js';
 import type { EchoGuard } from './echo/echo-guard.js';
 import { type RedactedHead, redactHead, redactLogText } from './engine/plan.js';
 import type { RuleSpec } from './engine/rule.js';
@@ -53,17 +54,16 @@ export function plansOf(rules: readonly RuleSpec[], newSearch: (rules: RegexRule
     };
   };
   const named = new Set(rules.flatMap(({ routeIds }) => routeIds ?? []));
-  const ofRoutes = new Map<string, RedactionPlan>();
+  // A change of a rule ends them all.
+  const ofRoutes = createLru<string, RedactionPlan>({ entriesMax: ROUTE_PLANS_MAX });
   const route: RoutePlan = {
     ...planOf('route', null),
     ofRoute(routeId) {
       if (!named.has(routeId)) return route;
       const known = ofRoutes.get(routeId);
       if (known) return known;
-      // The oldest goes: each is soon made again, and a change of a rule ends them all.
-      if (ofRoutes.size >= ROUTE_PLANS_MAX) ofRoutes.delete(ofRoutes.keys().next().value!);
       const plan = planOf('route', routeId);
-      ofRoutes.set(routeId, plan);
+      ofRoutes.put(routeId, plan);
       return plan;
     },
   };
