@@ -71,25 +71,32 @@ describe('a rule of a route', () => {
     for (const { id } of [all, own]) await api('DELETE', `/v1/redaction-rules/${id}`);
   });
 
-  it('hides in log rows of its route alone, refused calls among them', async () => {
-    const [a, b] = [await route(), await route()];
-    for (const { id } of [a, b])
-      await api('PUT', `/v1/routes/${id}/environments/production`, { enabled: false });
-    const { id } = await rule([a.id], { target: 'log', match: { type: 'builtin', value: 'email' } });
-    const pathOf = async ({ name }: { name: string }) => {
-      const { headers } = await callRoute(server, `/proxy/${name}/jo@example.org`);
-      const { json } = await server.api('GET', `/v1/logs/${headers['x-request-id']}`);
-      return json.data.path;
-    };
-    expect([await pathOf(a), await pathOf(b)]).toEqual(['/[A]', '/jo@example.org']);
-    await api('DELETE', `/v1/redaction-rules/${id}`);
-  });
+  it.each([
+    ['an environment', 'PUT', '/environments/production'],
+    ['a route', 'PATCH', ''],
+  ])(
+    'hides in log rows of its route alone, those of calls of %s that is off among them',
+    async (_, method, below) => {
+      const [a, b] = [await route(), await route()];
+      for (const { id } of [a, b]) await api(method, `/v1/routes/${id}${below}`, { enabled: false });
+      const { id } = await rule([a.id], { target: 'log', match: { type: 'builtin', value: 'email' } });
+      const pathOf = async ({ name }: { name: string }) => {
+        const { headers } = await callRoute(server, `/proxy/${name}/jo@example.org`);
+        const { json } = await server.api('GET', `/v1/logs/${headers['x-request-id']}`);
+        return json.data.path;
+      };
+      expect([await pathOf(a), await pathOf(b)]).toEqual(['/[A]', '/jo@example.org']);
+      await api('DELETE', `/v1/redaction-rules/${id}`);
+    },
+  );
 
   it('loses a route that is deleted, and with the last one applies to no call', async () => {
     const [a, b, c] = [await route(), await route(), await route()];
-    const { id } = await rule([a.id, b.id]);
+    const { id, updated_at: madeAt } = await rule([a.id, b.id]);
     await api('DELETE', `/v1/routes/${a.id}`);
-    expect((await api('GET', `/v1/redaction-rules/${id}`)).route_ids).toEqual([b.id]);
+    const left = await api('GET', `/v1/redaction-rules/${id}`);
+    expect(left.route_ids).toEqual([b.id]);
+    expect(Date.parse(left.updated_at)).toBeGreaterThan(Date.parse(madeAt));
     expect(await answer(b)).toBe(HIDDEN);
     await api('DELETE', `/v1/routes/${b.id}`);
     expect((await api('GET', `/v1/redaction-rules/${id}`)).route_ids).toEqual([]);

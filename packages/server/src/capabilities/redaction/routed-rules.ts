@@ -1,3 +1,4 @@
+import type { Clock } from '../../kernel/clock.js';
 import type { Scope } from '../../kernel/ids.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createScopeGeneration } from '../../platform/cache/scope-cache.js';
@@ -8,11 +9,12 @@ import { createRedactionStore } from './store.js';
 
 export interface RoutedRulesDeps {
   readonly db: Database;
+  readonly clock: Clock;
   readonly generations: Pick<Generations, 'bump'>;
 }
 
 /** A rule does not outlive its routes as one for all: without any left it stays, and applies to no call (docs/decisions/0100). */
-export function createRoutedRules({ db, generations }: RoutedRulesDeps): RouteHolder {
+export function createRoutedRules({ db, clock, generations }: RoutedRulesDeps): RouteHolder {
   const store = createRedactionStore(db);
   const changed = createScopeGeneration(PLAN_GENERATIONS, generations);
   return {
@@ -22,7 +24,8 @@ export function createRoutedRules({ db, generations }: RoutedRulesDeps): RouteHo
         await tx.lock('redaction_rules', id);
         const rule = await store.find(scope, id, tx);
         if (!rule?.routeIds?.includes(routeId)) continue;
-        await store.update(tx, scope, { ...rule, routeIds: rule.routeIds.filter((one) => one !== routeId) });
+        const routeIds = rule.routeIds.filter((one) => one !== routeId);
+        await store.update(tx, scope, { ...rule, routeIds, updatedAtMs: clock.nowMs() });
         count++;
       }
       if (count > 0) await changed(tx, scope);

@@ -161,7 +161,7 @@ describe('400', () => {
     ['match.value', { name: 'x', match: { type: 'header', value: 'a b' } }, /header name/],
     ['match.value', { name: 'x', match: { type: 'header', value: 'Content-Length' } }, /frames the message/],
     ['route_ids', { name: 'x', match: builtin, route_ids: ['a'] }, /UUID/],
-    ['route_ids', { name: 'x', match: builtin, route_ids: [] }, /route_ids/],
+    ['route_ids', { name: 'x', match: builtin, route_ids: [] }, /must name a route; null/],
     ['route_ids', { name: 'x', match: builtin, route_ids: [NO_ROUTE] }, /names no route of this mode/],
     [
       'proxy_modes',

@@ -82,7 +82,7 @@ const fields = {
     .describe('Only in bodies of these media types; null: in all.'),
   route_ids: z
     .array(z.uuid().toLowerCase())
-    .min(1)
+    .min(1, 'must name a route; null: calls of all')
     .max(RULE_ROUTES_MAX)
     .transform((ids) => [...new Set(ids)])
     .nullable()
