@@ -95,13 +95,14 @@ export function createApiLogStore(db: Database): ApiLogStore {
     return row?.first_id ?? null;
   }
 
-  /** Rows that the feed may show by now. */
+  /** Rows that may be shown by now, in the order of their numbers. */
   async function shown(
     scope: Scope,
     { afterId, youngSinceMs }: Pick<FeedWindow, 'afterId' | 'youngSinceMs'>,
+    from: Pick<ReturnType<typeof view.scoped>, 'selectFrom'> = view.scoped(scope),
   ) {
     const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
-    let query = view.scoped(scope).selectFrom('api_logs').where('id', '>', afterId).orderBy('id', 'asc');
+    let query = from.selectFrom('api_logs').where('id', '>', afterId).orderBy('id', 'asc');
     if (barrier !== null) query = query.where('id', '<', barrier);
     // A row committed between the two queries is young too.
     if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
@@ -140,28 +141,21 @@ export function createApiLogStore(db: Database): ApiLogStore {
     },
 
     async settled(scope, afterId, limit, youngSinceMs) {
-      const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
-      let query = view.aside(scope).selectFrom('api_logs').where('id', '>', afterId);
-      if (barrier !== null) query = query.where('id', '<', barrier);
-      if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
-      return (await query.selectAll().orderBy('id').limit(limit).execute()).map(fromRow);
+      const { query } = await shown(scope, { afterId, youngSinceMs }, view.aside(scope));
+      return (await query.selectAll().limit(limit).execute()).map(fromRow);
     },
 
     async tally(scope, afterId, limit, youngSinceMs) {
-      const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
-      const rows = await view
-        .aside(scope)
-        .selectFrom(({ selectFrom }) => {
-          let query = selectFrom('api_logs').where('id', '>', afterId);
-          if (barrier !== null) query = query.where('id', '<', barrier);
-          if (youngSinceMs !== null) query = query.where('logged_at', '<=', youngSinceMs);
-          const minute = sql<number>`ts - ts % ${sql.lit(MINUTE_MS)}`;
-          return query
-            .select(['id', minute.as('minute'), ...TALLIED])
-            .orderBy('id')
+      const aside = view.aside(scope);
+      const { query } = await shown(scope, { afterId, youngSinceMs }, aside);
+      const minute = sql<number>`ts - ts % ${sql.lit(MINUTE_MS)}`.as('minute');
+      const rows = await aside
+        .selectFrom(
+          query
+            .select(['id', minute, ...TALLIED])
             .limit(limit)
-            .as('settled');
-        })
+            .as('settled'),
+        )
         .select(['minute', ...TALLIED])
         .select((q) => [q.fn.countAll<number>().as('calls'), q.fn.max('id').as('last_id')])
         .groupBy(['minute', ...TALLIED])
