@@ -76,6 +76,18 @@ export interface HttpServerDeps {
 
 const INBOUND_ID_CHARACTERS_MAX = 128;
 
+/**
+ * As every request begins. Decorations give it to those that are routed; those whose path no endpoint can have are made by
+ * Fastify of the class without them, and would have `undefined` where all code asks for `null`.
+ */
+const UNDECIDED = {
+  caller: null,
+  refusal: null,
+  knownAs: null,
+  trace: null,
+  unboundBody: null,
+} satisfies Partial<FastifyRequest>;
+
 /** The one Fastify instance: request ids, error shape, 404 and 405, one log line a request. No routes of its own. */
 export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const limits = deps.connectionLimits ?? CONNECTION_LIMITS;
@@ -101,8 +113,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       requireHostHeader: false,
     },
     frameworkErrors: (error, request, reply) => {
-      // Made before there were decorations.
-      Object.assign(request, { caller: null, refusal: null, knownAs: null, trace: null, unboundBody: null });
+      Object.assign(request, UNDECIDED);
       begin(request, reply, (fault) => {
         try {
           if (fault || !app.unrouted.some((take) => take(request, reply)))
@@ -125,13 +136,9 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.decorate('allowedMethods', (request: FastifyRequest) => methods.allowed(pathOf(request)));
   app.decorate('unrouted', []);
   app.decorate('logAnswerFailure', (error: Error) => deps.logger.error({ err: error }, 'answer failed'));
-  app.decorateRequest('caller', null);
+  for (const [name, value] of Object.entries(UNDECIDED)) app.decorateRequest(name, value);
   // Set before a request is routed: nothing that is asked for it comes earlier.
   app.decorateRequest('source');
-  app.decorateRequest('refusal', null);
-  app.decorateRequest('knownAs', null);
-  app.decorateRequest('trace', null);
-  app.decorateRequest('unboundBody', null);
   const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
     deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
   );
