@@ -1,9 +1,26 @@
 import { LIMITS } from '../../kernel/limits.js';
+import type { JsonObject } from '../../platform/http/openapi/components.js';
 import type { Describe } from '../../platform/http/openapi/document.js';
 import { HOOKS_METHODS, HOOKS_PATH } from './hooks-api.js';
 
+const KEPT: JsonObject = {
+  type: 'object',
+  required: ['data', 'meta'],
+  properties: {
+    data: {
+      type: 'object',
+      required: ['accepted', 'delivery_id'],
+      properties: {
+        accepted: { type: 'boolean', const: true },
+        delivery_id: { type: 'string', format: 'uuid', description: 'Of its delivery to the route.' },
+      },
+    },
+    meta: { $ref: '#/components/schemas/Meta' },
+  },
+};
+
 /** What senders call. */
-export const describeHooks: Describe = () => {
+export const describeHooks: Describe = (components) => {
   const named = (name: string, description: string) => ({
     name,
     in: 'path',
@@ -26,7 +43,13 @@ export const describeHooks: Describe = () => {
     ...(method === 'GET' || method === 'DELETE'
       ? {}
       : { requestBody: { description: 'As the sender has signed it.', content: { '*/*': { schema: {} } } } }),
-    answers: { default: { description: 'The answer of the target.', content: { '*/*': { schema: {} } } } },
+    answers: {
+      202: {
+        description: 'Verified and kept, to be carried to the route of the webhook.',
+        content: { 'application/json': { schema: components.add('schemas', 'KeptInboundDelivery', KEPT) } },
+      },
+      default: { description: 'The answer of the target.', content: { '*/*': { schema: {} } } },
+    },
     errors: [
       'signature_missing' as const,
       'invalid_signature' as const,
