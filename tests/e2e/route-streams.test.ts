@@ -6,6 +6,10 @@ import { killAll } from './server-process.js';
 /** A few for every run; `npm run soak` makes them thousands. This process holds both ends, too: it needs twice as many descriptors. */
 const STREAMS = Number(process.env['KNOX_STREAMS'] ?? 200);
 const AT_ONCE = 100;
+/** What the metrics of a process tell of its descriptors and memory is there on Linux alone. */
+const SKIPPED = process.platform === 'linux' ? '' : ' (no descriptors are told of but on Linux)';
+/** A connection of an earlier call that was kept alive and is closed meanwhile is one less. */
+const KEPT_ALIVE_MAX = 5;
 const SECRET = 'sk-live-0123456789';
 
 declare module 'vitest' {
@@ -28,7 +32,7 @@ interface Stream {
 
 afterAll(killAll);
 
-describe('many streams of a route at once', () => {
+describe.skipIf(SKIPPED !== '')(`many streams of a route at once${SKIPPED}`, () => {
   const agent = new Agent({ keepAlive: false });
   const open = new Set<() => void>();
   let scene: Scene;
@@ -56,7 +60,7 @@ describe('many streams of a route at once', () => {
     if (status >= 300) throw new Error(`${status} ${text}`);
   }
 
-  /** By its metrics: of Linux, where they tell of descriptors. */
+  /** By its metrics. */
   async function held(): Promise<Held> {
     const text = await (await fetch(`${scene.server.url}/metrics`)).text();
     const gauge = (name: string) => Number(new RegExp(`^\\w*${name} (\\S+)$`, 'm').exec(text)?.[1]);
@@ -97,7 +101,7 @@ describe('many streams of a route at once', () => {
     expect([...new Set(begun.map(({ text }) => text))]).toEqual(['data: [SECRET]\n\ndata: last\n\n']);
 
     // One to the client and one to the upstream each; of these some are kept for the next calls.
-    expect(during.descriptors - before.descriptors).toBeGreaterThanOrEqual(2 * STREAMS);
+    expect(during.descriptors - before.descriptors).toBeGreaterThanOrEqual(2 * STREAMS - KEPT_ALIVE_MAX);
     expect(during.descriptors - before.descriptors).toBeLessThanOrEqual(2 * STREAMS + 50);
     await expect
       .poll(async () => (await held()).descriptors, { timeout: 120_000, interval: 500 })
