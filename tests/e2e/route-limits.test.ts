@@ -81,17 +81,21 @@ onPostgres((open) => {
   let dns: Awaited<ReturnType<typeof startDnsServer>>;
   let processes: ServerProcess[];
   let bootstrap: Bootstrap;
-  beforeEach(async () => {
+  beforeEach(begin);
+  afterEach(end);
+  afterAll(() => agent.destroy());
+
+  async function begin(): Promise<void> {
     database = await open();
     remove = [];
-  });
-  afterEach(async () => {
+  }
+
+  async function end(): Promise<void> {
     await killAll();
     await Promise.all([upstream.close(), dns.close()]);
     await database.remove();
     for (const each of remove) each();
-  });
-  afterAll(() => agent.destroy());
+  }
 
   /** Each has a data directory of its own, as on a machine of its own. */
   async function install(settings: Environment): Promise<void> {
@@ -206,20 +210,31 @@ onPostgres((open) => {
     );
   }
 
+  /** By processes that have just begun: they say once that Redis is not heard, and not when it is again. */
+  async function measureAnew(settings: Environment) {
+    await install(settings);
+    await warmUp();
+    const measured = await measure();
+    const isRedisHeard = processes.every(({ output }) => !/Redis does not answer/.test(output().out));
+    return { measured, isRedisHeard };
+  }
+
   function holds(
     within: number,
     settings: Environment,
   ): (context: { task: { meta: object } }) => Promise<void> {
     return async ({ task }) => {
-      await install(settings);
-      await warmUp();
-      const measured = await measure();
-      // A machine so loaded that Redis is not heard in time is counted for without it (docs/decisions/0035).
-      const isRedisHeard = processes.every(({ output }) => !/Redis does not answer/.test(output().out));
-      Object.assign(task.meta, { sharedLimit: { measured, isRedisHeard } });
-      const allowed = isRedisHeard ? LIMIT * (1 + within) : LIMIT * (2 + within);
-      for (const { most, least } of measured) {
-        expect(most).toBeLessThanOrEqual(allowed);
+      let sharedLimit = await measureAnew(settings);
+      if (!sharedLimit.isRedisHeard) {
+        // A machine so loaded that Redis is not heard in time counts without it (docs/decisions/0035): that shows nothing of it.
+        await end();
+        await begin();
+        sharedLimit = await measureAnew(settings);
+      }
+      Object.assign(task.meta, { sharedLimit });
+      expect(sharedLimit.isRedisHeard, 'Redis was heard in time, of two times').toBe(true);
+      for (const { most, least } of sharedLimit.measured) {
+        expect(most).toBeLessThanOrEqual(LIMIT * (1 + within));
         expect(least).toBeGreaterThanOrEqual(LIMIT * (1 - within));
       }
     };
@@ -233,7 +248,7 @@ onPostgres((open) => {
     withRedis(
       `within 5 % with Redis${REDIS_URL ? '' : ' (TEST_REDIS_URL is not set)'}`,
       holds(0.05, { REDIS_URL: REDIS_URL ?? '' }),
-      timeoutMs,
+      2 * timeoutMs,
     );
   });
 });
