@@ -78,11 +78,18 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     return found;
   }
 
-  /** Whether it has expired, which a strict expiry refuses. */
-  function judgeExpiry({ secret, value }: SecretInUse): boolean {
+  /** Null where it has not. */
+  function expiredAtMs({ secret, value }: SecretInUse): number | null {
     const expiresAtMs = value?.expiresAtOverrideMs ?? secret.expiresAtMs;
-    if (expiresAtMs === null || clock.nowMs() < expiresAtMs) return false;
-    if (secret.isExpiryStrict) throw secretExpired(secret.name, isoTime(expiresAtMs));
+    return expiresAtMs === null || clock.nowMs() < expiresAtMs ? null : expiresAtMs;
+  }
+
+  /** Whether it has expired, which a strict expiry refuses. */
+  function judgeExpiry(found: SecretInUse): boolean {
+    const atMs = expiredAtMs(found);
+    if (atMs === null) return false;
+    const { secret } = found;
+    if (secret.isExpiryStrict) throw secretExpired(secret.name, isoTime(atMs));
     return true;
   }
 
@@ -125,8 +132,7 @@ export function createSecretResolving(deps: SecretResolvingDeps): SecretResolvin
     if (found === undefined) return null;
     const { secret, value } = found;
     if (secret.type !== 'string' || value === null || hostFault(secret, use) !== null) return null;
-    const expiresAtMs = value.expiresAtOverrideMs ?? secret.expiresAtMs;
-    if (expiresAtMs !== null && clock.nowMs() >= expiresAtMs) return null;
+    if (expiredAtMs(found) !== null) return null;
     const text = values.opened(scope, value);
     return text === undefined
       ? null
