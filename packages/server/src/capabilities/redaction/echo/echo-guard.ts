@@ -35,7 +35,7 @@ export class EchoGuard {
 
   scanner(encoding: TextEncoding, syntax: Syntax): EchoScanner {
     return new EchoScanner({
-      ...this.#search.in(encoding),
+      search: this.#search.in(encoding),
       encoding,
       syntax,
       onReplaced: () => {

@@ -17,13 +17,19 @@ interface Stretch {
   isBegun: boolean;
 }
 
-export interface EchoScannerOptions {
+/** What is looked for in a text of one encoding. */
+export interface Searched {
   readonly patterns: EchoPatterns;
   /** What stands in the place of each value. */
   readonly tokens: readonly string[];
   readonly forms: readonly EscapedForm[];
   /** Of `patterns` and `forms`. */
   readonly kinds: Uint8Array;
+}
+
+export interface EchoScannerOptions {
+  /** Shared by all scanners of a guard. */
+  readonly search: Searched;
   readonly encoding: TextEncoding;
   readonly syntax: Syntax;
   readonly onReplaced: () => void;
@@ -69,14 +75,13 @@ export class EchoScanner {
 
   constructor(options: EchoScannerOptions) {
     this.#options = options;
-    this.#patterns = options.patterns;
+    const { patterns, forms, kinds } = options.search;
+    this.#patterns = patterns;
     this.#numbers = new NumberTrack(options.syntax);
     const find = (start: number, end: number, value: number, form: EscapedForm) =>
       this.#find(start, end, value, form);
-    this.#views = options.forms.map(
-      (form) => new EscapedView(form, options.patterns, options.encoding, find),
-    );
-    this.#kinds = options.kinds;
+    this.#views = forms.map((form) => new EscapedView(form, patterns, options.encoding, find));
+    this.#kinds = kinds;
   }
 
   get isEnded(): boolean {
@@ -235,7 +240,7 @@ export class EchoScanner {
   }
 
   #replacement({ value, form }: Stretch): string {
-    const token = this.#options.tokens[value] ?? REDACTED;
+    const token = this.#options.search.tokens[value] ?? REDACTED;
     switch (form) {
       case 'number':
         return 'null';

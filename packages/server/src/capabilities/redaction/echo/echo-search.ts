@@ -2,7 +2,7 @@ import { LIMITS } from '../../../kernel/limits.js';
 import type { Secret } from '../../../kernel/secret.js';
 import { bytesOf, type TextEncoding } from '../engine/byte-text.js';
 import { EchoPatterns } from './echo-patterns.js';
-import { type EchoScannerOptions, kindsOf } from './echo-scanner.js';
+import { kindsOf, type Searched } from './echo-scanner.js';
 
 /** A value that was read for a call. */
 export interface DetokenizedValue {
@@ -12,8 +12,6 @@ export interface DetokenizedValue {
   /** False for the values of a vault whose guard is off. */
   readonly isGuarded: boolean;
 }
-
-type Searched = Pick<EchoScannerOptions, 'patterns' | 'tokens' | 'forms' | 'kinds'>;
 
 interface Spelling {
   readonly bytes: Buffer;
