@@ -1,7 +1,5 @@
-import { randomInt } from 'node:crypto';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { areaUnderCurve, medianOf, standardError } from './ranks.js';
 import { forEachDatabase } from './scene.js';
 import {
   type Bootstrap,
@@ -12,32 +10,19 @@ import {
   startServer,
   stopServer,
 } from './server-process.js';
+import { compareTimes, timeOf } from './timing.js';
 
 /** Of each side of each comparison; `npm run soak` sets it. */
 const SAMPLES = Number(process.env['KNOX_ROUTE_TIMING_SAMPLES'] ?? 0);
 
-/** In standard errors. Of the areas of a run one is outside by chance in hundreds of runs. */
-const BOUND = 4;
 const WARM_UP = 100;
 const DOMAIN = 'knox.example';
 const TITLE = 'the time of a refusal does not tell whether a route exists';
-
-interface Timed {
-  readonly area: number;
-  readonly medianMs: readonly [number, number];
-}
 
 interface Call {
   readonly path: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly status: number;
-}
-
-declare module 'vitest' {
-  interface TaskMeta {
-    /** As of sign-in-timing.test.ts. */
-    timing?: { answer: Timed; next: Timed; bound: number; samples: number };
-  }
 }
 
 /** How a route is named in a call (dataplane §5.2). */
@@ -49,7 +34,6 @@ if (SAMPLES === 0)
   describe.skip(`${TITLE} (KNOX_ROUTE_TIMING_SAMPLES is not set)`, () => forEachDatabase(suite));
 else describe(TITLE, () => forEachDatabase(suite));
 
-/** As in sign-in-timing.test.ts: both sides in turns, each call followed by one that is the same for both. */
 function suite(open: Parameters<Parameters<typeof forEachDatabase>[0]>[0]): void {
   const dataDir = makeDataDir();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -88,42 +72,17 @@ function suite(open: Parameters<Parameters<typeof forEachDatabase>[0]>[0]): void
 
   const withKey = () => ({ 'x-knoxcall-key': bootstrap.live_api_key });
 
-  function time({ path, headers, status }: Call): Promise<number> {
-    return new Promise((resolve, reject) => {
-      const begunAt = performance.now();
-      const sent = request(`${server.url}${path}`, { agent, headers }, (response) => {
-        let answer = '';
-        response.setEncoding('utf8').on('data', (part: string) => {
-          answer += part;
-        });
-        response.on('end', () => {
-          const tookMs = performance.now() - begunAt;
-          if (response.statusCode === status) resolve(tookMs);
-          else reject(new Error(`${path}: ${response.statusCode} ${answer}`));
-        });
-      });
-      sent.on('error', reject).end();
-    });
-  }
+  const time = ({ path, ...call }: Call) => timeOf({ ...call, agent, url: `${server.url}${path}` });
 
-  async function compare(first: (n: number) => Call, second: (n: number) => Call) {
-    const sides = [first, second].map((callOf) => ({ callOf, answer: [] as number[], next: [] as number[] }));
-    for (let n = 0; n < WARM_UP + SAMPLES; n++) {
-      const inTurn = randomInt(2) === 0 ? sides : [...sides].reverse();
-      for (const { callOf, answer, next } of inTurn) {
-        const [tookMs, nextMs] = [await time(callOf(n)), await time({ ...byPath(none(0)), status: 401 })];
-        if (n < WARM_UP) continue;
-        answer.push(tookMs);
-        next.push(nextMs);
-      }
-    }
-    const timed = (of: 'answer' | 'next') => {
-      const [one, other] = sides.map((side) => side[of]) as [number[], number[]];
-      return { area: areaUnderCurve(one, other), medianMs: [medianOf(one), medianOf(other)] as const };
-    };
-    const bound = BOUND * standardError(SAMPLES, SAMPLES);
-    return { answer: timed('answer'), next: timed('next'), bound, samples: SAMPLES };
-  }
+  const compare = (first: (n: number) => Call, second: (n: number) => Call) =>
+    compareTimes(
+      {
+        first: (n) => time(first(n)),
+        second: (n) => time(second(n)),
+        next: () => time({ ...byPath(none(0)), status: 401 }),
+      },
+      { samples: SAMPLES, warmUp: WARM_UP },
+    );
 
   const byTenantHost: Entry = (route) => ({
     path: `/${route}/x`,

@@ -1,5 +1,4 @@
-import { randomInt } from 'node:crypto';
-import { Agent, request } from 'node:http';
+import { Agent } from 'node:http';
 import { join } from 'node:path';
 import { generateSync } from 'otplib';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,7 +12,6 @@ import {
   type StorageOptions,
 } from '../../packages/server/src/platform/storage/open-database.js';
 import { createMember, OWNER_PASSWORD } from '../../packages/server/src/testing/tenants.js';
-import { areaUnderCurve, medianOf, standardError } from './ranks.js';
 import { forEachDatabase } from './scene.js';
 import {
   type Bootstrap,
@@ -25,12 +23,11 @@ import {
   startServer,
   stopServer,
 } from './server-process.js';
+import { compareTimes, timeOf } from './timing.js';
 
 /** Of each side of each comparison; `npm run soak` sets it. */
 const SAMPLES = Number(process.env['KNOX_SIGN_IN_SAMPLES'] ?? 0);
 
-/** In standard errors. Of the forty areas of a run one is outside by chance in four hundred runs. */
-const BOUND = 4;
 const WARM_UP = 20;
 const TENANTS = 40;
 /** Only so many mails an hour go to one address, so that a hundred calls need twenty. */
@@ -46,28 +43,12 @@ interface Call {
   readonly status: number;
 }
 
-interface Timed {
-  readonly area: number;
-  readonly medianMs: readonly [number, number];
-}
-
-declare module 'vitest' {
-  interface TaskMeta {
-    /** What scripts/soak-reporter.mjs tells of a comparison of times. */
-    timing?: { answer: Timed; next: Timed; bound: number; samples: number };
-  }
-}
-
 afterAll(killAll);
 
 if (SAMPLES === 0) describe.skip(`${TITLE} (KNOX_SIGN_IN_SAMPLES is not set)`, () => forEachDatabase(suite));
 else describe(TITLE, () => forEachDatabase(suite));
 
-/**
- * One client with one connection takes both sides in turns, the order drawn each time, so that what disturbs one disturbs
- * the other. Each call is followed by one that is the same for both: what the first left behind for the server to do would
- * show there. The times of both sides are compared by their ranks, which no outlier moves.
- */
+/** One client with one connection. */
 function suite(open: Parameters<Parameters<typeof forEachDatabase>[0]>[0]): void {
   const dataDir = makeDataDir();
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -116,28 +97,14 @@ function suite(open: Parameters<Parameters<typeof forEachDatabase>[0]>[0]): void
     await db.close();
   }
 
-  function time({ path, body, from = anyAddress(), status }: Call): Promise<number> {
-    const text = JSON.stringify(body);
-    return new Promise((resolve, reject) => {
-      const headers = {
-        'content-type': 'application/json',
-        'content-length': Buffer.byteLength(text),
-        'x-forwarded-for': from,
-      };
-      const begunAt = performance.now();
-      const sent = request(`${server.url}${path}`, { agent, method: 'POST', headers }, (response) => {
-        let answer = '';
-        response.setEncoding('utf8').on('data', (part: string) => {
-          answer += part;
-        });
-        response.on('end', () => {
-          const tookMs = performance.now() - begunAt;
-          if (response.statusCode === status) resolve(tookMs);
-          else reject(new Error(`${path}: ${response.statusCode} ${answer}`));
-        });
-      });
-      sent.on('error', reject).end(text);
-    });
+  function time({ path, body: content, from = anyAddress(), status }: Call): Promise<number> {
+    const body = JSON.stringify(content);
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+      'x-forwarded-for': from,
+    };
+    return timeOf({ agent, url: `${server.url}${path}`, method: 'POST', headers, body, status });
   }
 
   async function post(path: string, body: object, headers: Record<string, string> = {}) {
@@ -156,24 +123,15 @@ function suite(open: Parameters<Parameters<typeof forEachDatabase>[0]>[0]): void
     return { authorization: `Bearer ${token}` };
   }
 
-  async function compare(first: (n: number) => Call, second: (n: number) => Call) {
-    const sides = [first, second].map((callOf) => ({ callOf, answer: [] as number[], next: [] as number[] }));
-    for (let n = 0; n < WARM_UP + SAMPLES; n++) {
-      const inTurn = randomInt(2) === 0 ? sides : [...sides].reverse();
-      for (const { callOf, answer, next } of inTurn) {
-        const [tookMs, nextMs] = [await time(callOf(n)), await time(linkTo(stranger()))];
-        if (n < WARM_UP) continue;
-        answer.push(tookMs);
-        next.push(nextMs);
-      }
-    }
-    const timed = (of: 'answer' | 'next'): Timed => {
-      const [one, other] = sides.map((side) => side[of]) as [number[], number[]];
-      return { area: areaUnderCurve(one, other), medianMs: [medianOf(one), medianOf(other)] };
-    };
-    const bound = BOUND * standardError(SAMPLES, SAMPLES);
-    return { answer: timed('answer'), next: timed('next'), bound, samples: SAMPLES };
-  }
+  const compare = (first: (n: number) => Call, second: (n: number) => Call) =>
+    compareTimes(
+      {
+        first: (n) => time(first(n)),
+        second: (n) => time(second(n)),
+        next: () => time(linkTo(stranger())),
+      },
+      { samples: SAMPLES, warmUp: WARM_UP },
+    );
 
   const comparison = (
     title: string,
