@@ -216,12 +216,12 @@ forEachDatabase((_name, open) => {
       const vault = await create('cards');
       const token = await harness.vaults.tokenize(live, 'cards', holding(CANARY));
       await harness.vaults.update(live, 'cards', { enabled: false });
-      for (const refused of [
-        harness.vaults.tokenize(live, 'cards', holding(CANARY)),
-        harness.vaults.detokenize(live, vault.id, token.id),
-        harness.vaults.detokenizeForProxy(live, [{ vault: 'cards', token: token.token }]),
+      for (const use of [
+        () => harness.vaults.tokenize(live, 'cards', holding(CANARY)),
+        () => harness.vaults.detokenize(live, vault.id, token.id),
+        () => harness.vaults.detokenizeForProxy(live, [{ vault: 'cards', token: token.token }]),
       ]) {
-        await expect(refused).rejects.toMatchObject({ type: 'vault_disabled', status: 409 });
+        await expect(use()).rejects.toMatchObject({ type: 'vault_disabled', status: 409 });
       }
       await harness.vaults.update(live, 'cards', { enabled: true });
       expect((await harness.vaults.detokenize(live, 'cards', token.id)).value.reveal()).toBe(CANARY);
@@ -240,12 +240,12 @@ forEachDatabase((_name, open) => {
         type: 'forbidden',
         publicMessage: expect.stringContaining('vaults:tokenize'),
       });
-      for (const refused of [
-        harness.vaults.detokenize(notesOnly, 'cards', token.id),
-        harness.vaults.detokenizeForProxy(notesOnly, [{ vault: 'cards', token: token.token }]),
-        harness.vaults.detokenizeForProxy(notesOnly, [{ vault: null, token: token.token }]),
+      for (const read of [
+        () => harness.vaults.detokenize(notesOnly, 'cards', token.id),
+        () => harness.vaults.detokenizeForProxy(notesOnly, [{ vault: 'cards', token: token.token }]),
+        () => harness.vaults.detokenizeForProxy(notesOnly, [{ vault: null, token: token.token }]),
       ]) {
-        await expect(refused).rejects.toMatchObject({
+        await expect(read()).rejects.toMatchObject({
           type: 'forbidden',
           publicMessage: expect.stringContaining('vaults:detokenize'),
         });
