@@ -13,7 +13,8 @@ import { type Random, systemIds, systemRandom } from '../platform/crypto/random.
 import type { CallerSteps } from '../platform/http/caller.js';
 import type { RouteDefinition } from '../platform/http/route.js';
 import { closeHttpServer, createHttpServer } from '../platform/http/server.js';
-import { createLogger, createRequestLog, type Logger } from '../platform/log/logger.js';
+import { createLogger, type Logger } from '../platform/log/logger.js';
+import { createRequestLog } from '../platform/log/request-log.js';
 import type { Database } from '../platform/storage/database.js';
 import { callInProcess, type TestAnswer, type TestCall } from './calls.js';
 import { type OpenTestDatabase, openTestSqlite, type TestDatabase } from './databases.js';

@@ -42,7 +42,6 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
   function serve(request: FastifyRequest, reply: FastifyReply, entry: Entry): void {
     reply.hijack();
     request.knownAs = KNOWN_AS;
-    request.unboundBody?.();
     let admitted: AdmittedCall | null = null;
     const authenticate = async (): Promise<Caller> => {
       const { raw } = request;

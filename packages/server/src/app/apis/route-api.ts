@@ -46,7 +46,6 @@ export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): Rout
     if (entry === null) return false;
     reply.hijack();
     request.knownAs = KNOWN_AS;
-    request.unboundBody?.();
     const call = deps.proxy.serveRoute(exchangeOf(deps, request, reply.raw, entry));
     underWay.add(call);
     return true;

@@ -8,7 +8,7 @@ import { createHosts } from '../../platform/http/hosts.js';
 import { mountedRoutes } from '../../platform/http/mounts.js';
 import { registerRoutes } from '../../platform/http/register-routes.js';
 import { closeHttpServer, createHttpServer } from '../../platform/http/server.js';
-import { createRequestLog } from '../../platform/log/logger.js';
+import { createRequestLog } from '../../platform/log/request-log.js';
 import { createHarness, type Harness } from '../../testing/harness.js';
 import { decisionOfUser, KEY_PERMISSIONS } from '../permissions/index.js';
 import { createPlans } from '../plans/index.js';

@@ -42,7 +42,8 @@ export function createScopeCache<V>({
     ...(weigh && { weigh }),
   });
   const inTurn = createTurns<V>();
-  const generationOf = (scope: Scope) => generationName(name, scope);
+  // Callers that are known from before come with the same object: put together at each call, the text is hashed anew too.
+  const generationOf = remembered((scope: Scope) => generationName(name, scope));
   return {
     get(scope) {
       const generation = generationOf(scope);
@@ -58,6 +59,17 @@ export function createScopeGeneration(
   generations: Pick<Generations, 'bump'>,
 ): ScopeCache<unknown>['changed'] {
   return (tx, scope) => generations.bump(tx, generationName(name, scope));
+}
+
+function remembered<Key extends object, Value>(make: (key: Key) => Value): (key: Key) => Value {
+  const made = new WeakMap<Key, Value>();
+  return (key) => {
+    const known = made.get(key);
+    if (known !== undefined) return known;
+    const value = make(key);
+    made.set(key, value);
+    return value;
+  };
 }
 
 function generationName(name: string, scope: Scope): string {

@@ -107,10 +107,11 @@ class Exchange implements Dispatcher.DispatchHandler {
       .on('close', this.#onWritableClosed)
       .on('error', this.#onWritableClosed);
     if (writable.destroyed) this.#onWritableClosed();
-    this.#touch();
     // A short answer is over before this turn is, and needs no timer.
     queueMicrotask(() => {
-      if (!this.#isSettled) this.#armIdleTimer(this.call.idleTimeoutMs);
+      if (this.#isSettled) return;
+      this.#lastActivityMs = this.deps.clock.monotonicMs();
+      this.#armIdleTimer(this.call.idleTimeoutMs);
     });
     return !writable.writableNeedDrain;
   }
@@ -165,8 +166,9 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#fail(error instanceof AppError ? error : new ClientGone(error));
   };
 
+  /** Until there is a timer nobody asks. */
   #touch(): void {
-    this.#lastActivityMs = this.deps.clock.monotonicMs();
+    if (this.#cancelIdleTimer) this.#lastActivityMs = this.deps.clock.monotonicMs();
   }
 
   /** Silence of either side. One timer that looks when it was last woken, not one a chunk. */

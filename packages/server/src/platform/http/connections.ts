@@ -78,6 +78,5 @@ export function boundBody(
     else
       app.server.emit('clientError', Object.assign(new Error('slow body'), { code: TOO_SLOW }), raw.socket);
   });
-  request.unboundBody = cancel;
   raw.once('close', cancel);
 }

@@ -11,8 +11,9 @@ import { AppError, notFound } from '../../kernel/errors.js';
 import type { IdSource } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { Caller } from '../../kernel/principal.js';
-import type { Logger, RequestLog } from '../log/logger.js';
+import type { Logger } from '../log/logger.js';
 import { maskCredentials } from '../log/mask.js';
+import type { RequestLog } from '../log/request-log.js';
 import type { Instruments } from '../telemetry/instruments.js';
 import type { RequestTrace, Tracing } from '../telemetry/tracing.js';
 import {
@@ -53,8 +54,6 @@ declare module 'fastify' {
     knownAs: string | null;
     /** `null` where no traces are kept. */
     trace: RequestTrace | null;
-    /** Takes back the time that its body has; `null` where it has all. */
-    unboundBody: (() => void) | null;
   }
 }
 
@@ -85,7 +84,6 @@ const UNDECIDED = {
   refusal: null,
   knownAs: null,
   trace: null,
-  unboundBody: null,
 } satisfies Partial<FastifyRequest>;
 
 /** The one Fastify instance: request ids, error shape, 404 and 405, one log line a request. No routes of its own. */
@@ -116,8 +114,11 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
       Object.assign(request, UNDECIDED);
       begin(request, reply, (fault) => {
         try {
-          if (fault || !app.unrouted.some((take) => take(request, reply)))
-            replyWithError(request, reply, fault ?? error);
+          if (!fault) {
+            if (app.unrouted.some((take) => take(request, reply))) return;
+            bound(request, reply);
+          }
+          replyWithError(request, reply, fault ?? error);
         } catch (cause) {
           replyWithError(request, reply, cause);
         }
@@ -142,8 +143,15 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
     deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
   );
-  const begin = createBeginning(app, deps, sourceOf, limits.requestBodyMs);
+  const bound = (request: FastifyRequest, reply: FastifyReply) =>
+    boundBody(app, deps.clock, request, reply, limits.requestBodyMs);
+  const begin = createBeginning(app, deps, sourceOf, bound);
   app.addHook('onRequest', begin);
+  // Not before: what the proxy has taken until then has no endpoint, and all the time of a request for its body.
+  app.addHook('preParsing', (request, reply, payload, done) => {
+    bound(request, reply);
+    done(null, payload);
+  });
   // Where there is no endpoint there is no body to read: an unknown path is 404 whatever is sent to it.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -197,7 +205,7 @@ function createBeginning(
   app: FastifyInstance,
   deps: HttpServerDeps,
   sourceOf: ReadSource,
-  bodyMs: number,
+  bound: (request: FastifyRequest, reply: FastifyReply) => void,
 ): (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void {
   const lastOf = watchLast(app.server);
   return (request, reply, done) => {
@@ -209,13 +217,11 @@ function createBeginning(
     }
     request.source = sourceOf(raw);
     watchEnd(app, deps, request, reply.raw);
-    boundBody(app, deps.clock, request, reply, bodyMs);
     reply.header('x-request-id', request.id);
-    const fault = lastOf.has(raw.socket) ? framingFault(raw) : null;
+    const fault = faultOf(raw, lastOf);
     if (fault) {
+      bound(request, reply);
       done(fault);
-    } else if (!raw.url?.startsWith('/')) {
-      done(new AppError('validation_error', 'The request target must be a path'));
     } else if (raw.headers['transfer-encoding'] === undefined) {
       done();
     } else {
@@ -226,6 +232,14 @@ function createBeginning(
       });
     }
   };
+}
+
+function faultOf(raw: IncomingMessage, lastOf: WeakMap<Socket, IncomingMessage>): AppError | null {
+  const fault = lastOf.has(raw.socket) ? framingFault(raw) : null;
+  if (fault) return fault;
+  return raw.url?.startsWith('/')
+    ? null
+    : new AppError('validation_error', 'The request target must be a path');
 }
 
 /**
@@ -272,19 +286,19 @@ function watchEnd(
     const inboundId = request.raw.headers['x-request-id'];
     requestLog({
       method: request.method,
-      path: request.knownAs ?? maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
+      path: knownAs ?? maskCredentials(pathOf(request).slice(0, LIMITS.logPathCharactersMax)),
       status: response.statusCode,
-      ms: Math.round(durationMs * 10) / 10,
-      request_id: request.id,
+      durationMs,
+      requestId: request.id,
       tenant: principal?.tenantSlug,
-      key_id: principal?.keyId ?? undefined,
-      user_id: principal?.userId ?? undefined,
-      oauth_token_id: principal?.kind === 'oauth_token' ? principal.tokenId : undefined,
-      inbound_request_id:
+      keyId: principal?.keyId ?? undefined,
+      userId: principal?.userId ?? undefined,
+      oauthTokenId: principal?.kind === 'oauth_token' ? principal.tokenId : undefined,
+      inboundRequestId:
         typeof inboundId === 'string'
           ? maskCredentials(inboundId.slice(0, INBOUND_ID_CHARACTERS_MAX))
           : undefined,
-      aborted: response.writableEnded ? undefined : true,
+      isAborted: !response.writableEnded,
     });
     // A stop has ended the connections that were idle; this one would be kept alive. Not at once: it is idle only when
     // Node has let go of the answer.

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { Secret } from '../../kernel/secret.js';
 import { createLogger } from './logger.js';
 import { maskCredentials, sanitiseDetails } from './mask.js';
+import { createRequestLog, type RequestLine } from './request-log.js';
 
 describe('maskCredentials', () => {
   it.each([
@@ -99,5 +100,62 @@ describe('openStdoutLogger', () => {
     const cwd = new URL('../../..', import.meta.url);
     const out = execFileSync(process.execPath, args, { cwd, encoding: 'utf8', maxBuffer: 2 ** 24 });
     expect(out.split('\n').filter((line) => line.endsWith('}'))).toHaveLength(count);
+  });
+});
+
+describe('the line of a request', () => {
+  const line: RequestLine = {
+    method: 'M-SEARCH',
+    path: '/v1/a',
+    status: 200,
+    durationMs: 12.34,
+    requestId: 'id',
+    tenant: undefined,
+    keyId: undefined,
+    userId: undefined,
+    oauthTokenId: undefined,
+    inboundRequestId: undefined,
+    isAborted: false,
+  };
+  function written(given: Partial<RequestLine>): unknown {
+    const lines: string[] = [];
+    const clock = { nowMs: () => 0 };
+    createRequestLog('info', { write: (text) => void lines.push(text) }, clock)({ ...line, ...given });
+    expect(lines.join('')).toMatch(/^[^\n]+\n$/);
+    return JSON.parse(lines.join(''));
+  }
+  const head = { level: 'info', time: '1970-01-01T00:00:00.000Z', msg: 'request' };
+
+  it('leaves out what is not known', () => {
+    const known = { ...head, method: 'M-SEARCH', path: '/v1/a', status: 200, ms: 12.3, request_id: 'id' };
+    expect(written({})).toEqual(known);
+    const all = { tenant: 't', keyId: 'k', userId: 'u', oauthTokenId: 'o', inboundRequestId: 'i' };
+    expect(written({ ...all, isAborted: true })).toEqual({
+      ...known,
+      ...{ tenant: 't', key_id: 'k', user_id: 'u', oauth_token_id: 'o', inbound_request_id: 'i' },
+      aborted: true,
+    });
+  });
+
+  it.each(['"', '\\', 'a"},{"b":"', '\n\r\t', '\0', '\u007f', 'é', '😀', '\ud800', '\u2028', ' ~!#[]'])(
+    'holds %j as a text',
+    (text) => {
+      expect(written({ path: text, tenant: text, inboundRequestId: text })).toMatchObject({
+        path: JSON.parse(JSON.stringify(text)),
+        tenant: text,
+        inbound_request_id: text,
+      });
+    },
+  );
+
+  it.each([
+    [0, 0],
+    [0.04, 0],
+    [0.05, 0.1],
+    [9.96, 10],
+    [1234.56, 1234.6],
+    [1e7 + 0.1, 10_000_000.1],
+  ])('tells %d ms as %d', (durationMs, ms) => {
+    expect(written({ durationMs })).toMatchObject({ ms });
   });
 });

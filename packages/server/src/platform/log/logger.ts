@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino';
-import { type Clock, isoTime } from '../../kernel/clock.js';
+import type { Clock } from '../../kernel/clock.js';
 import { maskCredentials } from './mask.js';
+import { createRequestLog, type RequestLog } from './request-log.js';
 
 export type { Logger } from 'pino';
 
@@ -9,9 +10,6 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
 export interface LogSink {
   write(line: string): void;
 }
-
-/** Writes the one line of a request. A field that is undefined is left out. */
-export type RequestLog = (fields: Readonly<Record<string, string | number | boolean | undefined>>) => void;
 
 export interface OpenLogger {
   readonly logger: Logger;
@@ -76,24 +74,6 @@ export function createLogger(level: LogLevel, sink: LogSink): Logger {
     serializers: { err: serialiseError },
   };
   return pino(options, sink);
-}
-
-/**
- * Lines as the logger writes them, of level `info`. Every request has one, and its fields are plain texts and numbers of
- * ours: going through the logger's serialisers would cost several times what they do.
- */
-export function createRequestLog(level: LogLevel, sink: LogSink, clock: Pick<Clock, 'nowMs'>): RequestLog {
-  if (level === 'warn' || level === 'error') return () => {};
-  let headMs = Number.NaN;
-  let head = '';
-  return (fields) => {
-    const nowMs = clock.nowMs();
-    if (nowMs !== headMs) {
-      headMs = nowMs;
-      head = `{"level":"info","time":"${isoTime(nowMs)}","msg":"request",`;
-    }
-    sink.write(`${head}${JSON.stringify(fields).slice(1)}\n`);
-  };
 }
 
 const CAUSES_MAX = 4;

@@ -120,7 +120,9 @@ interface HeldAnswerOptions {
 class HeldAnswer extends Writable {
   readonly #options: HeldAnswerOptions;
   readonly #response: ServerResponse;
+  /** As it came, while nothing of it has gone on. */
   readonly #held = new GrowingBuffer();
+  #isHolding = true;
 
   constructor(options: HeldAnswerOptions) {
     super();
@@ -135,20 +137,30 @@ class HeldAnswer extends Writable {
   }
 
   override _write(chunk: Buffer, _encoding: string, callback: (error?: Error | null) => void): void {
-    let passed = chunk;
+    if (this.#mayHold(chunk)) {
+      callback();
+      return;
+    }
+    let passed: Buffer;
     try {
-      passed = this.#options.scanner?.push(chunk) ?? chunk;
+      passed = this.#passOn(chunk);
     } catch (error) {
       callback(error as Error);
       return;
     }
     if (passed.length === 0) callback();
-    else if (this.#mayHold(passed)) callback();
-    else this.#writePieces(this.#release(passed), 0, callback);
+    else this.#writePieces(passed, 0, callback);
   }
 
-  override _final(callback: () => void): void {
-    const last = this.#release(this.#options.scanner?.end() ?? NONE);
+  override _final(callback: (error?: Error | null) => void): void {
+    let last: Buffer;
+    try {
+      last = this.#passLast();
+    } catch (error) {
+      callback(error as Error);
+      return;
+    }
+    if (!this.#response.headersSent) this.#writeHead();
     if (last.length <= PIECE_BYTES) this.#response.end(last, callback);
     else this.#writePieces(last, 0, () => this.#response.end(callback));
   }
@@ -159,14 +171,26 @@ class HeldAnswer extends Writable {
   }
 
   #mayHold(chunk: Buffer): boolean {
-    if (this.#response.headersSent || this.#held.length + chunk.length > this.#options.heldBytesMax)
-      return false;
+    if (!this.#isHolding || this.#held.length + chunk.length > this.#options.heldBytesMax) return false;
     this.#held.append(chunk);
     return true;
   }
 
-  #release(chunk: Buffer): Buffer {
-    if (!this.#response.headersSent) this.#writeHead();
+  #passOn(chunk: Buffer): Buffer {
+    const bytes = this.#isHolding ? this.#allWith(chunk) : chunk;
+    return this.#options.scanner?.push(bytes) ?? bytes;
+  }
+
+  /** What was held to the end is looked at as a whole. */
+  #passLast(): Buffer {
+    const { scanner } = this.#options;
+    if (!this.#isHolding) return scanner?.end() ?? NONE;
+    const bytes = this.#allWith(NONE);
+    return scanner?.whole(bytes) ?? bytes;
+  }
+
+  #allWith(chunk: Buffer): Buffer {
+    this.#isHolding = false;
     if (this.#held.length === 0) return chunk;
     this.#held.append(chunk);
     return this.#held.take(this.#held.length);
@@ -178,6 +202,7 @@ class HeldAnswer extends Writable {
 
   #writePieces(chunk: Buffer, from: number, done: () => void): void {
     const response = this.#response;
+    if (!response.headersSent) this.#writeHead();
     for (let at = from; at < chunk.length; ) {
       const piece = chunk.subarray(at, at + PIECE_BYTES);
       at += piece.length;

@@ -17,19 +17,45 @@ function refuseDeclaredSize(call: ProxyCall, bytesMax: number): void {
 }
 
 /** The body that came in one piece with its head, as short ones do: it is there before the first step is over. */
-function arrivedBody(request: IncomingMessage, bytesMax: number): Buffer | null {
-  if (!request.complete || request.readableLength === 0) return null;
-  if (request.readableLength > bytesMax) throw payloadTooLarge(bytesMax);
-  return request.read() as Buffer;
+function arrivedBody({ headers, exchange: { request } }: ProxyCall, bytesMax: number): Buffer | null {
+  const { readableLength } = request;
+  const isWhole = request.complete || readableLength === headers.contentLength;
+  if (!isWhole || readableLength === 0) return null;
+  if (readableLength > bytesMax) throw payloadTooLarge(bytesMax);
+  const body = request.read() as Buffer;
+  // Node may yet have to see the end that follows.
+  if (!request.complete) request.resume();
+  return body;
 }
 
 /** Reads the whole body, never more than `bytesMax` of it. */
 export function bufferBody(call: ProxyCall, clock: CallClock, bytesMax: number): Promisable<Buffer> {
   refuseDeclaredSize(call, bytesMax);
-  const { request } = call.exchange;
   if (clock.ended) throw clock.ended;
-  const arrived = arrivedBody(request, bytesMax);
+  const arrived = arrivedBody(call, bytesMax);
   if (arrived !== null) return arrived;
+  return isAboutToArrive(call) ? awaitedBody(call, clock, bytesMax) : collectBody(call, clock, bytesMax);
+}
+
+/** Node tells of a request once its head is parsed: a short body in the same packet is there when this turn is over. */
+function isAboutToArrive({ headers, exchange }: ProxyCall): boolean {
+  const { contentLength, expectsContinue } = headers;
+  return (
+    contentLength !== null &&
+    contentLength <= SHORT_BODY_BYTES_MAX &&
+    !expectsContinue &&
+    !exchange.request.complete
+  );
+}
+
+async function awaitedBody(call: ProxyCall, clock: CallClock, bytesMax: number): Promise<Buffer> {
+  await null;
+  if (clock.ended) throw clock.ended;
+  return arrivedBody(call, bytesMax) ?? collectBody(call, clock, bytesMax);
+}
+
+function collectBody(call: ProxyCall, clock: CallClock, bytesMax: number): Promise<Buffer> {
+  const { request } = call.exchange;
   return new Promise((resolve, reject) => {
     const collected = new GrowingBuffer();
     const onData = (chunk: Buffer): void => {
@@ -154,15 +180,15 @@ export interface StartOptions {
   /** Up to here a body is read whole. */
   readonly wholeBytesMax: number;
   readonly bytesMax: number;
-  /** Of each piece of one that is longer, before it goes on; throws where it may not. */
-  judge(chunk: Buffer): void;
+  /** For one that is longer: called with each piece before it goes on, throws where it may not. */
+  createJudge(): (chunk: Buffer) => void;
 }
 
 /** The whole of a body, or one that streams on from where it became too long to be read whole. */
 export function readStart(
   call: ProxyCall,
   clock: CallClock,
-  { wholeBytesMax, bytesMax, judge }: StartOptions,
+  { wholeBytesMax, bytesMax, createJudge }: StartOptions,
 ): Promisable<Buffer | StreamedBody> {
   refuseDeclaredSize(call, bytesMax);
   const { request } = call.exchange;
@@ -177,6 +203,7 @@ export function readStart(
       request.pause();
       settle(() => {
         const start = collected.take(collected.length);
+        const judge = createJudge();
         judge(start);
         resolve(new StreamedBody(request, bytesMax, { start, judge }));
       });

@@ -20,6 +20,8 @@ interface Stretch {
 /** What is looked for in a text of one encoding. */
 export interface Searched {
   readonly patterns: EchoPatterns;
+  /** What `patterns` holds. */
+  readonly spellings: readonly Buffer[];
   /** What stands in the place of each value. */
   readonly tokens: readonly string[];
   readonly forms: readonly EscapedForm[];
@@ -51,6 +53,18 @@ export function kindsOf(patterns: EchoPatterns, forms: readonly EscapedForm[]): 
   return kinds;
 }
 
+/** More values than that are looked for at once rather than one after the other. */
+const LOOKED_FOR_ALONE_MAX = 8;
+
+/** Whether none of them can be in it, by far cheaper than finding them: nothing is escaped, and no spelling stands there. */
+function holdsNone(bytes: Buffer, { spellings, forms }: Searched): boolean {
+  return (
+    spellings.length <= LOOKED_FOR_ALONE_MAX &&
+    forms.every((form) => ESCAPES[form].every((byte) => !bytes.includes(byte))) &&
+    spellings.every((spelling) => !bytes.includes(spelling))
+  );
+}
+
 /**
  * Puts tokens in the place of values in a text that arrives in pieces; one pass, linear, without parsing. Held back
  * is only what may be the beginning of a value, or a number that it may be a part of.
@@ -58,7 +72,8 @@ export function kindsOf(patterns: EchoPatterns, forms: readonly EscapedForm[]): 
 export class EchoScanner {
   readonly #options: EchoScannerOptions;
   readonly #patterns: EchoPatterns;
-  readonly #views: readonly EscapedView[];
+  /** Made with the first piece: most texts are whole, and hold nothing. */
+  #views: readonly EscapedView[] = [];
   readonly #numbers: NumberTrack;
   readonly #kinds: Uint8Array;
   #state = 0;
@@ -75,12 +90,9 @@ export class EchoScanner {
 
   constructor(options: EchoScannerOptions) {
     this.#options = options;
-    const { patterns, forms, kinds } = options.search;
+    const { patterns, kinds } = options.search;
     this.#patterns = patterns;
     this.#numbers = new NumberTrack(options.syntax);
-    const find = (start: number, end: number, value: number, form: EscapedForm) =>
-      this.#find(start, end, value, form);
-    this.#views = forms.map((form) => new EscapedView(form, patterns, options.encoding, find));
     this.#kinds = kinds;
   }
 
@@ -98,6 +110,7 @@ export class EchoScanner {
 
   push(chunk: Buffer): Buffer {
     if (this.#mark.endsIn(chunk)) throw wideText();
+    if (this.#views.length === 0) this.#openViews();
     this.#scan(chunk);
     this.#held.append(chunk);
     return this.#release(this.#settled());
@@ -110,8 +123,19 @@ export class EchoScanner {
     return this.#release(this.#position);
   }
 
+  /** A text of which nothing was pushed before. */
   whole(bytes: Buffer): Buffer {
-    return Buffer.concat([this.push(bytes), this.end()]);
+    if (!holdsNone(bytes, this.#options.search)) return Buffer.concat([this.push(bytes), this.end()]);
+    if (this.#mark.endsIn(bytes)) throw wideText();
+    this.#isEnded = true;
+    return bytes;
+  }
+
+  #openViews(): void {
+    const { search, encoding } = this.#options;
+    const find = (start: number, end: number, value: number, form: EscapedForm) =>
+      this.#find(start, end, value, form);
+    this.#views = search.forms.map((form) => new EscapedView(form, search.patterns, encoding, find));
   }
 
   #scan(chunk: Buffer): void {

@@ -39,10 +39,14 @@ export class EchoSearch {
       spellingsOf(value.reveal(), encoding).map((bytes) => ({ bytes, token })),
     );
     const hasSpace = this.#values.some(({ value }) => value.reveal().includes(' '));
-    const patterns = new EchoPatterns(spellings.map(({ bytes }) => bytes));
+    const texts = spellings.map(({ bytes }) => bytes);
+    const patterns = new EchoPatterns(texts);
     const forms: Searched['forms'] = hasSpace ? ['json', 'percent', 'form'] : ['json', 'percent'];
     const tokens = spellings.map(({ token }) => token);
-    const searched: Searched = { patterns, tokens, forms, kinds: kindsOf(patterns, forms) };
+    const searched: Searched = {
+      ...{ patterns, spellings: texts, tokens, forms },
+      kinds: kindsOf(patterns, forms),
+    };
     this.#searched.set(encoding, searched);
     return searched;
   }

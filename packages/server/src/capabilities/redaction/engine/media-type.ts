@@ -6,8 +6,21 @@ export interface MediaType {
   readonly charset: string | null;
 }
 
-export function parseMediaType(value: string | undefined): MediaType {
-  const [essence = '', ...parameters] = (value ?? '').split(';');
+const KNOWN_MAX = 256;
+const KNOWN_CHARACTERS_MAX = 128;
+/** Peers send the same few types with every answer. */
+const known = new Map<string, MediaType>();
+
+export function parseMediaType(value = ''): MediaType {
+  const kept = known.get(value);
+  if (kept) return kept;
+  const parsed = parse(value);
+  if (known.size < KNOWN_MAX && value.length <= KNOWN_CHARACTERS_MAX) known.set(value, parsed);
+  return parsed;
+}
+
+function parse(value: string): MediaType {
+  const [essence = '', ...parameters] = value.split(';');
   const charset = parameters
     // Trimmed first: two runs of spaces side by side take time by their square.
     .map((parameter) => /^charset\s*=\s*"?([^"\s]*)"?$/i.exec(parameter.trim())?.[1])

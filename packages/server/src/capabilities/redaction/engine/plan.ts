@@ -143,8 +143,12 @@ export function redactLogText(rules: RuleSet, text: string): string {
   return new TextRedactor(rules.logBuiltins, () => {}).whole(text);
 }
 
-function firstValue(rawHeaders: readonly string[], name: string): string | undefined {
-  return valuesOf(rawHeaders, name)[0];
+function firstValue(rawHeaders: readonly string[], lowerName: string): string | undefined {
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === lowerName.length && name.toLowerCase() === lowerName) return rawHeaders[i + 1];
+  }
+  return undefined;
 }
 
 function valuesOf(rawHeaders: readonly string[], lowerName: string): string[] {

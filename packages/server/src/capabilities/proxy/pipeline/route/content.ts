@@ -2,6 +2,7 @@ import { LIMITS } from '../../../../kernel/limits.js';
 import { isPending, type Promisable } from '../../../../kernel/promisable.js';
 import type { CallClock } from '../../../../platform/egress/egress.js';
 import {
+  type BodyKind,
   bodyKind,
   type CallTemplate,
   createExpressionWatch,
@@ -45,16 +46,19 @@ export function readContent(
   if (call.body !== null) return parsed(call.body);
   if (isWhole) return after(bufferBody(call, clock, LIMITS.templatedBodyBytesMax), parsed);
   if (!isTextual) return after(passBody(call, clock, LIMITS.transparentBodyBytesMax), unread);
-  const holds = createExpressionWatch(kind);
-  const judge = (chunk: Buffer): void => {
-    if (holds(chunk)) throw tooLongToRender(LIMITS.templatedBodyBytesMax);
-  };
   const started = readStart(call, clock, {
     wholeBytesMax: LIMITS.templatedBodyBytesMax,
     bytesMax: LIMITS.transparentBodyBytesMax,
-    judge,
+    createJudge: () => refusesExpressions(kind),
   });
   return after(started, (body) => (Buffer.isBuffer(body) ? parsed(body) : unread(body)));
+}
+
+function refusesExpressions(kind: BodyKind): (chunk: Buffer) => void {
+  const holds = createExpressionWatch(kind);
+  return (chunk) => {
+    if (holds(chunk)) throw tooLongToRender(LIMITS.templatedBodyBytesMax);
+  };
 }
 
 function unread(body: Buffer | StreamedBody): RouteContent {
