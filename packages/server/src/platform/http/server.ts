@@ -16,15 +16,10 @@ import { maskCredentials } from '../log/mask.js';
 import type { RequestLog } from '../log/request-log.js';
 import type { Instruments } from '../telemetry/instruments.js';
 import type { RequestTrace, Tracing } from '../telemetry/tracing.js';
-import {
-  boundBody,
-  CONNECTION_LIMITS,
-  type ConnectionLimits,
-  limitConnections,
-  TOO_SLOW,
-} from './connections.js';
-import { errorAnswer, replyWithError } from './error-handler.js';
+import { boundBody, CONNECTION_LIMITS, type ConnectionLimits, limitConnections } from './connections.js';
+import { replyWithError } from './error-handler.js';
 import { framingFault } from './framing.js';
+import { refuseMalformed } from './malformed.js';
 import { createMethodTable } from './method-table.js';
 import { createSourceReader, NO_TRUSTED_PEERS, type ReadSource, type TrustedPeers } from './read-source.js';
 import type { Refusal, RequestMetrics } from './request-metrics.js';
@@ -304,83 +299,6 @@ function watchEnd(
     // Node has let go of the answer.
     if (!app.server.listening) setImmediate(() => app.server.closeIdleConnections());
   });
-}
-
-/** What Node's parser refused: no request object exists, so the answer is written on the socket. */
-function refuseMalformed(deps: HttpServerDeps, error: NodeJS.ErrnoException, socket: Socket): void {
-  // Who has sent nothing waits for no answer.
-  const isSilent = error.code === TOO_SLOW && socket.bytesRead === 0;
-  if (error.code === 'ECONNRESET' || !socket.writable || isSilent) {
-    socket.destroy();
-    return;
-  }
-  if (isBehindWholeRequest(socket)) {
-    endAfterAnswers(socket);
-    return;
-  }
-  if (!mayAnswer(socket)) {
-    socket.destroySoon();
-    return;
-  }
-  const requestId = deps.ids.uuid();
-  const refusal = refusalOf(error.code);
-  const answer = errorAnswer(refusal, requestId);
-  const headers = {
-    ...answer.headers,
-    'content-length': Buffer.byteLength(answer.body),
-    connection: 'close',
-  };
-  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}`);
-  const reason = answer.status === 431 ? 'Request Header Fields Too Large' : 'Bad Request';
-  deps.logger.info({ request_id: requestId, status: answer.status, code: error.code }, 'malformed request');
-  socket.end(`HTTP/1.1 ${answer.status} ${reason}\r\n${lines.join('\r\n')}\r\n\r\n${answer.body}`, () =>
-    socket.destroy(),
-  );
-}
-
-function refusalOf(code: string | undefined): AppError {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return new AppError(
-        'headers_too_large',
-        `The request headers are above ${LIMITS.requestHeadersBytesMax} bytes`,
-      );
-    case TOO_SLOW:
-      return new AppError('validation_error', 'The request did not come in time');
-    default:
-      return new AppError('validation_error', 'The request is not valid HTTP/1.1');
-  }
-}
-
-interface AnsweringSocket extends Socket {
-  /** Node's: the answer whose turn it is. */
-  readonly _httpMessage?: ServerResponse | null;
-}
-
-/** What is malformed came after a request that is being carried out, and is no part of it. */
-function isBehindWholeRequest({ _httpMessage: inFlight }: AnsweringSocket): boolean {
-  return !!inFlight && inFlight.req.complete && inFlight.req.headers['transfer-encoding'] === undefined;
-}
-
-/** Each further piece of what is malformed comes here again. */
-const ending = new WeakSet<Socket>();
-
-function endAfterAnswers(socket: AnsweringSocket): void {
-  if (ending.has(socket)) return;
-  ending.add(socket);
-  const next = () => {
-    const inFlight = socket._httpMessage;
-    if (inFlight) inFlight.once('close', () => setImmediate(next));
-    else socket.destroySoon();
-  };
-  next();
-}
-
-/** Never into an answer that has begun, nor in place of the answer to an earlier, well-formed request. */
-function mayAnswer({ _httpMessage: inFlight }: AnsweringSocket): boolean {
-  if (!inFlight) return true;
-  const { req } = inFlight;
-  return !inFlight.headersSent && (!req.complete || req.headers['transfer-encoding'] !== undefined);
 }
 
 /**

@@ -2,14 +2,10 @@ import { type Logger, pino } from 'pino';
 import type { Clock } from '../../kernel/clock.js';
 import { maskCredentials } from './mask.js';
 import { createRequestLog, type RequestLog } from './request-log.js';
+import type { LogLevel, LogSink } from './sink.js';
 
 export type { Logger } from 'pino';
-
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
-
-export interface LogSink {
-  write(line: string): void;
-}
+export type { LogLevel, LogSink } from './sink.js';
 
 export interface OpenLogger {
   readonly logger: Logger;

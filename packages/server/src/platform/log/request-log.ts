@@ -1,5 +1,5 @@
 import { type Clock, isoTime } from '../../kernel/clock.js';
-import type { LogLevel, LogSink } from './logger.js';
+import type { LogLevel, LogSink } from './sink.js';
 
 /** What the one line of a request tells; a field that is undefined is left out. */
 export interface RequestLine {

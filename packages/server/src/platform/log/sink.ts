@@ -1,0 +1,5 @@
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error';
+
+export interface LogSink {
+  write(line: string): void;
+}
