@@ -94,14 +94,20 @@ export function kmsCalls(instruments: Instruments): (call: KmsCall) => void {
 
 /** Values are error types and rules of the code: a bounded list, of which few ever happen. */
 function counterBy(instruments: Instruments, name: string, help: string, label: string) {
-  return once((value: string): Counter => instruments.counter(name, help, { [label]: value }));
+  return once(
+    (value: string): Counter => instruments.counter(name, help, { [label]: value }),
+    (value) => value,
+  );
 }
 
 /** One instrument for the same labels. */
-function once<Labels, Instrument>(make: (labels: Labels) => Instrument): (labels: Labels) => Instrument {
+function once<Labels, Instrument>(
+  make: (labels: Labels) => Instrument,
+  nameOf: (labels: Labels) => string = (labels) => JSON.stringify(labels),
+): (labels: Labels) => Instrument {
   const made = new Map<string, Instrument>();
   return (labels) => {
-    const name = JSON.stringify(labels);
+    const name = nameOf(labels);
     const instrument = made.get(name) ?? make(labels);
     made.set(name, instrument);
     return instrument;

@@ -484,6 +484,24 @@ export function databaseContract(open: OpenTestDatabase): void {
       expect(() => view.insertion('notes', LIVE, missing)).toThrow(UnbindableValue);
     });
 
+    it('writes each row as it is where most of their values are the same', async () => {
+      const rows = Array.from({ length: 50 }, (_, i) => ({
+        ...noteOf(`n${String(i).padStart(2, '0')}`),
+        amount: i === 49 ? 7 : 2 ** 40,
+        ratio: i % 3 === 0 ? null : i / 4,
+      }));
+      const notes = rows.map((row) => view.insertion('notes', LIVE, row));
+      await db.commitInserts(notes.slice(0, 1));
+      await Promise.all([
+        expect(db.commitInserts(notes.slice(0, 40))).rejects.toThrow(UniqueViolation),
+        ...notes.slice(40).map((note) => db.commitInserts([note])),
+      ]);
+      await db.commitInserts(notes.slice(1, 40));
+      const found = await view.scoped(LIVE).selectFrom('notes').selectAll().orderBy('id').execute();
+      const seen = found.map(({ id, name, amount, ratio }) => ({ id, name, amount, ratio }));
+      expect(seen).toEqual(rows.map(({ id, name, amount, ratio }) => ({ id, name, amount, ratio })));
+    });
+
     it('flush waits for what was accepted', async () => {
       const pending = [add('a'), add('b'), add('a')];
       const refused = expect(pending[2]).rejects.toThrow(UniqueViolation);

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import { databaseUnavailable } from './engine.js';
+import type { InsertRun } from './insert-runs.js';
 
 /** Uses of the connection that may wait for it. Group commits are one use each, however many rows they hold. */
 const WAITING_MAX = 1_000;
@@ -19,11 +20,12 @@ export class DriverError extends Error {
 
 export type WriterMessage =
   | { op: 'run'; sql: string; parameters: readonly unknown[]; returnsRows: boolean; begin: boolean }
-  /** A row is the number of its text and its values. The groups come as JSON where every value survives that. */
+  /** The runs of all groups, which have so many rows each; as JSON where every value survives that. */
   | {
       op: 'insert';
       texts: readonly string[];
-      groups: string | readonly (readonly (readonly [number, readonly unknown[]])[])[];
+      runs: string | readonly InsertRun[];
+      sizes: readonly number[];
     }
   | { op: 'exec'; sql: string }
   | { op: 'commit' }

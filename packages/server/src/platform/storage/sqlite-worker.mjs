@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 const STATEMENTS_MAX = 200;
 const SQLITE_ERROR_UNKNOWN = 1;
 /** By one statement: each run of a statement costs about as much as three rows within it. */
-const ROWS_AT_ONCE = 8;
+const ROWS_AT_ONCE = 16;
 
 const { DatabaseSync } = createRequire(import.meta.url)(workerData.module);
 const db = new DatabaseSync(workerData.path, { readOnly: workerData.isReadOnly === true });
@@ -59,7 +59,7 @@ function columnsWatched(sql) {
   return columns;
 }
 
-/** @param {string[]} columns @param {unknown[]} parameters of one row or several */
+/** @param {string[]} columns @param {readonly unknown[]} parameters of one row or several */
 function watch(columns, parameters) {
   for (let at = 0; at < parameters.length; at += columns.length) {
     /** @type {Record<string, unknown>} */
@@ -97,49 +97,75 @@ function toDriver(value) {
 /**
  * Columns as `columnsWatched` has them.
  * @typedef {{ text: string, insert: any, watched: string[] | null }} Shape
- * @typedef {[number, unknown[]][]} Group rows, each with the number of its shape
+ * @typedef {import('./insert-runs.js').InsertRun} Run
+ * @typedef {{ shape: Shape, values: readonly unknown[] }} Row
  */
 
-/** @param {Group} group @param {Shape[]} shapes */
-function insertRows(group, shapes) {
-  for (const [number, parameters] of group) {
-    const { insert, watched } = /** @type {Shape} */ (shapes[number]);
-    insert.run(...parameters.map(toDriver));
-    if (watched) watch(watched, parameters);
+/** @param {Row} row */
+function insertRow({ shape: { insert, watched }, values }) {
+  insert.run(...values.map(toDriver));
+  if (watched) watch(watched, values);
+}
+
+/** @param {Run} run @param {Shape[]} shapes @returns {Row[]} */
+function rowsOf({ shape, fixed, rows }, shapes) {
+  const of = /** @type {Shape} */ (shapes[shape]);
+  return rows.map((others) => {
+    const values = [...others];
+    // Ascending, so that each finds the columns before it in their places.
+    for (const [column, value] of fixed) values.splice(column, 0, value);
+    return { shape: of, values };
+  });
+}
+
+/** @param {Run} run @param {Shape[]} shapes */
+function insertRun(run, shapes) {
+  const { text, watched } = /** @type {Shape} */ (shapes[run.shape]);
+  const together = run.rows.length - (run.rows.length % ROWS_AT_ONCE);
+  const [several, rest] = [run.rows.slice(0, together), run.rows.slice(together)];
+  if (together > 0) insertSeveral(text, { ...run, rows: several });
+  if (watched) for (const { values } of rowsOf({ ...run, rows: several }, shapes)) watch(watched, values);
+  for (const row of rowsOf({ ...run, rows: rest }, shapes)) insertRow(row);
+}
+
+/** @param {string} text @param {Run} run */
+function insertSeveral(text, run) {
+  const insert = prepared(severalText(text, run));
+  const fixed = run.fixed.map(([, value]) => toDriver(value));
+  for (let from = 0; from < run.rows.length; from += ROWS_AT_ONCE) {
+    const parameters = [...fixed];
+    for (const row of run.rows.slice(from, from + ROWS_AT_ONCE))
+      for (const value of row) parameters.push(toDriver(value));
+    insert.run(...parameters);
   }
 }
 
-/** Those that follow each other in one shape go together. @param {Group} rows @param {Shape[]} shapes */
-function insertInRuns(rows, shapes) {
-  for (let from = 0; from < rows.length; ) {
-    const number = /** @type {Group[number]} */ (rows[from])[0];
-    let to = from + 1;
-    while (to < from + ROWS_AT_ONCE && rows[to]?.[0] === number) to++;
-    if (to - from === ROWS_AT_ONCE)
-      insertSeveral(rows.slice(from, to), /** @type {Shape} */ (shapes[number]));
-    else insertRows(rows.slice(from, to), shapes);
-    from = to;
-  }
+/** Binding costs more than writing: what the rows have in common is bound once. @param {string} text @param {Run} run */
+function severalText(text, { fixed, rows }) {
+  const columns = fixed.length + /** @type {readonly unknown[]} */ (rows[0]).length;
+  const several = Array(ROWS_AT_ONCE)
+    .fill(placeholders(columns - fixed.length))
+    .join(', ');
+  const into = text.slice(0, text.lastIndexOf(' values '));
+  if (fixed.length === 0) return `${into} values ${several}`;
+  const places = new Map(fixed.map(([column], index) => [column, index + 1]));
+  let others = 0;
+  const chosen = Array.from({ length: columns }, (_, column) => {
+    const place = places.get(column);
+    return place === undefined ? `v.column${++others}` : `f.column${place}`;
+  });
+  return `${into} select ${chosen.join(', ')} from (values ${placeholders(fixed.length)}) f, (values ${several}) v`;
 }
 
-/** Its placeholders are its last bracket. @param {string} text */
-function severalText(text) {
-  return text + `, ${text.slice(text.lastIndexOf('('))}`.repeat(ROWS_AT_ONCE - 1);
+/** @param {number} count */
+function placeholders(count) {
+  return `(${Array(count).fill('?').join(', ')})`;
 }
 
-/** @param {Group} rows `ROWS_AT_ONCE` of one shape @param {Shape} shape */
-function insertSeveral(rows, { text, watched }) {
-  /** @type {unknown[]} */
-  const parameters = [];
-  for (const [, values] of rows) for (const value of values) parameters.push(toDriver(value));
-  prepared(severalText(text)).run(...parameters);
-  if (watched) for (const [, values] of rows) watch(watched, values);
-}
-
-/** False where one is refused; which one is not told. @param {Group[]} groups @param {Shape[]} shapes */
-function insertTogether(groups, shapes) {
+/** False where one is refused; which one is not told. @param {readonly Run[]} runs @param {Shape[]} shapes */
+function insertTogether(runs, shapes) {
   try {
-    insertInRuns(groups.flat(), shapes);
+    for (const run of runs) insertRun(run, shapes);
     return true;
   } catch (error) {
     // A full disk or a failed read ends the transaction by itself.
@@ -148,12 +174,12 @@ function insertTogether(groups, shapes) {
   }
 }
 
-/** What refuses a group undoes it as a whole, and nothing else. @param {Group} group @param {Shape[]} shapes */
-function insertAlone(group, shapes) {
+/** What refuses a group undoes it as a whole, and nothing else. @param {Row[]} group */
+function insertAlone(group) {
   const insertedBefore = inserted.length;
   db.exec('SAVEPOINT one_group');
   try {
-    insertRows(group, shapes);
+    for (const row of group) insertRow(row);
     db.exec('RELEASE one_group');
     return null;
   } catch (error) {
@@ -193,8 +219,11 @@ function rollback() {
   if (db.isTransaction) db.exec('ROLLBACK');
 }
 
-/** A savepoint a group costs as much as a row, and hardly any group is refused. @param {string[]} texts @param {Group[]} groups */
-function insertGroups(texts, groups) {
+/**
+ * A savepoint a group costs as much as a row, and hardly any group is refused.
+ * @param {string[]} texts @param {readonly Run[]} runs @param {number[]} sizes
+ */
+function insertGroups(texts, runs, sizes) {
   const shapes = texts.map((text) => ({
     text,
     insert: prepared(text),
@@ -202,13 +231,14 @@ function insertGroups(texts, groups) {
   }));
   db.exec('BEGIN IMMEDIATE');
   try {
-    if (insertTogether(groups, shapes)) {
+    if (insertTogether(runs, shapes)) {
       commit();
-      return groups.map(() => null);
+      return sizes.map(() => null);
     }
     rollback();
     db.exec('BEGIN IMMEDIATE');
-    const outcomes = groups.map((group) => insertAlone(group, shapes));
+    const rows = runs.flatMap((run) => rowsOf(run, shapes));
+    const outcomes = sizes.map((size) => insertAlone(rows.splice(0, size)));
     commit();
     return outcomes;
   } catch (error) {
@@ -226,7 +256,8 @@ function answer(message) {
     case 'insert':
       return insertGroups(
         message.texts,
-        typeof message.groups === 'string' ? JSON.parse(message.groups) : message.groups,
+        typeof message.runs === 'string' ? JSON.parse(message.runs) : message.runs,
+        message.sizes,
       );
     case 'exec':
       return db.exec(message.sql);

@@ -14,6 +14,7 @@ import {
   type StatementResult,
   type StorageLogger,
 } from './engine.js';
+import { type InsertRun, insertRuns } from './insert-runs.js';
 import { SqliteCompiler } from './sqlite-compiler.js';
 import { loadSqlite, SQLITE_MODULE } from './sqlite-module.js';
 import {
@@ -139,15 +140,16 @@ export async function openSqlite(
         shapes.set(shape, number);
         return number;
       };
-      const isJson = groups.every((group) => group.every((insertion) => insertion.isJson));
-      const rows = groups.map((group) =>
-        group.map(
-          ({ shape, values }) => [shapeNumber(shape), isJson ? values : values.map(unshared)] as const,
-        ),
-      );
-      const texts = [...shapes.keys()].map((shape) => insertText(insertTexts, shape));
+      const rows = groups.flat();
+      const runs = insertRuns(rows, shapeNumber);
       // As one text the rows cross to the other thread for half of what a copy of each value costs.
-      const message = { op: 'insert', texts, groups: isJson ? JSON.stringify(rows) : rows } as const;
+      const isJson = rows.every((insertion) => insertion.isJson);
+      const message = {
+        op: 'insert',
+        texts: [...shapes.keys()].map((shape) => insertText(insertTexts, shape)),
+        runs: isJson ? JSON.stringify(runs) : runs.map(unsharedRun),
+        sizes: groups.map((group) => group.length),
+      } as const;
       const outcomes = await files[file].writer
         .exclusive((ask) => ask<(DriverFailure | null)[]>(message))
         .catch((error) => {
@@ -310,6 +312,14 @@ function insertText(texts: WeakMap<RowShape, string>, shape: RowShape): string {
     texts.set(shape, text);
   }
   return text;
+}
+
+function unsharedRun({ shape, fixed, rows }: InsertRun): InsertRun {
+  return {
+    shape,
+    fixed: fixed.map(([column, value]) => [column, unshared(value)]),
+    rows: rows.map((values) => values.map(unshared)),
+  };
 }
 
 /** A buffer's copy brings nothing of its neighbours along. */
