@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { RouteEntry, RouteProxy } from '../../capabilities/proxy/index.js';
+import type { RouteEntry, RouteExchange, RouteProxy } from '../../capabilities/proxy/index.js';
 import type { RequestId } from '../../kernel/ids.js';
-import type { Caller } from '../../kernel/principal.js';
+import type { Caller, Principal } from '../../kernel/principal.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { RateLimitStatus } from '../../kernel/rate-limit.js';
 import { visitorOf } from '../../platform/http/caller.js';
@@ -46,7 +46,7 @@ export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): Rout
     if (entry === null) return false;
     reply.hijack();
     request.knownAs = KNOWN_AS;
-    const call = deps.proxy.serveRoute(exchangeOf(deps, request, reply.raw, entry));
+    const call = deps.proxy.serveRoute(new RouteRequest(deps, request, reply.raw, entry));
     underWay.add(call);
     return true;
   }
@@ -60,27 +60,48 @@ export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): Rout
   };
 }
 
-function exchangeOf(
-  deps: RouteApiDeps,
-  request: FastifyRequest,
-  response: ServerResponse,
-  entry: RouteEntry,
-): Parameters<RouteProxy['serveRoute']>[0] {
-  return {
-    request: request.raw,
-    response,
-    requestId: request.id as RequestId,
-    trace: request.trace,
-    entry,
-    source: request.source,
-    authenticate: (rawHeaders) => deps.authenticate(request, rawHeaders),
-    host: () => deps.host(request),
-    recognise(principal) {
-      const caller: Caller = { principal, ...visitorOf(request) };
-      request.caller = caller;
-      return caller;
-    },
-    refusedCaller: () => request.caller,
-    refuse: (cause, rateLimit, block) => deps.refuse(request, response, cause, rateLimit, block),
-  };
+/** A class, so that what a call hands over is made with one object and no function of its own. */
+class RouteRequest implements RouteExchange {
+  readonly #deps: RouteApiDeps;
+  readonly #request: FastifyRequest;
+  readonly request: IncomingMessage;
+  readonly requestId: RequestId;
+  readonly trace: FastifyRequest['trace'];
+  readonly source: FastifyRequest['source'];
+
+  constructor(
+    deps: RouteApiDeps,
+    request: FastifyRequest,
+    readonly response: ServerResponse,
+    readonly entry: RouteEntry,
+  ) {
+    this.#deps = deps;
+    this.#request = request;
+    this.request = request.raw;
+    this.requestId = request.id as RequestId;
+    this.trace = request.trace;
+    this.source = request.source;
+  }
+
+  authenticate(rawHeaders: readonly string[]): Promisable<Caller> {
+    return this.#deps.authenticate(this.#request, rawHeaders);
+  }
+
+  host(): ResolvedHost {
+    return this.#deps.host(this.#request);
+  }
+
+  recognise(principal: Principal): Caller {
+    const caller: Caller = { principal, ...visitorOf(this.#request) };
+    this.#request.caller = caller;
+    return caller;
+  }
+
+  refusedCaller(): Caller | null {
+    return this.#request.caller;
+  }
+
+  refuse(cause: unknown, rateLimit: RateLimitStatus | null, block: Readonly<Record<string, string>>): void {
+    this.#deps.refuse(this.#request, this.response, cause, rateLimit, block);
+  }
 }

@@ -113,6 +113,7 @@ export function hyphensOf(name: string): string {
 }
 
 const knownFateOf = judgedOnce(fateOf);
+export const knownHyphensOf = judgedOnce(hyphensOf);
 
 /** Ours by shape: such a key never leaves, whatever authenticated the call. */
 function isOwnCredential(value: string): boolean {

@@ -2,7 +2,7 @@ import { modeOf, type Scope } from '../../kernel/ids.js';
 import type { Promisable } from '../../kernel/promisable.js';
 import type { Generations } from '../../platform/cache/generations.js';
 import { createLru } from '../../platform/cache/lru.js';
-import { createScopeGeneration } from '../../platform/cache/scope-cache.js';
+import { createScopeGeneration, generationNames } from '../../platform/cache/scope-cache.js';
 import type { SecretReference } from './types.js';
 import type { SecretInUse, SecretValueStore } from './value-store.js';
 
@@ -51,8 +51,8 @@ export function createSecretsInUse(
     isFresh: () => generations.isFresh(),
   });
 
-  const generationOf = (scope: Scope) =>
-    generations.current(`${SECRET_GENERATIONS}:${scope.tenantId}:${modeOf(scope)}`);
+  const generationName = generationNames(SECRET_GENERATIONS);
+  const generationOf = (scope: Scope) => generations.current(generationName(scope));
 
   async function read(key: string, ...args: Parameters<SecretsInUse['findAnew']>) {
     const generation = generationOf(args[0]);

@@ -42,8 +42,7 @@ export function createScopeCache<V>({
     ...(weigh && { weigh }),
   });
   const inTurn = createTurns<V>();
-  // Callers that are known from before come with the same object: put together at each call, the text is hashed anew too.
-  const generationOf = remembered((scope: Scope) => generationName(name, scope));
+  const generationOf = generationNames(name);
   return {
     get(scope) {
       const generation = generationOf(scope);
@@ -61,14 +60,18 @@ export function createScopeGeneration(
   return (tx, scope) => generations.bump(tx, generationName(name, scope));
 }
 
-function remembered<Key extends object, Value>(make: (key: Key) => Value): (key: Key) => Value {
-  const made = new WeakMap<Key, Value>();
-  return (key) => {
-    const known = made.get(key);
-    if (known !== undefined) return known;
-    const value = make(key);
-    made.set(key, value);
-    return value;
+/**
+ * The names of the generations that such a cache goes by. Callers that are known from before come with the same object: put
+ * together at each call, a name would have to be hashed each time, too.
+ */
+export function generationNames(name: string): (scope: Scope) => string {
+  const known = new WeakMap<Scope, string>();
+  return (scope) => {
+    const made = known.get(scope);
+    if (made !== undefined) return made;
+    const text = generationName(name, scope);
+    known.set(scope, text);
+    return text;
   };
 }
 

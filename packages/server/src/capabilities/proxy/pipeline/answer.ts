@@ -42,7 +42,7 @@ export function beginAnswer(
     if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
     return response;
   }
-  const isRecords = isRecordStream(headerValue(planned.rawHeaders, 'content-type'));
+  const isRecords = isRecordStream(headerValue(passed, 'content-type'));
   const heldBytesMax = echo?.mayWait && !isRecords ? LIMITS.echoHeldBytesMax : 0;
   const scanner = planned.body.length === 0 ? (echo?.scanner ?? null) : null;
   const sink = new HeldAnswer({ response, status, head, heldBytesMax, scanner });

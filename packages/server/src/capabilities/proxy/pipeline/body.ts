@@ -188,13 +188,22 @@ export interface StartOptions {
 export function readStart(
   call: ProxyCall,
   clock: CallClock,
-  { wholeBytesMax, bytesMax, createJudge }: StartOptions,
+  options: StartOptions,
 ): Promisable<Buffer | StreamedBody> {
-  refuseDeclaredSize(call, bytesMax);
-  const { request } = call.exchange;
+  refuseDeclaredSize(call, options.bytesMax);
+  const { wholeBytesMax } = options;
   if ((call.headers.contentLength ?? Number.POSITIVE_INFINITY) <= wholeBytesMax)
     return bufferBody(call, clock, wholeBytesMax);
   if (clock.ended) throw clock.ended;
+  return collectStart(call, clock, options);
+}
+
+function collectStart(
+  call: ProxyCall,
+  clock: CallClock,
+  { wholeBytesMax, bytesMax, createJudge }: StartOptions,
+): Promise<Buffer | StreamedBody> {
+  const { request } = call.exchange;
   return new Promise((resolve, reject) => {
     const collected = new GrowingBuffer();
     const onData = (chunk: Buffer): void => {

@@ -92,14 +92,18 @@ export function redactHeaders(
 }
 
 /** Values of the call that come back in a header: in a `Location`, a cookie. */
-export function guardHeaders(rawHeaders: readonly string[], guard: EchoGuard): string[] {
-  return rawHeaders.map((text, i) => {
-    const name = rawHeaders[i - 1]?.toLowerCase() ?? '';
-    if (i % 2 === 0 || text.length < guard.bytesMin || FRAMING.has(name) || NOT_SEARCHED.has(name))
-      return text;
+export function guardHeaders(rawHeaders: readonly string[], guard: EchoGuard): readonly string[] {
+  let guarded: string[] | null = null;
+  for (let i = 1; i < rawHeaders.length; i += 2) {
+    const value = rawHeaders[i]!;
+    if (value.length < guard.bytesMin) continue;
+    const name = rawHeaders[i - 1]!.toLowerCase();
+    if (FRAMING.has(name) || NOT_SEARCHED.has(name)) continue;
+    guarded ??= [...rawHeaders];
     // A scanner for each: headers are few, and what one begins another does not end.
-    return toByteText(guard.scanner('utf-8', 'none').whole(fromByteText(text)));
-  });
+    guarded[i] = toByteText(guard.scanner('utf-8', 'none').whole(fromByteText(value)));
+  }
+  return guarded ?? rawHeaders;
 }
 
 /** RFC 9110 §5.5: a field value is visible ASCII; all else of a replacement becomes `*`. */

@@ -63,8 +63,10 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
   const isInspected = hasBody && isTextual;
   const guarded = guard ? guardHeaders(head.rawHeaders, guard) : head.rawHeaders;
   const changes = { selection, onRedacted: options.onRedacted, isDecoded: isInspected };
-  const rawHeaders = redactHeaders(guarded, changes, isTextual && head.status !== 304);
-  if (!isInspected) return { rawHeaders, body: [], echo: null };
+  if (!isInspected) {
+    const rawHeaders = redactHeaders(guarded, changes, isTextual && head.status !== 304);
+    return { rawHeaders, body: [], echo: null };
+  }
   refuseUnreadable(head);
   const decoder = decoderFor(valuesOf(head.rawHeaders, 'content-encoding'));
   const declared = firstValue(head.rawHeaders, 'content-length');
@@ -76,10 +78,22 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
   const isEchoOnly = !decoder && !inspection;
   const way = [decoder, scanner && !isEchoOnly ? new EchoTransform(scanner) : null, inspection];
   const body: Transform[] = way.filter((part) => part !== null);
-  if (!scanner) return { rawHeaders, body, echo: null };
+  if (!scanner) return { rawHeaders: redactHeaders(guarded, changes, true), body, echo: null };
   const mayWait = echoKind === 'json' || Number(declared ?? Infinity) <= LIMITS.echoHeldBytesMax;
-  const unchangedHeaders = isEchoOnly ? redactHeaders(guarded, changes, false) : rawHeaders;
-  return { rawHeaders, body, echo: { scanner, unchangedHeaders, mayWait } };
+  // Made when they are asked for: of the two an answer takes one.
+  return {
+    get rawHeaders() {
+      return redactHeaders(guarded, changes, true);
+    },
+    body,
+    echo: {
+      scanner,
+      mayWait,
+      get unchangedHeaders() {
+        return redactHeaders(guarded, changes, !isEchoOnly);
+      },
+    },
+  };
 }
 
 function echoScanner(guard: EchoGuard, kind: Exclude<BodyKind, 'binary'>, type: MediaType): EchoScanner {

@@ -8,7 +8,7 @@ import { createInjection, type Injection } from '../../../templating/index.js';
 import type { ProxyCall } from '../../call.js';
 import { headerValueRefused } from '../../errors.js';
 import { injectBody } from '../../inject-body.js';
-import { hyphensOf } from '../../request-headers.js';
+import { knownHyphensOf } from '../../request-headers.js';
 import { type SecretSource, secretsFor, textOf } from '../detokenize.js';
 
 const injections = new WeakMap<RouteSettings, Injection>();
@@ -37,7 +37,7 @@ export function routeSecrets(
 
 /** The caller did not name them, and is not told their names. */
 export function unnamed(values: readonly DetokenizedValue[]): DetokenizedValue[] {
-  return [...new Set(values)].map((one) => ({ ...one, token: MASK_TEXT }));
+  return [...new Set(values)].map(({ value, isGuarded }) => ({ value, token: MASK_TEXT, isGuarded }));
 }
 
 /** In the place of what the client sent under the same name, whatever its case. */
@@ -50,7 +50,7 @@ export function injectHeaders(
   const { forward } = call.headers;
   const kept: string[] = [];
   for (let i = 0; i < forward.length; i += 2)
-    if (!injection.headerNames.has(hyphensOf(forward[i]!))) kept.push(forward[i]!, forward[i + 1]!);
+    if (!injection.headerNames.has(knownHyphensOf(forward[i]!))) kept.push(forward[i]!, forward[i + 1]!);
   const rendered = injection.renderHeaders(values);
   for (let i = 0; i < rendered.length; i += 2)
     if (/[\r\n\0]/.test(rendered[i + 1]!)) throw headerValueRefused(rendered[i]!);
