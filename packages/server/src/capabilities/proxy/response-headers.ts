@@ -48,10 +48,6 @@ export function passedHeaders(rawHeaders: readonly string[]): string[] {
   return named === null ? out : withoutNamed(out, named);
 }
 
-export function hasHeader(rawHeaders: readonly string[], lowerName: string): boolean {
-  return headerValue(rawHeaders, lowerName) !== null;
-}
-
 export function hasRateLimit(rawHeaders: readonly string[]): boolean {
   for (let i = 0; i < rawHeaders.length; i += 2)
     if (rawHeaders[i]!.toLowerCase().startsWith('x-ratelimit-')) return true;

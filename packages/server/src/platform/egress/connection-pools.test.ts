@@ -56,6 +56,14 @@ describe('connection pools', () => {
     expect(pools.size()).toBe(0);
   });
 
+  it('hear of the end of a connection that has served no call yet, and close it with its client', () => {
+    const { pools, adopt } = start();
+    const [lost, unused] = [adopt('a'), adopt('a')];
+    expect(() => lost.socket.emit('error', new Error('read ECONNRESET'))).not.toThrow();
+    pools.discard(unused);
+    expect(unused.socket.destroyed).toBe(true);
+  });
+
   it('keep at most 256 idle ones each', () => {
     const { pools, adopt } = start();
     const all = Array.from({ length: 257 }, () => adopt('a'));

@@ -17,6 +17,7 @@ export class StaleConnection extends Error {}
 /** One connection and the HTTP client on it; at most one call at a time. */
 export interface Connection {
   readonly client: Client;
+  readonly socket: Socket;
   readonly pool: Pool;
   idleSinceMs: number;
 }
@@ -137,7 +138,9 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
     adopt(key, origin, socket) {
       const pool = poolFor(key);
       if (socket instanceof TLSSocket) keepSession(pool, socket, clock.monotonicMs());
-      const connection: Connection = { client: clientOn(origin, socket), pool, idleSinceMs: 0 };
+      // The client takes it with the first request; until then nobody else would hear of its end.
+      socket.on('error', () => {});
+      const connection: Connection = { client: clientOn(origin, socket), socket, pool, idleSinceMs: 0 };
       connection.client.on('disconnect', () => {
         if (!pool.busy.has(connection)) discard(connection);
       });
@@ -165,8 +168,10 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
 }
 
 /** Errors of a connection reach its call through the dispatch handler; nobody waits for the end itself. */
-function end({ client }: Connection): void {
+function end({ client, socket }: Connection): void {
   client.destroy().catch(() => {});
+  // Of a client that never asked for it, it is nobody's.
+  socket.destroy();
 }
 
 /** Tickets are kept only once the peer is verified: a resumed session is not compared with the name again. */

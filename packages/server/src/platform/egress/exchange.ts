@@ -3,6 +3,7 @@ import { type Dispatcher, errors } from 'undici';
 import type { Clock } from '../../kernel/clock.js';
 import { AppError } from '../../kernel/errors.js';
 import { LIMITS } from '../../kernel/limits.js';
+import { atTurnEnd } from '../../kernel/turn-end.js';
 import { type Connection, type ConnectionPools, StaleConnection } from './connection-pools.js';
 import { ClientGone, type UpstreamCall, type UpstreamHead } from './egress.js';
 import {
@@ -57,6 +58,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #status = 0;
   #isComplete = false;
   #isSettled = false;
+  #isTurnAwaited = false;
   #lastActivityMs = 0;
   #cancelIdleTimer: (() => void) | null = null;
   #leaveClock: (() => void) | null = null;
@@ -85,7 +87,9 @@ class Exchange implements Dispatcher.DispatchHandler {
       headers: sendableHeaders(headers, body),
       body,
     };
-    this.connection.client.dispatch(sent, this);
+    atTurnEnd(() => {
+      if (!this.#isSettled) this.connection.client.dispatch(sent, this);
+    });
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -98,6 +102,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (status < 200) return true;
     this.#status = status;
     this.call.clock.stop();
+    // Before the answer puts anything off: if it is over by then, its end takes all of it along.
+    this.#endWithTurn();
     const writable = this.onHead({ status, rawHeaders: rawHeadersOf(headers) });
     this.#resume = resume;
     this.#writable = writable;
@@ -107,12 +113,6 @@ class Exchange implements Dispatcher.DispatchHandler {
       .on('close', this.#onWritableClosed)
       .on('error', this.#onWritableClosed);
     if (writable.destroyed) this.#onWritableClosed();
-    // A short answer is over before this turn is, and needs no timer.
-    queueMicrotask(() => {
-      if (this.#isSettled) return;
-      this.#lastActivityMs = this.deps.clock.monotonicMs();
-      this.#armIdleTimer(this.call.idleTimeoutMs);
-    });
     return !writable.writableNeedDrain;
   }
 
@@ -145,11 +145,34 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   #complete(): void {
     this.#isComplete = true;
+    this.#endWithTurn();
+  }
+
+  /** Answers that are complete by the end of a turn leave together. */
+  #endWithTurn(): void {
+    if (this.#isTurnAwaited) return;
+    this.#isTurnAwaited = true;
+    atTurnEnd(() => {
+      this.#isTurnAwaited = false;
+      if (this.#isSettled) return;
+      if (this.#isComplete) this.#end();
+      // A short answer is over with this turn, and needs no timer.
+      queueMicrotask(() => this.#watchSilence());
+    });
+  }
+
+  #end(): void {
     this.#writable!.end((error?: Error | null) => {
       // Called with what the last bytes failed with, before any `error` event.
       if (error) this.#onWritableClosed(error);
       else this.#settle(() => this.resolve('done'));
     });
+  }
+
+  #watchSilence(): void {
+    if (this.#isSettled || this.#cancelIdleTimer) return;
+    this.#lastActivityMs = this.deps.clock.monotonicMs();
+    this.#armIdleTimer(this.call.idleTimeoutMs);
   }
 
   #onDrain = (): void => {

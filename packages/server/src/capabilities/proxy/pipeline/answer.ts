@@ -2,11 +2,12 @@ import type { ServerResponse } from 'node:http';
 import { pipeline, type Transform, Writable } from 'node:stream';
 import { GrowingBuffer } from '../../../kernel/growing-buffer.js';
 import { LIMITS } from '../../../kernel/limits.js';
+import { atTurnEnd } from '../../../kernel/turn-end.js';
 import type { UpstreamHead } from '../../../platform/egress/egress.js';
 import { pushRateLimit } from '../../../platform/http/rate-limit-headers.js';
 import type { EchoScanner, RedactionPlan } from '../../redaction/index.js';
 import type { ProxyCall } from '../call.js';
-import { hasHeader, hasRateLimit, headerValue, passedHeaders } from '../response-headers.js';
+import { hasRateLimit, headerValue, passedHeaders } from '../response-headers.js';
 import { type AnswerRules, answerActions } from './answer-rules.js';
 
 /** Writes the upstream's answer to the caller: head rewritten, body passed on, guarded or through redaction. */
@@ -37,9 +38,8 @@ export function beginAnswer(
     return rawHeaders;
   };
   if ((body.length === 0 && echo === null) || isBodiless) {
-    const rawHeaders = head();
-    response.writeHead(status, rawHeaders);
-    if (!hasHeader(rawHeaders, 'content-length')) flushUnlessBodyFollows(response);
+    response.writeHead(status, head());
+    leaveWithTurn(response);
     return response;
   }
   const isRecords = isRecordStream(headerValue(passed, 'content-type'));
@@ -50,14 +50,17 @@ export function beginAnswer(
   return body.length === 0 ? sink : new InspectedAnswer(body, sink);
 }
 
-/** A head whose body is still to come must not wait for it; one whose body follows at once shares its packet. */
-function flushUnlessBodyFollows(response: ServerResponse): void {
+/** What of it comes in this turn leaves as one; a head whose body is still to come does not wait for it. */
+function leaveWithTurn(response: ServerResponse): void {
   const { socket } = response;
-  const written = socket?.bytesWritten;
-  queueMicrotask(() => {
-    if (socket === response.socket && socket?.bytesWritten === written && !response.writableEnded) {
-      response.flushHeaders();
-    }
+  // Of a pipelined request: it is not its turn.
+  if (socket === null) return;
+  const written = socket.bytesWritten;
+  socket.cork();
+  atTurnEnd(() => {
+    const isBare = socket === response.socket && socket.bytesWritten === written && !response.writableEnded;
+    if (isBare) response.flushHeaders();
+    socket.uncork();
   });
 }
 
