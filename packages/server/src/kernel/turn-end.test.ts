@@ -20,3 +20,26 @@ it('runs what was put off in order, behind all microtasks, and what is put off m
   await nextTurn();
   expect(order.at(-1)).toBe('next turn');
 });
+
+it('goes on behind one that throws', async () => {
+  const failure = new Error('thrown');
+  const caught = new Promise((resolve) => setUncaught(resolve));
+  const order: string[] = [];
+  atTurnEnd(() => {
+    throw failure;
+  });
+  atTurnEnd(() => void order.push('behind'));
+  expect(await caught).toBe(failure);
+  await nextTurn();
+  expect(order).toEqual(['behind']);
+});
+
+/** In place of those who would fail the run. */
+function setUncaught(handle: (error: unknown) => void): void {
+  const listeners = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.once('uncaughtException', (error) => {
+    for (const listener of listeners) process.on('uncaughtException', listener);
+    handle(error);
+  });
+}

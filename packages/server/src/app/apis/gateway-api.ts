@@ -108,13 +108,6 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
     return true;
   }
 
-  app.addHook('onRequest', (request, reply, done) => {
-    try {
-      if (!takeAtLabel(request, reply)) done();
-    } catch (error) {
-      done(error as Error);
-    }
-  });
   app.route({
     method: app.supportedMethods,
     url: `${PREFIX}*`,
@@ -125,9 +118,10 @@ export function registerGatewayApi(app: FastifyInstance, deps: GatewayApiDeps): 
     // Never reached; a route must have one.
     handler: () => undefined,
   });
-  app.unrouted.push(
-    (request, reply) =>
-      takeAtLabel(request, reply) || (!!request.raw.url?.startsWith(PREFIX) && takeBelow(request, reply)),
+  app.takers.push(
+    (request, reply, isRouted) =>
+      takeAtLabel(request, reply) ||
+      (!isRouted && !!request.raw.url?.startsWith(PREFIX) && takeBelow(request, reply)),
   );
   return {
     settled: underWay.settled,

@@ -222,6 +222,35 @@ describe('what comes back', () => {
     );
   });
 
+  test('the head of a pipelined call leaves when its turn comes, before its body', async () => {
+    let endFirst = () => {};
+    let isSecondBegun = false;
+    proxy.upstream = (request, response) => {
+      request.resume();
+      if (request.url === '/first') endFirst = () => response.end('first');
+      else if (request.url !== '/second') response.end();
+      else {
+        response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders();
+        isSecondBegun = true;
+      }
+    };
+    const one = (path: string) =>
+      `GET /v1/proxy HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer tk_live_full\r\nX-Knox-Proxy-URL: https://api.example.com/${path}\r\n\r\n`;
+    const socket = await proxy.raw(one('first') + one('second'));
+    let received = '';
+    socket.on('data', (chunk: Buffer) => {
+      received += chunk.toString();
+    });
+    await vi.waitFor(() => expect(isSecondBegun).toBe(true));
+    // By then its head is there, too.
+    await proxy.call();
+    expect(received).toBe('');
+    endFirst();
+    await vi.waitFor(() => expect(received.match(/HTTP\/1\.1 200 /g)).toHaveLength(2));
+    expect(received).toContain('text/event-stream');
+    socket.destroy();
+  });
+
   test('redaction that fails before its first byte is 502, after it a broken stream', async () => {
     const failure = () => new AppError('redaction_failed', 'The answer cannot be inspected');
     proxy.upstream = (_request, response) => response.end('body');

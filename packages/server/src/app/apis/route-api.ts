@@ -50,10 +50,7 @@ export function registerRouteApi(app: FastifyInstance, deps: RouteApiDeps): Rout
     underWay.add(call);
     return true;
   }
-  app.addHook('onRequest', (request, reply, done) => {
-    if (!take(request, reply)) done();
-  });
-  app.unrouted.push(take);
+  app.takers.push(take);
   return {
     settled: underWay.settled,
     isCall: (request) => routeEntry(request, deps.hosts) !== null,

@@ -20,6 +20,8 @@ export interface Connection {
   readonly socket: Socket;
   readonly pool: Pool;
   idleSinceMs: number;
+  /** A call before this one has ended well on it. */
+  hasServed: boolean;
 }
 
 interface Session {
@@ -140,7 +142,13 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
       if (socket instanceof TLSSocket) keepSession(pool, socket, clock.monotonicMs());
       // The client takes it with the first request; until then nobody else would hear of its end.
       socket.on('error', () => {});
-      const connection: Connection = { client: clientOn(origin, socket), socket, pool, idleSinceMs: 0 };
+      const connection: Connection = {
+        client: clientOn(origin, socket),
+        socket,
+        pool,
+        idleSinceMs: 0,
+        hasServed: false,
+      };
       connection.client.on('disconnect', () => {
         if (!pool.busy.has(connection)) discard(connection);
       });
@@ -153,6 +161,7 @@ export function createConnectionPools(clock: Clock): ConnectionPools {
       if (pool.isEvicted || pool.idle.length >= IDLE_PER_POOL_MAX) return discard(connection);
       pool.busy.delete(connection);
       connection.idleSinceMs = clock.monotonicMs();
+      connection.hasServed = true;
       pool.idle.push(connection);
     },
     discard,

@@ -87,9 +87,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       headers: sendableHeaders(headers, body),
       body,
     };
-    atTurnEnd(() => {
-      if (!this.#isSettled) this.connection.client.dispatch(sent, this);
-    });
+    this.#atTurnEnd(() => void this.connection.client.dispatch(sent, this));
   }
 
   onConnect(abort: (error?: Error) => void): void {
@@ -131,7 +129,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onError(error: Error): void {
-    if (error instanceof StaleConnection && !this.#failure) {
+    // One that is lost before its first call would be lost again: only what was kept is replaced.
+    if (error instanceof StaleConnection && this.connection.hasServed && !this.#failure) {
       this.deps.pools.discard(this.connection);
       this.#settle(() => this.resolve('stale'));
     } else if (BODILESS.has(this.#status) && codeOf(error) === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH') {
@@ -152,12 +151,23 @@ class Exchange implements Dispatcher.DispatchHandler {
   #endWithTurn(): void {
     if (this.#isTurnAwaited) return;
     this.#isTurnAwaited = true;
-    atTurnEnd(() => {
+    this.#atTurnEnd(() => {
       this.#isTurnAwaited = false;
-      if (this.#isSettled) return;
       if (this.#isComplete) this.#end();
       // A short answer is over with this turn, and needs no timer.
       queueMicrotask(() => this.#watchSilence());
+    });
+  }
+
+  /** Unless the call has ended by then. */
+  #atTurnEnd(task: () => void): void {
+    atTurnEnd(() => {
+      if (this.#isSettled) return;
+      try {
+        task();
+      } catch (error) {
+        this.#fail(error as Error);
+      }
     });
   }
 

@@ -32,10 +32,10 @@ declare module 'fastify' {
     /** Of the path of a request that found none. */
     readonly allowedMethods: (request: FastifyRequest) => string[];
     /**
-     * Asked of a request whose path no endpoint can have: badly encoded, or with a segment too long. True: it is taken. Who
-     * takes requests by something else than their path is asked here too, so that it judges them in its own order.
+     * Asked of every request before an endpoint serves it, in their order. True: it is taken, and all that is left of it is
+     * the taker's. `isRouted` is false where its path is one that no endpoint can have: badly encoded, or with a segment too long.
      */
-    readonly unrouted: ((request: FastifyRequest, reply: FastifyReply) => boolean)[];
+    readonly takers: ((request: FastifyRequest, reply: FastifyReply, isRouted: boolean) => boolean)[];
     /** One for all answers. */
     readonly logAnswerFailure: (error: Error) => void;
   }
@@ -107,17 +107,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
     },
     frameworkErrors: (error, request, reply) => {
       Object.assign(request, UNDECIDED);
-      begin(request, reply, (fault) => {
-        try {
-          if (!fault) {
-            if (app.unrouted.some((take) => take(request, reply))) return;
-            bound(request, reply);
-          }
-          replyWithError(request, reply, fault ?? error);
-        } catch (cause) {
-          replyWithError(request, reply, cause);
-        }
-      });
+      begin(request, reply, (fault) => replyWithError(request, reply, fault ?? error), false);
     },
     clientErrorHandler: (error, socket) => refuseMalformed(deps, error, socket),
   });
@@ -130,7 +120,7 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   app.addHook('onRoute', (route) => methods.add(route.method, route.url));
   app.decorate('logger', deps.logger);
   app.decorate('allowedMethods', (request: FastifyRequest) => methods.allowed(pathOf(request)));
-  app.decorate('unrouted', []);
+  app.decorate('takers', []);
   app.decorate('logAnswerFailure', (error: Error) => deps.logger.error({ err: error }, 'answer failed'));
   for (const [name, value] of Object.entries(UNDECIDED)) app.decorateRequest(name, value);
   // Set before a request is routed: nothing that is asked for it comes earlier.
@@ -138,15 +128,8 @@ export function createHttpServer(deps: HttpServerDeps): FastifyInstance {
   const sourceOf = createSourceReader(deps.trustedPeers ?? NO_TRUSTED_PEERS, (peer, header) =>
     deps.logger.info({ peer, header }, 'client certificate header ignored: its peer may not send it'),
   );
-  const bound = (request: FastifyRequest, reply: FastifyReply) =>
-    boundBody(app, deps.clock, request, reply, limits.requestBodyMs);
-  const begin = createBeginning(app, deps, sourceOf, bound);
-  app.addHook('onRequest', begin);
-  // Not before: what the proxy has taken until then has no endpoint, and all the time of a request for its body.
-  app.addHook('preParsing', (request, reply, payload, done) => {
-    bound(request, reply);
-    done(null, payload);
-  });
+  const begin = createBeginning(app, deps, sourceOf, limits.requestBodyMs);
+  app.addHook('onRequest', (request, reply, done) => begin(request, reply, done, true));
   // Where there is no endpoint there is no body to read: an unknown path is 404 whatever is sent to it.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null));
@@ -195,15 +178,40 @@ function methodNotAllowed(method: string, allow: readonly string[]): AppError {
   return new AppError('method_not_allowed', `${method} is not allowed here`, { extra: { allow } });
 }
 
+type Begin = (
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: HookHandlerDoneFunction,
+  isRouted: boolean,
+) => void;
+
 /** What is done with every request before anything else. */
 function createBeginning(
   app: FastifyInstance,
   deps: HttpServerDeps,
   sourceOf: ReadSource,
-  bound: (request: FastifyRequest, reply: FastifyReply) => void,
-): (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => void {
+  bodyMs: number,
+): Begin {
   const lastOf = watchLast(app.server);
-  return (request, reply, done) => {
+
+  function refuse(request: FastifyRequest, reply: FastifyReply, fault: Error, done: HookHandlerDoneFunction) {
+    boundBody(app, deps.clock, request, reply, bodyMs);
+    done(fault);
+  }
+
+  /** A body that is taken has all the time of its request. */
+  const handOver: Begin = (request, reply, done, isRouted) => {
+    try {
+      if (app.takers.some((take) => take(request, reply, isRouted))) return;
+    } catch (error) {
+      refuse(request, reply, error as Error, done);
+      return;
+    }
+    boundBody(app, deps.clock, request, reply, bodyMs);
+    done();
+  };
+
+  return (request, reply, done, isRouted) => {
     const { raw } = request;
     if ((lastOf.get(raw.socket) ?? raw) !== raw) {
       // Never carried out; its answer, which nobody waits for, ends with the connection.
@@ -215,15 +223,14 @@ function createBeginning(
     reply.header('x-request-id', request.id);
     const fault = faultOf(raw, lastOf);
     if (fault) {
-      bound(request, reply);
-      done(fault);
+      refuse(request, reply, fault, done);
     } else if (raw.headers['transfer-encoding'] === undefined) {
-      done();
+      handOver(request, reply, done, isRouted);
     } else {
       // Node trims `chunked<tab>` yet does not read chunks then; the parser's complaint about what follows comes in
       // this turn, and must win over our answer, else peers disagree on where the message ends (case P03).
       setImmediate(() => {
-        if (!raw.socket.destroyed) done();
+        if (!raw.socket.destroyed) handOver(request, reply, done, isRouted);
       });
     }
   };

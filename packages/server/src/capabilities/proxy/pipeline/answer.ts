@@ -53,8 +53,11 @@ export function beginAnswer(
 /** What of it comes in this turn leaves as one; a head whose body is still to come does not wait for it. */
 function leaveWithTurn(response: ServerResponse): void {
   const { socket } = response;
-  // Of a pipelined request: it is not its turn.
-  if (socket === null) return;
+  if (socket === null) {
+    // Of a pipelined request: it leaves when its turn comes.
+    response.flushHeaders();
+    return;
+  }
   const written = socket.bytesWritten;
   socket.cork();
   atTurnEnd(() => {
@@ -134,7 +137,6 @@ class HeldAnswer extends Writable {
   }
 
   begin(): void {
-    if (this.#response.headersSent) return;
     this.#writeHead();
     this.#response.flushHeaders();
   }
@@ -147,6 +149,7 @@ class HeldAnswer extends Writable {
     let passed: Buffer;
     try {
       passed = this.#passOn(chunk);
+      if (passed.length > 0) this.#writeHead();
     } catch (error) {
       callback(error as Error);
       return;
@@ -159,11 +162,11 @@ class HeldAnswer extends Writable {
     let last: Buffer;
     try {
       last = this.#passLast();
+      this.#writeHead();
     } catch (error) {
       callback(error as Error);
       return;
     }
-    if (!this.#response.headersSent) this.#writeHead();
     if (last.length <= PIECE_BYTES) this.#response.end(last, callback);
     else this.#writePieces(last, 0, () => this.#response.end(callback));
   }
@@ -200,12 +203,12 @@ class HeldAnswer extends Writable {
   }
 
   #writeHead(): void {
+    if (this.#response.headersSent) return;
     this.#response.writeHead(this.#options.status, this.#options.head());
   }
 
   #writePieces(chunk: Buffer, from: number, done: () => void): void {
     const response = this.#response;
-    if (!response.headersSent) this.#writeHead();
     for (let at = from; at < chunk.length; ) {
       const piece = chunk.subarray(at, at + PIECE_BYTES);
       at += piece.length;

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Secret } from '../../../kernel/secret.js';
 import type { TextEncoding } from '../engine/byte-text.js';
 import { guardHeaders } from '../engine/header-rules.js';
@@ -236,6 +236,22 @@ describe('the guard', () => {
     for (let at = 0; at < text.length; at += 65_536)
       out += scanner.push(Buffer.from(text.slice(at, at + 65_536))).length;
     expect(out + scanner.end().length).toBe(text.length);
+  });
+
+  it('looks for no long value by a search whose time is not that of the text', () => {
+    const search = vi.spyOn(Buffer.prototype, 'includes');
+    const text = Buffer.from('a'.repeat(65_536));
+    const lengthsSoughtOf = (value: string): number[] => {
+      search.mockClear();
+      expect(guardOf({ tok_1: value }).scanner('utf-8', 'none').whole(text).equals(text)).toBe(true);
+      return search.mock.calls.flatMap(([sought]) => (Buffer.isBuffer(sought) ? [sought.length] : []));
+    };
+    try {
+      expect(lengthsSoughtOf(`${'a'.repeat(100)}b${'a'.repeat(99)}`)).toEqual([200]);
+      expect(lengthsSoughtOf(`${'a'.repeat(300)}b${'a'.repeat(32_000)}`)).toEqual([]);
+    } finally {
+      search.mockRestore();
+    }
   });
 
   it('reads a value of many escapes that are none in a time that grows with the text', () => {

@@ -55,11 +55,14 @@ export function kindsOf(patterns: EchoPatterns, forms: readonly EscapedForm[]): 
 
 /** More values than that are looked for at once rather than one after the other. */
 const LOOKED_FOR_ALONE_MAX = 8;
+/** Node compares longer ones by their last 250 bytes, and then takes a time that is no longer linear. */
+const LOOKED_FOR_ALONE_BYTES_MAX = 200;
 
 /** Whether none of them can be in it, by far cheaper than finding them: nothing is escaped, and no spelling stands there. */
 function holdsNone(bytes: Buffer, { spellings, forms }: Searched): boolean {
   return (
     spellings.length <= LOOKED_FOR_ALONE_MAX &&
+    spellings.every(({ length }) => length <= LOOKED_FOR_ALONE_BYTES_MAX) &&
     forms.every((form) => ESCAPES[form].every((byte) => !bytes.includes(byte))) &&
     spellings.every((spelling) => !bytes.includes(spelling))
   );
