@@ -11,16 +11,28 @@ export async function loadInTurns(sides, plan, tell) {
   const names = Object.keys(sides);
   const width = Math.max(...names.map((name) => name.length));
   const measured = Object.fromEntries(names.map((name) => [name, []]));
-  for (let round = 0; round < plan.rounds; round++) {
-    // Interleaved, and turned round each time, so that no side always follows the same one.
-    for (const name of round % 2 === 0 ? names : names.toReversed()) {
-      await sides[name].prepare?.();
-      const result = await load(sides[name], plan);
-      measured[name].push(result);
-      tell(`${round + 1} ${name.padEnd(width)} ${describe(result)}`);
+  const pids = new Set(Object.values(sides).map(({ pid }) => pid));
+  try {
+    for (let round = 0; round < plan.rounds; round++) {
+      // Interleaved, and turned round each time, so that no side always follows the same one.
+      for (const name of round % 2 === 0 ? names : names.toReversed()) {
+        runAlone(sides[name].pid, pids);
+        await sides[name].prepare?.();
+        const result = await load(sides[name], plan);
+        measured[name].push(result);
+        tell(`${round + 1} ${name.padEnd(width)} ${describe(result)}`);
+      }
     }
+  } finally {
+    for (const pid of pids) process.kill(pid, 'SIGCONT');
   }
   return measured;
+}
+
+/** What a server still has to do of its own turn, jobs of its log above all, it does in its own turns. */
+function runAlone(pid, pids) {
+  for (const other of pids) if (other !== pid) process.kill(other, 'SIGSTOP');
+  process.kill(pid, 'SIGCONT');
 }
 
 /**
