@@ -212,7 +212,11 @@ describe('a delivery', () => {
     await rig.advance(0);
     await rig.settle();
     await rig.settle();
-    expect(slow.received.length).toBe(4 + 10);
+    // Those of a run whose lease ran out, as the clock goes faster than the machine, come again under their ids.
+    const ids = (received: Receiver['received']) =>
+      new Set(received.map(({ headers }) => headers['x-webhook-id']));
+    expect(ids(slow.received.slice(0, 4)).size).toBe(4);
+    expect(ids(slow.received.slice(4)).size).toBe(10);
   });
 
   it('waits while its webhook is off, and goes on when it is on again', async () => {
