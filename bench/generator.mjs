@@ -1,27 +1,43 @@
 // Keep-alive connections that send one prepared request after the other, and what the processes under test spent.
+// Each line of its input is a turn: `settleSeconds` without and `seconds` with measurement, from connections that are new to
+// ones that are closed. It answers with a line: what was measured in all turns of that `round` so far.
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { createInterface } from 'node:readline';
 import { makeProofs } from './dpop-proofs.mjs';
 import { coreMicros, cpuMicros } from './processes.mjs';
 
 const plan = JSON.parse(process.argv[2]);
-const { port, head, body, bodiesFile, connections, warmupSeconds, seconds, pids, serverCore } = plan;
+const { port, head, body, bodiesFile, proofUrl, connections, pids, serverCore } = plan;
 /** More than either side takes. */
 const PROOFS_A_SECOND = 8_000;
+const NOTHING = { wall: 0, core: 0, generator: 0, ...mapped(pids, () => 0) };
 
 const bodies = bodiesFile === undefined ? [body] : JSON.parse(readFileSync(bodiesFile, 'utf8'));
 const requests = bodies.map((text) =>
   Buffer.from(`${head}Content-Length: ${Buffer.byteLength(text)}\r\n\r\n${text}`),
 );
-const proofs = plan.proofUrl === undefined ? null : makeProofs(plan.proofUrl, connections, proofsNeeded());
+let proofs = [];
 let sent = 0;
 
 let isMeasured = false;
 let isOver = false;
-let answered = 0;
 let refused = 0;
 let firstRefusal = null;
-const latenciesMs = [];
+const rounds = new Map();
+let latenciesMs = [];
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { round, settleSeconds, seconds } = JSON.parse(line);
+  const sofar = rounds.get(round) ?? { latenciesMs: [], micros: NOTHING };
+  latenciesMs = sofar.latenciesMs;
+  if (proofUrl !== undefined)
+    proofs = makeProofs(proofUrl, connections, PROOFS_A_SECOND * (settleSeconds + seconds));
+  const micros = await drive(settleSeconds, seconds);
+  const sum = { latenciesMs, micros: mapped(micros, (name, value) => sofar.micros[name] + value) };
+  rounds.set(round, sum);
+  console.log(JSON.stringify(report(sum)));
+}
 
 function open() {
   const socket = connect(port, '127.0.0.1');
@@ -39,28 +55,22 @@ function open() {
     if (end === -1) return;
     const answer = pending.slice(0, end);
     pending = pending.slice(end);
-    if (isMeasured) {
-      answered++;
-      latenciesMs.push(performance.now() - sentAt);
-    }
+    if (isMeasured) latenciesMs.push(performance.now() - sentAt);
     if (!answer.startsWith('HTTP/1.1 200')) {
       refused++;
       firstRefusal ??= answer.slice(0, 600);
     }
-    if (!isOver) send();
+    if (isOver) socket.destroy();
+    else send();
   });
   socket.on('error', fail);
-  socket.on('close', () => isOver || fail(new Error('the server closed a connection')));
-  return socket;
-}
-
-function proofsNeeded() {
-  return PROOFS_A_SECOND * (warmupSeconds + seconds);
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  return closed.then(() => isOver || fail(new Error('the server closed a connection')));
 }
 
 function nextRequest() {
   const request = requests[sent++ % requests.length];
-  if (proofs === null) return request;
+  if (proofUrl === undefined) return request;
   const proof = proofs.pop();
   if (proof === undefined) fail(new Error('every proof is used: PROOFS_A_SECOND is too small'));
   return `POST${request.toString('latin1', 4).replace('\r\n', `\r\nDPoP: ${proof}\r\n`)}`;
@@ -81,38 +91,52 @@ function fail(error) {
   process.exit(1);
 }
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-const spent = () => ({
-  at: performance.now(),
-  generator: cpuMicros(process.pid),
-  core: serverCore === null ? 0 : coreMicros(serverCore),
-  ...Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, cpuMicros(pid)])),
-});
+function pause(ms) {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
 
-const sockets = Array.from({ length: connections }, open);
-await pause(warmupSeconds * 1000);
-const before = spent();
-isMeasured = true;
-await pause(seconds * 1000);
-isMeasured = false;
-const after = spent();
-isOver = true;
-for (const socket of sockets) socket.destroy();
+async function drive(settleSeconds, seconds) {
+  isOver = false;
+  const closed = Array.from({ length: connections }, open);
+  await pause(settleSeconds * 1000);
+  const before = spent();
+  isMeasured = true;
+  await pause(seconds * 1000);
+  isMeasured = false;
+  const after = spent();
+  // What is under way is answered first, so that nobody has work left of another's turn.
+  isOver = true;
+  await Promise.all(closed);
+  return mapped(after, (name, value) => value - before[name]);
+}
 
-const wallMicros = (after.at - before.at) * 1000;
-const busy = (name) => (after[name] - before[name]) / wallMicros;
-latenciesMs.sort((a, b) => a - b);
-console.log(
-  JSON.stringify({
-    requests: answered,
+function spent() {
+  return {
+    wall: performance.now() * 1000,
+    generator: cpuMicros(process.pid),
+    core: serverCore === null ? 0 : coreMicros(serverCore),
+    ...mapped(pids, (_name, pid) => cpuMicros(pid)),
+  };
+}
+
+function mapped(values, map) {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(name, value)]));
+}
+
+function report({ latenciesMs, micros }) {
+  const requests = latenciesMs.length;
+  const busy = (name) => micros[name] / micros.wall;
+  latenciesMs.sort((a, b) => a - b);
+  return {
+    requests,
     refused,
     firstRefusal,
-    perSecond: (answered / wallMicros) * 1e6,
-    p50Ms: latenciesMs[Math.floor(latenciesMs.length * 0.5)],
-    p99Ms: latenciesMs[Math.floor(latenciesMs.length * 0.99)],
-    serverMicrosEach: (after.server - before.server) / answered,
+    perSecond: (requests / micros.wall) * 1e6,
+    p50Ms: latenciesMs[Math.floor(requests * 0.5)],
+    p99Ms: latenciesMs[Math.floor(requests * 0.99)],
+    serverMicrosEach: micros.server / requests,
     serverBusy: busy('server'),
     othersBusy: busy('generator') + ('upstream' in pids ? busy('upstream') : 0),
     strangersBusy: serverCore === null ? 0 : Math.max(0, busy('core') - busy('server')),
-  }),
-);
+  };
+}

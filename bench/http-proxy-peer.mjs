@@ -6,7 +6,11 @@ import httpProxy from '@fastify/http-proxy';
 const ofServer = createRequire(new URL('../packages/server/package.json', import.meta.url));
 const { Pool } = ofServer('undici');
 const { origin, servername, caFile } = JSON.parse(process.argv[2]);
-const pool = new Pool(origin, { connect: { ca: readFileSync(caFile), servername } });
+// Its connections outlast the turns of the others.
+const pool = new Pool(origin, {
+  connect: { ca: readFileSync(caFile), servername },
+  keepAliveTimeout: 60_000,
+});
 
 const server = ofServer('fastify')();
 server.register(httpProxy, { upstream: origin, undici: pool });

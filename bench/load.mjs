@@ -1,30 +1,58 @@
-// One measured stretch against one side, and the requests that the sides get.
+// Load of one side, and the requests that the sides get.
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { firstLine, startNode } from './processes.mjs';
+import { startNode } from './processes.mjs';
 import { percent } from './report.mjs';
 
 const GENERATOR = fileURLToPath(new URL('./generator.mjs', import.meta.url));
 export const CONNECTIONS = 50;
-const WARMUP_SECONDS = 2;
+const WARMUP_SECONDS = 5;
+/** Before what is measured of each further turn. */
+const SETTLE_SECONDS = 0.5;
 /** More of the server's core than this spent by other processes makes a run worth repeating. */
 export const STRANGERS_BUSY_MAX = 0.1;
 
-/** A side has one `body`, or `bodiesFile` with several that take turns; `proofUrl`: each request with a DPoP proof of its own. */
-export async function load({ pid, port, head: requestHead, ...requests }, { cores, seconds, upstreamPid }) {
+/**
+ * Connections that load one side, turn by turn: `turn` measures for so many seconds, and answers with what was measured in all
+ * turns of its round so far. A side has one `body`, or `bodiesFile` with several that take turns; `proofUrl`: each request
+ * with a DPoP proof of its own.
+ */
+export function startGenerator({ pid, port, head: requestHead, ...requests }, { cores, upstreamPid }) {
   const plan = {
     port,
     head: requestHead,
     ...requests,
     connections: requests.connections ?? CONNECTIONS,
-    warmupSeconds: WARMUP_SECONDS,
-    seconds,
     pids: { server: pid, ...(upstreamPid && { upstream: upstreamPid }) },
     serverCore: cores.server,
   };
-  const result = await firstLine(startNode([GENERATOR, JSON.stringify(plan)], { cpu: cores.others }));
-  if (result.refused > 0)
-    throw new Error(`${result.refused} calls were refused, the first with\n${result.firstRefusal}`);
-  return result;
+  const child = startNode([GENERATOR, JSON.stringify(plan)], { cpu: cores.others, isTold: true });
+  const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  let isWarm = false;
+  return {
+    async turn({ round, seconds }) {
+      const settleSeconds = isWarm ? SETTLE_SECONDS : WARMUP_SECONDS;
+      isWarm = true;
+      child.stdin.write(`${JSON.stringify({ round, settleSeconds, seconds })}\n`);
+      const { done, value } = await answers.next();
+      if (done) throw new Error('the generator ended before its turn was over');
+      const result = JSON.parse(value);
+      if (result.refused > 0)
+        throw new Error(`${result.refused} calls were refused, the first with\n${result.firstRefusal}`);
+      return result;
+    },
+    end: () => child.stdin.end(),
+  };
+}
+
+/** One measured stretch against one side. */
+export async function load(side, plan) {
+  const generator = startGenerator(side, plan);
+  try {
+    return await generator.turn({ round: 0, seconds: plan.seconds });
+  } finally {
+    generator.end();
+  }
 }
 
 export function describe(result) {

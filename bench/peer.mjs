@@ -5,7 +5,11 @@ import { createRequire } from 'node:module';
 
 const { Pool } = createRequire(new URL('../packages/server/package.json', import.meta.url))('undici');
 const { origin, servername, caFile } = JSON.parse(process.argv[2]);
-const pool = new Pool(origin, { connect: { ca: readFileSync(caFile), servername } });
+// Its connections outlast the turns of the others.
+const pool = new Pool(origin, {
+  connect: { ca: readFileSync(caFile), servername },
+  keepAliveTimeout: 60_000,
+});
 
 const server = createServer((request, response) => {
   const { host, connection, ...headers } = request.headers;

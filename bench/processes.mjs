@@ -31,13 +31,13 @@ export function startNode(args, options) {
   return startProgram([process.execPath, ...args], options);
 }
 
-/** Starts it on one core (`cpu` null = anywhere); its output goes to a file, or comes back as lines. */
-export function startProgram(command, { cpu, env = {}, logFile = null }) {
+/** Starts it on one core (`cpu` null = anywhere); its output goes to a file, or comes back as lines. `isTold`: it reads lines. */
+export function startProgram(command, { cpu, env = {}, logFile = null, isTold = false }) {
   const log = logFile === null ? 'inherit' : openSync(logFile, 'a');
   const [program, ...rest] = cpu === null ? command : ['taskset', '-c', String(cpu), ...command];
   const child = spawn(program, rest, {
     env: { ...cleanEnvironment(), ...env },
-    stdio: ['ignore', logFile === null ? 'pipe' : log, log],
+    stdio: [isTold ? 'pipe' : 'ignore', logFile === null ? 'pipe' : log, log],
   });
   running.add(child);
   child.once('exit', () => running.delete(child));

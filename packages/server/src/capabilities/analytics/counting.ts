@@ -89,15 +89,16 @@ export function createCounting({ db, clock, store, apiLogs, plans }: CountingDep
         async visit(scope) {
           let counted = 0;
           for (let hasMore = true; hasMore; ) {
-            if (left <= 0 || isStopping()) return null;
+            if (left <= 0 || isStopping()) return { rows: counted, isOver: false };
             const position = await store.position(scope);
             const batch = await read(scope, position);
-            if (batch.rows > 0 && !(await write(scope, position, batch, context))) return null;
+            if (batch.rows > 0 && !(await write(scope, position, batch, context)))
+              return { rows: counted, isOver: false };
             counted += batch.rows;
             left -= batch.rows;
             hasMore = batch.hasMore;
           }
-          return counted;
+          return { rows: counted, isOver: true };
         },
       });
       return { ...batchReport(rows, !isOver), payload };

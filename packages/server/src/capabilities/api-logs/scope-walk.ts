@@ -8,8 +8,13 @@ export interface WalkOptions {
   /** What the last run left, whoever ran it. */
   readonly payload: JobPayload;
   isStopping(): boolean;
-  /** What was done for a tenant and mode; null = there is more, and another run shall go on with it. */
-  visit(scope: Scope): Promise<number | null>;
+  visit(scope: Scope): Promise<Visited>;
+}
+
+/** What was done for a tenant and mode; where it is not over, another run shall go on with it. */
+export interface Visited {
+  readonly rows: number;
+  readonly isOver: boolean;
 }
 
 export interface Walked {
@@ -59,9 +64,9 @@ export function createScopeWalk(
         if (tenantId === null) return { rows, payload: { since_ms: dayBefore(begunMs) }, isOver: true };
         for (const sandbox of [false, true]) {
           if (isStopping() || clock.monotonicMs() >= endMs) return rest();
-          const done = await visit({ tenantId, sandbox });
-          if (done === null) return rest();
-          rows += done;
+          const visited = await visit({ tenantId, sandbox });
+          rows += visited.rows;
+          if (!visited.isOver) return rest();
         }
         after = tenantId;
       }

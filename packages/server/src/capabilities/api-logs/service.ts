@@ -4,7 +4,7 @@ import { notFound } from '../../kernel/errors.js';
 import type { Scope, TenantId } from '../../kernel/ids.js';
 import { offsetOf } from '../../platform/http/pagination.js';
 import type { Database } from '../../platform/storage/database.js';
-import type { ApiLog, ApiLogEntry } from './api-log.js';
+import type { ApiLog, ApiLogEntry, LogLeaf } from './api-log.js';
 import { decodeCursor, encodeCursor } from './cursor.js';
 import { type ApiLogFilter, isFiltered } from './filter.js';
 import { createLogQueue, type LogQueue } from './log-queue.js';
@@ -61,14 +61,14 @@ export interface ApiLogPage {
 export interface ApiLogs extends LogQueue, ScopeWalk {
   list(scope: Scope, filter: ApiLogFilter, cursor: string | undefined, limit: number): Promise<ApiLogPage>;
   get(scope: Scope, requestId: string): Promise<ApiLog>;
-  /** Rows behind that number, ascending, among which none can appear any more: for work that takes each exactly once. */
-  settled(scope: Scope, afterId: number, limit: number): Promise<ApiLog[]>;
+  /** Leaves of rows behind that number, ascending, among which none can appear any more: for work that takes each exactly once. */
+  settledLeaves(scope: Scope, afterId: number, limit: number): Promise<LogLeaf[]>;
   /** Of the same rows, how many are alike. */
   tally(scope: Scope, afterId: number, limit: number): Promise<TalliedCalls[]>;
   /** How long after it was written a row counts as settled, at most. */
   readonly settledAfterMs: number;
-  /** Rows of a range of numbers, both inclusive, ascending. */
-  range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
+  /** Leaves of the rows of a range of numbers, both inclusive, ascending. */
+  leavesBetween(scope: Scope, fromId: number, toId: number, limit: number): Promise<LogLeaf[]>;
   /** The first row with that number or a higher one. */
   firstFrom(scope: Scope, id: number): Promise<NumberedRow | undefined>;
   /** Calls of a route, the newest first, and how many there are. */
@@ -115,10 +115,10 @@ export function createApiLogs(deps: ApiLogsDeps): ApiLogs {
     ...queue,
     ...createScopeWalk(deps, store),
     settledAfterMs,
-    range: store.range,
+    leavesBetween: store.leavesBetween,
     firstFrom: store.firstFrom,
 
-    settled: (scope, afterId, limit) => store.settled(scope, afterId, limit, youngSinceMs()),
+    settledLeaves: (scope, afterId, limit) => store.settledLeaves(scope, afterId, limit, youngSinceMs()),
     tally: (scope, afterId, limit) => store.tally(scope, afterId, limit, youngSinceMs()),
 
     // A call is written after it began: rows written before that time are of earlier ones, and numbers follow the writing.

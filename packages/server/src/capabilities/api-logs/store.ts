@@ -3,8 +3,9 @@ import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Database, Insertion } from '../../platform/storage/database.js';
-import type { ApiLog, ApiLogEntry, ClientOrigin, LogWarning } from './api-log.js';
+import type { ApiLog, ApiLogEntry, ClientOrigin, LogLeaf, LogWarning } from './api-log.js';
 import { type ApiLogFilter, filtered } from './filter.js';
+import { packedLeaf, unpacked } from './leaf-rows.js';
 import { type ApiLogRow, apiLogTables } from './tables.js';
 
 export interface FeedWindow {
@@ -64,12 +65,17 @@ export interface ApiLogStore {
   /** Ascending by id. */
   feed(scope: Scope, filter: ApiLogFilter, window: FeedWindow): Promise<ApiLog[]>;
   findByRequestId(scope: Scope, requestId: string): Promise<ApiLog | undefined>;
-  /** Those numbered behind that one, ascending, read aside; none at or behind the first row younger than that. */
-  settled(scope: Scope, afterId: number, limit: number, youngSinceMs: number | null): Promise<ApiLog[]>;
-  /** Of the rows that `settled` would give, counts. */
+  /** Leaves of those numbered behind that one, ascending, read aside; none at or behind the first row younger than that. */
+  settledLeaves(
+    scope: Scope,
+    afterId: number,
+    limit: number,
+    youngSinceMs: number | null,
+  ): Promise<LogLeaf[]>;
+  /** Of the rows whose leaves `settledLeaves` would give, counts. */
   tally(scope: Scope, afterId: number, limit: number, youngSinceMs: number | null): Promise<TalliedCalls[]>;
-  /** Rows with numbers of that range, both inclusive, ascending, read aside. */
-  range(scope: Scope, fromId: number, toId: number, limit: number): Promise<ApiLog[]>;
+  /** Leaves of rows with numbers of that range, both inclusive, ascending, read aside. */
+  leavesBetween(scope: Scope, fromId: number, toId: number, limit: number): Promise<LogLeaf[]>;
   /** The newest first, read aside. */
   ofRoute(scope: Scope, routeId: string, limit: number, offset: number): Promise<ApiLog[]>;
   countOfRoute(scope: Scope, routeId: string): Promise<number>;
@@ -84,6 +90,7 @@ export interface ApiLogStore {
 
 export function createApiLogStore(db: Database): ApiLogStore {
   const view = db.view(apiLogTables);
+  const packed = packedLeaf(db.dialect);
 
   async function firstYoungId(scope: Scope, youngSinceMs: number): Promise<number | null> {
     const row = await view
@@ -140,9 +147,10 @@ export function createApiLogStore(db: Database): ApiLogStore {
       return row === undefined ? undefined : fromRow(row);
     },
 
-    async settled(scope, afterId, limit, youngSinceMs) {
+    async settledLeaves(scope, afterId, limit, youngSinceMs) {
       const { query } = await shown(scope, { afterId, youngSinceMs }, view.aside(scope));
-      return (await query.selectAll().limit(limit).execute()).map(fromRow);
+      const rows = await query.select(packed).limit(limit).execute();
+      return rows.map((row) => unpacked(scope, row.leaf));
     },
 
     async tally(scope, afterId, limit, youngSinceMs) {
@@ -175,17 +183,17 @@ export function createApiLogStore(db: Database): ApiLogStore {
       }));
     },
 
-    async range(scope, fromId, toId, limit) {
+    async leavesBetween(scope, fromId, toId, limit) {
       const rows = await view
         .aside(scope)
         .selectFrom('api_logs')
-        .selectAll()
+        .select(packed)
         .where('id', '>=', fromId)
         .where('id', '<=', toId)
         .orderBy('id')
         .limit(limit)
         .execute();
-      return rows.map(fromRow);
+      return rows.map((row) => unpacked(scope, row.leaf));
     },
 
     async ofRoute(scope, routeId, limit, offset) {

@@ -8,11 +8,11 @@ const REFUSED_WORDS = new Set(
   ).split(' '),
 );
 
-/** Names that may stand before a parenthesis: functions both databases have, and words of expressions. */
+/** Names that may stand before a parenthesis: functions both databases have (a JSON array by two names), and words of expressions. */
 const CALLABLE = new Set(
   (
     'and or not in then else when case between like is as over by ' +
-    'abs avg cast coalesce count length lower max min nullif round substr sum upper'
+    'abs avg cast coalesce count json_array json_build_array length lower max min nullif round substr sum upper'
   ).split(' '),
 );
 

@@ -254,12 +254,15 @@ forEachDatabase((_name, open) => {
       settle();
       let payload: JobPayload = {};
       let runs = 0;
+      let rows = 0;
       for (let isOver = false; !isOver; runs++) {
         const report = await run({ payload, batchMax: 1 });
         payload = report.payload!;
+        rows += report.rows;
         isOver = report.againInMs === undefined;
       }
       expect(runs).toBeGreaterThan(1);
+      expect(rows).toBe(6);
       for (const [scope, id] of [
         [live, 'e'],
         [foreign, 'x'],

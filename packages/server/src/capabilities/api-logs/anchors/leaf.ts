@@ -1,6 +1,6 @@
 import { isoTime } from '../../../kernel/clock.js';
-import { hashBy } from '../../../platform/crypto/hashing.js';
-import type { ApiLog } from '../api-log.js';
+import { sha256 } from '../../../platform/crypto/hashing.js';
+import type { LogLeaf } from '../api-log.js';
 
 /** The first twelve members of a row, in their order: fixed for ever (dataplane §10). */
 export const LEAF_FIELDS = [
@@ -22,7 +22,7 @@ export const LEAF_FIELDS = [
 export const ALGO = 'sha256-rfc6962-jcs';
 
 /** The values as the API shows them, as a JSON array in the form of RFC 8785, which for these is that of `JSON.stringify`. */
-function leafText(log: ApiLog): string {
+function leafText(log: LogLeaf): string {
   const values = [
     String(log.id),
     log.requestId,
@@ -41,6 +41,6 @@ function leafText(log: ApiLog): string {
 }
 
 /** RFC 6962 §2.1: `SHA-256(0x00 || leaf)`. */
-export function leafHash(log: ApiLog): Buffer {
-  return hashBy('sha256', Buffer.from(`\0${leafText(log)}`, 'utf8'));
+export function leafHash(log: LogLeaf): Buffer {
+  return sha256(`\0${leafText(log)}`);
 }

@@ -52,7 +52,7 @@ const HASHED_A_TURN = 250;
 
 export interface ProofsDeps {
   readonly store: Pick<LogAnchorStore, 'holding' | 'last'>;
-  readonly apiLogs: Pick<ApiLogs, 'get' | 'range'>;
+  readonly apiLogs: Pick<ApiLogs, 'get' | 'leavesBetween'>;
   readonly auditLogs: Pick<AuditLogs, 'criticalRow'>;
   readonly proofRowsMax?: number;
 }
@@ -63,7 +63,7 @@ export function createProofs(deps: ProofsDeps) {
   async function leavesOf(scope: Scope, { fromId, toId }: LogAnchor): Promise<Map<number, Buffer> | null> {
     const leaves = new Map<number, Buffer>();
     for (let from = fromId; ; ) {
-      const rows = await apiLogs.range(scope, from, toId, ROWS_AT_ONCE);
+      const rows = await apiLogs.leavesBetween(scope, from, toId, ROWS_AT_ONCE);
       for (const [at, row] of rows.entries()) {
         if (at % HASHED_A_TURN === 0) await nextTurn();
         leaves.set(row.id, leafHash(row));

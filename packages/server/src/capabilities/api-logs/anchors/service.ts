@@ -16,7 +16,7 @@ export interface LogAnchorsDeps {
   readonly clock: Clock;
   readonly ids: IdSource;
   readonly auditLogs: Pick<AuditLogs, 'recordCriticalAlone' | 'criticalRow'>;
-  readonly apiLogs: Pick<ApiLogs, 'get' | 'settled' | 'range' | 'firstFrom' | 'walk'>;
+  readonly apiLogs: Pick<ApiLogs, 'get' | 'settledLeaves' | 'leavesBetween' | 'firstFrom' | 'walk'>;
   /** Of one anchor; default 10,000. */
   readonly leavesMax?: number;
   /** Read for one proof; default 20,000. */
@@ -52,7 +52,7 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
     let toId = last?.toId ?? 0;
     while (leaves.length < leavesMax) {
       const wanted = Math.min(ROWS_AT_ONCE, leavesMax - leaves.length);
-      const rows = await apiLogs.settled(scope, toId, wanted);
+      const rows = await apiLogs.settledLeaves(scope, toId, wanted);
       for (const [at, row] of rows.entries()) {
         if (at % HASHED_A_TURN === 0) await nextTurn();
         leaves.push(leafHash(row));
@@ -108,13 +108,13 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
             const range = left > 0 && !isStopping() ? await nextRange(scope, last) : undefined;
             if (range === undefined) {
               if (last) await dropBefore(scope, last);
-              return left > 0 && !isStopping() ? anchored : null;
+              return { rows: anchored, isOver: left > 0 && !isStopping() };
             }
             try {
               await commit(scope, range, context);
             } catch (error) {
               // Another process was there first, and this one's lease is over.
-              if (error instanceof UniqueViolation) return null;
+              if (error instanceof UniqueViolation) return { rows: anchored, isOver: false };
               throw error;
             }
             anchored += range.leaves.length;

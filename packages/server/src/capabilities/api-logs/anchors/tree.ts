@@ -1,5 +1,5 @@
 import { assert } from '../../../kernel/assert.js';
-import { hashBy } from '../../../platform/crypto/hashing.js';
+import { sha256 } from '../../../platform/crypto/hashing.js';
 
 /** A step from a leaf to the root: the neighbour's hash, and whether it stands on the right. */
 export interface ProofStep {
@@ -52,5 +52,5 @@ function nodeHash(left: Buffer, right: Buffer): Buffer {
   PAIR[0] = 1;
   left.copy(PAIR, 1);
   right.copy(PAIR, 33);
-  return hashBy('sha256', PAIR);
+  return sha256(PAIR);
 }
