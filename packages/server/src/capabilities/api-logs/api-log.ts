@@ -45,19 +45,3 @@ export interface EchoCounts {
 export interface ApiLog extends ApiLogEntry {
   readonly id: number;
 }
-
-/** What the Merkle leaf of a row is made of, fixed for ever (dataplane.md §10). */
-export type LogLeaf = Pick<
-  ApiLog,
-  | 'id'
-  | 'requestId'
-  | 'scope'
-  | 'routeId'
-  | 'matchedClientId'
-  | 'identificationMethod'
-  | 'method'
-  | 'statusCode'
-  | 'srcIp'
-  | 'environment'
-  | 'tsMs'
->;

@@ -3,9 +3,9 @@ import type { RequestId, Scope, TenantId } from '../../kernel/ids.js';
 import { LIMITS } from '../../kernel/limits.js';
 import type { ProxyMode } from '../../kernel/proxy-mode.js';
 import type { Database, Insertion } from '../../platform/storage/database.js';
-import type { ApiLog, ApiLogEntry, ClientOrigin, LogLeaf, LogWarning } from './api-log.js';
+import { type LogLeaf, leafOf, storedLeaf } from './anchors/leaf.js';
+import type { ApiLog, ApiLogEntry, ClientOrigin, LogWarning } from './api-log.js';
 import { type ApiLogFilter, filtered } from './filter.js';
-import { packedLeaf, unpacked } from './leaf-rows.js';
 import { type ApiLogRow, apiLogTables } from './tables.js';
 
 export interface FeedWindow {
@@ -90,7 +90,7 @@ export interface ApiLogStore {
 
 export function createApiLogStore(db: Database): ApiLogStore {
   const view = db.view(apiLogTables);
-  const packed = packedLeaf(db.dialect);
+  const leaf = storedLeaf(db.dialect);
 
   async function firstYoungId(scope: Scope, youngSinceMs: number): Promise<number | null> {
     const row = await view
@@ -149,8 +149,8 @@ export function createApiLogStore(db: Database): ApiLogStore {
 
     async settledLeaves(scope, afterId, limit, youngSinceMs) {
       const { query } = await shown(scope, { afterId, youngSinceMs }, view.aside(scope));
-      const rows = await query.select(packed).limit(limit).execute();
-      return rows.map((row) => unpacked(scope, row.leaf));
+      const rows = await query.select(leaf).limit(limit).execute();
+      return rows.map((row) => leafOf(row.leaf));
     },
 
     async tally(scope, afterId, limit, youngSinceMs) {
@@ -187,13 +187,13 @@ export function createApiLogStore(db: Database): ApiLogStore {
       const rows = await view
         .aside(scope)
         .selectFrom('api_logs')
-        .select(packed)
+        .select(leaf)
         .where('id', '>=', fromId)
         .where('id', '<=', toId)
         .orderBy('id')
         .limit(limit)
         .execute();
-      return rows.map((row) => unpacked(scope, row.leaf));
+      return rows.map((row) => leafOf(row.leaf));
     },
 
     async ofRoute(scope, routeId, limit, offset) {

@@ -115,6 +115,30 @@ forEachDatabase((_name, open) => {
       expect(single.recomputed_root).toBe(single.leaf_hash);
     });
 
+    it('is proven whatever its values are made of', async () => {
+      const odd = [
+        ...Array.from({ length: 31 }, (_, at) => String.fromCharCode(at + 1)),
+        ...['"', '\\', '/', ', ', '",1,"', '\u007f', '\u0085', '\u2028', 'é', '\u{1f511}', ' ', ''],
+      ];
+      for (const [at, value] of odd.entries())
+        services.apiLogs.append(
+          entry(live, `odd-${at}`, {
+            tsMs: clock.nowMs() + at * 37,
+            environment: value,
+            method: `M${value}`,
+            matchedClientId: at % 2 === 0 ? null : value.repeat(3),
+            srcIp: at % 3 === 0 ? null : value,
+          }),
+        );
+      await services.apiLogs.flush();
+      settle();
+      await run();
+      for (const at of odd.keys()) {
+        const answer = await prove(live, `odd-${at}`);
+        expect(isProven(await rowOf(live, `odd-${at}`), answer), JSON.stringify(odd[at])).toBe(true);
+      }
+    });
+
     it('stands in the critical chain alone, which verifies', async () => {
       await write(live, 'a', 'b');
       settle();

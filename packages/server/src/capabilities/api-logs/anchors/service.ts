@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../kernel/clock.js';
 import type { IdSource, Scope } from '../../../kernel/ids.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
@@ -9,7 +8,7 @@ import { anchorEntry } from './audit.js';
 import { ALGO, leafHash } from './leaf.js';
 import { createProofs, type Proof } from './proof.js';
 import { createLogAnchorStore, type LogAnchor } from './store.js';
-import { treeOf } from './tree.js';
+import { createGrowingTree, type GrowingTree } from './tree.js';
 
 export interface LogAnchorsDeps {
   readonly db: Database;
@@ -30,15 +29,14 @@ export interface LogAnchors {
 }
 
 const LEAVES_MAX = 10_000;
-const ROWS_AT_ONCE = 1_000;
-/** Rows hashed in one turn of the loop. */
-const HASHED_A_TURN = 250;
+/** Read, and hashed in one turn of the loop. */
+const ROWS_AT_ONCE = 250;
 const GONE_AT_ONCE = 1_000;
 
 interface Range {
   readonly fromId: number;
   readonly toId: number;
-  readonly leaves: readonly Buffer[];
+  readonly tree: GrowingTree;
 }
 
 export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
@@ -47,30 +45,27 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
 
   /** What comes behind the last anchor, up to what one may hold; undefined = nothing. */
   async function nextRange(scope: Scope, last: LogAnchor | undefined): Promise<Range | undefined> {
-    const leaves: Buffer[] = [];
+    const tree = createGrowingTree();
     let firstId: number | undefined;
     let toId = last?.toId ?? 0;
-    while (leaves.length < leavesMax) {
-      const wanted = Math.min(ROWS_AT_ONCE, leavesMax - leaves.length);
-      const rows = await apiLogs.settledLeaves(scope, toId, wanted);
-      for (const [at, row] of rows.entries()) {
-        if (at % HASHED_A_TURN === 0) await nextTurn();
-        leaves.push(leafHash(row));
-      }
-      firstId ??= rows[0]?.id;
-      toId = rows.at(-1)?.id ?? toId;
-      if (rows.length < wanted) break;
+    while (tree.leafCount < leavesMax) {
+      const wanted = Math.min(ROWS_AT_ONCE, leavesMax - tree.leafCount);
+      const leaves = await apiLogs.settledLeaves(scope, toId, wanted);
+      for (const leaf of leaves) tree.add(leafHash(leaf));
+      firstId ??= leaves[0]?.id;
+      toId = leaves.at(-1)?.id ?? toId;
+      if (leaves.length < wanted) break;
     }
     if (firstId === undefined) return undefined;
     // From one range to the next without a gap: a row that turned up between two would be in neither.
-    return { fromId: last ? last.toId + 1 : firstId, toId, leaves };
+    return { fromId: last ? last.toId + 1 : firstId, toId, tree };
   }
 
   async function commit(scope: Scope, range: Range, context: JobContext): Promise<void> {
-    const { fromId, toId, leaves } = range;
-    const merkleRoot = treeOf(leaves).root;
+    const { fromId, toId, tree } = range;
+    const [merkleRoot, leafCount] = [tree.root(), tree.leafCount];
     const id = ids.uuid();
-    const entry = anchorEntry(id, { algo: ALGO, merkleRoot, leafCount: leaves.length, fromId, toId });
+    const entry = anchorEntry(id, { algo: ALGO, merkleRoot, leafCount, fromId, toId });
     await db.transaction(async (tx) => {
       await context.fence(tx);
       const { sequenceNumber, rowHash } = await auditLogs.recordCriticalAlone(tx, scope, entry);
@@ -81,7 +76,7 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
         anchoredAtMs: clock.nowMs(),
         algo: ALGO,
         merkleRoot,
-        leafCount: leaves.length,
+        leafCount,
         fromId,
         toId,
       });
@@ -117,8 +112,8 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
               if (error instanceof UniqueViolation) return { rows: anchored, isOver: false };
               throw error;
             }
-            anchored += range.leaves.length;
-            left -= range.leaves.length;
+            anchored += range.tree.leafCount;
+            left -= range.tree.leafCount;
           }
         },
       });
