@@ -1,4 +1,5 @@
 // The proxy and its peers under the same load, in turns.
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadInTurns, timesAsFast, warnOfSpread } from './in-turns.mjs';
@@ -17,7 +18,6 @@ const RATIOS_MIN = { transparent: 0.6, ephemeral: 0.34, route: 0.6, 'route with 
 
 /** `plan`: `cores`, `seconds`, `upstreamPid` and `rounds`; `tell` gets a line of each round. */
 export async function compareProxies(place, url, plan, tell) {
-  const knox = await startKnox(place);
   const target = {
     origin: `https://127.0.0.1:${place.upstream.port}`,
     servername: place.upstream.name,
@@ -37,10 +37,7 @@ export async function compareProxies(place, url, plan, tell) {
     };
     peers[`nginx ${nginx.version}`] = await startNginx(nginx, target, settings);
   }
-  const expression = await tokenize(knox);
-  await checkEphemeral(knox, url, expression);
-  const plainRoute = await makeRoute(knox, url, null);
-  const secretRoute = await makeRoute(knox, url, 'sk-bench-0123456789abcdef');
+  const ours = await startOurs(place, url);
   const sides = {
     ...Object.fromEntries(
       Object.entries(peers).map(([name, { child, port }]) => [
@@ -48,16 +45,41 @@ export async function compareProxies(place, url, plan, tell) {
         { pid: child.pid, port, ...plainRequest() },
       ]),
     ),
-    transparent: { pid: knox.pid, port: knox.port, ...transparentRequest(knox, url) },
-    ephemeral: { pid: knox.pid, port: knox.port, ...ephemeralRequest(knox, url, expression) },
-    route: { pid: knox.pid, port: knox.port, ...routeRequest(knox, plainRoute) },
-    'route with a secret': { pid: knox.pid, port: knox.port, ...routeRequest(knox, secretRoute) },
+    ...Object.fromEntries(
+      Object.entries(ours).map(([name, { knox, request }]) => [
+        name,
+        { pid: knox.pid, port: knox.port, ...request },
+      ]),
+    ),
   };
   const turns = Math.max(1, Math.round(plan.seconds / TURN_SECONDS));
   const measured = await loadInTurns(sides, { ...plan, turns }, tell);
-  await knox.stop();
+  for (const { knox } of Object.values(ours)) await knox.stop();
   for (const { child } of Object.values(peers)) await stop(child);
   judge(measured);
+}
+
+/** A process each, as the peers have: what one kind of call leaves to be done is not another's cost. */
+async function startOurs(place, url) {
+  const requests = {
+    transparent: async (knox) => transparentRequest(knox, url),
+    ephemeral: async (knox) => {
+      const expression = await tokenize(knox);
+      await checkEphemeral(knox, url, expression);
+      return ephemeralRequest(knox, url, expression);
+    },
+    route: async (knox) => routeRequest(knox, await makeRoute(knox, url, null)),
+    'route with a secret': async (knox) =>
+      routeRequest(knox, await makeRoute(knox, url, 'sk-bench-0123456789abcdef')),
+  };
+  const ours = {};
+  for (const [name, request] of Object.entries(requests)) {
+    const dataDir = join(place.dataDir, '..', name.replaceAll(' ', '-'));
+    mkdirSync(dataDir, { mode: 0o700 });
+    const knox = await startKnox({ ...place, dataDir });
+    ours[name] = { knox, request: await request(knox) };
+  }
+  return ours;
 }
 
 async function startPeer(file, target, { cores }) {
