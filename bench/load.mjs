@@ -8,7 +8,7 @@ const GENERATOR = fileURLToPath(new URL('./generator.mjs', import.meta.url));
 export const CONNECTIONS = 50;
 const WARMUP_SECONDS = 5;
 /** Before what is measured of each further turn. */
-const SETTLE_SECONDS = 0.5;
+const SETTLE_SECONDS = 1;
 /** More of the server's core than this spent by other processes makes a run worth repeating. */
 export const STRANGERS_BUSY_MAX = 0.1;
 
