@@ -11,6 +11,7 @@ const plan = JSON.parse(process.argv[2]);
 const { port, head, body, bodiesFile, proofUrl, connections, pids, serverCore } = plan;
 /** More than either side takes. */
 const PROOFS_A_SECOND = 8_000;
+const DRAIN_SECONDS_MAX = 10;
 const NOTHING = { wall: 0, core: 0, generator: 0, ...mapped(pids, () => 0) };
 
 const bodies = bodiesFile === undefined ? [body] : JSON.parse(readFileSync(bodiesFile, 'utf8'));
@@ -106,7 +107,9 @@ async function drive(settleSeconds, seconds) {
   const after = spent();
   // What is under way is answered first, so that nobody has work left of another's turn.
   isOver = true;
+  const late = setTimeout(fail, DRAIN_SECONDS_MAX * 1000, new Error('a request was not answered'));
   await Promise.all(closed);
+  clearTimeout(late);
   return mapped(after, (name, value) => value - before[name]);
 }
 

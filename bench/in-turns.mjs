@@ -6,33 +6,42 @@ const SERVER_BUSY_MIN = 0.95;
 const OTHERS_BUSY_MAX = 0.9;
 const SPREAD_MAX = 0.15;
 
+/** Of a side, before its first turn; and of each turn, before what is measured. */
+const WARMUP_SECONDS = 5;
+const SETTLE_SECONDS = 1;
+
 /**
  * `plan`: `cores`, `rounds`, `seconds` of a side in each of them, and in how many `turns` these are taken; `tell` gets lines to
  * show. All rounds get their first turns, then all their second ones: what makes the machine slow for a minute is in every
- * round, as it is in every side.
+ * round, as it is in every side. Always in the same order, so that each side has been stopped for as long before its turn.
+ * A side's `prepare` runs before each of its turns.
  */
 export async function loadInTurns(sides, { turns = 1, ...plan }, tell) {
   const names = Object.keys(sides);
   const pids = new Set(Object.values(sides).map(({ pid }) => pid));
   const measured = Object.fromEntries(names.map((name) => [name, []]));
   const generators = {};
+  const take = async (name, turn) => {
+    runAlone(sides[name].pid, pids);
+    await sides[name].prepare?.();
+    return generators[name].turn(turn);
+  };
   try {
     for (const name of names) generators[name] = startGenerator(sides[name], plan);
+    for (const name of names) await take(name, { round: null, settleSeconds: WARMUP_SECONDS, seconds: 0 });
+    const seconds = plan.seconds / turns;
     for (let turn = 0; turn < turns; turn++) {
       if (turns > 1) tell(`turn ${turn + 1} of ${turns} of each round`);
       for (let round = 0; round < plan.rounds; round++) {
-        // Turned round each time, so that no side always follows the same one.
-        for (const name of (turn + round) % 2 === 0 ? names : names.toReversed()) {
-          runAlone(sides[name].pid, pids);
-          await sides[name].prepare?.();
-          measured[name][round] = await generators[name].turn({ round, seconds: plan.seconds / turns });
+        for (const name of names) {
+          measured[name][round] = await take(name, { round, settleSeconds: SETTLE_SECONDS, seconds });
           if (turn === turns - 1) tell(lineOf(names, name, round, measured[name][round]));
         }
       }
     }
   } finally {
-    for (const pid of pids) process.kill(pid, 'SIGCONT');
     for (const generator of Object.values(generators)) generator.end();
+    for (const pid of pids) signal(pid, 'SIGCONT');
   }
   return measured;
 }
@@ -44,8 +53,17 @@ function lineOf(names, name, round, result) {
 
 /** What a server still has to do of its own turn, jobs of its log above all, it does in its own turns. */
 function runAlone(pid, pids) {
-  for (const other of pids) if (other !== pid) process.kill(other, 'SIGSTOP');
-  process.kill(pid, 'SIGCONT');
+  for (const other of pids) if (other !== pid) signal(other, 'SIGSTOP');
+  signal(pid, 'SIGCONT');
+}
+
+/** One that has ended is told by its generator, which has more to say of it. */
+function signal(pid, name) {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
 /**

@@ -6,14 +6,12 @@ import { percent } from './report.mjs';
 
 const GENERATOR = fileURLToPath(new URL('./generator.mjs', import.meta.url));
 export const CONNECTIONS = 50;
-const WARMUP_SECONDS = 5;
-/** Before what is measured of each further turn. */
-const SETTLE_SECONDS = 1;
+const WARMUP_SECONDS = 2;
 /** More of the server's core than this spent by other processes makes a run worth repeating. */
 export const STRANGERS_BUSY_MAX = 0.1;
 
 /**
- * Connections that load one side, turn by turn: `turn` measures for so many seconds, and answers with what was measured in all
+ * Connections that load one side, turn by turn: `turn` loads for `settleSeconds`, measures for `seconds` more, and answers with what was measured in all
  * turns of its round so far. A side has one `body`, or `bodiesFile` with several that take turns; `proofUrl`: each request
  * with a DPoP proof of its own.
  */
@@ -28,11 +26,11 @@ export function startGenerator({ pid, port, head: requestHead, ...requests }, { 
   };
   const child = startNode([GENERATOR, JSON.stringify(plan)], { cpu: cores.others, isTold: true });
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
-  let isWarm = false;
+  // Where it has ended there is no answer, which is what a turn tells.
+  child.on('error', () => {});
+  child.stdin.on('error', () => {});
   return {
-    async turn({ round, seconds }) {
-      const settleSeconds = isWarm ? SETTLE_SECONDS : WARMUP_SECONDS;
-      isWarm = true;
+    async turn({ round, settleSeconds, seconds }) {
       child.stdin.write(`${JSON.stringify({ round, settleSeconds, seconds })}\n`);
       const { done, value } = await answers.next();
       if (done) throw new Error('the generator ended before its turn was over');
@@ -49,7 +47,7 @@ export function startGenerator({ pid, port, head: requestHead, ...requests }, { 
 export async function load(side, plan) {
   const generator = startGenerator(side, plan);
   try {
-    return await generator.turn({ round: 0, seconds: plan.seconds });
+    return await generator.turn({ round: 0, settleSeconds: WARMUP_SECONDS, seconds: plan.seconds });
   } finally {
     generator.end();
   }

@@ -93,5 +93,7 @@ export function stop(child) {
   if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve();
   const closed = new Promise((resolve) => child.once('exit', resolve));
   child.kill('SIGTERM');
+  // One that was stopped between its turns hears it only then.
+  child.kill('SIGCONT');
   return closed;
 }

@@ -91,10 +91,10 @@ export interface ApiLogStore {
 export function createApiLogStore(db: Database): ApiLogStore {
   const view = db.view(apiLogTables);
   const leaf = storedLeaf(db.dialect);
+  type Queries = Pick<ReturnType<typeof view.scoped>, 'selectFrom'>;
 
-  async function firstYoungId(scope: Scope, youngSinceMs: number): Promise<number | null> {
-    const row = await view
-      .scoped(scope)
+  async function firstYoungId(from: Queries, youngSinceMs: number): Promise<number | null> {
+    const row = await from
       .selectFrom('api_logs')
       .select((q) => q.fn.min('id').as('first_id'))
       .where('logged_at', '>', youngSinceMs)
@@ -106,9 +106,9 @@ export function createApiLogStore(db: Database): ApiLogStore {
   async function shown(
     scope: Scope,
     { afterId, youngSinceMs }: Pick<FeedWindow, 'afterId' | 'youngSinceMs'>,
-    from: Pick<ReturnType<typeof view.scoped>, 'selectFrom'> = view.scoped(scope),
+    from: Queries = view.scoped(scope),
   ) {
-    const barrier = youngSinceMs === null ? null : await firstYoungId(scope, youngSinceMs);
+    const barrier = youngSinceMs === null ? null : await firstYoungId(from, youngSinceMs);
     let query = from.selectFrom('api_logs').where('id', '>', afterId).orderBy('id', 'asc');
     if (barrier !== null) query = query.where('id', '<', barrier);
     // A row committed between the two queries is young too.

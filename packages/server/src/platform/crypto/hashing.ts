@@ -4,7 +4,7 @@ export function sha256(data: string | Uint8Array): Buffer {
   return hash('sha256', data, 'buffer');
 }
 
-/** A character a byte: for hashes by the million, since a Buffer costs more than the hash of something short. */
+/** The hash with a character a byte, of text as UTF-8: for hashes by the million, since a Buffer costs more than hashing something short. */
 export function sha256Latin1(data: string | Uint8Array): string {
   return hash('sha256', data, 'binary');
 }

@@ -55,12 +55,12 @@ export function leafOf(stored: string): LogLeaf {
   };
 }
 
-/** Where nothing is escaped nothing can be escaped in another way. PostgreSQL puts blanks between values. */
+/** Where nothing is escaped nothing can be escaped in another way. PostgreSQL puts blanks between values; one within a value costs time alone. */
 function isCanonical(array: string): boolean {
   return !array.includes('\\') && !array.includes(', ');
 }
 
-/** RFC 6962 §2.1: `SHA-256(0x00 || leaf)`, a character a byte. */
+/** RFC 6962 §2.1: `SHA-256(0x00 || leaf)`; the hash has a character a byte. */
 export function leafHash({ text }: LogLeaf): string {
   return sha256Latin1(`\0${text}`);
 }

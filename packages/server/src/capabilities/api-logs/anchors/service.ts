@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../kernel/clock.js';
 import type { IdSource, Scope } from '../../../kernel/ids.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
@@ -29,8 +30,9 @@ export interface LogAnchors {
 }
 
 const LEAVES_MAX = 10_000;
-/** Read, and hashed in one turn of the loop. */
-const ROWS_AT_ONCE = 250;
+const ROWS_AT_ONCE = 1_000;
+/** Rows hashed in one turn of the loop. */
+const HASHED_A_TURN = 250;
 const GONE_AT_ONCE = 1_000;
 
 interface Range {
@@ -51,7 +53,10 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
     while (tree.leafCount < leavesMax) {
       const wanted = Math.min(ROWS_AT_ONCE, leavesMax - tree.leafCount);
       const leaves = await apiLogs.settledLeaves(scope, toId, wanted);
-      for (const leaf of leaves) tree.add(leafHash(leaf));
+      for (const [at, leaf] of leaves.entries()) {
+        if (at % HASHED_A_TURN === 0) await nextTurn();
+        tree.add(leafHash(leaf));
+      }
       firstId ??= leaves[0]?.id;
       toId = leaves.at(-1)?.id ?? toId;
       if (leaves.length < wanted) break;
