@@ -11,9 +11,9 @@ const WARMUP_SECONDS = 2;
 export const STRANGERS_BUSY_MAX = 0.1;
 
 /**
- * Connections that load one side, turn by turn: `turn` loads for `settleSeconds`, measures for `seconds` more, and answers with what was measured in all
- * turns of its round so far. A side has one `body`, or `bodiesFile` with several that take turns; `proofUrl`: each request
- * with a DPoP proof of its own.
+ * Connections that load one side, turn by turn: `turn` loads for `settleSeconds`, measures for `seconds` more, and answers with
+ * what was measured in all turns of its round so far. A side has one `body`, or `bodiesFile` with several that take turns;
+ * `proofUrl`: each request with a DPoP proof of its own.
  */
 export function startGenerator({ pid, port, head: requestHead, ...requests }, { cores, upstreamPid }) {
   const plan = {
