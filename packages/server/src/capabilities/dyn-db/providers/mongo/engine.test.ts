@@ -203,7 +203,7 @@ onMongodb((url) => {
     it('is given up, at the connect, at an act and at the close, and one that is gone is unavailable', async () => {
       const relay = await startRelay(target);
       closers.push(() => relay.close());
-      const changes = { port: relay.port, connectTimeoutMs: 500, statementTimeoutMs: 500 };
+      const changes = { port: relay.port, connectTimeoutMs: 2_000, statementTimeoutMs: 500 };
       const [idle, busy] = [await session(changes), await session(changes)];
       relay.silence();
       expect((await refusal(busy.mintedUsers())).type).toBe('dependency_unavailable');

@@ -97,7 +97,7 @@ describe('a server that asks for the password', () => {
 
   it('in clear is told it where it has proved itself', async () => {
     const server = await started(startHostilePostgres({ behaviour: 'asks-cleartext-password', certificate }));
-    await logIn(server, { sslMode: 'verify-full', sslCa: ca.caPem, connectTimeoutMs: 300 });
+    await logIn(server, { sslMode: 'verify-full', sslCa: ca.caPem, connectTimeoutMs: 2_000 });
     expect(server.received().toString('latin1')).toContain(PASSWORD);
   });
 
@@ -179,7 +179,7 @@ describe('TLS', () => {
     expectRefused(await logIn(none), 'database_error', /in clear/);
     expect(none.connectionCount).toBe(1);
     const broken = await started(startHostilePostgres({ behaviour: 'ends-at-tls' }));
-    await logIn(broken, { connectTimeoutMs: 300 });
+    await logIn(broken, { connectTimeoutMs: 2_000 });
     expect(broken.connectionCount).toBe(2);
     expect(broken.received().toString('latin1')).toContain('admin');
   });
