@@ -29,6 +29,8 @@ export interface KnownCredential {
   readonly isActive: boolean;
   readonly expiresAtMs: number | null;
   readonly generation: number;
+  /** Put together once: it is looked up at every call. */
+  readonly generationName: string;
   /** In the cache: grants of a key's own take memory, those of the seeded roles are shared by all keys. */
   readonly weight: number;
 }
@@ -65,8 +67,8 @@ export function createFindCredential(deps: KnownCredentialsDeps): FindCredential
     return readKnown(credential);
   }
 
-  function isCurrent({ principal, generation }: KnownCredential): boolean {
-    return generations.current(credentialGeneration(principal.scope.tenantId)) === generation;
+  function isCurrent({ generationName, generation }: KnownCredential): boolean {
+    return generations.current(generationName) === generation;
   }
 
   function readKnown(credential: Credential): Promise<KnownCredential> {
@@ -76,7 +78,8 @@ export function createFindCredential(deps: KnownCredentialsDeps): FindCredential
   /** The row names the tenant, the tenant the generation; what is kept is read after the generation was taken. */
   async function knownKey(hash: Buffer): Promise<KnownCredential> {
     const { tenantId } = (await readKey(hash)).scope;
-    const generation = generations.current(credentialGeneration(tenantId));
+    const generationName = credentialGeneration(tenantId);
+    const generation = generations.current(generationName);
     const key = await readKey(hash);
     const tenant = await accounts.tenantById(tenantId);
     if (!tenant) throw invalidApiKey();
@@ -87,6 +90,7 @@ export function createFindCredential(deps: KnownCredentialsDeps): FindCredential
       isActive: isSubscriptionActive(tenant.subscriptionStatus),
       expiresAtMs,
       generation,
+      generationName,
       weight: access.full ? 1 : 1 + Math.ceil(access.grants.length / OWN_GRANTS_A_WEIGHT),
     };
   }
@@ -99,7 +103,8 @@ export function createFindCredential(deps: KnownCredentialsDeps): FindCredential
 
   async function knownToken(text: string): Promise<KnownCredential> {
     const { tenantId } = (await readToken(text)).scope;
-    const generation = generations.current(credentialGeneration(tenantId));
+    const generationName = credentialGeneration(tenantId);
+    const generation = generations.current(generationName);
     const token = await readToken(text);
     const tenant = await accounts.tenantById(tenantId);
     if (!tenant) throw invalidToken();
@@ -110,6 +115,7 @@ export function createFindCredential(deps: KnownCredentialsDeps): FindCredential
       isActive: isSubscriptionActive(tenant.subscriptionStatus),
       expiresAtMs: Math.min(token.expiresAtMs, state.expiresAtMs ?? token.expiresAtMs),
       generation,
+      generationName,
       weight: 1 + Math.ceil(token.permissions.size / OWN_GRANTS_A_WEIGHT),
     };
   }

@@ -87,7 +87,7 @@ class Exchange implements Dispatcher.DispatchHandler {
       headers: sendableHeaders(headers, body),
       body,
     };
-    this.#atTurnEnd(() => void this.connection.client.dispatch(sent, this));
+    this.connection.client.dispatch(sent, this);
   }
 
   onConnect(abort: (error?: Error) => void): void {
