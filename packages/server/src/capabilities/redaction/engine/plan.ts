@@ -8,7 +8,7 @@ import type { BodyOptions } from './body-options.js';
 import { JsonTransform, TextTransform } from './body-transforms.js';
 import type { TextEncoding } from './byte-text.js';
 import { decoderFor } from './decoding.js';
-import { guardHeaders, redactHeaders } from './header-rules.js';
+import { guardHeaders, type HeaderChanges, redactHeaders } from './header-rules.js';
 import { type BodyKind, bodyKind, type MediaType, parseMediaType, textEncoding } from './media-type.js';
 import { EventStreamTransform, JsonRecordsTransform } from './record-transforms.js';
 import type { RankedRule } from './rule.js';
@@ -80,20 +80,31 @@ export function redactHead(rules: RuleSet, head: ResponseHead, options: HeadOpti
   const body: Transform[] = way.filter((part) => part !== null);
   if (!scanner) return { rawHeaders: redactHeaders(guarded, changes, true), body, echo: null };
   const mayWait = echoKind === 'json' || Number(declared ?? Infinity) <= LIMITS.echoHeldBytesMax;
-  // Made when they are asked for: of the two an answer takes one.
-  return {
-    get rawHeaders() {
-      return redactHeaders(guarded, changes, true);
-    },
-    body,
-    echo: {
-      scanner,
-      mayWait,
-      get unchangedHeaders() {
-        return redactHeaders(guarded, changes, !isEchoOnly);
-      },
-    },
-  };
+  return new EchoedHead(guarded, changes, body, scanner, mayWait, isEchoOnly);
+}
+
+/** Headers are made when they are asked for: of the two an answer takes one. Accessors of a literal would be slow to make. */
+class EchoedHead implements RedactedHead, EchoedBody {
+  constructor(
+    private readonly guarded: readonly string[],
+    private readonly changes: HeaderChanges,
+    readonly body: readonly Transform[],
+    readonly scanner: EchoScanner,
+    readonly mayWait: boolean,
+    private readonly isEchoOnly: boolean,
+  ) {}
+
+  get echo(): EchoedBody {
+    return this;
+  }
+
+  get rawHeaders(): string[] {
+    return redactHeaders(this.guarded, this.changes, true);
+  }
+
+  get unchangedHeaders(): string[] {
+    return redactHeaders(this.guarded, this.changes, !this.isEchoOnly);
+  }
 }
 
 function echoScanner(guard: EchoGuard, kind: Exclude<BodyKind, 'binary'>, type: MediaType): EchoScanner {
