@@ -7,7 +7,7 @@ import { loadInTurns, timesAsFast, warnOfSpread } from './in-turns.mjs';
 import { startKnox } from './knox-server.mjs';
 import { keyRequest } from './load.mjs';
 import { firstLine, startNode } from './processes.mjs';
-import { bar, median, note, spreadPercent } from './report.mjs';
+import { bar, median, note, noteRate } from './report.mjs';
 
 const HOOK = fileURLToPath(new URL('./no-op-hook.mjs', import.meta.url));
 const BARE = fileURLToPath(new URL('./bare-signatures.mjs', import.meta.url));
@@ -91,17 +91,6 @@ async function measureSignatures(knox, plan, tell) {
 /** Of the server's CPU time, since the bare side is measured by its own. */
 function perSecondOf(rounds) {
   return 1e6 / median(rounds.map((round) => round.serverMicrosEach));
-}
-
-function noteRate(name, rounds) {
-  const rate = rounds.map((round) => round.perSecond);
-  const cost = rounds.map((round) => round.serverMicrosEach);
-  const ofCost = `${median(cost).toFixed(0)} µs ±${spreadPercent(cost)} %`;
-  note(
-    `${name}, a second; CPU a request`,
-    `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${ofCost}`,
-    '',
-  );
 }
 
 async function ask(knox, path, body, status = 200) {

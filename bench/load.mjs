@@ -15,12 +15,10 @@ export const STRANGERS_BUSY_MAX = 0.1;
  * what was measured in all turns of its round so far. A side has one `body`, or `bodiesFile` with several that take turns;
  * `proofUrl`: each request with a DPoP proof of its own.
  */
-export function startGenerator({ pid, port, head: requestHead, ...requests }, { cores, upstreamPid }) {
+export function startGenerator({ pid, ...requests }, { cores, upstreamPid }) {
   const plan = {
-    port,
-    head: requestHead,
+    connections: CONNECTIONS,
     ...requests,
-    connections: requests.connections ?? CONNECTIONS,
     pids: { server: pid, ...(upstreamPid && { upstream: upstreamPid }) },
     serverCore: cores.server,
   };

@@ -8,7 +8,7 @@ import { startKnox } from './knox-server.mjs';
 import { formRequest } from './load.mjs';
 import { copiedToken, copyToken, removeMinted } from './oauth-store.mjs';
 import { firstLine, startNode, stop } from './processes.mjs';
-import { bar, median, note, spreadPercent } from './report.mjs';
+import { bar, note, noteRate } from './report.mjs';
 
 const PEER = fileURLToPath(new URL('./oidc-provider-peer.mjs', import.meta.url));
 /** What our own calls have to reach of the peer. */
@@ -184,15 +184,4 @@ function bodiesFileOf(dir, name, bodies) {
   const file = join(dir, `${name}-bodies.json`);
   writeFileSync(file, JSON.stringify(bodies));
   return file;
-}
-
-function noteRate(name, rounds) {
-  const rate = rounds.map((round) => round.perSecond);
-  const cost = rounds.map((round) => round.serverMicrosEach);
-  const ofCost = `${median(cost).toFixed(0)} µs ±${spreadPercent(cost)} %`;
-  note(
-    `${name}, a second; CPU a request`,
-    `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${ofCost}`,
-    '',
-  );
 }

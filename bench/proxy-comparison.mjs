@@ -7,7 +7,7 @@ import { checkEphemeral, makeRoute, startKnox, tokenize } from './knox-server.mj
 import { CONNECTIONS, ephemeralRequest, plainRequest, routeRequest, transparentRequest } from './load.mjs';
 import { findNginx, startNginx } from './nginx.mjs';
 import { firstLine, startNode, stop } from './processes.mjs';
-import { bar, median, note, skip, spreadPercent } from './report.mjs';
+import { bar, note, noteRate, skip } from './report.mjs';
 
 const PEER = fileURLToPath(new URL('./peer.mjs', import.meta.url));
 const HTTP_PROXY_PEER = fileURLToPath(new URL('./http-proxy-peer.mjs', import.meta.url));
@@ -16,8 +16,8 @@ const TURN_SECONDS = 1.25;
 /** What our own calls have to reach of the peer. */
 const RATIOS_MIN = { transparent: 0.6, ephemeral: 0.34, route: 0.6, 'route with a secret': 0.5 };
 
-/** `plan`: `cores`, `seconds`, `upstreamPid` and `rounds`; `tell` gets a line of each round. */
-export async function compareProxies(place, url, plan, tell) {
+/** `plan`: `cores`, `seconds`, `upstreamPid` and `rounds`; `steps` of `nginx`, `ephemeral`, `routes`; `tell` gets a line of each round. */
+export async function compareProxies(place, url, { plan, steps, tell }) {
   const target = {
     origin: `https://127.0.0.1:${place.upstream.port}`,
     servername: place.upstream.name,
@@ -27,9 +27,9 @@ export async function compareProxies(place, url, plan, tell) {
     peer: await startPeer(PEER, target, plan),
     '@fastify/http-proxy': await startPeer(HTTP_PROXY_PEER, target, plan),
   };
-  const nginx = findNginx();
+  const nginx = steps.has('nginx') ? findNginx() : undefined;
   if (nginx === null) skip(' nginx', 'nginx is not installed (apt-get install nginx-light)');
-  else {
+  else if (nginx !== undefined) {
     const settings = {
       dir: join(place.dataDir, '..', 'nginx'),
       cpu: plan.cores.server,
@@ -37,7 +37,7 @@ export async function compareProxies(place, url, plan, tell) {
     };
     peers[`nginx ${nginx.version}`] = await startNginx(nginx, target, settings);
   }
-  const ours = await startOurs(place, url);
+  const ours = await startOurs(place, url, steps);
   const sides = {
     ...Object.fromEntries(
       Object.entries(peers).map(([name, { child, port }]) => [
@@ -60,17 +60,21 @@ export async function compareProxies(place, url, plan, tell) {
 }
 
 /** A process each, as the peers have: what one kind of call leaves to be done is not another's cost. */
-async function startOurs(place, url) {
+async function startOurs(place, url, steps) {
   const requests = {
-    transparent: async (knox) => transparentRequest(knox, url),
-    ephemeral: async (knox) => {
-      const expression = await tokenize(knox);
-      await checkEphemeral(knox, url, expression);
-      return ephemeralRequest(knox, url, expression);
-    },
-    route: async (knox) => routeRequest(knox, await makeRoute(knox, url, null)),
-    'route with a secret': async (knox) =>
-      routeRequest(knox, await makeRoute(knox, url, 'sk-bench-0123456789abcdef')),
+    ...(steps.has('ephemeral') && {
+      transparent: async (knox) => transparentRequest(knox, url),
+      ephemeral: async (knox) => {
+        const expression = await tokenize(knox);
+        await checkEphemeral(knox, url, expression);
+        return ephemeralRequest(knox, url, expression);
+      },
+    }),
+    ...(steps.has('routes') && {
+      route: async (knox) => routeRequest(knox, await makeRoute(knox, url, null)),
+      'route with a secret': async (knox) =>
+        routeRequest(knox, await makeRoute(knox, url, 'sk-bench-0123456789abcdef')),
+    }),
   };
   const ours = {};
   for (const [name, request] of Object.entries(requests)) {
@@ -88,15 +92,8 @@ async function startPeer(file, target, { cores }) {
 }
 
 function judge(measured) {
-  for (const [name, rounds] of Object.entries(measured)) {
-    const each = rounds.map((round) => round.serverMicrosEach);
-    const rate = rounds.map((round) => round.perSecond);
-    note(
-      `${name}, requests a second; CPU of the server a request`,
-      `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${median(each).toFixed(0)} µs ±${spreadPercent(each)} %`,
-      '',
-    );
-  }
+  for (const [name, rounds] of Object.entries(measured))
+    noteRate(name, rounds, 'requests a second; CPU of the server a request');
   const { peer, ...others } = measured;
   for (const [name, rounds] of Object.entries(others)) {
     const { ratio, basis, peerSpread } = timesAsFast(rounds, peer);

@@ -28,6 +28,14 @@ export function note(name, value, remark) {
   rows.push({ name, value, wanted: 'none' });
 }
 
+/** `rounds` of a side: how many a second, and what each cost its process. */
+export function noteRate(name, rounds, unit = 'a second; CPU a request') {
+  const rate = rounds.map((round) => round.perSecond);
+  const cost = rounds.map((round) => round.serverMicrosEach);
+  const ofCost = `${median(cost).toFixed(0)} µs ±${spreadPercent(cost)} %`;
+  note(`${name}, ${unit}`, `${median(rate).toFixed(0)} ±${spreadPercent(rate)} %; ${ofCost}`, '');
+}
+
 export function skip(what, reason) {
   console.log(yellow(`  skipped${what}: ${reason}`));
 }

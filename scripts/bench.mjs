@@ -81,6 +81,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: Object.keys(PARTS).join(',') },
     leases: { type: 'string', default: '10000' },
     'dyn-db-steps': { type: 'string', default: 'mint,gone,crowd,history,storm' },
+    'proxy-steps': { type: 'string', default: 'nginx,ephemeral,routes' },
     'oauth-steps': { type: 'string', default: 'peer,growth' },
     'crypto-steps': { type: 'string', default: 'ciphers,signatures' },
     record: { type: 'boolean', default: false },
@@ -177,9 +178,9 @@ async function measureProxies(place, url) {
   title(
     `Proxy: ${options.rounds} rounds of ${options.seconds} s, ${CONNECTIONS} connections, 1 KB JSON POST`,
   );
-  await compareProxies(place, url, { ...loadPlan(), rounds: Number(options.rounds) }, (line) =>
-    console.log(dim(`  ${line}`)),
-  );
+  const plan = { ...loadPlan(), rounds: Number(options.rounds) };
+  const steps = new Set(options['proxy-steps'].split(','));
+  await compareProxies(place, url, { plan, steps, tell: (line) => console.log(dim(`  ${line}`)) });
 }
 
 async function measureSlowDisk(place, url) {

@@ -101,9 +101,7 @@ export function createAnalytics({ db, clock, apiLogs, plans }: AnalyticsDeps): A
       const series = new Map<number, Counts>();
       const groups = new Map<string, Counts>();
       for (let startMs = fromMs; startMs < toMs; startMs += UNIT_MS[unit]) series.set(startMs, new Counts());
-      const step = INTERVALS_AT_ONCE * UNIT_MS[unit];
-      for (let at = fromMs; at < toMs; at += step) {
-        const span = { unit, fromMs: at, toMs: Math.min(at + step, toMs) };
+      for (const span of stepsOf({ unit, fromMs, toMs })) {
         for (const group of await store.within(scope, span, query)) {
           totals.merge(group.counts, query.statusClass);
           series.get(group.startMs)!.merge(group.counts, query.statusClass);
@@ -153,7 +151,7 @@ function spanOf({ fromMs, toMs, unit: asked }: AnalyticsQuery, nowMs: number) {
   // A call of this very moment is in it.
   const endMs = toMs ?? nowMs + 1;
   const beginMs = fromMs ?? endMs - DAY_MS;
-  if (beginMs >= endMs) throw validationError('from', 'is before `to`');
+  if (beginMs >= endMs) throw validationError('from', 'must be before `to`');
   const unit = asked ?? unitFor(beginMs, endMs, nowMs);
   const size = UNIT_MS[unit];
   const span = {

@@ -12,7 +12,7 @@ export interface ApiLogEntry {
   readonly requestId: RequestId;
   readonly routeId: string | null;
   readonly matchedClientId: string | null;
-  /** How the caller was recognised: `api_key`. */
+  /** How the caller was recognised: the kind of its principal, of a client that of its credential. */
   readonly identificationMethod: string | null;
   readonly method: string;
   /** What the client saw; 499 where it left before an answer. */
@@ -23,7 +23,7 @@ export interface ApiLogEntry {
   readonly path: string | null;
   readonly latencyMs: number;
   readonly upstreamHost: string | null;
-  /** Type of a refusal of ours, or `client_disconnected`. */
+  /** Type of a refusal of ours, `client_disconnected`, or `dry_run`. */
   readonly error: string | null;
   readonly rateLimited: boolean;
   readonly proxyMode: ProxyMode;

@@ -35,7 +35,6 @@ const TURNS_TO_BUILD = 8;
 /** Rows of that long share one commit: under load the sync is paid once for dozens of calls. */
 const LINGER_MS = 50;
 
-/** Collects the rows of finished calls and writes them in batches, one batch at a time, in order. */
 interface Queued {
   readonly entry: ApiLogEntry | null;
   readonly beside: readonly Insertion[];
@@ -43,6 +42,7 @@ interface Queued {
 
 const NOTHING: readonly Insertion[] = [];
 
+/** Collects the rows of finished calls and writes them in batches, one batch at a time, in order. */
 export function createLogQueue(deps: LogQueueDeps): LogQueue {
   const queued: Queued[] = [];
   let timerSet = false;

@@ -84,13 +84,19 @@ export const logResponse = z
       .meta({ examples: ['1042'] }),
     request_id: z.string().describe('`X-Request-Id` of the call.').meta({ format: 'uuid' }),
     tenant_id: z.string(),
-    route_id: z.string().nullable().describe('Null: an ephemeral call.'),
+    route_id: z
+      .string()
+      .nullable()
+      .describe('Null: an ephemeral call, or one that was refused before route and environment were found.'),
     matched_client_id: z.string().nullable().optional().describe('With `log:read_identity` only.'),
     identification_method: z.string().nullable().optional().describe('With `log:read_identity` only.'),
     method: z.string(),
     status_code: z.number().int().describe('What the caller saw; 499: the caller left before an answer.'),
     src_ip: z.string().nullable().optional().describe('With `log:read_identity` only.'),
-    environment: z.string().nullable().describe('Null: an ephemeral call.'),
+    environment: z
+      .string()
+      .nullable()
+      .describe('Null: an ephemeral call, or one that was refused before route and environment were found.'),
     sandbox: z.boolean().nullable().describe('True in test mode.'),
     ts: instantText.describe('When the call came in.'),
     path: z.string().nullable().describe('Of the upstream, redacted, without its query.'),

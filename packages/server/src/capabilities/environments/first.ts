@@ -6,7 +6,7 @@ import { createEnvironmentStore, type EnvironmentTerms } from './store.js';
 export const COLOR_DEFAULT = '#6366f1';
 
 /** What every tenant and mode starts with; tenants that were there before had it by migration 0053. */
-export const FIRST_ENVIRONMENT: EnvironmentTerms = {
+const FIRST_ENVIRONMENT: EnvironmentTerms = {
   name: 'production',
   displayName: 'Production',
   description: null,

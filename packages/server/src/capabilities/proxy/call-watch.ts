@@ -95,7 +95,7 @@ export class CallWatch implements CallObserver {
     const { contentType, contentEncoding } = call.headers;
     return {
       ...(this.interest.requestBody && shownBody(call, this.#request, contentType, contentEncoding)),
-      ...(this.interest.headers && { headers: shownHeaders(this.headersCame) }),
+      ...(this.interest.headers && { headers: shownHeaders(call, this.headersCame) }),
     };
   }
 
@@ -103,12 +103,18 @@ export class CallWatch implements CallObserver {
     if (this.#answer === null) return {};
     const { headers } = this.#answer;
     const of = (name: string) => headers.find(([one]) => one.toLowerCase() === name)?.[1] ?? null;
-    // A value that was put in and not looked for in the answer may stand there in clear.
-    const isClean = this.#isAnswerShown && (call.guard === null || call.guard.notGuarded === 0);
+    // A value that was put in and not looked for in the answer may stand there in clear, in its headers too.
+    const isLookedThrough = call.guard === null || call.guard.notGuarded === 0;
+    const isBodyShown = this.#isAnswerShown && isLookedThrough;
     return {
       ...(this.interest.responseBody &&
-        shownBody(call, isClean ? this.#answer.body() : null, of('content-type'), of('content-encoding'))),
-      ...(this.interest.headers && { headers: shownHeaders(headers.flat()) }),
+        shownBody(
+          call,
+          isBodyShown ? this.#answer.body() : null,
+          of('content-type'),
+          of('content-encoding'),
+        )),
+      ...(this.interest.headers && { headers: isLookedThrough ? shownHeaders(call, headers.flat()) : {} }),
     };
   }
 }
@@ -178,12 +184,14 @@ function shownBody(call: ProxyCall, body: Body | null, type: string | null, codi
   return { body: call.plan?.logText(text) ?? text, body_truncated: body.isTruncated };
 }
 
-function shownHeaders(flat: readonly string[]): Record<string, string> {
+/** Redacted as what is logged. */
+function shownHeaders(call: ProxyCall, flat: readonly string[]): Record<string, string> {
   const shown: [string, string][] = [];
   for (let i = 0; i + 1 < flat.length && shown.length < HEADERS_MAX; i += 2) {
     const name = flat[i]!.toLowerCase();
-    const value = CREDENTIAL.test(name) ? MASK_TEXT : flat[i + 1]!.slice(0, HEADER_CHARACTERS_MAX);
-    shown.push([name, value]);
+    const value = flat[i + 1]!;
+    const text = CREDENTIAL.test(name) ? MASK_TEXT : (call.plan?.logText(value) ?? value);
+    shown.push([name, text.slice(0, HEADER_CHARACTERS_MAX)]);
   }
   return Object.fromEntries(shown);
 }

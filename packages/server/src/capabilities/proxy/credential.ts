@@ -31,7 +31,7 @@ export interface ReadCredential {
 /** RFC 9110 §5.5 without what is obsolete: what splits no head, and what every upstream reads alike. */
 const FIELD_VALUE = /^[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?$/;
 
-export function isHeaderValue(text: string): boolean {
+function isHeaderValue(text: string): boolean {
   return FIELD_VALUE.test(text);
 }
 

@@ -13,7 +13,7 @@ export function judgedOnce<Fate>(fateOf: (name: string) => Fate): (name: string)
   };
 }
 
-/** A flat name, value list without what a `Connection` header names for one hop only (RFC 9110 §7.6.1). */
+/** A flat name, value list without those names, which are in lower case. */
 export function withoutNamed(headers: readonly string[], named: ReadonlySet<string>): string[] {
   const kept: string[] = [];
   for (let i = 0; i < headers.length; i += 2) {

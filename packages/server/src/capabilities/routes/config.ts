@@ -1,4 +1,5 @@
 import type { Scope } from '../../kernel/ids.js';
+import { LIMITS } from '../../kernel/limits.js';
 import type { JsonObject } from './types.js';
 
 /** dataplane.md §5.1. */
@@ -105,7 +106,7 @@ export const NOTHING_OWN: ConfigTerms = {
 export const BASE_DEFAULTS: ConfigTerms = {
   ...NOTHING_OWN,
   requireSignature: false,
-  signatureToleranceSec: 300,
+  signatureToleranceSec: LIMITS.signatureToleranceSecondsDefault,
   rateLimitEnabled: false,
   restrictsMethods: false,
   usesMethodConfigs: false,

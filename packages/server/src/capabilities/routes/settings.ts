@@ -2,10 +2,10 @@ import { LIMITS } from '../../kernel/limits.js';
 import { type ConfigTerms, type MethodConfig, NOTHING_OWN, type RouteMethod } from './config.js';
 import type { RouteRateLimit, RouteSettings } from './types.js';
 
-export const SIGNATURE_HEADER = 'X-Signature';
-export const TIMESTAMP_HEADER = 'X-Timestamp';
+const SIGNATURE_HEADER = 'X-Signature';
+const TIMESTAMP_HEADER = 'X-Timestamp';
 /** Where a limit names none. */
-export const RATE_WINDOW_SECONDS = 60;
+const RATE_WINDOW_SECONDS = 60;
 
 /** What holds in an environment: its own, else that of the base; a set value as a whole (dataplane.md §4). */
 export function inherited(base: ConfigTerms, own: ConfigTerms): ConfigTerms {

@@ -305,16 +305,8 @@ export function createSecrets(deps: SecretsDeps): Secrets {
 }
 
 /** Tokens come and go without anybody writing a value: its version stays the first (dataplane.md §3). */
-function headOf({ id, environment, createdAtMs, updatedAtMs }: Connection): ValueHead {
-  return {
-    id,
-    environment,
-    version: 1,
-    certificate: null,
-    expiresAtOverrideMs: null,
-    createdAtMs,
-    updatedAtMs,
-  } as ValueHead;
+function headOf({ environment, createdAtMs, updatedAtMs }: Connection): ValueHead {
+  return { environment, version: 1, certificate: null, expiresAtOverrideMs: null, createdAtMs, updatedAtMs };
 }
 
 /** What a certificate says of its end holds, unless the call says something else. */

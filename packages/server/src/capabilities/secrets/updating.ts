@@ -61,11 +61,11 @@ export function createSecretUpdate(deps: SecretUpdateDeps) {
   /** Whoever lets stored values go to further hosts knows every one of them (contract README §10). */
   async function requireValuesAgain(
     before: StoredSecret,
-    { terms: { allowedHosts }, value, values: some }: SecretChanges,
+    changes: SecretChanges,
     tx?: Transaction,
   ): Promise<void> {
-    if (allowedHosts === undefined || !isWider(before.allowedHosts, allowedHosts)) return;
-    if (before.type === 'oauth2') return;
+    if (before.type === 'oauth2' || !letsFurther(before, changes)) return;
+    const { value, values: some } = changes;
     const sent = new Set([...(some?.keys() ?? []), ...(value ? [before.baseEnvironment] : [])]);
     const heads = await valueStore.heads(before.scope, before.id, tx);
     const missing = heads.map(({ environment }) => environment).filter((name) => !sent.has(name));

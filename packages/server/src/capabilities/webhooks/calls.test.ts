@@ -124,8 +124,45 @@ it('tells errors by their class; a filter of routes leaves calls without one out
 
 it('tells nothing of a dry run', async () => {
   const id = await make({ event_types: ['request.completed'] });
-  expect(await proxied('/orders', {}, { 'x-knox-dry-run': '1' })).toBe(200);
+  expect(await proxied('/dry', {}, { 'x-knox-dry-run': '1' })).toBe(200);
   expect(await proxied('/orders', {})).toBe(200);
   await expect.poll(() => events.length, { timeout: 20_000 }).toBe(1);
+  expect(events.map(({ data }) => data.request['path'])).toEqual(['/orders']);
   await whole.api('DELETE', `/v1/webhooks/${id}`);
+});
+
+it('tells no header of an answer where a value that was put in is not looked for, and redacts others as the log', async () => {
+  const answer = whole.answer;
+  whole.answer = async (request, response) => {
+    if (request.url === '/hook') return answer?.(request, response);
+    const { card } = JSON.parse(await textOf(request)) as { card: string };
+    response.writeHead(201, { 'content-type': 'application/json', location: `/cards/${card}` }).end('{}');
+  };
+  await whole.api('POST', '/v1/vaults', { name: 'loud', token_format: 'generic', echo_guard: false });
+  const made = await whole.api('POST', '/v1/vaults/loud/tokens', { value: 'spoken-aloud-71' });
+  const rule = await whole.api('POST', '/v1/redaction-rules', {
+    name: 'cards in the log',
+    match: { type: 'builtin', value: 'pan' },
+    action: 'mask',
+    target: 'log',
+  });
+  expect(rule.status, JSON.stringify(rule.json)).toBe(201);
+  const id = await make({
+    event_types: ['request.completed'],
+    include_headers: true,
+    include_response_body: true,
+  });
+  const template = `{{ token: loud.${made.json.data.token} }}`;
+  expect(await proxied('/loud', { card: template }, { 'x-card': '4111111111111111' })).toBe(201);
+  expect(await proxied('/plain', { card: '4111111111111111' })).toBe(201);
+  await expect.poll(() => events.length, { timeout: 20_000 }).toBe(2);
+  const of = (path: string) => events.find(({ data }) => data.request['path'] === path)!.data;
+  expect(of('/loud').response).toMatchObject({ status: 201, headers: {}, body: null });
+  expect(of('/plain').response!['headers']).toMatchObject({
+    location: expect.stringMatching(/^\/cards\/\D+$/),
+  });
+  expect(JSON.stringify(events)).not.toMatch(/spoken-aloud-71|4111111111111111/);
+  await whole.api('DELETE', `/v1/webhooks/${id}`);
+  await whole.api('DELETE', `/v1/redaction-rules/${rule.json.data.id}`);
+  whole.answer = answer;
 });

@@ -28,5 +28,15 @@ export function isNoDeadLetter(state: DeliveryState | null): AppError {
 }
 
 export function tooManyWaiting(): AppError {
-  return new AppError('conflict', `${LIMITS.webhookWaitingMax} deliveries of this webhook are waiting`);
+  return new AppError(
+    'conflict',
+    `At most ${LIMITS.webhookWaitingMax} deliveries of a webhook can wait: replay once some have arrived`,
+  );
+}
+
+export function mayShowMore(): AppError {
+  return new AppError(
+    'forbidden',
+    'url: what this webhook has not delivered may show more than you may read (audit_log details, log:read_identity): make another webhook, or ask somebody who may read them to move this one',
+  );
 }

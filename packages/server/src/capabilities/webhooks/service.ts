@@ -13,7 +13,8 @@ import { type AuditChain, type AuditLogs, mayReadDetails } from '../audit-logs/i
 import type { WebhookSigner } from '../crypto-keys/index.js';
 import type { TargetCheck } from '../egress-allowlist/index.js';
 import { webhookEntry } from './audit.js';
-import { credentialsDueAgain, tooManyWebhooks } from './errors.js';
+import type { DeliveryStore } from './deliveries/store.js';
+import { credentialsDueAgain, mayShowMore, tooManyWebhooks } from './errors.js';
 import { AUDIT_EVENT } from './event-types.js';
 import type { AuditMarkStore } from './feeds/marks.js';
 import { readAuthConfig, readRequestHeaders, requireFormatFits } from './rules.js';
@@ -52,6 +53,7 @@ export interface WebhookRecordsDeps {
   readonly auditLogs: Pick<AuditLogs, 'record'>;
   readonly auditChain: Pick<AuditChain, 'heads'>;
   readonly webhooks: WebhookStore;
+  readonly deliveries: Pick<DeliveryStore, 'hasUndelivered'>;
   readonly marks: AuditMarkStore;
   readonly parts: WebhookParts;
   readonly signer: Pick<WebhookSigner, 'check'>;
@@ -66,7 +68,20 @@ const SECRET_PREFIX = 'whsec_';
 const SECRET_BYTES = 32;
 
 export function createWebhookRecords(deps: WebhookRecordsDeps): WebhookRecords {
-  const { db, clock, ids, random, auditLogs, auditChain, webhooks, marks, parts, signer, targets } = deps;
+  const {
+    db,
+    clock,
+    ids,
+    random,
+    auditLogs,
+    auditChain,
+    webhooks,
+    deliveries,
+    marks,
+    parts,
+    signer,
+    targets,
+  } = deps;
 
   async function find(scope: Scope, id: string, tx?: Transaction): Promise<Webhook> {
     const webhook = isUuid(id) ? await webhooks.find(scope, id.toLowerCase(), tx) : undefined;
@@ -170,7 +185,9 @@ export function createWebhookRecords(deps: WebhookRecordsDeps): WebhookRecords {
         await tx.lock('webhooks', former.id);
         const before = await find(scope, former.id, tx);
         // What another call has changed meanwhile is judged again.
-        const { terms, isHeardAnew } = judge(before, changes);
+        const { terms, isElsewhere, isHeardAnew } = judge(before, changes);
+        if (isElsewhere && !mayReadAll(principal) && (await deliveries.hasUndelivered(tx, scope, before.id)))
+          throw mayShowMore();
         const webhook: Webhook = {
           ...before,
           ...terms,
@@ -229,6 +246,12 @@ function requireCredentials({ sealed }: Webhook, changes: WebhookChanges): void 
     ...(changes.secretKey === undefined ? ['secret_key'] : []),
   ];
   if (missing.length > 0) throw credentialsDueAgain(missing);
+}
+
+/** What was made for a former writer, and has not arrived, is sent wherever the webhook leads by then. */
+function mayReadAll(principal: Principal): boolean {
+  const { showsDetails, showsIdentity } = readersOf(principal);
+  return showsDetails && showsIdentity;
 }
 
 /** Deliveries have no reader of their own: they show what whoever asked for them may read. */

@@ -87,6 +87,7 @@ export function createWebhooks(deps: WebhooksDeps) {
   const records = createWebhookRecords({
     ...deps,
     webhooks,
+    deliveries,
     marks,
     parts,
     targets: createTargetCheck({ ...deps, mayBePlain }),

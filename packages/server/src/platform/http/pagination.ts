@@ -18,7 +18,12 @@ export const orderQuery = z.enum(['asc', 'desc']).default('desc').describe('Dire
 
 /** `limit` of a cursor feed; clamps at both ends. */
 export const feedQuery = {
-  cursor: z.string().min(1).max(200).optional().describe('`meta.next_cursor` of the last call.'),
+  cursor: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe('`meta.next_cursor` of the last call; where it was null, the `cursor` of the last row seen.'),
   limit: wholeNumber
     .transform((n) => Math.min(Math.max(n, 1), LIMITS.feedLimitMax))
     .default(LIMITS.feedLimitDefault)

@@ -1,6 +1,6 @@
 import type { Migration } from '../../../platform/storage/migration.js';
 
-/** What a tenant that exists already starts with, as `FIRST_ENVIRONMENT` of `service.ts` says for new ones. */
+/** What a tenant that exists already starts with, as `FIRST_ENVIRONMENT` of `first.ts` says for new ones. */
 const COLUMNS =
   'tenant_id, sandbox, id, name, display_name, description, color, is_default, created_at, updated_at';
 const FIRST = `'production', 'Production', NULL, '#6366f1', 1, created_at, created_at`;

@@ -2,6 +2,7 @@ import type { Caller } from '../../../kernel/principal.js';
 import { actedOnEncoded } from '../errors.js';
 import { AnswerActions } from '../field-actions/answer-actions.js';
 import type { FieldActionRule, FieldActions } from '../field-actions/field-actions.js';
+import { withoutNamed } from '../header-fates.js';
 import { headerValue } from '../response-headers.js';
 
 /** What a route does to the answers of its calls (dataplane §5.6). */
@@ -29,12 +30,5 @@ export function answerActions({ actions, rules, caller }: AnswerRules, rawHeader
   const encoding = headerValue(rawHeaders, 'content-encoding');
   if (encoding !== null && encoding.toLowerCase() !== 'identity') throw actedOnEncoded();
   const transform = new AnswerActions((body) => actions.response(caller, applied, contentType, body));
-  return { rawHeaders: withoutNames(rawHeaders), transform };
-}
-
-function withoutNames(rawHeaders: readonly string[]): string[] {
-  const kept: string[] = [];
-  for (let i = 0; i < rawHeaders.length; i += 2)
-    if (!OF_THE_BODY.has(rawHeaders[i]!.toLowerCase())) kept.push(rawHeaders[i]!, rawHeaders[i + 1]!);
-  return kept;
+  return { rawHeaders: withoutNamed(rawHeaders, OF_THE_BODY), transform };
 }

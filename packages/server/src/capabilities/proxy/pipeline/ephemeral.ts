@@ -1,38 +1,33 @@
-import type { Clock } from '../../../kernel/clock.js';
 import { isPending } from '../../../kernel/promisable.js';
-import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
+import type { Egress } from '../../../platform/egress/egress.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import type { EgressServers } from '../../egress-servers/index.js';
 import type { Plans } from '../../plans/index.js';
 import { EchoGuard, type Redaction } from '../../redaction/index.js';
 import type { CallEvents } from '../../webhooks/index.js';
-import { type Exchange, ProxyCall } from '../call.js';
+import type { Exchange, ProxyCall } from '../call.js';
 import { readCredential } from '../credential.js';
 import type { RequestHeaders } from '../request-headers.js';
 import { authenticate, requirePermission } from './authenticate.js';
 import { detokenize, guardedValues, NO_VALUES, type ValueSources } from './detokenize.js';
 import { dryRun } from './dry-run.js';
 import type { HopMarker } from './hop-marker.js';
-import { type CallLog, writeLogRow } from './log.js';
 import { type EphemeralOptions, readOptions as optionsOf } from './options.js';
 import { render } from './render.js';
 import { joinedQuery, passThrough, scan } from './scan.js';
 import { send } from './send.js';
+import { type ServeDeps, serveCall } from './serve.js';
 import { guardTarget } from './target.js';
 import { watchCall } from './watch.js';
 
-export interface EphemeralDeps extends ValueSources {
-  readonly clock: Clock;
+export interface EphemeralDeps extends ValueSources, ServeDeps {
   readonly egress: Egress;
   readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
   readonly egressServers: Pick<EgressServers, 'forCall'>;
   readonly redaction: Pick<Redaction, 'planFor'>;
   readonly plans: Pick<Plans, 'admit' | 'admitOperation'>;
-  readonly apiLogs: CallLog;
   readonly callEvents: CallEvents;
   readonly hopMarker: HopMarker;
-  /** In which a proxy before us hands on its client's certificate; never sent on. */
-  readonly certificateHeader: string | null;
 }
 
 /** What is asked for: by headers at `/v1/proxy`, by a token at the gateway. */
@@ -98,23 +93,11 @@ async function run(deps: EphemeralDeps, call: ProxyCall, readOptions: ReadOption
   await send(deps, call, guarded, outbound, plan, { via, clientCertificate: null, onAnswer: null });
 }
 
-/** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */
-export async function serveEphemeral(
+/** Never rejects. */
+export function serveEphemeral(
   deps: EphemeralDeps,
   exchange: Exchange,
   readOptions: ReadOptions = optionsOf,
 ): Promise<void> {
-  const { clock, certificateHeader } = deps;
-  const call = new ProxyCall(exchange, clock.nowMs(), clock.monotonicMs(), certificateHeader);
-  let failure: unknown = null;
-  try {
-    await run(deps, call, readOptions);
-  } catch (cause) {
-    failure = call.isGone ? new ClientGone() : cause;
-    call.caller ??= exchange.refusedCaller();
-    if (failure instanceof ClientGone) exchange.response.destroy();
-    else exchange.refuse(failure, call.rateLimit, call.block);
-  }
-  call.clock?.stop();
-  writeLogRow(deps.apiLogs, deps.clock, call, failure);
+  return serveCall(deps, exchange, 'ephemeral', (call) => run(deps, call, readOptions));
 }

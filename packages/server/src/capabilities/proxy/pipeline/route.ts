@@ -1,6 +1,5 @@
-import type { Clock } from '../../../kernel/clock.js';
 import { isPending } from '../../../kernel/promisable.js';
-import { ClientGone, type Egress } from '../../../platform/egress/egress.js';
+import type { Egress } from '../../../platform/egress/egress.js';
 import type { RateLimiter } from '../../../platform/limits/rate-limiter.js';
 import type { EgressAllowlist } from '../../egress-allowlist/index.js';
 import type { EgressServers } from '../../egress-servers/index.js';
@@ -8,9 +7,8 @@ import type { Plans } from '../../plans/index.js';
 import type { Redaction } from '../../redaction/index.js';
 import type { Secrets } from '../../secrets/index.js';
 import type { CallEvents } from '../../webhooks/index.js';
-import { ProxyCall } from '../call.js';
+import type { ProxyCall } from '../call.js';
 import type { HopMarker } from './hop-marker.js';
-import { type CallLog, writeLogRow } from './log.js';
 import { admitClient, findRoute, judgeOrigin } from './route/admission.js';
 import { identify, type RouteCallerDeps } from './route/caller.js';
 import { type ChangesDeps, changedBody } from './route/changes.js';
@@ -20,12 +18,12 @@ import { requireSignature } from './route/signed.js';
 import { guardRouteTarget } from './route/target.js';
 import { upstreamPath } from './route/upstream-path.js';
 import { send } from './send.js';
+import { type ServeDeps, serveCall } from './serve.js';
 import type { SignatureDeps } from './signature.js';
 import { upstreamCertificate } from './upstream-certificate.js';
 import { watchCall } from './watch.js';
 
-export interface RoutePipelineDeps extends RouteCallerDeps, Omit<ChangesDeps, 'secrets'> {
-  readonly clock: Clock;
+export interface RoutePipelineDeps extends ServeDeps, RouteCallerDeps, Omit<ChangesDeps, 'secrets'> {
   readonly egress: Egress;
   readonly egressAllowlist: Pick<EgressAllowlist, 'hostsFor'>;
   readonly egressServers: Pick<EgressServers, 'forCall'>;
@@ -34,10 +32,8 @@ export interface RoutePipelineDeps extends RouteCallerDeps, Omit<ChangesDeps, 's
   readonly limiter: RateLimiter;
   readonly secrets: Pick<Secrets, 'resolve' | 'certificateOf'> & SignatureDeps['secrets'];
   readonly replays: SignatureDeps['replays'];
-  readonly apiLogs: CallLog;
   readonly callEvents: CallEvents;
   readonly hopMarker: HopMarker;
-  readonly certificateHeader: string | null;
 }
 
 /**
@@ -99,10 +95,9 @@ async function run(deps: RoutePipelineDeps, call: ProxyCall, exchange: RouteExch
   if (event) deps.apiLogs.appendAlone(event);
 
   trace?.stepUpstream('send', call.method, guarded.target);
-  const respond = deps.fieldActions;
   const rules = called.route.actions;
   if (rules.some(({ direction }) => direction === 'response')) call.watch?.hideAnswer();
-  const onAnswer = rules.length === 0 ? null : { actions: respond, rules, caller };
+  const onAnswer = rules.length === 0 ? null : { actions: deps.fieldActions, rules, caller };
   await send(deps, call, guarded, { path, body }, plan, { via, clientCertificate: certificate, onAnswer });
 }
 
@@ -111,19 +106,7 @@ function pathOnly(path: string): string {
   return mark === -1 ? path : path.slice(0, mark);
 }
 
-/** One call from its raw request to its log row. Never rejects: every failure is an answer or a broken stream. */
-export async function serveRoute(deps: RoutePipelineDeps, exchange: RouteExchange): Promise<void> {
-  const { clock, certificateHeader } = deps;
-  const call = new ProxyCall(exchange, clock.nowMs(), clock.monotonicMs(), certificateHeader, 'route');
-  let failure: unknown = null;
-  try {
-    await run(deps, call, exchange);
-  } catch (cause) {
-    failure = call.isGone ? new ClientGone() : cause;
-    call.caller ??= exchange.refusedCaller();
-    if (failure instanceof ClientGone) exchange.response.destroy();
-    else exchange.refuse(failure, call.rateLimit, call.block);
-  }
-  call.clock?.stop();
-  writeLogRow(deps.apiLogs, clock, call, failure);
+/** Never rejects. */
+export function serveRoute(deps: RoutePipelineDeps, exchange: RouteExchange): Promise<void> {
+  return serveCall(deps, exchange, 'route', (call) => run(deps, call, exchange));
 }

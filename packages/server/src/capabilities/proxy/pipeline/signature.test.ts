@@ -1,10 +1,11 @@
 import { createHmac } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { TenantId } from '../../../kernel/ids.js';
 import { Secret } from '../../../kernel/secret.js';
 import type { JsonTree } from '../../../testing/calls.js';
 import { createHarness, type Harness } from '../../../testing/harness.js';
 import { createProofStore, createReplays } from '../../dpop/index.js';
-import { checkSignature, type SignedCall, type SignedRequest, verifySignature } from './signature.js';
+import { checkSignature, type SignedCall, type SignedRequest } from './signature.js';
 
 const KEY = 'a signing secret';
 const SETTINGS = {
@@ -31,20 +32,34 @@ function signed(change: Partial<SignedRequest> = {}, key = KEY): SignedRequest {
   return { signature: hmac(text, key), ...request };
 }
 
-const outcome = (request: SignedRequest, settings = {}, key = KEY) => {
-  try {
-    verifySignature({ ...SETTINGS, ...settings }, request, new Secret(key), NOW_SEC * 1000 + 999);
-    return 'valid';
-  } catch (error) {
-    return (error as { type?: string }).type;
-  }
-};
+/** Of a client whose secret is `key`; each nonce is new. */
+const judged = (request: SignedRequest, settings = {}, key = KEY) =>
+  checkSignature(
+    {
+      secrets: { signingSecretOf: async () => ({ value: new Secret(key), isExpired: false }) },
+      clock: { nowMs: () => NOW_SEC * 1000 + 999 },
+      replays: { take: async () => true },
+    },
+    {
+      scope: { tenantId: 'of the test' as TenantId, sandbox: false },
+      environment: 'production',
+      client: { id: 'one', signingSecretId: 'its own' },
+      settings: { ...SETTINGS, ...settings },
+      request,
+    },
+  );
+
+const outcome = (request: SignedRequest, settings = {}, key = KEY): Promise<string | undefined> =>
+  judged(request, settings, key).then(
+    () => 'valid',
+    (error: { type?: string }) => error.type,
+  );
 
 describe('a signature', () => {
-  it('of known bytes is as OpenSSL writes it', () => {
+  it('of known bytes is as OpenSSL writes it', async () => {
     // printf '1800000000POST/charges?x=1{"amount":10}' | openssl dgst -sha256 -hmac 'a signing secret'
     expect(signed().signature).toBe('68c990a88f02936cbc2670b050d8a7ab18c8ef5359dd6b5eac3c0aef22ee972f');
-    expect(outcome(signed())).toBe('valid');
+    expect(await outcome(signed())).toBe('valid');
   });
 
   it.each<[string, Partial<SignedRequest>, string]>([
@@ -60,22 +75,22 @@ describe('a signature', () => {
     ['a time that is no number', { timestamp: '1.8e9' }, 'invalid_signature'],
     ['a time below zero', { timestamp: '-5' }, 'invalid_signature'],
     ['a time in milliseconds', { timestamp: `${NOW_SEC}000` }, 'invalid_signature'],
-  ])('with %s is %s', (_name, change, expected) => {
-    expect(outcome({ ...signed(), ...change })).toBe(expected);
+  ])('with %s is %s', async (_name, change, expected) => {
+    expect(await outcome({ ...signed(), ...change })).toBe(expected);
   });
 
-  it('by another secret, or by none, is no good', () => {
-    expect(outcome(signed({}, 'another'))).toBe('invalid_signature');
-    expect(outcome(signed({}, ''), {}, '')).toBe('invalid_signature');
+  it('by another secret, or by none, is no good', async () => {
+    expect(await outcome(signed({}, 'another'))).toBe('invalid_signature');
+    expect(await outcome(signed({}, ''), {}, '')).toBe('invalid_signature');
   });
 
-  it('may be written in capitals, and over no body and bytes that are no text', () => {
+  it('may be written in capitals, and over no body and bytes that are no text', async () => {
     const capitals = { ...signed(), signature: signed().signature!.toUpperCase() };
-    expect(outcome(capitals)).toBe('valid');
-    expect(outcome(signed({ method: 'GET', body: Buffer.alloc(0) }))).toBe('valid');
+    expect(await outcome(capitals)).toBe('valid');
+    expect(await outcome(signed({ method: 'GET', body: Buffer.alloc(0) }))).toBe('valid');
     const body = Buffer.from([0xff, 0x00, 0xfe]);
     const digest = createHmac('sha256', KEY).update('1800000000POST/').update(body).digest('hex');
-    expect(outcome({ ...signed({ path: '/', body }), signature: digest })).toBe('valid');
+    expect(await outcome({ ...signed({ path: '/', body }), signature: digest })).toBe('valid');
   });
 
   it.each([
@@ -87,49 +102,48 @@ describe('a signature', () => {
     [0, 0, 'valid'],
     [1, 0, 'signature_expired'],
     [-1, 0, 'signature_expired'],
-  ])('%d s away, where %d s are taken, is %s', (distance, signatureToleranceSec, expected) => {
-    expect(outcome(signed({ timestamp: String(NOW_SEC + distance) }), { signatureToleranceSec })).toBe(
+  ])('%d s away, where %d s are taken, is %s', async (distance, signatureToleranceSec, expected) => {
+    expect(await outcome(signed({ timestamp: String(NOW_SEC + distance) }), { signatureToleranceSec })).toBe(
       expected,
     );
   });
 
-  it('names the headers that the route names', () => {
-    const settings = { ...SETTINGS, signatureHeader: 'X-Sig', timestampHeader: 'X-Ts' };
-    const verify = () =>
-      verifySignature(settings, { ...signed(), signature: null, timestamp: null }, new Secret(KEY), 0);
-    expect(verify).toThrow(/X-Sig, X-Ts/);
+  it('names the headers that the route names', async () => {
+    const settings = { signatureHeader: 'X-Sig', timestampHeader: 'X-Ts' };
+    const unsigned = { ...signed(), signature: null, timestamp: null };
+    await expect(judged(unsigned, settings)).rejects.toThrow(/X-Sig, X-Ts/);
   });
 });
 
 describe('a nonce', () => {
   const nonce = 'n0nce-0001';
 
-  it('is covered by the signature, and cannot be taken out of it', () => {
-    expect(outcome(signed({ nonce }))).toBe('valid');
+  it('is covered by the signature, and cannot be taken out of it', async () => {
+    expect(await outcome(signed({ nonce }))).toBe('valid');
     const moved = [
       { nonce: null },
       { nonce: 'n0nce-0002' },
       { nonce: null, timestamp: `${NOW_SEC}${nonce}` },
     ];
     for (const change of moved)
-      expect(outcome({ ...signed({ nonce }), ...change })).toBe('invalid_signature');
+      expect(await outcome({ ...signed({ nonce }), ...change })).toBe('invalid_signature');
     const digits = '12345678';
     const asTime = { ...signed({ nonce: digits }), nonce: null, timestamp: `${NOW_SEC}${digits}` };
-    expect(outcome(asTime)).toBe('invalid_signature');
+    expect(await outcome(asTime)).toBe('invalid_signature');
   });
 
-  it('holds no slash, so that nothing of the path is taken for one', () => {
+  it('holds no slash, so that nothing of the path is taken for one', async () => {
     // What was signed of POST /files/POST/x, without a nonce, reads as POST /x with that nonce.
     const taken = { ...signed({ path: '/files/POST/x' }), nonce: 'POST/files/', path: '/x' };
     expect(signed({ nonce: 'POST/files/', path: '/x' }).signature).toBe(taken.signature);
-    expect(outcome(taken)).toBe('invalid_signature');
+    expect(await outcome(taken)).toBe('invalid_signature');
     for (const odd of ['abcdefgh/', '/abcdefgh', 'abc/defgh', 'abcd efgh', 'abcdefg', 'abcdéfgh'])
-      expect(outcome(signed({ nonce: odd }))).toBe('invalid_signature');
-    expect(outcome(signed({ nonce: 'AZaz09._~+=-' }))).toBe('valid');
+      expect(await outcome(signed({ nonce: odd }))).toBe('invalid_signature');
+    expect(await outcome(signed({ nonce: 'AZaz09._~+=-' }))).toBe('valid');
   });
 
-  it("that no signature covers is the upstream's", () => {
-    expect(outcome({ ...signed(), nonce })).toBe('valid');
+  it("that no signature covers is the upstream's", async () => {
+    expect(await outcome({ ...signed(), nonce })).toBe('valid');
   });
 });
 

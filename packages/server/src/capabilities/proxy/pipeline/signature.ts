@@ -32,7 +32,7 @@ export interface SignedRequest {
   readonly body: Buffer;
 }
 
-export interface VerifiedSignature {
+interface VerifiedSignature {
   /** Of a signature that covers one. */
   readonly nonce: string | null;
   /** From then on its timestamp is refused. */
@@ -61,8 +61,8 @@ const NONCE = new RegExp(`^[A-Za-z0-9._~+=-]{8,${LIMITS.signatureNonceCharacters
 
 /**
  * Step 7 of dataplane.md §5.3. A signed route lets nobody by whose secret is not known: no client, a client without one,
- * or with one that is gone or out of date, are 403 as a wrong signature is (docs/decisions/0096). Whether the secret has
- * expired, which only a strict expiry minds.
+ * or with one that is gone or out of date, are 403 as a wrong signature is (docs/decisions/0096). Gives whether the secret
+ * has expired, which only a strict expiry minds; throws 403 `signature_missing`, `signature_expired`, `invalid_signature`.
  */
 export async function checkSignature(
   deps: SignatureDeps,
@@ -81,18 +81,6 @@ export async function checkSignature(
   const keptUntilMs = expiresAtMs + LIMITS.dpopReplayMarginMs;
   if (!(await deps.replays.take(key, keptUntilMs, []))) throw nonceTaken();
   return { isExpired };
-}
-
-/** 403 `signature_missing`, `signature_expired`, `invalid_signature`. */
-export function verifySignature(
-  settings: SignatureSettings,
-  request: SignedRequest,
-  secret: Secret<string>,
-  nowMs: number,
-): VerifiedSignature {
-  const { signature } = requireHeaders(settings, request);
-  judgeTime(settings, request, nowMs);
-  return compare(settings, request, signature, secret);
 }
 
 function requireHeaders({ signatureHeader, timestampHeader }: SignatureSettings, request: SignedRequest) {

@@ -1,7 +1,7 @@
 import { batchReport, type JobDefinition } from '../../../platform/jobs/definition.js';
 import type { OAuth2Secrets } from './service.js';
 
-export const RENEWAL_JOB = 'oauth2_renewal';
+const RENEWAL_JOB = 'oauth2_renewal';
 
 export function oauth2SecretJobs(
   secrets: Pick<OAuth2Secrets, 'renewDue' | 'removeEndedVisits'>,

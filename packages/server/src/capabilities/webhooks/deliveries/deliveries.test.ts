@@ -75,6 +75,31 @@ describe('a delivery', () => {
     expect(receiver.received).toEqual([]);
   });
 
+  it('made for whoever reads more is not led elsewhere by who reads less', async () => {
+    const { harness } = rig;
+    const token = await harness.signIn(harness.tenant.ownerEmail);
+    const made = await harness.call('POST', '/admin/api-keys', {
+      token,
+      body: { name: 'narrow', key_type: 'access_key', scopes: ['webhooks:write', 'audit_log:list'] },
+    });
+    const key = made.json['data'].key ?? made.json['data'].api_key;
+    const elsewhere = await rig.receiver('elsewhere.example.com');
+    const move = { url: elsewhere.url, secret_key: null };
+    const { id } = await rig.make({ url: receiver.url, max_retries: 0 });
+    receiver.answer = (_request, response) => response.writeHead(500).end();
+    await rig.settle();
+    expect((await rig.logs(id))[0]).toMatchObject({ delivery_state: 'dead' });
+    const asked = await harness.call('PATCH', `/v1/webhooks/${id}`, { key, body: move });
+    expect([asked.status, asked.json['error'].message]).toEqual([403, expect.stringMatching(/^url: /)]);
+    expect((await call('GET', `/v1/webhooks/${id}`)).json['data'].url).toBe(receiver.url);
+    expect(elsewhere.received).toEqual([]);
+    // Who reads all of it may.
+    expect((await call('PATCH', `/v1/webhooks/${id}`, move)).status).toBe(200);
+    const empty = await rig.make({ url: receiver.url, event_types: ['webhook.test'] });
+    const own = await harness.call('PATCH', `/v1/webhooks/${empty.id}`, { key, body: move });
+    expect(own.status).toBe(200);
+  });
+
   it('survives a receiver that answers 500 for an hour, and is tried no more than it may be', async () => {
     const { id } = await rig.make({ url: receiver.url, max_retries: 6 });
     await rig.settle();

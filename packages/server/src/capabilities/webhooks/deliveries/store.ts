@@ -123,6 +123,16 @@ export function createDeliveryStore(db: Database) {
       return rows.map(deliveryOf);
     },
 
+    /** Whether anything waits, is being sent, or was given up. */
+    async hasUndelivered(tx: Transaction, scope: Scope, webhookId: string): Promise<boolean> {
+      const row = await ofWebhook(scope, webhookId, tx)
+        .select('id')
+        .where('state', 'in', ['waiting', 'sending', 'dead'])
+        .limit(1)
+        .executeTakeFirst();
+      return row !== undefined;
+    },
+
     async firstDueAtMs(tx: Transaction, scope: Scope, webhookId: string): Promise<number | null> {
       const row = await ofWebhook(scope, webhookId, tx)
         .select(({ fn }) => fn.min('due_at').as('first'))

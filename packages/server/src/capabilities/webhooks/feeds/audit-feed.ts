@@ -40,7 +40,7 @@ export function createAuditFeed(deps: AuditFeedDeps): AuditFeed {
     return found.filter(({ eventTypes }) => eventTypes.includes(AUDIT_EVENT));
   }
 
-  /** Returns whether more is to be read. */
+  /** Up to one batch behind `after`; `last` is how far it was read. */
   async function follow(
     tenantId: TenantId,
     after: number,
