@@ -26,17 +26,8 @@ export async function compareProxies(place, url, { plan, steps, tell }) {
   const peers = {
     peer: await startPeer(PEER, target, plan),
     '@fastify/http-proxy': await startPeer(HTTP_PROXY_PEER, target, plan),
+    ...(steps.has('nginx') && (await startNginxPeer(place, target, plan))),
   };
-  const nginx = steps.has('nginx') ? findNginx() : undefined;
-  if (nginx === null) skip(' nginx', 'nginx is not installed (apt-get install nginx-light)');
-  else if (nginx !== undefined) {
-    const settings = {
-      dir: join(place.dataDir, '..', 'nginx'),
-      cpu: plan.cores.server,
-      connections: CONNECTIONS,
-    };
-    peers[`nginx ${nginx.version}`] = await startNginx(nginx, target, settings);
-  }
   const ours = await startOurs(place, url, steps);
   const sides = {
     ...Object.fromEntries(
@@ -89,6 +80,17 @@ async function startOurs(place, url, steps) {
 async function startPeer(file, target, { cores }) {
   const child = startNode([file, JSON.stringify(target)], { cpu: cores.server });
   return { child, port: (await firstLine(child)).port };
+}
+
+/** By its name; nothing where it is not installed. */
+async function startNginxPeer({ dataDir }, target, { cores }) {
+  const nginx = findNginx();
+  if (nginx === null) {
+    skip(' nginx', 'nginx is not installed (apt-get install nginx-light)');
+    return {};
+  }
+  const settings = { dir: join(dataDir, '..', 'nginx'), cpu: cores.server, connections: CONNECTIONS };
+  return { [`nginx ${nginx.version}`]: await startNginx(nginx, target, settings) };
 }
 
 function judge(measured) {

@@ -174,13 +174,18 @@ async function measureIdle(place) {
   bar('idle memory', `${mib.toFixed(0)} MiB resident`, '', mib <= BARS.idleMiB, `≤ ${BARS.idleMiB} MiB`);
 }
 
+/** A line of a comparison that is under way. */
+function tell(line) {
+  console.log(dim(`  ${line}`));
+}
+
 async function measureProxies(place, url) {
   title(
     `Proxy: ${options.rounds} rounds of ${options.seconds} s, ${CONNECTIONS} connections, 1 KB JSON POST`,
   );
   const plan = { ...loadPlan(), rounds: Number(options.rounds) };
   const steps = new Set(options['proxy-steps'].split(','));
-  await compareProxies(place, url, { plan, steps, tell: (line) => console.log(dim(`  ${line}`)) });
+  await compareProxies(place, url, { plan, steps, tell });
 }
 
 async function measureSlowDisk(place, url) {
@@ -511,7 +516,7 @@ async function measureOAuth(place) {
       plan: { cores, seconds: Number(seconds), rounds: Number(rounds) },
       steps: new Set(options['oauth-steps'].split(',')),
       postgresUrls,
-      tell: (line) => console.log(dim(`  ${line}`)),
+      tell,
     });
   } finally {
     postgres.stop?.();
@@ -524,7 +529,7 @@ async function measureCrypto(place) {
   title(`Crypto keys: ${rounds} rounds of ${seconds} s, ${CONNECTIONS} connections, 1 KB`);
   const plan = { cores, seconds: Number(seconds), rounds: Number(rounds) };
   const steps = new Set(options['crypto-steps'].split(','));
-  await measureCryptoKeys(place, plan, steps, (line) => console.log(dim(`  ${line}`)));
+  await measureCryptoKeys(place, plan, steps, tell);
 }
 
 async function auditWrites(storage, isSealing) {

@@ -76,6 +76,9 @@ export const logParams = z.object({
 });
 
 /** Key order is the contract's (dataplane §10). */
+const OF_NO_ROUTE =
+  'Null: an ephemeral call, or one that was refused before route and environment were found.';
+
 export const logResponse = z
   .object({
     id: z
@@ -84,19 +87,13 @@ export const logResponse = z
       .meta({ examples: ['1042'] }),
     request_id: z.string().describe('`X-Request-Id` of the call.').meta({ format: 'uuid' }),
     tenant_id: z.string(),
-    route_id: z
-      .string()
-      .nullable()
-      .describe('Null: an ephemeral call, or one that was refused before route and environment were found.'),
+    route_id: z.string().nullable().describe(OF_NO_ROUTE),
     matched_client_id: z.string().nullable().optional().describe('With `log:read_identity` only.'),
     identification_method: z.string().nullable().optional().describe('With `log:read_identity` only.'),
     method: z.string(),
     status_code: z.number().int().describe('What the caller saw; 499: the caller left before an answer.'),
     src_ip: z.string().nullable().optional().describe('With `log:read_identity` only.'),
-    environment: z
-      .string()
-      .nullable()
-      .describe('Null: an ephemeral call, or one that was refused before route and environment were found.'),
+    environment: z.string().nullable().describe(OF_NO_ROUTE),
     sandbox: z.boolean().nullable().describe('True in test mode.'),
     ts: instantText.describe('When the call came in.'),
     path: z.string().nullable().describe('Of the upstream, redacted, without its query.'),

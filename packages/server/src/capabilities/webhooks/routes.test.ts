@@ -249,6 +249,6 @@ describe('who', () => {
       { token },
     );
     if (status !== 201) throw new Error(text);
-    return { key: json['data'].key ?? json['data'].api_key };
+    return { key: json['data'].api_key };
   }
 });

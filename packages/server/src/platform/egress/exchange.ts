@@ -147,27 +147,20 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#endWithTurn();
   }
 
-  /** Answers that are complete by the end of a turn leave together. */
+  /** Answers that are complete by the end of a turn leave together, unless their call has ended by then. */
   #endWithTurn(): void {
     if (this.#isTurnAwaited) return;
     this.#isTurnAwaited = true;
-    this.#atTurnEnd(() => {
-      this.#isTurnAwaited = false;
-      if (this.#isComplete) this.#end();
-      // A short answer is over with this turn, and needs no timer.
-      queueMicrotask(() => this.#watchSilence());
-    });
-  }
-
-  /** Unless the call has ended by then. */
-  #atTurnEnd(task: () => void): void {
     atTurnEnd(() => {
+      this.#isTurnAwaited = false;
       if (this.#isSettled) return;
       try {
-        task();
+        if (this.#isComplete) this.#end();
       } catch (error) {
         this.#fail(error as Error);
       }
+      // A short answer is over with this turn, and needs no timer.
+      queueMicrotask(() => this.#watchSilence());
     });
   }
 

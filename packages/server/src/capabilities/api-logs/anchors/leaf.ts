@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { ExpressionBuilder } from 'kysely';
 import { isoTime } from '../../../kernel/clock.js';
 import { sha256Latin1 } from '../../../platform/crypto/hashing.js';
@@ -63,4 +64,17 @@ function isCanonical(array: string): boolean {
 /** RFC 6962 §2.1: `SHA-256(0x00 || leaf)`; the hash has a character a byte. */
 export function leafHash({ text }: LogLeaf): string {
   return sha256Latin1(`\0${text}`);
+}
+
+const HASHED_A_TURN = 250;
+
+/** Of one page, in its order; the loop is left to others in between. */
+export async function hashLeaves(
+  leaves: readonly LogLeaf[],
+  take: (hash: string, leaf: LogLeaf) => void,
+): Promise<void> {
+  for (const [at, leaf] of leaves.entries()) {
+    if (at % HASHED_A_TURN === 0) await nextTurn();
+    take(leafHash(leaf), leaf);
+  }
 }

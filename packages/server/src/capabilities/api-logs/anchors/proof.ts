@@ -1,9 +1,8 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Scope } from '../../../kernel/ids.js';
 import type { AuditLogs } from '../../audit-logs/index.js';
 import type { ApiLogs } from '../service.js';
 import { chainDetails } from './audit.js';
-import { leafHash } from './leaf.js';
+import { hashLeaves } from './leaf.js';
 import type { LogAnchor, LogAnchorStore } from './store.js';
 import { bytesOf, type ProofStep, treeOf } from './tree.js';
 
@@ -48,8 +47,6 @@ const VERIFIED = 'The row is among those that were anchored, as it was then.';
 /** An anchor of this version has 10,000. */
 const ROWS_READ_MAX = 20_000;
 const ROWS_AT_ONCE = 1_000;
-/** Rows hashed in one turn of the loop. */
-const HASHED_A_TURN = 250;
 
 export interface ProofsDeps {
   readonly store: Pick<LogAnchorStore, 'holding' | 'last'>;
@@ -65,10 +62,7 @@ export function createProofs(deps: ProofsDeps) {
     const leaves = new Map<number, string>();
     for (let from = fromId; ; ) {
       const rows = await apiLogs.leavesBetween(scope, from, toId, ROWS_AT_ONCE);
-      for (const [at, leaf] of rows.entries()) {
-        if (at % HASHED_A_TURN === 0) await nextTurn();
-        leaves.set(leaf.id, leafHash(leaf));
-      }
+      await hashLeaves(rows, (hash, { id }) => leaves.set(id, hash));
       if (leaves.size > proofRowsMax) return null;
       if (rows.length < ROWS_AT_ONCE) return leaves;
       from = rows.at(-1)!.id + 1;

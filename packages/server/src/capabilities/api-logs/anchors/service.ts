@@ -1,4 +1,3 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Clock } from '../../../kernel/clock.js';
 import type { IdSource, Scope } from '../../../kernel/ids.js';
 import type { JobContext, JobReport } from '../../../platform/jobs/definition.js';
@@ -6,7 +5,7 @@ import { type Database, UniqueViolation } from '../../../platform/storage/databa
 import type { AuditLogs } from '../../audit-logs/index.js';
 import type { ApiLogs } from '../service.js';
 import { anchorEntry } from './audit.js';
-import { ALGO, leafHash } from './leaf.js';
+import { ALGO, hashLeaves } from './leaf.js';
 import { createProofs, type Proof } from './proof.js';
 import { createLogAnchorStore, type LogAnchor } from './store.js';
 import { createGrowingTree, type GrowingTree } from './tree.js';
@@ -31,8 +30,6 @@ export interface LogAnchors {
 
 const LEAVES_MAX = 10_000;
 const ROWS_AT_ONCE = 1_000;
-/** Rows hashed in one turn of the loop. */
-const HASHED_A_TURN = 250;
 const GONE_AT_ONCE = 1_000;
 
 interface Range {
@@ -53,10 +50,7 @@ export function createLogAnchors(deps: LogAnchorsDeps): LogAnchors {
     while (tree.leafCount < leavesMax) {
       const wanted = Math.min(ROWS_AT_ONCE, leavesMax - tree.leafCount);
       const leaves = await apiLogs.settledLeaves(scope, toId, wanted);
-      for (const [at, leaf] of leaves.entries()) {
-        if (at % HASHED_A_TURN === 0) await nextTurn();
-        tree.add(leafHash(leaf));
-      }
+      await hashLeaves(leaves, (hash) => tree.add(hash));
       firstId ??= leaves[0]?.id;
       toId = leaves.at(-1)?.id ?? toId;
       if (leaves.length < wanted) break;

@@ -270,7 +270,7 @@ describe('a request for a route', () => {
     const token = await harness.signIn(harness.tenant.ownerEmail);
     const body = { name: 'keeper', key_type: 'access_key', scopes };
     const made = await harness.call('POST', '/admin/api-keys', { token, body });
-    const key = made.json['data'].key ?? made.json['data'].api_key;
+    const key = made.json['data'].api_key;
     const ask = async (method: string, path: string, body: object): Promise<unknown[]> => {
       const url = `/v1/inbound-webhooks/${webhook.id}${path}`;
       const { status, json } = await harness.call(method, url, { key, body });

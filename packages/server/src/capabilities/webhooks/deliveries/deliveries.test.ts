@@ -82,7 +82,7 @@ describe('a delivery', () => {
       token,
       body: { name: 'narrow', key_type: 'access_key', scopes: ['webhooks:write', 'audit_log:list'] },
     });
-    const key = made.json['data'].key ?? made.json['data'].api_key;
+    const key = made.json['data'].api_key;
     const elsewhere = await rig.receiver('elsewhere.example.com');
     const move = { url: elsewhere.url, secret_key: null };
     const { id } = await rig.make({ url: receiver.url, max_retries: 0 });
